@@ -1,0 +1,277 @@
+/**
+ * A header (or trailer) section. Fields that came from the wire are kept as offsets into the chunk they were
+ * parsed from and become strings only when somebody asks; fields that were set here are strings. One object
+ * serves many messages: `clear()` starts the next.
+ *
+ * Laws: names and values were validated before they got here (by a codec, or by `isFieldName`/`isFieldValue`
+ * for text made from configuration); names compare without ASCII case; order of the wire is kept; a removed
+ * field leaves a hole that iteration skips.
+ */
+import { IS_FIELD_VALUE, IS_TCHAR, LOWER, latin1, lowerCase } from "../bytes/ascii.ts";
+import { idOf, idOfBytes, nameOf } from "./names.ts";
+
+const NO_BYTES = new Uint8Array(0);
+const HOLE = 255;
+
+export class Fields {
+  /** The bytes that wire fields point into. Owned by this section until `clear()`. */
+  bytes: Uint8Array = NO_BYTES;
+  /** Slots in use, holes included: iterate `for (i = 0; i < slots; i++) if (live(i))`. */
+  slots = 0;
+  /** Fields that are there. */
+  count = 0;
+  /** Known id per slot, 0 = another name, 255 = hole. */
+  ids = new Uint8Array(16);
+  /** nameStart, nameEnd, valueStart, valueEnd per slot; -1 where the text below is all there is. */
+  spans = new Int32Array(64);
+  private names: (string | null)[] = [];
+  private values: (string | null)[] = [];
+  /** Bit `id & 31` of word `id >> 5` is set if a field with that known id may be there. */
+  private seen0 = 0;
+  private seen1 = 0;
+
+  /** Forgets everything, memory included, but keeps its capacity. */
+  clear(): void {
+    this.bytes = NO_BYTES;
+    for (let i = 0; i < this.slots; i++) {
+      this.names[i] = null;
+      this.values[i] = null;
+    }
+    this.slots = 0;
+    this.count = 0;
+    this.seen0 = 0;
+    this.seen1 = 0;
+  }
+
+  /** Appends a field of the wire. The four offsets point into `bytes`; returns its known id. */
+  push(nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): number {
+    const slot = this.grow();
+    const id = idOfBytes(this.bytes, nameStart, nameEnd);
+    this.ids[slot] = id;
+    const at = slot << 2;
+    this.spans[at] = nameStart;
+    this.spans[at + 1] = nameEnd;
+    this.spans[at + 2] = valueStart;
+    this.spans[at + 3] = valueEnd;
+    this.mark(id);
+    return id;
+  }
+
+  /** Appends a field, keeping those of the same name. `name` is lower case; both are valid byte strings. */
+  add(name: string, value: string): void {
+    this.append(idOf(name), name, value);
+  }
+
+  /** `add` by known id. */
+  addId(id: number, value: string): void {
+    this.append(id, nameOf(id), value);
+  }
+
+  /** Replaces every field of that name by one, at the place of the first. `name` is lower case. */
+  set(name: string, value: string): void {
+    this.put(idOf(name), name, value);
+  }
+
+  /** `set` by known id. */
+  setId(id: number, value: string): void {
+    this.put(id, nameOf(id), value);
+  }
+
+  /** Removes every field of that (lower-case) name; true if there was one. */
+  remove(name: string): boolean {
+    const id = idOf(name);
+    if (id !== 0) return this.removeId(id);
+    let found = false;
+    for (let i = 0; i < this.slots; i++) {
+      if (this.ids[i] === 0 && this.nameAt(i) === name) {
+        this.drop(i);
+        found = true;
+      }
+    }
+    return found;
+  }
+
+  /** `remove` by known id. */
+  removeId(id: number): boolean {
+    if (!this.hasId(id)) return false;
+    for (let i = 0; i < this.slots; i++) if (this.ids[i] === id) this.drop(i);
+    if (id < 32) this.seen0 &= ~(1 << id);
+    else this.seen1 &= ~(1 << (id - 32));
+    return true;
+  }
+
+  /** Makes a hole at `slot`. */
+  drop(slot: number): void {
+    this.ids[slot] = HOLE;
+    this.names[slot] = null;
+    this.values[slot] = null;
+    this.count--;
+  }
+
+  hasId(id: number): boolean {
+    // Only ids below 64 have a bit; the bit may be stale after `drop`, so a set bit is looked up.
+    if (id < 32) {
+      if ((this.seen0 & (1 << id)) === 0) return false;
+    } else if (id < 64 && (this.seen1 & (1 << (id - 32))) === 0) return false;
+    return this.slotOfId(id, 0) >= 0;
+  }
+
+  has(name: string): boolean {
+    const id = idOf(name);
+    return id === 0 ? this.slotOf(name, 0) >= 0 : this.hasId(id);
+  }
+
+  /** All values of that (lower-case) name joined with ",", or null. This is what matchers compare (row L16). */
+  get(name: string): string | null {
+    const id = idOf(name);
+    if (id !== 0) return this.getId(id);
+    let slot = this.slotOf(name, 0);
+    if (slot < 0) return null;
+    let text = this.valueAt(slot);
+    for (;;) {
+      slot = this.slotOf(name, slot + 1);
+      if (slot < 0) return text;
+      text = `${text},${this.valueAt(slot)}`;
+    }
+  }
+
+  /** `get` by known id. */
+  getId(id: number): string | null {
+    if (!this.hasId(id)) return null;
+    let slot = this.slotOfId(id, 0);
+    let text = this.valueAt(slot);
+    for (;;) {
+      slot = this.slotOfId(id, slot + 1);
+      if (slot < 0) return text;
+      text = `${text},${this.valueAt(slot)}`;
+    }
+  }
+
+  /** The first slot at or after `from` with that known id, or -1. */
+  slotOfId(id: number, from: number): number {
+    for (let i = from; i < this.slots; i++) if (this.ids[i] === id) return i;
+    return -1;
+  }
+
+  /** The first slot at or after `from` with that lower-case name, or -1. */
+  slotOf(name: string, from: number): number {
+    const id = idOf(name);
+    if (id !== 0) return this.slotOfId(id, from);
+    for (let i = from; i < this.slots; i++) if (this.ids[i] === 0 && this.nameAt(i) === name) return i;
+    return -1;
+  }
+
+  live(slot: number): boolean {
+    return this.ids[slot] !== HOLE;
+  }
+
+  /** Lower-case name at a live slot. */
+  nameAt(slot: number): string {
+    const id = this.ids[slot];
+    if (id !== 0) return nameOf(id);
+    let name = this.names[slot];
+    if (name === null) {
+      const at = slot << 2;
+      name = lowerCase(latin1(this.bytes, this.spans[at], this.spans[at + 1]));
+      this.names[slot] = name;
+    }
+    return name;
+  }
+
+  /** Value at a live slot, as a byte string without surrounding OWS. */
+  valueAt(slot: number): string {
+    let value = this.values[slot];
+    if (value === null) {
+      const at = slot << 2;
+      value = latin1(this.bytes, this.spans[at + 2], this.spans[at + 3]);
+      this.values[slot] = value;
+    }
+    return value;
+  }
+
+  /** Replaces the value at a live slot. */
+  setValueAt(slot: number, value: string): void {
+    this.values[slot] = value;
+    this.spans[(slot << 2) + 2] = -1;
+  }
+
+  /** Calls `visit` for each field in order. For cold paths: logs, dumps, filters that list headers. */
+  forEach(visit: (name: string, value: string) => void): void {
+    for (let i = 0; i < this.slots; i++) if (this.live(i)) visit(this.nameAt(i), this.valueAt(i));
+  }
+
+  private append(id: number, name: string, value: string): void {
+    const slot = this.grow();
+    this.ids[slot] = id;
+    this.spans[slot << 2] = -1;
+    this.spans[(slot << 2) + 2] = -1;
+    this.names[slot] = name;
+    this.values[slot] = value;
+    this.mark(id);
+  }
+
+  private put(id: number, name: string, value: string): void {
+    if (id !== 0 && !this.hasId(id)) {
+      this.append(id, name, value);
+      return;
+    }
+    const first = id === 0 ? this.slotOf(name, 0) : this.slotOfId(id, 0);
+    if (first < 0) {
+      this.append(id, name, value);
+      return;
+    }
+    this.setValueAt(first, value);
+    for (let i = first + 1; i < this.slots; i++) {
+      if (this.ids[i] === id && (id !== 0 || this.nameAt(i) === name)) this.drop(i);
+    }
+  }
+
+  private mark(id: number): void {
+    if (id < 32) this.seen0 |= 1 << id;
+    else if (id < 64) this.seen1 |= 1 << (id - 32);
+  }
+
+  private grow(): number {
+    const slot = this.slots++;
+    this.count++;
+    if (slot === this.ids.length) {
+      const ids = new Uint8Array(slot * 2);
+      ids.set(this.ids);
+      this.ids = ids;
+      const spans = new Int32Array(slot * 8);
+      spans.set(this.spans);
+      this.spans = spans;
+    }
+    if (slot === this.names.length) {
+      this.names.push(null);
+      this.values.push(null);
+    }
+    return slot;
+  }
+}
+
+/** True if `text` is a token and may be used as a field name (RFC 9110 5.1). */
+export function isFieldName(text: string): boolean {
+  if (text.length === 0) return false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0xff || IS_TCHAR[code] === 0) return false;
+  }
+  return true;
+}
+
+/** True if `text` may be sent as a field value: bytes of RFC 9110 5.5, no CR, LF, NUL or other control. */
+export function isFieldValue(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0xff || IS_FIELD_VALUE[code] === 0) return false;
+  }
+  return true;
+}
+
+/** True if the two names are equal without ASCII case. */
+export function equalNames(bytes: Uint8Array, start: number, end: number, name: string): boolean {
+  if (end - start !== name.length) return false;
+  for (let i = 0; i < name.length; i++) if (LOWER[bytes[start + i]] !== name.charCodeAt(i)) return false;
+  return true;
+}

@@ -1,0 +1,59 @@
+/**
+ * What is known about one request and its answer: the single source for access logs, `%…%` formatters,
+ * statistics and local replies. Filled by the engine while the stream lives; read by everybody else.
+ */
+import type { ResponseFlag } from "../errors.ts";
+import type { Address } from "../io/socket.ts";
+import type { Fields } from "./fields.ts";
+import type { RequestHead, ResponseHead } from "./head.ts";
+
+export interface StreamInfo {
+  /** Null for a TCP connection. */
+  readonly request: RequestHead | null;
+  /** The head that went (or goes) downstream; null before there is one. */
+  readonly response: ResponseHead | null;
+  readonly responseTrailers: Fields | null;
+
+  /** Unix time, ms, when the first byte of the request was read. */
+  readonly startWall: number;
+  /** ms after the start; -1 = has not happened. */
+  readonly requestReceived: number;
+  readonly upstreamRequestSent: number;
+  readonly upstreamResponseStarted: number;
+  readonly upstreamResponseEnded: number;
+  readonly responseStarted: number;
+  /** ms from start to the end of the stream; -1 while it lives. */
+  readonly duration: number;
+
+  /** 0 if nothing was or could be answered. */
+  readonly responseCode: number;
+  /** Envoy's details, "" if none. */
+  readonly responseCodeDetails: string;
+  readonly connectionTerminationDetails: string;
+  readonly flags: readonly ResponseFlag[];
+  /** Body bytes received from and sent to downstream. */
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly headerBytesReceived: number;
+  readonly headerBytesSent: number;
+  readonly upstreamBytesReceived: number;
+  readonly upstreamBytesSent: number;
+
+  readonly routeName: string;
+  readonly virtualHostName: string;
+  readonly clusterName: string;
+  readonly upstreamHost: Address | null;
+  readonly upstreamLocal: Address | null;
+  readonly upstreamFailure: string;
+  readonly upstreamAttempts: number;
+  readonly downstreamLocal: Address;
+  /** The peer of the socket. */
+  readonly downstreamDirectRemote: Address;
+  /** The client as decided by XFF rules. */
+  readonly downstreamRemote: Address;
+  readonly requestedServerName: string;
+  readonly connectionId: number;
+  /** Wall-clock id generator for %STREAM_ID%: the request id if there is one. */
+  readonly streamId: string;
+  readonly filterChainName: string;
+}

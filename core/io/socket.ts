@@ -1,0 +1,69 @@
+/**
+ * The seam between the core and a runtime's sockets: what the core may do to a connection (`Socket`) and what
+ * it is told about one (`SocketHandler`). Both are plain interfaces called directly: no events, no promises.
+ *
+ * Laws:
+ * - Ownership of bytes passes with every call. A chunk given to `onData` belongs to the core for ever; bytes
+ *   given to `write` must not change afterwards.
+ * - Writes made while the core is being called are gathered and leave in as few system calls as the runtime
+ *   can (one `writev`) when that call returns. Order is kept.
+ * - After `onClose` nothing is called any more; after `close()` nothing but `onClose`.
+ */
+
+/** An IP endpoint or a Unix socket path. Immutable once made. */
+export interface Address {
+  /** IPv4 dotted, IPv6 in RFC 5952 form without brackets, or "" for a Unix socket. */
+  readonly ip: string;
+  /** 0 for a Unix socket. */
+  readonly port: number;
+  /** Path of the Unix socket (abstract names start with "@"), or "". */
+  readonly path: string;
+}
+
+/** "10.0.0.1:80", "[::1]:80" or the Unix path: Envoy's spelling in logs and admin pages. */
+export function formatAddress(address: Address): string {
+  if (address.path !== "") return address.path;
+  return address.ip.includes(":") ? `[${address.ip}]:${address.port}` : `${address.ip}:${address.port}`;
+}
+
+/** One connection, as the core acts on it. Implemented once per runtime; never throws. */
+export interface Socket {
+  readonly local: Address;
+  readonly remote: Address;
+  /**
+   * Queues `bytes[start, end)`. The core gives the bytes away: it never changes them afterwards.
+   * If the kernel does not take all of them, `onBlocked` follows when the current call into the core returns.
+   */
+  write(bytes: Uint8Array, start: number, end: number): void;
+  /** Bytes queued here and not yet taken by the kernel. */
+  readonly pendingBytes: number;
+  /** Stops `onData` (at most the chunk in flight still comes). Idempotent. */
+  pause(): void;
+  /** Undoes `pause`. Idempotent. */
+  resume(): void;
+  /** Sends FIN after the queued bytes; the peer can still send. Idempotent. */
+  end(): void;
+  /** Closes both directions after flushing what the kernel takes at once; `onClose` follows. Idempotent. */
+  close(): void;
+  /** Drops queued bytes and closes with RST where the runtime can; `onClose` follows. Idempotent. */
+  reset(): void;
+}
+
+/** Why a socket closed: "" for an orderly close, otherwise an errno name such as "ECONNREFUSED". */
+export type CloseReason = string;
+
+/** One connection, as it reports to the core. Implemented by the core. */
+export interface SocketHandler {
+  /** An outgoing connection is established. Never called on an accepted one. */
+  onConnect(): void;
+  /** Bytes arrived; the chunk now belongs to the core. Never empty. */
+  onData(chunk: Uint8Array): void;
+  /** The peer sent FIN. Writing is still possible (RFC 9112 9.6: not an abort). */
+  onEnd(): void;
+  /** The kernel stopped taking bytes; stop producing until `onDrain`. */
+  onBlocked(): void;
+  /** All queued bytes were taken by the kernel. */
+  onDrain(): void;
+  /** The socket is gone, or could not be connected. The last call. */
+  onClose(reason: CloseReason): void;
+}

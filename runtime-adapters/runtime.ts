@@ -1,0 +1,73 @@
+/**
+ * The contract between the core and a runtime. An adapter (bun/, node/, deno/, memory/) implements `Runtime`;
+ * one compliance suite (test/adapters) holds all of them to it. Nothing here knows HTTP.
+ *
+ * A *turn* is one entry into the core: a socket callback, a resolver's answer, the alarm, or `run`. The driver
+ * sets `clock.now` before it, and after it flushes what the core wrote and sets the alarm to `nextDeadline()`.
+ */
+import type { Platform } from "../core/io/platform.ts";
+import type { Address, Socket, SocketHandler } from "../core/io/socket.ts";
+import type { Clock } from "../core/time/clock.ts";
+
+/** What a driver drives: `core/proxy/worker.ts`, or a test's stand-in. */
+export interface Core {
+  /** Earliest time (ms, `Clock.now` scale) at which `expire` has work, or Infinity. */
+  nextDeadline(): number;
+  /** Fires what is due at `clock.now`. */
+  expire(): void;
+}
+
+export interface ListenOptions {
+  /** Share the port with other workers (`SO_REUSEPORT`); ignored for Unix sockets. */
+  readonly reusePort: boolean;
+  /** Length of the accept queue. */
+  readonly backlog: number;
+  /** Permission bits for a Unix socket, or 0 to leave them. */
+  readonly mode: number;
+}
+
+/** Decides about an accepted connection: a handler, or null to close it at once. */
+export type Accept = (socket: Socket) => SocketHandler | null;
+
+export interface ListenSocket {
+  /** With the real port where 0 was asked for. */
+  readonly address: Address;
+  /** Stops accepting and releases the port; accepted connections live on. Idempotent. */
+  stop(): void;
+}
+
+/** Thrown by `listen`; `code` is an errno name such as "EADDRINUSE", "EACCES". */
+export class ListenError extends Error {
+  readonly code: string;
+  readonly address: Address;
+  constructor(code: string, address: Address, message: string) {
+    super(message);
+    this.name = "ListenError";
+    this.code = code;
+    this.address = address;
+  }
+}
+
+/** Sockets, resolver, alarm and clock of one thread. */
+export interface Driver {
+  readonly clock: Clock;
+  /** What the core is handed. */
+  readonly platform: Platform;
+  /** Says whom to drive. Must be called once, before the first turn. */
+  attach(core: Core): void;
+  /** Resolves when the kernel accepts connections; rejects with `ListenError`. */
+  listen(address: Address, options: ListenOptions, accept: Accept): Promise<ListenSocket>;
+  /** Calls `enter` as a turn: for configuration changes, drain, admin questions. Returns its result. */
+  run<T>(enter: () => T): T;
+  /** Accepts failed for want of file descriptors (EMFILE/ENFILE), so far. */
+  readonly acceptFailures: number;
+  /** Stops listening, closes every socket, cancels the alarm. */
+  close(): void;
+}
+
+export interface Runtime {
+  readonly name: "bun" | "node" | "deno" | "memory";
+  /** E.g. "1.4.5". */
+  readonly version: string;
+  createDriver(): Driver;
+}
