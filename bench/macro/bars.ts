@@ -2,8 +2,7 @@
  * The bars that Tulle has set itself, judged from one result: each a number of ours against a limit, met, missed or not
  * measured. Ratios are medians of the per-round ratios. Pure.
  */
-import { type Cell, type Metric, type Result, valuesOf } from "./result.ts";
-import { DIRECT } from "./run-latency.ts";
+import { BURST_LIMIT, type Cell, DIRECT, type Metric, type Result, valuesOf } from "./result.ts";
 import { differences, median, medianRatio } from "./statistics.ts";
 
 export interface Bar {
@@ -103,9 +102,9 @@ class Judge {
     const value = cell ? medianRatio(valuesOf(cell, "afterPss"), valuesOf(cell, "idlePss")) : Number.NaN;
     this.#add(
       "burst",
-      `memory within 60 s after a burst of 10 000: ${nameOf(ours)} ≤ 1.5 × idle`,
+      `memory within 60 s after a burst of 10 000: ${nameOf(ours)} ≤ ${BURST_LIMIT} × idle`,
       value,
-      1.5,
+      BURST_LIMIT,
     );
   }
 

@@ -3,8 +3,7 @@
  * its number, and the colours follow the reader's light or dark setting. Pure.
  */
 import { cellOf, figure, nameOf } from "./bars.ts";
-import { type Cell, type Result, valuesOf } from "./result.ts";
-import { DIRECT } from "./run-latency.ts";
+import { type Cell, DIRECT, type Result, valuesOf } from "./result.ts";
 import { medianDifference } from "./statistics.ts";
 
 interface Panel {

@@ -1,7 +1,6 @@
 /** Writes a result as Markdown that reads well in a terminal too: aligned tables, one per scenario. Pure. */
 import { barsOf, figure, nameOf } from "./bars.ts";
-import { type Cell, type Metric, type Result, type Section, valuesOf } from "./result.ts";
-import { DIRECT } from "./run-latency.ts";
+import { type Cell, DIRECT, type Metric, type Result, type Section, valuesOf } from "./result.ts";
 import { SCENARIOS, type Scenario } from "./scenario.ts";
 import { medianDifference, medianRatio, spread } from "./statistics.ts";
 

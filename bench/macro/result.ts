@@ -49,6 +49,12 @@ export interface Cell {
   readonly stalls?: readonly Stall[];
 }
 
+/** Name of the latency cell that has no proxy in it. */
+export const DIRECT = "direct";
+
+/** A burst's memory is given back when it is below this many times the idle memory. */
+export const BURST_LIMIT = 1.5;
+
 /** What one round measured, by name; `METRICS` says what the names mean. */
 export type Round = { readonly [metric in Metric]?: number };
 

@@ -10,14 +10,11 @@ import { collectorPauses } from "./collector-log.ts";
 import { checkFeatures } from "./guard.ts";
 import type { Running } from "./lab.ts";
 import type { OpenLoopOptions, OpenLoopResult } from "./load/open-loop.ts";
-import type { Cell, Round, Section } from "./result.ts";
+import { type Cell, DIRECT, type Round, type Section } from "./result.ts";
 import type { MutableCell } from "./run-throughput.ts";
 import type { LatencyScenario, PauseScenario } from "./scenario.ts";
 import type { Session } from "./session.ts";
 import { SMALL } from "./upstream.ts";
-
-/** Name of the cell that has no proxy in it. */
-export const DIRECT = "direct";
 
 export async function runLatency(session: Session, scenario: LatencyScenario): Promise<Section> {
   const { lab, settings } = session;

@@ -7,7 +7,7 @@ import { memoryOf } from "./accounting.ts";
 import { pinned } from "./children.ts";
 import type { Running } from "./lab.ts";
 import type { HoldOptions, HoldResult } from "./load/hold-connections.ts";
-import type { Round, Section } from "./result.ts";
+import { BURST_LIMIT, type Round, type Section } from "./result.ts";
 import { openLoop } from "./run-latency.ts";
 import type { MutableCell } from "./run-throughput.ts";
 import type { MemoryScenario } from "./scenario.ts";
@@ -18,8 +18,6 @@ import { SMALL } from "./upstream.ts";
 const SETTLE = 2000;
 /** How long a proxy may take to give the memory of a burst back, s. */
 const PATIENCE = 60;
-/** What "given back" means. */
-export const BURST_LIMIT = 1.5;
 
 export async function runMemory(session: Session, scenario: MemoryScenario): Promise<Section> {
   const { lab, settings } = session;

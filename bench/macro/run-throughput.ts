@@ -2,10 +2,12 @@
  * Runs a throughput scenario: all proxies are up, the one whose turn it is gets the load, A B C … A B C …. The others are
  * idle meanwhile; CPU time is each process's own, so they do not get into its figure.
  */
+
+import { readFileSync } from "node:fs";
 import { coreTime, cpuNs, memoryOf } from "./accounting.ts";
 import { ask, checkFeatures, checkScenario } from "./guard.ts";
 import type { Running } from "./lab.ts";
-import { loadWithWrk, type WrkLoad } from "./load-wrk.ts";
+import { loadWithWrk, type WrkLoad, type WrkResult } from "./load-wrk.ts";
 import type { Cell, Round, Section } from "./result.ts";
 import type { ThroughputScenario } from "./scenario.ts";
 import type { Session } from "./session.ts";
@@ -100,15 +102,17 @@ export async function measure(session: Session, running: Running, load: WrkLoad)
     }
   }, load.seconds * 700);
   const coreBefore = coreTime(core);
-  const cpuBefore = cpuNs(running.family);
-  const result = await loadWithWrk(load, lab.cores.load, lab.folder);
-  clearTimeout(halfway);
   let cpu: number;
+  let result: WrkResult;
   try {
-    cpu = cpuNs(running.family) - cpuBefore;
+    const before = cpuNs(running.family);
+    result = await loadWithWrk(load, lab.cores.load, lab.folder);
+    cpu = cpuNs(running.family) - before;
   } catch (error) {
-    const fault = `died under load: ${(error as Error).message}`;
+    const fault = `died under load (${(error as Error).message}): ${lastWords(running.log)}`;
     return { fault, suspicion: "", requests: 0, mib: 0, round: {} };
+  } finally {
+    clearTimeout(halfway);
   }
   const coreAfter = coreTime(core);
   const ticks = coreAfter.total - coreBefore.total;
@@ -144,4 +148,8 @@ async function copiedBytes(running: Running): Promise<number> {
   } catch {
     return -1;
   }
+}
+
+function lastWords(log: string): string {
+  return readFileSync(log, "utf8").trim().slice(-200).replaceAll("\n", " ");
 }

@@ -53,6 +53,10 @@ const server = createServer({ keepAliveTimeout: 3_600_000, requestTimeout: 0 }, 
       responseHeaders: "raw",
     },
     (error, answer) => {
+      if (response.destroyed) {
+        answer?.body.on("error", () => {}).destroy(); // the client left before the answer came
+        return;
+      }
       if (error) {
         if (!response.headersSent) response.writeHead(502);
         response.end();
