@@ -194,8 +194,15 @@ export abstract class MessageParser {
     this.later.length = 0;
   }
 
-  /** Takes the bytes kept after the message out of the parser (for a tunnel that begins there). */
-  takeRest(): Uint8Array[] {
+  /** What follows is not HTTP: hands on everything from here, beginning with the bytes kept after the message. */
+  enterTunnel(): void {
+    if (this.state !== DONE) return;
+    this.state = TUNNEL;
+    this.framing = AsTunnel;
+    for (const chunk of this.takeRest()) if (!this.failed) this.sink.onBody(chunk, 0, chunk.length);
+  }
+
+  private takeRest(): Uint8Array[] {
     const all = this.restAt < this.rest.length ? [this.rest.subarray(this.restAt)] : [];
     all.push(...this.later);
     this.rest = NO_BYTES;
@@ -379,7 +386,8 @@ export abstract class MessageParser {
     let line = at;
     if (this.state === START) {
       line = this.readStartLine(bytes, at, end);
-      if (this.state === START || this.state === FAILED) return this.state === FAILED ? end : line;
+      const stage = this.state as number;
+      if (stage !== FIELDS) return stage === FAILED ? end : line;
     }
     const trailers = this.state === TRAILERS;
     const maxBytes = this.maxSectionBytes();
