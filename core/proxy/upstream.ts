@@ -12,7 +12,7 @@ import type { Fault } from "../errors.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
 import { RESPONSE_FAULTS } from "../http1/faults.ts";
-import { type NameCase, CHUNK_END, LAST_CHUNK } from "../http1/head-writer.ts";
+import { CHUNK_END, LAST_CHUNK, type NameCase } from "../http1/head-writer.ts";
 import { AsTunnel, ByChunks, type Framing, type MessageSink } from "../http1/message-parser.ts";
 import { ResponseParser } from "../http1/response-parser.ts";
 import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
@@ -30,7 +30,6 @@ export const ResetReason = {
   connectFailure: "remote connection failure",
   connectTimeout: "connection timeout",
   terminated: "connection termination",
-  remoteReset: "remote reset",
   overflow: "overflow",
   protocol: "protocol error",
 } as const;
@@ -61,15 +60,17 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   private readonly hop = new HopOptions();
   /** Connect timeout while connecting, idle timeout while idle. */
   readonly timer: Timer;
-  readonly connectStarted: number;
-  private requests = 0;
+  /** When it was opened, ms. */
+  readonly started: number;
+  /** Requests carried so far. */
+  requests = 0;
   private requestEnded = false;
   private responseEnded = false;
   private reusable = true;
   private chunked = false;
   private firstChunk = true;
   private tunnel = false;
-  private counted = false;
+  private feeding = false;
   /** True while the kernel does not take what we write. */
   blocked = false;
 
@@ -77,7 +78,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.pool = pool;
     this.parser = new ResponseParser(this, pool.limits, pool.services.copied);
     this.timer = new Timer(() => this.onTimer());
-    this.connectStarted = pool.services.clock.now;
+    this.started = pool.services.clock.now;
   }
 
   /** A request was already carried: a reset before any response byte may be the peer's idle close. */
@@ -141,7 +142,6 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
 
   /** The attempt gives up: an unfinished exchange destroys the connection (row D2, invariant 3). */
   abort(): void {
-    this.attempt = null;
     this.destroy();
   }
 
@@ -154,7 +154,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   }
 
   private write(bytes: Uint8Array, start: number, end: number): void {
-    this.pool.stats.upstream_cx_tx_bytes_total.value += end - start;
+    this.pool.stats.upstreamCxTxBytesTotal += end - start;
     (this.socket as Socket).write(bytes, start, end);
   }
 
@@ -163,18 +163,21 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   onConnect(): void {
     if (this.state !== Connecting) return;
     this.pool.services.timers.cancel(this.timer);
+    this.state = Idle;
     this.pool.onConnected(this);
   }
 
   onData(chunk: Uint8Array): void {
-    this.pool.stats.upstream_cx_rx_bytes_total.value += chunk.length;
+    this.pool.stats.upstreamCxRxBytesTotal += chunk.length;
     if (this.state !== Busy) {
       // Row F12: nobody asked.
-      if (this.state === Idle) this.pool.stats.upstream_cx_protocol_error.value++;
+      if (this.state === Idle) this.pool.stats.upstreamCxProtocolError++;
       this.destroy();
       return;
     }
+    this.feeding = true;
     this.parser.feed(chunk);
+    this.feeding = false;
     if (this.responseEnded) this.releaseIfDone();
   }
 
@@ -188,9 +191,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
       this.attempt?.onUpstreamEnd();
       return;
     }
-    if (this.parser.framing === AsTunnel && this.parser.done) return;
     if (this.parser.idle) {
-      this.lose(ResetReason.terminated, "");
+      this.lose(ResetReason.terminated, "", null, true);
       return;
     }
     this.parser.finish();
@@ -208,26 +210,17 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   }
 
   onClose(reason: CloseReason): void {
-    const before = this.state;
-    this.state = Closed;
-    this.pool.services.timers.release(this.timer);
-    this.parser.stop();
+    if (this.state === Closed) return;
     const attempt = this.attempt;
-    this.attempt = null;
-    this.pool.onClosed(this, before, reason);
-    if (attempt !== null) {
-      attempt.onUpstreamReset(reason === "ECONNRESET" ? ResetReason.remoteReset : ResetReason.terminated, reason, null);
-    }
+    this.close(true, reason);
+    attempt?.onUpstreamReset(ResetReason.terminated, reason, null);
   }
 
   private onTimer(): void {
-    if (this.state === Connecting) {
-      this.pool.onConnectTimeout(this);
-      this.destroy();
-    } else if (this.state === Idle) {
-      this.pool.stats.upstream_cx_idle_timeout.value++;
-      this.destroy();
-    }
+    if (this.state === Connecting) this.pool.onConnectTimeout();
+    else if (this.state === Idle) this.pool.stats.upstreamCxIdleTimeout++;
+    else return;
+    this.destroy();
   }
 
   // ── The codec's side ──────────────────────────────────────────────────────────────────────────────────────
@@ -238,7 +231,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     const parser = this.parser;
     const head = parser.head;
     if (head.status < 200 && head.status !== 101) {
-      if (readHopOptions(head.fields, this.hop) !== HopAccepted) this.onFault(RESPONSE_FAULTS.protected_nomination);
+      if (readHopOptions(head.fields, this.hop) !== HopAccepted)
+        this.onFault(RESPONSE_FAULTS.protected_nomination);
       else attempt.onUpstreamInformational(head);
       return;
     }
@@ -264,39 +258,31 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.responseEnded = true;
     const attempt = this.attempt;
     if (attempt === null) return;
-    // Released only after the sink has seen the end: it may still read the head for its log.
+    // Released only after the sink has seen the end: it still reads the head for its log.
     attempt.onUpstreamEnd();
   }
 
   onFault(fault: Fault): void {
-    if (fault === RESPONSE_FAULTS.incomplete) {
-      this.pool.stats.upstream_cx_protocol_error.value++;
-      this.lose(ResetReason.protocol, fault.code, fault);
-      return;
-    }
-    this.pool.stats.upstream_cx_protocol_error.value++;
+    this.pool.stats.upstreamCxProtocolError++;
     this.lose(ResetReason.protocol, fault.code, fault);
   }
 
-  private lose(reason: ResetReason, detail: string, fault: Fault | null = null): void {
+  private lose(reason: ResetReason, detail: string, fault: Fault | null, remote = false): void {
     const attempt = this.attempt;
-    this.attempt = null;
-    this.destroy();
+    this.close(remote, "");
     attempt?.onUpstreamReset(reason, detail, fault);
   }
 
   // ── Reuse ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Once both directions are complete: back to the pool, or destroyed. */
+  /**
+   * Once both directions are complete: back to the pool, or destroyed. Never from inside the parser, which
+   * knows only afterwards whether something was left over.
+   */
   private releaseIfDone(): void {
-    if (this.state !== Busy || !this.responseEnded) return;
-    if (!this.requestEnded) {
-      // Row E5: an early answer leaves an unfinished request on the wire.
-      if (this.attempt === null) this.destroy();
-      return;
-    }
+    if (this.state !== Busy || !this.responseEnded || this.feeding || !this.requestEnded) return;
     this.attempt = null;
-    if (!this.reusable || this.parser.restLength > 0 || this.tunnel) {
+    if (!this.reusable || this.tunnel || this.parser.restLength > 0) {
       this.destroy();
       return;
     }
@@ -305,29 +291,18 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.pool.onIdle(this);
   }
 
-  /** The attempt has seen the whole response and needs nothing more of this connection. */
-  finish(): void {
-    if (this.state !== Busy) return;
-    this.attempt = null;
-    if (!this.requestEnded) this.destroy();
-    else this.releaseIfDone();
-  }
-
-  /** True once: the pool counts a connection out exactly once. */
-  uncount(): boolean {
-    const first = !this.counted;
-    this.counted = true;
-    return first;
-  }
-
   /** Closes for good, without telling the attempt. */
   destroy(): void {
-    if (this.state === Closed) return;
+    if (this.state !== Closed) this.close(false, "");
+  }
+
+  private close(remote: boolean, reason: CloseReason): void {
     const before = this.state;
     this.state = Closed;
+    this.attempt = null;
     this.parser.stop();
     this.pool.services.timers.release(this.timer);
-    this.pool.onClosed(this, before, "");
     this.socket?.close();
+    this.pool.onClosed(this, before, remote, reason);
   }
 }
