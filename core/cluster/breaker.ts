@@ -17,28 +17,21 @@ export class Limit {
   misuse = 0;
   private readonly stats: BreakerStats;
   private readonly openField: keyof BreakerStats;
-  private readonly remaining: RemainingStats;
   private readonly remainingField: keyof RemainingStats;
+  private remaining: RemainingStats | null = null;
   private open = false;
-  private tracked = false;
 
-  constructor(
-    stats: BreakerStats,
-    openField: keyof BreakerStats,
-    remaining: RemainingStats,
-    remainingField: keyof RemainingStats,
-  ) {
+  constructor(stats: BreakerStats, openField: keyof BreakerStats, remainingField: keyof RemainingStats) {
     this.stats = stats;
     this.openField = openField;
-    this.remaining = remaining;
     this.remainingField = remainingField;
   }
 
-  /** A new limit; what is acquired stays acquired. `tracked`: report what remains. */
-  configure(max: number, tracked: boolean): void {
+  /** A new limit; what is acquired stays acquired. `remaining`: where to report what remains, or null. */
+  configure(max: number, remaining: RemainingStats | null): void {
+    if (this.remaining !== null) this.remaining[this.remainingField] = 0;
     this.max = max;
-    this.tracked = tracked;
-    if (!tracked) this.remaining[this.remainingField] = 0;
+    this.remaining = remaining;
     this.report();
   }
 
@@ -76,7 +69,7 @@ export class Limit {
       this.open = open;
       this.stats[this.openField] = open ? 1 : 0;
     }
-    if (this.tracked) this.remaining[this.remainingField] = open ? 0 : this.max - this.active;
+    if (this.remaining !== null) this.remaining[this.remainingField] = open ? 0 : this.max - this.active;
   }
 }
 
@@ -91,28 +84,30 @@ export class Breaker {
   private budgetPercent = -1;
   private budgetMin = 0;
 
-  constructor(thresholds: Thresholds, stats: BreakerStats, remaining: RemainingStats, share = 1) {
-    this.connections = new Limit(stats, "cxOpen", remaining, "remainingCx");
-    this.connectionPools = new Limit(stats, "cxPoolOpen", remaining, "remainingCxPools");
-    this.pendingRequests = new Limit(stats, "rqPendingOpen", remaining, "remainingPending");
-    this.requests = new Limit(stats, "rqOpen", remaining, "remainingRq");
-    this.retries = new Limit(stats, "rqRetryOpen", remaining, "remainingRetries");
-    this.configure(thresholds, share);
+  /** Call `configure` before use. */
+  constructor(stats: BreakerStats) {
+    this.connections = new Limit(stats, "cxOpen", "remainingCx");
+    this.connectionPools = new Limit(stats, "cxPoolOpen", "remainingCxPools");
+    this.pendingRequests = new Limit(stats, "rqPendingOpen", "remainingPending");
+    this.requests = new Limit(stats, "rqOpen", "remainingRq");
+    this.retries = new Limit(stats, "rqRetryOpen", "remainingRetries");
   }
 
-  /** New limits; what is acquired stays acquired. `share`: how many workers divide the limits (each ≥ 1 stays ≥ 1). */
-  configure(thresholds: Thresholds, share = 1): void {
-    const tracked = thresholds.trackRemaining;
+  /**
+   * Sets the limits; what is acquired stays acquired. `remaining`: where to report what remains, or null.
+   * `share`: how many workers divide the limits between them (rounded up: a limit of at least 1 stays so).
+   */
+  configure(thresholds: Thresholds, remaining: RemainingStats | null, share = 1): void {
     const part = (limit: number): number => Math.ceil(limit / share);
-    this.connections.configure(part(thresholds.maxConnections), tracked);
-    this.connectionPools.configure(part(thresholds.maxConnectionPools), tracked);
-    this.pendingRequests.configure(part(thresholds.maxPendingRequests), tracked);
-    this.requests.configure(part(thresholds.maxRequests), tracked);
+    this.connections.configure(part(thresholds.maxConnections), remaining);
+    this.connectionPools.configure(part(thresholds.maxConnectionPools), remaining);
+    this.pendingRequests.configure(part(thresholds.maxPendingRequests), remaining);
+    this.requests.configure(part(thresholds.maxRequests), remaining);
     const budget = thresholds.retryBudget;
     this.budgetPercent = budget === null ? -1 : budget.percent;
     this.budgetMin = budget === null ? 0 : part(budget.minConcurrency);
-    if (budget === null) this.retries.configure(part(thresholds.maxRetries), tracked);
-    else this.retries.configure(this.budget(), false); // moves with the load, so what remains means nothing
+    if (budget === null) this.retries.configure(part(thresholds.maxRetries), remaining);
+    else this.retries.configure(this.budget(), null); // moves with the load, so what remains means nothing
   }
 
   /**

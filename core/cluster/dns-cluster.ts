@@ -26,7 +26,7 @@ export interface DnsEnvironment {
   readonly random: Random;
 }
 
-/** Who is told. Never called before `start` returned, never after `stop`. */
+/** Who is told. Never called after `stop`. */
 export interface DnsHandler {
   /** The addresses changed, or are known for the first time. */
   onEndpoints(assignment: ClusterLoadAssignment): void;
@@ -64,8 +64,16 @@ export class DnsCluster {
   private ready = false;
   private stopped = false;
 
-  /** `cluster` is of type STRICT_DNS or LOGICAL_DNS and has a load assignment. */
-  constructor(cluster: Cluster, environment: DnsEnvironment, handler: DnsHandler) {
+  /**
+   * `cluster` is of type STRICT_DNS or LOGICAL_DNS and has a load assignment. `previous` is what this one
+   * replaces after a configuration change: names in both keep their addresses until the next answer.
+   */
+  constructor(
+    cluster: Cluster,
+    environment: DnsEnvironment,
+    handler: DnsHandler,
+    previous: DnsCluster | null,
+  ) {
     this.cluster = cluster;
     this.assignment = cluster.loadAssignment ?? {
       clusterName: cluster.name,
@@ -77,22 +85,23 @@ export class DnsCluster {
     this.handler = handler;
     for (const { endpoints } of this.assignment.localities) {
       for (const { address } of endpoints) {
-        if (address.path !== "" || this.targets.has(address.ip)) continue;
+        if (this.targets.has(address.ip)) continue;
         const target = new Target(address.ip, environment.random, (due) => this.ask(due));
         target.backOff.configure(cluster.dns.failureRefreshBase, cluster.dns.failureRefreshMax);
+        target.addresses = previous?.targets.get(address.ip)?.addresses ?? null;
         this.targets.set(address.ip, target);
       }
     }
   }
 
-  /** Asks for every name. */
+  /** Asks for every name. Reports at once if there is nothing to ask for, or addresses are known already. */
   start(): void {
-    if (this.targets.size === 0) {
-      // Nothing to wait for; still not before `start` returned.
-      this.environment.timers.arm(new Timer(() => this.stopped || this.publish()), this.environment.clock.now);
-      return;
+    let known = this.targets.size === 0;
+    for (const target of this.targets.values()) {
+      known ||= target.addresses !== null;
+      this.ask(target);
     }
-    for (const target of this.targets.values()) this.ask(target);
+    if (known) this.publish();
   }
 
   /** Asks no more and reports no more, not even an answer that is on its way. */
@@ -165,7 +174,6 @@ export class DnsCluster {
           hostname: hostname === "" ? address.ip : hostname,
         });
       }
-      if (address.path !== "") endpoints.push(endpoint);
     }
     return { ...locality, endpoints };
   }

@@ -9,11 +9,11 @@
  * Knows no DNS, no xDS and no connection; addresses are resolved.
  */
 import type { ClusterLoadAssignment, Endpoint, Locality } from "../config/model.ts";
-import { formatAddress } from "../io/socket.ts";
+import { type Address, formatAddress } from "../io/socket.ts";
 import type { Balancer, Random } from "./balancer.ts";
 import { EndpointState, healthOf } from "./endpoint.ts";
-import { type PriorityLoad, priorityLoad } from "./priority-load.ts";
 import { type LocalityGroup, PriorityLevel } from "./priority-level.ts";
+import { type PriorityLoad, priorityLoad } from "./priority-load.ts";
 
 /** How a request narrows the choice, e.g. a retry that avoids hosts that it tried. */
 export interface SelectionContext {
@@ -32,6 +32,16 @@ export interface EndpointSetOptions {
   readonly byLocality: boolean;
   /** `endpoint.live` is false already; its pool is still there for the engine to drain. */
   readonly onRemoved: (endpoint: EndpointState) => void;
+  /** `lbHealthyPanic` counts picks made while the chosen level was in panic. */
+  readonly stats: { lbHealthyPanic: number };
+}
+
+/** What an assignment changed. */
+export interface EndpointChange {
+  readonly added: number;
+  readonly removed: number;
+  /** Something that matters for picking is different. */
+  readonly changed: boolean;
 }
 
 interface Group extends LocalityGroup {
@@ -50,8 +60,6 @@ export class EndpointSet {
   private load: PriorityLoad = priorityLoad([], 140, 0);
   /** The level that gets all load on healthy endpoints, or -1 if load is split: spares the usual draw. */
   private soleLevel = -1;
-  /** Picks made while the chosen level was in panic. */
-  panicPicks = 0;
 
   constructor(options: EndpointSetOptions) {
     this.options = options;
@@ -93,11 +101,19 @@ export class EndpointSet {
     this.rebuild();
   }
 
-  /** Replaces the content; true if anything that matters for picking changed. Cost O(endpoints). */
-  apply(assignment: ClusterLoadAssignment): boolean {
+  /** The address of an endpoint changed but it stays the same endpoint: its connections live on (LOGICAL_DNS). */
+  move(endpoint: EndpointState, address: Address): void {
+    this.states.delete(endpoint.text);
+    endpoint.moveTo(address);
+    this.states.set(endpoint.text, endpoint);
+  }
+
+  /** Replaces the content. Cost O(endpoints). */
+  apply(assignment: ClusterLoadAssignment): EndpointChange {
     const previous = this.states;
     const next = new Map<string, EndpointState>();
     const groups = new Map<string, Group>();
+    let added = 0;
     let changed = assignment.overprovisioningFactor !== this.overprovisioningFactor;
 
     for (const { locality, priority, weight, endpoints } of assignment.localities) {
@@ -114,7 +130,7 @@ export class EndpointSet {
         let state = previous.get(text);
         if (state === undefined) {
           state = new EndpointState(endpoint, locality, priority);
-          changed = true;
+          added++;
         } else if (refresh(state, endpoint, locality, priority)) {
           changed = true;
         }
@@ -126,8 +142,9 @@ export class EndpointSet {
     const removed: EndpointState[] = [];
     for (const [text, state] of previous) if (!next.has(text)) removed.push(state);
     const nextGroups = [...groups.values()];
-    changed ||= removed.length > 0 || !sameWeights(this.groups, nextGroups);
-    if (!changed) return false; // a mere new order must not restart the schedules: DNS answers rotate
+    changed ||= added > 0 || removed.length > 0 || !sameWeights(this.groups, nextGroups);
+    // A mere new order must not restart the schedules: DNS answers rotate.
+    if (!changed) return { added: 0, removed: 0, changed };
 
     this.states = next;
     this.groups = nextGroups;
@@ -135,7 +152,7 @@ export class EndpointSet {
     this.rebuild();
     for (const state of removed) state.live = false;
     for (const state of removed) this.options.onRemoved(state);
-    return true;
+    return { added, removed: removed.length, changed };
   }
 
   /** Call after changing an endpoint's `health` or `weight` from outside (health checks, outlier ejection). */
@@ -185,7 +202,7 @@ export class EndpointSet {
   }
 
   private pickAny(level: number): EndpointState | null {
-    this.panicPicks++;
+    this.options.stats.lbHealthyPanic++;
     return level < this.levels.length ? this.levels[level].pickAny() : null;
   }
 }

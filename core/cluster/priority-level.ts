@@ -126,7 +126,9 @@ export class PriorityLevel implements LevelHealth {
       source.set(usable);
       sources.push(source);
       const availability =
-        group.endpoints.length === 0 ? 0 : ((overprovisioningFactor / 100) * usable.length) / group.endpoints.length;
+        group.endpoints.length === 0
+          ? 0
+          : ((overprovisioningFactor / 100) * usable.length) / group.endpoints.length;
       shares.push(group.weight * Math.min(1, availability));
     }
     return new LocalitySources(sources, shares, phase);

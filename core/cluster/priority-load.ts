@@ -63,7 +63,8 @@ export function priorityLoad(
   let allPanic = true;
   for (let i = 0; i < count; i++) {
     const level = levels[i];
-    const usable = level === undefined || level.total === 0 ? 0 : (level.healthy + level.degraded) / level.total;
+    const usable =
+      level === undefined || level.total === 0 ? 0 : (level.healthy + level.degraded) / level.total;
     load.panic[i] = usable * 100 < panicThreshold;
     allPanic &&= load.panic[i];
   }
