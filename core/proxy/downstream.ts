@@ -95,7 +95,12 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.owner = owner;
     this.id = services.nextConnectionId++;
     this.accepted = services.clock.now;
-    this.parser = new RequestParser(this, manager.limits, manager.config.common.headersWithUnderscoresAction, services.copied);
+    this.parser = new RequestParser(
+      this,
+      manager.limits,
+      manager.config.common.headersWithUnderscoresAction,
+      services.copied,
+    );
     this.idleTimer = new Timer(() => this.onIdleTimer());
     this.streamIdle = new Timer(() => this.stream?.onStreamIdle());
     this.requestTimer = new Timer(() => this.stream?.onRequestTimeout());
@@ -223,7 +228,14 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
    * The head of the answer. `framing` and `length` say how the source delimits the body; `toHead` that there is
    * none although the head may declare one. Returns the bytes written.
    */
-  writeHead(head: ResponseHead, framing: Framing, length: number, endOfStream: boolean, toHead: boolean, upgrade: string): number {
+  writeHead(
+    head: ResponseHead,
+    framing: Framing,
+    length: number,
+    endOfStream: boolean,
+    toHead: boolean,
+    upgrade: string,
+  ): number {
     const { stats } = this.manager;
     if (this.owner.draining && !this.closeAfterAnswer && upgrade === "") {
       stats.downstreamCxDrainClose++;
@@ -287,7 +299,12 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.stream = null;
     this.cancelStreamTimers();
     if (this.state !== OPEN) return;
-    if (!clean || this.closeAfterAnswer || this.answerFraming === AsTunnel || this.answerFraming === ByClose) {
+    if (
+      !clean ||
+      this.closeAfterAnswer ||
+      this.answerFraming === AsTunnel ||
+      this.answerFraming === ByClose
+    ) {
       this.linger();
       return;
     }
@@ -439,7 +456,14 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     }
     this.parser.stop();
     const { timers, clock } = this.services;
-    for (const timer of [this.idleTimer, this.streamIdle, this.requestTimer, this.routeTimer, this.tryTimer, this.maxDuration]) {
+    for (const timer of [
+      this.idleTimer,
+      this.streamIdle,
+      this.requestTimer,
+      this.routeTimer,
+      this.tryTimer,
+      this.maxDuration,
+    ]) {
       timers.release(timer);
     }
     if (this.durationTimer !== null) timers.release(this.durationTimer);

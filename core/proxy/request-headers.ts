@@ -8,8 +8,8 @@ import type { HttpConnectionManager } from "../config/model.ts";
 import type { RequestHead } from "../http/head.ts";
 import { trimOws } from "../http/hop-by-hop.ts";
 import { known } from "../http/names.ts";
-import type { Address } from "../io/socket.ts";
 import type { Platform } from "../io/platform.ts";
+import type { Address } from "../io/socket.ts";
 
 const XFF = known("x-forwarded-for");
 const XFP = known("x-forwarded-proto");
@@ -66,7 +66,9 @@ export class RequestHeaderRules {
   constructor(config: HttpConnectionManager, platform: Platform) {
     this.config = config;
     this.platform = platform;
-    this.internalRanges = config.internalCidrRanges.flatMap((range) => Cidr.parse(range) ?? []);
+    this.internalRanges = config.internalCidrRanges.flatMap(
+      (range) => Cidr.of(range.ip, range.prefixLength) ?? [],
+    );
     this.viaField = config.via === "" ? "" : `1.1 ${config.via}`;
   }
 
@@ -100,7 +102,8 @@ export class RequestHeaderRules {
       if (!fields.hasId(XFP)) fields.addId(XFP, secure ? "https" : "http");
     }
     const proto = fields.getId(XFP);
-    head.scheme = config.schemeToOverwrite !== "" ? config.schemeToOverwrite : proto === "https" ? "https" : "http";
+    head.scheme =
+      config.schemeToOverwrite !== "" ? config.schemeToOverwrite : proto === "https" ? "https" : "http";
 
     const internal = single && this.isInternal(client);
     const edge = !internal && config.useRemoteAddress;
