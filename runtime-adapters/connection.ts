@@ -229,6 +229,9 @@ export abstract class Connection implements Socket, Dirty {
   /** The connection is gone, or never came to be. */
   protected closed(reason: CloseReason): void {
     if (this.state === Closed) return;
+    // A runtime may report the FIN that completes the closing of both directions as the closing alone.
+    if (reason === "" && this.finSent && !this.finSeen) this.ended();
+    if (this.isClosed) return; // by what the core did in `onEnd`
     this.state = Closed;
     this.queue.clear();
     const handler = this.handler;

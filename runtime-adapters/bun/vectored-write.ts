@@ -28,7 +28,8 @@ function candidates(): readonly string[] {
 function open() {
   for (const name of candidates()) {
     try {
-      return dlopen(name, { writev: { args: ["i32", "ptr", "i32"], returns: FFIType.i64_fast } }).symbols.writev;
+      return dlopen(name, { writev: { args: ["i32", "ptr", "i32"], returns: FFIType.i64_fast } }).symbols
+        .writev;
     } catch {
       // Not this one.
     }
