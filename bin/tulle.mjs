@@ -7,7 +7,15 @@
  * forwards signals and ends the way the child ended.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
 import { constants as os } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -94,7 +102,10 @@ function runsTypeScript(version) {
 
 function versionOf(path) {
   const { stdout } = spawnSync(path, ["--version"], { encoding: "utf8" });
-  return (stdout ?? "").split("\n")[0].replace(/^(deno )?v?/, "").split(" ")[0];
+  return (stdout ?? "")
+    .split("\n")[0]
+    .replace(/^(deno )?v?/, "")
+    .split(" ")[0];
 }
 
 /** The program for runtime `name`, "" if it is missing or too old. */
@@ -189,9 +200,7 @@ if (command === "" || command === "--help" || command === "-h" || command === "h
   process.exitCode = command === "" ? 1 : 0;
 } else if (command === "version" || command === "--version") {
   if (rest.includes("--help") || rest.includes("-h")) {
-    process.stdout.write(
-      "usage: tulle version\n\nPrints the version and the runtimes that are installed.\n",
-    );
+    process.stdout.write("usage: tulle version\n\nPrints the version and the runtimes that are installed.\n");
   } else {
     printVersion();
   }

@@ -1,2 +1,2 @@
 console.log("main", process.argv.slice(2), process.pid, process.ppid);
-setTimeout(()=>{}, 100);
+setTimeout(() => {}, 100);
