@@ -1,0 +1,83 @@
+/**
+ * Which requests an access log writes: Envoy's filters, compiled into one predicate. Header matchers are the
+ * router's business and floors above this one, so they come in as a ready function.
+ */
+import type { AccessLogFilter, Comparison, HeaderMatcher, RuntimeFraction } from "../config/model.ts";
+import type { StreamInfo } from "../http/stream-info.ts";
+
+/** What the filters need from elsewhere. */
+export interface AccessLogContext {
+  /** Compiles a header matcher for the request's headers. */
+  compileHeader(matcher: HeaderMatcher): (info: StreamInfo) => boolean;
+  /** Value of a runtime key as a number, or `fallback`. */
+  runtimeNumber(key: string, fallback: number): number;
+  /** A whole number in [0, 2^32). */
+  random(): number;
+}
+
+export type AccessLogPredicate = (info: StreamInfo) => boolean;
+
+/** Compiles a filter; the model has been checked already. */
+export function compileAccessLogFilter(
+  filter: AccessLogFilter,
+  context: AccessLogContext,
+): AccessLogPredicate {
+  switch (filter.kind) {
+    case "status_code":
+      return compileComparison(filter.comparison, context, (info) => info.responseCode);
+    case "duration":
+      return compileComparison(filter.comparison, context, (info) => Math.floor(info.duration));
+    case "not_health_check":
+      // There is no health-check filter yet that could mark a request as one.
+      return () => true;
+    case "traceable":
+      // Tracing decides this; without it no request is traced.
+      return () => false;
+    case "runtime":
+      return compileFraction(filter.fraction, context);
+    case "and": {
+      const all = filter.filters.map((one) => compileAccessLogFilter(one, context));
+      return (info) => all.every((one) => one(info));
+    }
+    case "or": {
+      const any = filter.filters.map((one) => compileAccessLogFilter(one, context));
+      return (info) => any.some((one) => one(info));
+    }
+    case "header":
+      return context.compileHeader(filter.header);
+    case "response_flag": {
+      const wanted = new Set<string>(filter.flags);
+      if (wanted.size === 0) return (info) => info.flags.length > 0;
+      return (info) => info.flags.some((flag) => wanted.has(flag));
+    }
+  }
+}
+
+function compileComparison(
+  { op, value, runtimeKey }: Comparison,
+  context: AccessLogContext,
+  read: (info: StreamInfo) => number,
+): AccessLogPredicate {
+  // The key is asked each time: runtime may change while the log lives.
+  const limit = runtimeKey === "" ? () => value : () => context.runtimeNumber(runtimeKey, value);
+  switch (op) {
+    case "EQ":
+      return (info) => read(info) === limit();
+    case "NE":
+      return (info) => read(info) !== limit();
+    case "GE":
+      return (info) => read(info) >= limit();
+    case "LE":
+      return (info) => read(info) <= limit();
+  }
+}
+
+function compileFraction(
+  { runtimeKey, numerator, denominator }: RuntimeFraction,
+  context: AccessLogContext,
+): AccessLogPredicate {
+  return () => {
+    const share = runtimeKey === "" ? numerator : context.runtimeNumber(runtimeKey, numerator);
+    return context.random() % denominator < share;
+  };
+}
