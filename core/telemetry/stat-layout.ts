@@ -20,6 +20,10 @@ export interface StatLayout {
   readonly id: string;
   /** Envoy's names, in the order of `values` in an export. */
   readonly names: readonly string[];
+  /** The names as tag extraction leaves them: `downstream_rq_xx` for `downstream_rq_2xx`. */
+  readonly tagged: readonly string[];
+  /** What it extracts, or null for most. */
+  readonly tags: readonly (readonly [string, string] | null)[];
   readonly kinds: readonly StatKind[];
   readonly histograms: readonly string[];
   /** Names that are also shown for each worker (`worker_0.…`). */
@@ -33,6 +37,8 @@ export interface SetLayout<T> {
   readonly histogramFields: readonly string[];
   make(): T;
 }
+
+const RESPONSE_CLASS = /_(\d)xx$/;
 
 type NumberField<T> = { [K in keyof T]: T[K] extends number ? K : never }[keyof T] & string;
 
@@ -51,10 +57,16 @@ export function layoutOf<T extends object>(id: string, make: () => T, kinds: Kin
   const fields = own.filter((field) => typeof sample[field] === "number");
   const histogramFields = own.filter((field) => sample[field] instanceof Histogram);
   const has = (list: readonly string[] | undefined, field: string) => list?.includes(field) === true;
+  const names = fields.map(statName);
   return {
     layout: {
       id,
-      names: fields.map(statName),
+      names,
+      tagged: names.map((name) => name.replace(RESPONSE_CLASS, "_xx")),
+      tags: names.map((name) => {
+        const found = RESPONSE_CLASS.exec(name);
+        return found === null ? null : ["envoy_response_code_class", found[1]];
+      }),
       kinds: fields.map((field) =>
         has(kinds.gauges, field)
           ? "gauge"
