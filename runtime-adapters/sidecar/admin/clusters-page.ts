@@ -25,9 +25,7 @@ async function rows(source: AdminSource, matches: (name: string) => boolean): Pr
 }
 
 /** Adds up what several workers saw of the same hosts. */
-export function mergeClusters(
-  workers: readonly (readonly ClusterStatus[])[],
-): readonly ClusterStatus[] {
+export function mergeClusters(workers: readonly (readonly ClusterStatus[])[]): readonly ClusterStatus[] {
   if (workers.length === 1) return workers[0];
   const merged = new Map<string, Map<string, HostStatus>>();
   for (const { name, hosts } of workers.flat()) {
@@ -62,10 +60,7 @@ function observabilityName({ name, altStatName }: Cluster): string {
 }
 
 /** The text page, one `cluster::…::…` per line. */
-export async function clustersText(
-  source: AdminSource,
-  matches: (name: string) => boolean,
-): Promise<string> {
+export async function clustersText(source: AdminSource, matches: (name: string) => boolean): Promise<string> {
   let text = "";
   for (const { cluster, addedViaApi, hosts } of await rows(source, matches)) {
     const line = (rest: string) => {
@@ -138,7 +133,8 @@ function thresholdsJson(limits: Thresholds): { readonly [name: string]: Json } {
 
 /** Counters come before gauges and zero is left out, as protobuf's JSON does. */
 function hostJson(host: HostStatus): Json {
-  const counter = (name: string, value: number): Json => (value === 0 ? { name } : { value: `${value}`, name });
+  const counter = (name: string, value: number): Json =>
+    value === 0 ? { name } : { value: `${value}`, name };
   const gauge = (name: string, value: number): Json => ({
     type: "GAUGE",
     ...(value === 0 ? {} : { value: `${value}` }),

@@ -57,7 +57,10 @@ export function configDump(source: AdminSource, query: DumpQuery): DumpAnswer {
     if (elementType === undefined) {
       const isPlain = configs.some((dump) => dump[query.resource] !== undefined);
       return isPlain
-        ? wrong(400, `${query.resource} is not a repeated field. Use ?mask=${query.resource} to get only this field`)
+        ? wrong(
+            400,
+            `${query.resource} is not a repeated field. Use ?mask=${query.resource} to get only this field`,
+          )
         : wrong(404, `${query.resource} not found in config dump`);
     }
     const holder = elementType.slice(0, elementType.indexOf("."));
@@ -69,7 +72,7 @@ export function configDump(source: AdminSource, query: DumpQuery): DumpAnswer {
   if (query.mask !== "") {
     const paths = query.mask.split(",").map((path) => path.trim().split("."));
     const before = configs.length;
-    configs = configs.flatMap((dump) => masked(dump, paths) ?? []);
+    configs = configs.map((each) => masked(each, paths)).filter((each) => each !== null);
     if (configs.length === 0 && before > 0) {
       return wrong(400, `FieldMask ${query.mask} could not be successfully applied to any configs.`);
     }
@@ -109,7 +112,9 @@ function dump(type: string, fields: Fields): Fields {
 }
 
 function clusters({ bootstrap, subscriptions, startedAt }: AdminSource, query: DumpQuery): Fields {
-  const warming = new Set(subscriptions.warming.filter((each) => each.kind === "CDS").map(({ name }) => name));
+  const warming = new Set(
+    subscriptions.warming.filter((each) => each.kind === "CDS").map(({ name }) => name),
+  );
   const dynamic = [...subscriptions.deliveries.CDS].filter(([name]) => query.matchesName(name));
   const state = ([, delivery]: [string, Delivery]): Fields =>
     compact({
@@ -129,7 +134,9 @@ function clusters({ bootstrap, subscriptions, startedAt }: AdminSource, query: D
 }
 
 function listeners({ bootstrap, subscriptions, startedAt }: AdminSource, query: DumpQuery): Fields {
-  const warming = new Set(subscriptions.warming.filter((each) => each.kind === "LDS").map(({ name }) => name));
+  const warming = new Set(
+    subscriptions.warming.filter((each) => each.kind === "LDS").map(({ name }) => name),
+  );
   return {
     version_info: subscriptions.versionInfo.LDS,
     static_listeners: bootstrap.listeners
@@ -170,7 +177,8 @@ function routes({ bootstrap, subscriptions, startedAt }: AdminSource, query: Dum
     }
   };
   for (const resource of bootstrap.listeners) collect(resource, startedAt);
-  for (const { resource, lastUpdated } of subscriptions.deliveries.LDS.values()) collect(resource, lastUpdated);
+  for (const { resource, lastUpdated } of subscriptions.deliveries.LDS.values())
+    collect(resource, lastUpdated);
   return {
     static_route_configs: inline,
     dynamic_route_configs: named(subscriptions.deliveries.RDS, "route_config", ROUTES, query),
@@ -278,6 +286,7 @@ function masked(json: Fields, paths: readonly (readonly string[])[]): Fields | n
 
 function maskedValue(value: Json, paths: readonly (readonly string[])[]): Json {
   if (value === null || typeof value !== "object") return null;
-  if (Array.isArray(value)) return value.map((each) => maskedValue(each, paths)).filter((each) => each !== null);
+  if (Array.isArray(value))
+    return value.map((each) => maskedValue(each, paths)).filter((each) => each !== null);
   return masked(value as Fields, paths);
 }
