@@ -2,10 +2,7 @@
  * The options of `tulle sidecar` and `tulle validate`: one table that is parsed, explained by `--help`, and
  * shown by `/server_info`. Names are Envoy's where Envoy has the option. Knows no runtime and starts nothing.
  */
-import type { LogLevel } from "../../core/io/platform.ts";
-
-/** A log level, or no log at all. */
-export type LogThreshold = LogLevel | "off";
+import { LOG_THRESHOLDS, type LogThreshold } from "./operator-log.ts";
 
 /** What the command line says, with defaults filled in. */
 export interface Options {
@@ -28,16 +25,6 @@ export type Parsed =
   | { readonly kind: "options"; readonly options: Options }
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "error"; readonly message: string };
-
-export const LOG_LEVELS: readonly LogThreshold[] = [
-  "trace",
-  "debug",
-  "info",
-  "warning",
-  "error",
-  "critical",
-  "off",
-];
 
 /** Seconds; below the 30 s after which Kubernetes kills a pod. */
 const DEFAULT_DRAIN_TIME = 25;
@@ -96,7 +83,7 @@ function wholeNumber(text: string, max: number): number {
 /** The level of that name ("warn" is also understood), or "". */
 export function logThreshold(text: string): LogThreshold | "" {
   if (text === "warn") return "warning";
-  return LOG_LEVELS.find((level) => level === text) ?? "";
+  return LOG_THRESHOLDS.find((level) => level === text) ?? "";
 }
 
 function componentLevels(text: string): Map<string, LogThreshold> | string {
@@ -152,7 +139,7 @@ export function parseCommandLine(args: readonly string[]): Parsed {
         break;
       case "--log-level": {
         const level = logThreshold(value);
-        if (level === "") return wrong(`--log-level ${value}: one of ${LOG_LEVELS.join(", ")}`);
+        if (level === "") return wrong(`--log-level ${value}: one of ${LOG_THRESHOLDS.join(", ")}`);
         options.logLevel = level;
         break;
       }

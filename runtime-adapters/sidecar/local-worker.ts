@@ -3,10 +3,9 @@
  * Knows neither other workers nor files nor admin pages.
  */
 import type { Listener, Snapshot } from "../../core/config/model.ts";
-import type { LogLevel } from "../../core/io/platform.ts";
 import { type Address, formatAddress } from "../../core/io/socket.ts";
-import { StatsStore } from "../../core/telemetry/stats.ts";
 import { type Driver, ListenError, type ListenSocket, type Runtime } from "../runtime.ts";
+import type { LogThreshold } from "./operator-log.ts";
 import type { ThreadServices } from "./thread-services.ts";
 import type {
   ApplyResult,
@@ -33,7 +32,6 @@ const UNIX_MODE = 0;
 export class LocalWorker implements WorkerControl {
   private readonly driver: Driver;
   private readonly engine: Engine;
-  private readonly stats = new StatsStore();
   private readonly services: ThreadServices;
   private readonly concurrency: number;
   private readonly open = new Map<string, Open>();
@@ -50,7 +48,7 @@ export class LocalWorker implements WorkerControl {
     this.services = services;
     this.concurrency = concurrency;
     this.driver = runtime.createDriver(services);
-    this.engine = makeEngine(this.driver.platform, this.driver.clock, this.stats, {
+    this.engine = makeEngine(this.driver.platform, this.driver.clock, services.stats, {
       workerIndex,
       concurrency,
     });
@@ -81,7 +79,7 @@ export class LocalWorker implements WorkerControl {
 
   async report(): Promise<WorkerReport> {
     return this.driver.run(() => ({
-      stats: this.stats.export(),
+      stats: this.services.stats.export(),
       clusters: this.engine.clusterStatus(),
       connections: this.engine.activeConnections,
       acceptFailures: this.driver.acceptFailures,
@@ -103,19 +101,25 @@ export class LocalWorker implements WorkerControl {
     this.driver.run(() => this.engine.drain());
   }
 
-  async resetCounters(): Promise<void> {}
+  async failHealthCheck(fail: boolean): Promise<void> {
+    this.driver.run(() => this.engine.failHealthCheck(fail));
+  }
+
+  async resetCounters(): Promise<void> {
+    this.services.stats.resetCounters();
+  }
 
   async reopenLogs(): Promise<void> {
     this.services.reopenLogs();
   }
 
-  async setLogLevel(component: string, level: LogLevel | "off"): Promise<void> {
-    this.services.setLogLevel(component, level);
+  async setLogLevel(component: string, level: LogThreshold): Promise<void> {
+    this.services.operatorLog.setLevel(component, level);
   }
 
   async close(): Promise<void> {
     this.driver.close();
-    this.services.flush();
+    this.services.close();
   }
 
   private isStopped(inbound: boolean): boolean {

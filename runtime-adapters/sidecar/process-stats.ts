@@ -88,6 +88,11 @@ export class ProcessStats {
     this.listeners.workersStarted = 1;
   }
 
+  /** Sets every counter to 0. */
+  resetCounters(): void {
+    this.store.resetCounters();
+  }
+
   /** The store as it is now. */
   export(facts: ProcessFacts, reports: readonly WorkerReport[]): StatsExport {
     const { heapUsed, heapTotal, external, rss } = process.memoryUsage();

@@ -17,11 +17,10 @@ import type { FetchServer } from "../fetch-server.ts";
 import { ListenError } from "../runtime.ts";
 import type { AdminSource, ServerState } from "./admin/admin-source.ts";
 import { mergeClusters } from "./admin/clusters-page.ts";
-import type { LogThreshold, Options } from "./command-line.ts";
-import { CounterBaseline } from "./counter-baseline.ts";
+import type { Options } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
-import type { ProcessLog } from "./process-log.ts";
+import type { LogThreshold, OperatorLog } from "./operator-log.ts";
 import { ProcessStats } from "./process-stats.ts";
 import { type Outcome, Subscriptions } from "./subscriptions.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -53,10 +52,9 @@ export class Sidecar implements AdminSource {
   snapshot: Snapshot;
 
   private readonly entry: Entry;
-  private readonly processLog: ProcessLog;
+  private readonly operatorLog: OperatorLog;
   private readonly supervisor: Supervisor;
   private readonly counters = new ProcessStats();
-  private readonly baseline = new CounterBaseline();
   private admin: FetchServer | null = null;
   private phase: ServerState = "PRE_INITIALIZING";
   private healthFailed = false;
@@ -67,11 +65,17 @@ export class Sidecar implements AdminSource {
   /** Resolves when the first snapshot is in force; rejects if it cannot be. */
   private first: { resolve(): void; reject(error: Error): void } | null = null;
 
-  constructor(entry: Entry, options: Options, bootstrap: Bootstrap, processLog: ProcessLog, startedAt: number) {
+  constructor(
+    entry: Entry,
+    options: Options,
+    bootstrap: Bootstrap,
+    operatorLog: OperatorLog,
+    startedAt: number,
+  ) {
     this.entry = entry;
     this.options = options;
     this.bootstrap = bootstrap;
-    this.processLog = processLog;
+    this.operatorLog = operatorLog;
     this.startedAt = startedAt;
     this.version = `${entry.version}/${entry.runtime.name}-${entry.runtime.version}`;
     const { node, runtime } = bootstrap;
@@ -90,7 +94,11 @@ export class Sidecar implements AdminSource {
 
   /** Resolves when traffic is served; rejects with `StartFailure`. */
   async start(): Promise<void> {
-    this.log("info", "main", `tulle ${this.version}, ${this.options.concurrency} worker(s), pid ${process.pid}`);
+    this.log(
+      "info",
+      "main",
+      `tulle ${this.version}, ${this.options.concurrency} worker(s), pid ${process.pid}`,
+    );
     await this.startAdmin();
     this.phase = "INITIALIZING";
     this.supervisor.start(this.options.concurrency);
@@ -130,7 +138,9 @@ export class Sidecar implements AdminSource {
       });
     } catch (error) {
       if (!(error instanceof ListenError)) throw error;
-      throw new StartFailure([`admin: cannot listen on ${formatAddress(error.address)}: ${reason(error.code)}`]);
+      throw new StartFailure([
+        `admin: cannot listen on ${formatAddress(error.address)}: ${reason(error.code)}`,
+      ]);
     }
     const address = formatAddress(this.admin.address);
     this.log("info", "admin", `admin address: ${address}`);
@@ -158,7 +168,7 @@ export class Sidecar implements AdminSource {
         onGone,
       );
     }
-    return new LocalWorker(entry.runtime, entry.makeEngine, new ThreadServices(this.processLog), index, 1);
+    return new LocalWorker(entry.runtime, entry.makeEngine, new ThreadServices(this.operatorLog), index, 1);
   }
 
   // ── Configuration changes ─────────────────────────────────────────────────────────────────────────────────
@@ -226,11 +236,11 @@ export class Sidecar implements AdminSource {
   }
 
   get logLevels(): ReadonlyMap<string, LogThreshold> {
-    return this.processLog.levels();
+    return this.operatorLog.levels();
   }
 
   async stats(): Promise<StatsExport> {
-    return this.baseline.since(this.merge(await this.supervisor.reports()));
+    return this.merge(await this.supervisor.reports());
   }
 
   async clusters(): Promise<readonly ClusterStatus[]> {
@@ -239,7 +249,7 @@ export class Sidecar implements AdminSource {
   }
 
   setLogLevel(component: string, level: LogThreshold): void {
-    this.processLog.setLevel(component, level);
+    this.operatorLog.setLevel(component, level);
     if (this.options.concurrency > 1) void this.supervisor.setLogLevel(component, level);
   }
 
@@ -261,7 +271,8 @@ export class Sidecar implements AdminSource {
   }
 
   async resetCounters(): Promise<void> {
-    this.baseline.reset(this.merge(await this.supervisor.reports()));
+    this.counters.resetCounters();
+    await this.supervisor.resetCounters();
   }
 
   async reopenLogs(): Promise<void> {
@@ -330,7 +341,7 @@ export class Sidecar implements AdminSource {
 
   /** The operator's log. */
   log(level: LogLevel, component: string, message: string): void {
-    this.processLog.log(level, component, message);
+    this.operatorLog.log(level, component, message);
   }
 }
 

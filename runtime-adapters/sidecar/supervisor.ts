@@ -8,7 +8,7 @@
 import type { Snapshot } from "../../core/config/model.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
 import { formatAddress } from "../../core/io/socket.ts";
-import type { LogThreshold } from "./command-line.ts";
+import type { LogThreshold } from "./operator-log.ts";
 import type {
   ApplyResult,
   BindFailure,
@@ -46,6 +46,7 @@ export class Supervisor {
   private bound: readonly Bound[] = [];
   private stopped: StopScope | "none" = "none";
   private draining = false;
+  private healthFailed = false;
   private closed = false;
   /** The end of the queue of applications. */
   private turn: Promise<unknown> = Promise.resolve();
@@ -105,6 +106,11 @@ export class Supervisor {
   async drain(): Promise<void> {
     this.draining = true;
     await this.broadcast((worker) => worker.drain());
+  }
+
+  async failHealthCheck(fail: boolean): Promise<void> {
+    this.healthFailed = fail;
+    await this.broadcast((worker) => worker.failHealthCheck(fail));
   }
 
   resetCounters(): Promise<void> {
@@ -174,6 +180,7 @@ export class Supervisor {
           `worker ${index}: listener ${listener} cannot bind ${formatAddress(address)}: ${code}`,
         );
       }
+      if (this.healthFailed) await worker.failHealthCheck(true);
       if (this.draining) await worker.drain();
     }).catch((error) => this.log("error", `worker ${index} did not come back: ${error}`));
   }

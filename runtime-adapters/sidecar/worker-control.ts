@@ -5,12 +5,13 @@
 
 import type { ClusterStatus } from "../../core/cluster/cluster-status.ts";
 import type { Snapshot } from "../../core/config/model.ts";
-import type { LogLevel, Platform } from "../../core/io/platform.ts";
+import type { Platform } from "../../core/io/platform.ts";
 import type { Address, Socket, SocketHandler } from "../../core/io/socket.ts";
 import type { StatsStore } from "../../core/telemetry/stats.ts";
 import type { StatsExport } from "../../core/telemetry/stats-export.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import type { Core } from "../runtime.ts";
+import type { LogThreshold } from "./operator-log.ts";
 
 /** The part of `core/proxy/worker.ts` that the process relies on; tests put a stand-in there. */
 export interface Engine extends Core {
@@ -19,6 +20,8 @@ export interface Engine extends Core {
   accept(listenerName: string, socket: Socket): SocketHandler | null;
   /** Says `connection: close` on every answer and closes idle connections. */
   drain(): void;
+  /** Says `connection: close` on every answer while `on` holds. */
+  failHealthCheck(on: boolean): void;
   /** Of all listeners. */
   readonly activeConnections: number;
   /** Plain data about clusters, for `/clusters`. */
@@ -80,9 +83,11 @@ export interface WorkerControl {
   stopListening(scope: StopScope): Promise<void>;
   /** Begins to end open connections. */
   drain(): Promise<void>;
+  /** Says `connection: close` on every answer while `fail` holds, without closing anything itself. */
+  failHealthCheck(fail: boolean): Promise<void>;
   resetCounters(): Promise<void>;
   reopenLogs(): Promise<void>;
-  setLogLevel(component: string, level: LogLevel | "off"): Promise<void>;
+  setLogLevel(component: string, level: LogThreshold): Promise<void>;
   /** Closes everything. The worker is of no use afterwards. */
   close(): Promise<void>;
 }

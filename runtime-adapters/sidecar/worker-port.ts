@@ -5,8 +5,7 @@
  */
 import { type MessagePort, Worker } from "node:worker_threads";
 import type { Snapshot } from "../../core/config/model.ts";
-import type { LogLevel } from "../../core/io/platform.ts";
-import type { LogThreshold } from "./command-line.ts";
+import type { LogThreshold } from "./operator-log.ts";
 import type { ApplyResult, Bound, StopScope, WorkerControl, WorkerReport } from "./worker-control.ts";
 
 /** What a worker thread is started with. */
@@ -90,7 +89,11 @@ export class RemoteWorker implements WorkerControl {
     await this.call("reopenLogs");
   }
 
-  async setLogLevel(component: string, level: LogLevel | "off"): Promise<void> {
+  async failHealthCheck(fail: boolean): Promise<void> {
+    await this.call("failHealthCheck", fail);
+  }
+
+  async setLogLevel(component: string, level: LogThreshold): Promise<void> {
     await this.call("setLogLevel", component, level);
   }
 

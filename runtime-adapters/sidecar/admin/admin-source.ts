@@ -3,7 +3,8 @@ import type { ClusterStatus } from "../../../core/cluster/cluster-status.ts";
 import type { Snapshot } from "../../../core/config/model.ts";
 import type { StatsExport } from "../../../core/telemetry/stats-export.ts";
 import type { Bootstrap } from "../../../core/xds/resource.ts";
-import type { LogThreshold, Options } from "../command-line.ts";
+import type { Options } from "../command-line.ts";
+import type { LogThreshold } from "../operator-log.ts";
 import type { Subscriptions } from "../subscriptions.ts";
 import type { Bound, StopScope } from "../worker-control.ts";
 

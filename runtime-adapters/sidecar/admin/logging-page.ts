@@ -1,11 +1,12 @@
 /** `/logging`: shows and changes the levels of loggers, with Envoy's words for each mistake. */
-import { LOG_LEVELS, type LogThreshold, logThreshold } from "../command-line.ts";
+import { logThreshold } from "../command-line.ts";
+import { LOG_THRESHOLDS, type LogThreshold } from "../operator-log.ts";
 import type { AdminSource } from "./admin-source.ts";
 
 const USAGE = `usage: /logging?<name>=<level> (change single level)
 usage: /logging?paths=name1:level1,name2:level2,... (change multiple levels)
 usage: /logging?level=<level> (change all levels)
-levels: ${LOG_LEVELS.join(" ")} 
+levels: ${LOG_THRESHOLDS.join(" ")} 
 `;
 
 /** Applies `query` (at most one parameter) and lists all levels. All of it is applied, or nothing. */
