@@ -50,6 +50,7 @@ export abstract class Connection implements Socket, Dirty {
   /** The kernel said no; a `writable()` is to come. */
   private blocked = false;
   private finSent = false;
+  private finSeen = false;
   private reason: CloseReason = "";
 
   /** @param dials true for an outgoing connection: `dial` is called when the turn ends. */
@@ -194,27 +195,32 @@ export abstract class Connection implements Socket, Dirty {
 
   /** FIN came. */
   protected ended(): void {
-    if (this.state !== Open || (this.wants & Leaving) !== 0) return;
+    if (this.state !== Open || this.finSeen || (this.wants & Leaving) !== 0) return;
+    this.finSeen = true;
     this.turn.begin();
     try {
       this.handler.onEnd();
     } catch (error) {
       this.turn.fault(error, this);
     }
+    if (this.finSent && !this.dirty) this.mark();
     this.turn.finish();
   }
 
-  /** The kernel takes bytes again. */
+  /** The kernel takes bytes again. A runtime that says so for no reason is not listened to. */
   protected writable(): void {
-    if (this.state !== Open || !this.blocked || (this.wants & Leaving) !== 0) return;
+    if (this.state !== Open || (this.wants & Leaving) !== 0) return;
+    if (!this.blocked && (this.wants & WantEnd) === 0) return;
     if (this.queue.bytes !== 0 && !this.transmit()) return;
     if (this.isClosed) return;
-    this.blocked = false;
     this.turn.begin();
-    try {
-      this.handler.onDrain();
-    } catch (error) {
-      this.turn.fault(error, this);
+    if (this.blocked) {
+      this.blocked = false;
+      try {
+        this.handler.onDrain();
+      } catch (error) {
+        this.turn.fault(error, this);
+      }
     }
     if ((this.wants & WantEnd) !== 0 && !this.dirty) this.mark();
     this.turn.finish();
@@ -223,6 +229,9 @@ export abstract class Connection implements Socket, Dirty {
   /** The connection is gone, or never came to be. */
   protected closed(reason: CloseReason): void {
     if (this.state === Closed) return;
+    // A runtime may report the FIN that completes the closing of both directions as the closing alone.
+    if (reason === "" && this.finSent && !this.finSeen) this.ended();
+    if (this.isClosed) return; // by what the core did in `onEnd`
     this.state = Closed;
     this.queue.clear();
     const handler = this.handler;
@@ -265,9 +274,13 @@ export abstract class Connection implements Socket, Dirty {
   }
 
   private sendFin(): void {
-    if (this.finSent || this.blocked || this.queue.bytes !== 0) return;
-    this.finSent = true;
-    this.shutdown();
+    if (this.blocked || this.queue.bytes !== 0) return;
+    if (!this.finSent) {
+      this.finSent = true;
+      this.shutdown();
+    }
+    // Both sides are done. Not every runtime closes by itself then, so this does it for all.
+    if (this.finSeen) this.leave(false);
   }
 
   private leave(abortive: boolean): void {

@@ -77,8 +77,10 @@ export interface Driver {
   close(): void;
 }
 
+export type RuntimeName = "bun" | "node" | "deno" | "memory";
+
 export interface Runtime {
-  readonly name: "bun" | "node" | "deno" | "memory";
+  readonly name: RuntimeName;
   /** E.g. "1.4.5". */
   readonly version: string;
   createDriver(services: Services): Driver;

@@ -3,6 +3,7 @@ import type { LookupFamily, Platform, Resolution } from "../../core/io/platform.
 import type { Address, Socket, SocketHandler } from "../../core/io/socket.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import { SILENT } from "../connection.ts";
+import { ofFamily } from "../lookup-family.ts";
 import type { Accept, Core, Driver, ListenOptions, ListenSocket, Services } from "../runtime.ts";
 import { type TimeSource, Turn } from "../turn.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -188,7 +189,9 @@ class MemoryPlatform implements Platform {
     this.network.schedule.after(delay, () => {
       this.turn.begin();
       try {
-        done({ ...resolution, addresses: ofFamily(resolution.addresses, family) });
+        const v4 = resolution.addresses.filter((ip) => !ip.includes(":"));
+        const v6 = resolution.addresses.filter((ip) => ip.includes(":"));
+        done({ ...resolution, addresses: ofFamily(v4, v6, family) });
       } catch (error) {
         this.turn.fault(error, null);
       }
@@ -199,23 +202,5 @@ class MemoryPlatform implements Platform {
   /** Seeded, hence not secret: a simulation must be repeatable. */
   fillRandom(into: Uint8Array): void {
     for (let i = 0; i < into.length; i++) into[i] = this.network.random.between(0, 255);
-  }
-}
-
-/** Envoy's families over a list of addresses. */
-function ofFamily(addresses: readonly string[], family: LookupFamily): readonly string[] {
-  const v4 = addresses.filter((ip) => !ip.includes(":"));
-  const v6 = addresses.filter((ip) => ip.includes(":"));
-  switch (family) {
-    case "v4_only":
-      return v4;
-    case "v6_only":
-      return v6;
-    case "v4_preferred":
-      return v4.length > 0 ? v4 : v6;
-    case "auto":
-      return v6.length > 0 ? v6 : v4;
-    default:
-      return addresses;
   }
 }

@@ -1,5 +1,6 @@
 /** A driver's connection on the virtual network: `Connection` over an `Endpoint`. */
 import type { Address, SocketHandler } from "../../core/io/socket.ts";
+import { NOWHERE } from "../address.ts";
 import { Connection } from "../connection.ts";
 import type { Turn } from "../turn.ts";
 import type { Endpoint, Side } from "./endpoint.ts";
@@ -112,5 +113,3 @@ export class MemorySocket extends Connection implements Side {
     super.closed(reason);
   }
 }
-
-const NOWHERE: Address = { ip: "", port: 0, path: "" };
