@@ -124,7 +124,8 @@ describe("ROUND_ROBIN", () => {
             turns[entry]++;
             edf.advance(weights[entry]);
           }
-          for (let i = 0; i < weights.length; i++) expect(Math.abs(turns[i] - weights[i])).toBeLessThanOrEqual(1);
+          for (let i = 0; i < weights.length; i++)
+            expect(Math.abs(turns[i] - weights[i])).toBeLessThanOrEqual(1);
         },
       ),
       { seed: 7 },
@@ -196,7 +197,9 @@ describe("LEAST_REQUEST", () => {
       const endpoints = states(...new Array(10).fill(1));
       const made = balancer(policy, endpoints, 5);
       for (let i = 0; i < 1000; i++) (made.pick() as EndpointState).rqActive++;
-      return Math.max(...endpoints.map((one) => one.rqActive)) - Math.min(...endpoints.map((one) => one.rqActive));
+      return (
+        Math.max(...endpoints.map((one) => one.rqActive)) - Math.min(...endpoints.map((one) => one.rqActive))
+      );
     };
     expect(imbalance("LEAST_REQUEST")).toBeLessThan(imbalance("RANDOM"));
     expect(imbalance("LEAST_REQUEST")).toBeLessThanOrEqual(6);

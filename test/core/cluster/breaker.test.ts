@@ -133,7 +133,10 @@ describe("retry budget", () => {
 
 test("property: never negative, never above the limit by tryAcquire, gauges always true", () => {
   const limits = ["connections", "connectionPools", "pendingRequests", "requests", "retries"] as const;
-  const action = fc.record({ limit: fc.constantFrom(...limits), what: fc.constantFrom("try", "force", "release") });
+  const action = fc.record({
+    limit: fc.constantFrom(...limits),
+    what: fc.constantFrom("try", "force", "release"),
+  });
   fc.assert(
     fc.property(fc.array(action, { maxLength: 200 }), fc.nat(4), (actions, max) => {
       const { breaker, stats, remaining } = makeBreaker({

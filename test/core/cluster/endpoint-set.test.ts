@@ -64,7 +64,9 @@ describe("update by difference", () => {
     kept.pool = "its pool";
     kept.rqTotal = 7;
 
-    const change = set.apply(assignment(group([endpoint("10.0.0.2:80", { weight: 3 }), endpoint("10.0.0.3:80")])));
+    const change = set.apply(
+      assignment(group([endpoint("10.0.0.2:80", { weight: 3 }), endpoint("10.0.0.3:80")])),
+    );
 
     expect(change).toEqual({ added: 1, removed: 1, changed: true });
     expect(order).toEqual(["10.0.0.1:80, left: 10.0.0.2:80,10.0.0.3:80"]);
@@ -93,14 +95,17 @@ describe("update by difference", () => {
     expect(set.apply(assignment(group([a, { ...b, health: "UNHEALTHY" }, c]))).changed).toBe(true);
     expect(set.apply(assignment(group([a, b, c], { priority: 1 }))).changed).toBe(true);
     expect(set.apply(assignment(group([a, b, c], { priority: 1, weight: 5 }))).changed).toBe(true);
-    expect(set.apply({ ...assignment(group([a, b, c], { priority: 1, weight: 5 })), overprovisioningFactor: 100 }))
-      .toMatchObject({ changed: true });
+    expect(
+      set.apply({ ...assignment(group([a, b, c], { priority: 1, weight: 5 })), overprovisioningFactor: 100 }),
+    ).toMatchObject({ changed: true });
   });
 
   test("an address listed twice counts once, where it comes first", () => {
     const { set } = makeSet();
     const twice = endpoint("10.0.0.1:80", { weight: 4 });
-    set.apply(assignment(group([twice, endpoint("10.0.0.1:80", { weight: 9 })]), group([twice], { priority: 1 })));
+    set.apply(
+      assignment(group([twice, endpoint("10.0.0.1:80", { weight: 9 })]), group([twice], { priority: 1 })),
+    );
     expect(set.total).toBe(1);
     expect(set.find("10.0.0.1:80")).toMatchObject({ weight: 4, priority: 0 });
   });
@@ -123,9 +128,12 @@ describe("update by difference", () => {
       })
       .map(({ address: text, weight, health }) => endpoint(text, { weight, health }));
     const load = fc
-      .array(fc.record({ priority: fc.nat(2), weight: fc.nat(3), endpoints: fc.array(one, { maxLength: 6 }) }), {
-        maxLength: 4,
-      })
+      .array(
+        fc.record({ priority: fc.nat(2), weight: fc.nat(3), endpoints: fc.array(one, { maxLength: 6 }) }),
+        {
+          maxLength: 4,
+        },
+      )
       .map((groups) => assignment(...groups.map((g) => group(g.endpoints, g))));
     fc.assert(
       fc.property(fc.array(load, { minLength: 1, maxLength: 8 }), fc.boolean(), (loads, byLocality) => {
@@ -230,21 +238,34 @@ describe("weighted localities", () => {
 
   test("off: locality weights do not matter", () => {
     const { set } = makeSet();
-    set.apply(assignment(group([a], { locality: east, weight: 9 }), group([b], { locality: west, weight: 1 })));
+    set.apply(
+      assignment(group([a], { locality: east, weight: 9 }), group([b], { locality: west, weight: 1 })),
+    );
     expect(shares(set)).toEqual({ "10.0.0.1:80": 50, "10.0.0.2:80": 50 });
   });
 
   test("on: first the locality, then the endpoint", () => {
     const { set } = makeSet({ byLocality: true });
-    set.apply(assignment(group([a], { locality: east, weight: 1 }), group([b, c, d], { locality: west, weight: 3 })));
-    expect(shares(set)).toEqual({ "10.0.0.1:80": 25, "10.0.0.2:80": 25, "10.0.0.3:80": 25, "10.0.0.4:80": 25 });
-    set.apply(assignment(group([a], { locality: east, weight: 3 }), group([b, c, d], { locality: west, weight: 1 })));
+    set.apply(
+      assignment(group([a], { locality: east, weight: 1 }), group([b, c, d], { locality: west, weight: 3 })),
+    );
+    expect(shares(set)).toEqual({
+      "10.0.0.1:80": 25,
+      "10.0.0.2:80": 25,
+      "10.0.0.3:80": 25,
+      "10.0.0.4:80": 25,
+    });
+    set.apply(
+      assignment(group([a], { locality: east, weight: 3 }), group([b, c, d], { locality: west, weight: 1 })),
+    );
     expect(shares(set)["10.0.0.1:80"]).toBe(75);
   });
 
   test("on: a locality with weight 0, or with nobody healthy, gets nothing", () => {
     const { set } = makeSet({ byLocality: true });
-    set.apply(assignment(group([a, b], { locality: east, weight: 5 }), group([c], { locality: west, weight: 0 })));
+    set.apply(
+      assignment(group([a, b], { locality: east, weight: 5 }), group([c], { locality: west, weight: 0 })),
+    );
     expect(shares(set)).toEqual({ "10.0.0.1:80": 50, "10.0.0.2:80": 50 });
     set.apply(
       assignment(

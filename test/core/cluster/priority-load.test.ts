@@ -23,19 +23,29 @@ describe("load of priority levels (Envoy's tables, overprovisioning 140 %)", () 
     // 28 % + 28 %: each half of the load.
     expect(priorityLoad([level(20, 100), level(20, 100)], 140, 0).healthy).toEqual([50, 50]);
     // 14 + 28 + 14 = 56: 25 + 50 + 25.
-    expect(priorityLoad([level(10, 100), level(20, 100), level(10, 100)], 140, 0).healthy).toEqual([25, 50, 25]);
+    expect(priorityLoad([level(10, 100), level(20, 100), level(10, 100)], 140, 0).healthy).toEqual([
+      25, 50, 25,
+    ]);
     // 9 + 9 + 9 = 27: 33 each and one left.
     expect(priorityLoad([level(1, 15), level(1, 15), level(1, 15)], 140, 0).healthy).toEqual([34, 33, 33]);
   });
 
   test("degraded endpoints take what healthy ones leave, before the next level's degraded ones", () => {
-    expect(priorityLoad([level(50, 100, 50)], 140, 50)).toEqual({ healthy: [70], degraded: [30], panic: [false] });
+    expect(priorityLoad([level(50, 100, 50)], 140, 50)).toEqual({
+      healthy: [70],
+      degraded: [30],
+      panic: [false],
+    });
     expect(priorityLoad([level(0, 100, 100), level(50, 100, 0)], 140, 50)).toEqual({
       healthy: [0, 70],
       degraded: [30, 0],
       panic: [false, false],
     });
-    expect(priorityLoad([level(0, 10, 5)], 100, 0)).toEqual({ healthy: [0], degraded: [100], panic: [false] });
+    expect(priorityLoad([level(0, 10, 5)], 100, 0)).toEqual({
+      healthy: [0],
+      degraded: [100],
+      panic: [false],
+    });
   });
 });
 
@@ -84,11 +94,16 @@ test("property: healthy and degraded load together are always 100 %", () => {
     { maxLength: 6 },
   );
   fc.assert(
-    fc.property(levels, fc.integer({ min: 1, max: 300 }), fc.integer({ min: 0, max: 100 }), (all, factor, threshold) => {
-      const load = priorityLoad(all, factor, threshold);
-      expect([...load.healthy, ...load.degraded].reduce((sum, percent) => sum + percent, 0)).toBe(100);
-      expect(Math.min(...load.healthy, ...load.degraded)).toBeGreaterThanOrEqual(0);
-    }),
+    fc.property(
+      levels,
+      fc.integer({ min: 1, max: 300 }),
+      fc.integer({ min: 0, max: 100 }),
+      (all, factor, threshold) => {
+        const load = priorityLoad(all, factor, threshold);
+        expect([...load.healthy, ...load.degraded].reduce((sum, percent) => sum + percent, 0)).toBe(100);
+        expect(Math.min(...load.healthy, ...load.degraded)).toBeGreaterThanOrEqual(0);
+      },
+    ),
     { seed: 7, numRuns: 500 },
   );
 });
