@@ -1,5 +1,5 @@
 /** `/clusters` and `/listeners`, as text and as `envoy.admin.v3.Clusters` and `Listeners`. */
-import type { ClusterStatus, HostStatus } from "../../../core/cluster/cluster-status.ts";
+import type { ClusterStatus, EndpointStatus } from "../../../core/cluster/cluster-status.ts";
 import type { Cluster, Json, Thresholds } from "../../../core/config/model.ts";
 import { formatAddress } from "../../../core/io/socket.ts";
 import { addressJson } from "./address-json.ts";
@@ -9,11 +9,11 @@ import type { AdminSource } from "./admin-source.ts";
 interface Row {
   readonly cluster: Cluster;
   readonly addedViaApi: boolean;
-  readonly hosts: readonly HostStatus[];
+  readonly hosts: readonly EndpointStatus[];
 }
 
 async function rows(source: AdminSource, matches: (name: string) => boolean): Promise<Row[]> {
-  const hosts = new Map((await source.clusters()).map((each) => [each.name, each.hosts]));
+  const hosts = new Map((await source.clusters()).map((each) => [each.name, each.endpoints]));
   const fixed = new Set(source.bootstrap.clusters.map(({ name }) => name));
   return source.snapshot.clusters
     .filter(({ name }) => matches(name))
@@ -27,27 +27,29 @@ async function rows(source: AdminSource, matches: (name: string) => boolean): Pr
 /** Adds up what several workers saw of the same hosts. */
 export function mergeClusters(workers: readonly (readonly ClusterStatus[])[]): readonly ClusterStatus[] {
   if (workers.length === 1) return workers[0];
-  const merged = new Map<string, Map<string, HostStatus>>();
-  for (const { name, hosts } of workers.flat()) {
-    const known = merged.get(name) ?? new Map<string, HostStatus>();
-    merged.set(name, known);
-    for (const host of hosts) {
+  const merged = new Map<
+    string,
+    { readonly first: ClusterStatus; readonly hosts: Map<string, EndpointStatus> }
+  >();
+  for (const status of workers.flat()) {
+    const known = merged.get(status.name) ?? { first: status, hosts: new Map<string, EndpointStatus>() };
+    merged.set(status.name, known);
+    for (const host of status.endpoints) {
       const key = `${host.priority} ${formatAddress(host.address)} ${host.hostname}`;
-      const before = known.get(key);
-      known.set(key, before === undefined ? host : sum(before, host));
+      const before = known.hosts.get(key);
+      known.hosts.set(key, before === undefined ? host : sum(before, host));
     }
   }
-  return [...merged].map(([name, hosts]) => ({ name, hosts: [...hosts.values()] }));
+  return Array.from(merged.values(), ({ first, hosts }) => ({ ...first, endpoints: [...hosts.values()] }));
 }
 
-function sum(a: HostStatus, b: HostStatus): HostStatus {
+function sum(a: EndpointStatus, b: EndpointStatus): EndpointStatus {
   return {
     ...a,
     cxActive: a.cxActive + b.cxActive,
     cxConnectFail: a.cxConnectFail + b.cxConnectFail,
     cxTotal: a.cxTotal + b.cxTotal,
     rqActive: a.rqActive + b.rqActive,
-    rqPendingActive: a.rqPendingActive + b.rqPendingActive,
     rqError: a.rqError + b.rqError,
     rqSuccess: a.rqSuccess + b.rqSuccess,
     rqTimeout: a.rqTimeout + b.rqTimeout,
@@ -83,7 +85,6 @@ export async function clustersText(source: AdminSource, matches: (name: string) 
         ["cx_total", host.cxTotal],
         ["rq_active", host.rqActive],
         ["rq_error", host.rqError],
-        ["rq_pending_active", host.rqPendingActive],
         ["rq_success", host.rqSuccess],
         ["rq_timeout", host.rqTimeout],
         ["rq_total", host.rqTotal],
@@ -132,7 +133,7 @@ function thresholdsJson(limits: Thresholds): { readonly [name: string]: Json } {
 }
 
 /** Counters come before gauges and zero is left out, as protobuf's JSON does. */
-function hostJson(host: HostStatus): Json {
+function hostJson(host: EndpointStatus): Json {
   const counter = (name: string, value: number): Json =>
     value === 0 ? { name } : { value: `${value}`, name };
   const gauge = (name: string, value: number): Json => ({
@@ -152,9 +153,8 @@ function hostJson(host: HostStatus): Json {
       counter("rq_total", host.rqTotal),
       gauge("cx_active", host.cxActive),
       gauge("rq_active", host.rqActive),
-      gauge("rq_pending_active", host.rqPendingActive),
     ],
-    health_status: { eds_health_status: host.health === "UNKNOWN" ? "HEALTHY" : host.health },
+    health_status: { eds_health_status: host.edsHealth === "UNKNOWN" ? "HEALTHY" : host.edsHealth },
     weight: host.weight,
     ...(host.hostname === "" ? {} : { hostname: host.hostname }),
     ...(host.priority === 0 ? {} : { priority: host.priority }),
