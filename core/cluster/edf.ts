@@ -1,7 +1,7 @@
 /**
  * Earliest deadline first: a schedule in which entry `i` comes up in proportion to its weight and as evenly
- * spread as possible (weights 1 and 3 give b b a b, never b b b a in a row of its own making). Entries are
- * numbers; the owner keeps the list they index.
+ * spread as that allows (weights 1 and 3 give about b b a b, again and again). Entries are numbers; the owner
+ * keeps the list they index.
  *
  * Every entry has a deadline `1 / weight` after its last turn; the earliest is next, ties go to the entry
  * that was queued first. Turn = `next()`, then `advance(weight)`, which may give another weight than before.

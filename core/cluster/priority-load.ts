@@ -54,9 +54,6 @@ export function priorityLoad(
     const firstHealthy = healthyAvailable.findIndex((percent) => percent > 0);
     if (firstHealthy >= 0) load.healthy[firstHealthy] += left;
     else load.degraded[degradedAvailable.findIndex((percent) => percent > 0)] += left;
-  } else if (panicThreshold === 0) {
-    load.healthy[0] = 100; // nobody can answer and panic is off: level 0 says so
-    return load;
   }
   if (available === 100) return load;
 
@@ -69,6 +66,7 @@ export function priorityLoad(
     allPanic &&= load.panic[i];
   }
   if (allPanic) loadBySize(load, levels);
+  else if (available === 0) loadOnFirstUsable(load, levels);
   return load;
 }
 
@@ -79,6 +77,14 @@ function distribute(load: number[], availability: readonly number[], left: numbe
     left -= load[i];
   }
   return left;
+}
+
+/** Less than one percent is available and that is no panic: whoever is there gets all, else level 0 has nobody. */
+function loadOnFirstUsable(load: PriorityLoad, levels: readonly LevelHealth[]): void {
+  const healthy = levels.findIndex((level) => level.healthy > 0);
+  const degraded = healthy >= 0 ? -1 : levels.findIndex((level) => level.degraded > 0);
+  if (degraded >= 0) load.degraded[degraded] = 100;
+  else load.healthy[Math.max(0, healthy)] = 100;
 }
 
 function loadBySize(load: PriorityLoad, levels: readonly LevelHealth[]): void {

@@ -146,6 +146,11 @@ export class Worker implements RouteTables {
     for (const listener of this.active.values()) listener.drain();
   }
 
+  /** Says `connection: close` on every answer while `on` holds, without closing anything itself. */
+  failHealthCheck(on: boolean): void {
+    this.services.closing = on;
+  }
+
   /** Connections of clients, on every listener and version. */
   get activeConnections(): number {
     let n = 0;
