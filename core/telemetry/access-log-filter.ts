@@ -4,16 +4,15 @@
  */
 import { HEX } from "../bytes/ascii.ts";
 import type { AccessLogFilter, Comparison, HeaderMatcher, RuntimeFraction } from "../config/model.ts";
+import type { RequestHead } from "../http/head.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
-
-const UNSET = -1;
 
 /** What the filters need from elsewhere. */
 export interface AccessLogContext {
-  /** Compiles a matcher of request headers; a stream without a request does not match. */
-  compileHeader(matcher: HeaderMatcher): AccessLogPredicate;
-  /** Value of a runtime key in force now, or `fallback` if it is not set to a number. */
-  runtimeNumber(key: string, fallback: number): number;
+  /** Compiles a matcher of request headers. It is never called for a stream without a request. */
+  compileHeader(matcher: HeaderMatcher): (head: RequestHead) => boolean;
+  /** Value of a runtime key in force now, or null if it is not set to a number. */
+  runtimeNumber(key: string): number | null;
   /** A whole number in [0, 2^32). */
   random(): number;
 }
@@ -46,8 +45,10 @@ export function compileAccessLogFilter(
       const any = filter.filters.map((one) => compileAccessLogFilter(one, context));
       return (info) => any.some((one) => one(info));
     }
-    case "header":
-      return context.compileHeader(filter.header);
+    case "header": {
+      const matches = context.compileHeader(filter.header);
+      return ({ request }) => request !== null && matches(request);
+    }
     case "response_flag": {
       const wanted = new Set<string>(filter.flags);
       if (wanted.size === 0) return (info) => info.flags.length > 0;
@@ -62,7 +63,7 @@ function compileComparison(
   read: (info: StreamInfo) => number,
 ): AccessLogPredicate {
   // The key is asked each time: runtime may change while the log lives.
-  const limit = runtimeKey === "" ? () => value : () => context.runtimeNumber(runtimeKey, value);
+  const limit = runtimeKey === "" ? () => value : () => context.runtimeNumber(runtimeKey) ?? value;
   switch (op) {
     case "EQ":
       return (info) => read(info) === limit();
@@ -84,9 +85,9 @@ function compileFraction(
   context: AccessLogContext,
 ): AccessLogPredicate {
   return (info) => {
-    const number = numberOfId(info.streamId) ?? context.random();
-    const percent = runtimeKey === "" ? UNSET : context.runtimeNumber(runtimeKey, UNSET);
-    return percent === UNSET ? number % denominator < numerator : number % 100 < percent;
+    const share = runtimeKey === "" ? null : context.runtimeNumber(runtimeKey);
+    const of = share === null ? denominator : 100;
+    return (numberOfId(info.streamId) ?? context.random()) % of < (share ?? numerator);
   };
 }
 

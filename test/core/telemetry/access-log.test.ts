@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { AccessLog, AccessLogFilter, SubstitutionFormat } from "../../../core/config/model.ts";
-import { compileFormat, compileJsonFormat } from "../../../core/http/formatter.ts";
+import { compileFormat, compileJsonFormat, DEFAULT_LOG_FORMAT } from "../../../core/http/formatter.ts";
 import { RequestHead, ResponseHead } from "../../../core/http/head.ts";
 import type { StreamInfo } from "../../../core/http/stream-info.ts";
 import { type AccessLogParts, compileAccessLogs } from "../../../core/telemetry/access-log.ts";
@@ -56,6 +56,8 @@ function stream(change: Partial<StreamInfo> = {}): StreamInfo {
     connectionId: 1,
     streamId: "1ffa38fd-7623-4e38-a52f-6bf87a8014a2",
     filterChainName: "",
+    clusterStatName: "shop",
+    localReplyBody: "",
     ...change,
   };
 }
@@ -66,25 +68,21 @@ class Lab implements AccessLogParts {
   readonly runtime: { [key: string]: number } = {};
   dice = 0;
 
-  compileHeader: AccessLogParts["compileHeader"] = (matcher) => {
-    return ({ request }) => request !== null && request.get(matcher.name) !== null;
-  };
-  runtimeNumber: AccessLogParts["runtimeNumber"] = (key, fallback) => this.runtime[key] ?? fallback;
+  compileHeader: AccessLogParts["compileHeader"] = (matcher) => (head) => head.get(matcher.name) !== null;
+  runtimeNumber: AccessLogParts["runtimeNumber"] = (key) => this.runtime[key] ?? null;
   random: AccessLogParts["random"] = () => this.dice;
   openLog: AccessLogParts["openLog"] = (path) => {
     this.lines[path] ??= [];
     return { write: (line) => void this.lines[path].push(line) };
   };
-  compileFormat(format: SubstitutionFormat) {
+  compileFormat(format: SubstitutionFormat | null) {
     const environment = { variables: {}, hostname: "host", clock: new Clock() };
-    if (format.kind === "text") {
-      const { formatter, errors } = compileFormat(format.format, environment, format.omitEmptyValues);
-      if (formatter === null) throw new Error(errors.join());
-      return formatter;
-    }
-    const { formatter, errors } = compileJsonFormat(format.format, environment, format.omitEmptyValues);
+    const { formatter, errors } =
+      format?.kind === "json"
+        ? compileJsonFormat(format.format, environment, format.omitEmptyValues)
+        : compileFormat(format?.format ?? DEFAULT_LOG_FORMAT, environment, format?.omitEmptyValues === true);
     if (formatter === null) throw new Error(errors.join());
-    return { format: (info: StreamInfo) => `${formatter.format(info)}\n` };
+    return formatter;
   }
 }
 
