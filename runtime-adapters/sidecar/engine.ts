@@ -1,8 +1,8 @@
 /** The parts of the house put together: the engine of a worker, and the checks that configuration needs. */
 import { hostname } from "node:os";
 import { env } from "node:process";
-import { Worker } from "../../core/proxy/worker.ts";
 import { compileFormat } from "../../core/http/formatter.ts";
+import { Worker } from "../../core/proxy/worker.ts";
 import { compileRegex } from "../../core/route/regex.ts";
 import { Clock } from "../../core/time/clock.ts";
 import type { Checks } from "../../core/xds/checks.ts";
