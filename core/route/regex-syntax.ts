@@ -156,6 +156,10 @@ class Parser {
         return this.fail(`no argument for repetition operator: ${ch}`);
       case "\\":
         return this.escape();
+      case "{":
+        COUNTS.lastIndex = this.at;
+        if (COUNTS.test(this.text)) return this.fail("no argument for repetition operator: {");
+        return this.literal(this.character());
       default:
         return this.literal(this.character());
     }
