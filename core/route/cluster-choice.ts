@@ -37,6 +37,7 @@ export class ClusterTarget {
   }
 }
 
+/** The destinations of one route. */
 export class ClusterChoice {
   readonly targets: readonly ClusterTarget[];
   /** Running sums of the weights; empty if there is one target only. */
