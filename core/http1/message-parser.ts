@@ -57,7 +57,7 @@ export interface MessageSink {
 
 /** Counts bytes copied because a token spanned two chunks. */
 export interface CopyCounter {
-  value: number;
+  copiedBytes: number;
 }
 
 const CR = 13;
@@ -333,7 +333,7 @@ export abstract class MessageParser {
     }
     for (let i = start, j = this.carryLength; i < end; i++, j++) carry[j] = chunk[i];
     this.carryLength += length;
-    this.copied.value += length;
+    this.copied.copiedBytes += length;
   }
 
   /** Moves the offsets of fields that were already read, now that their bytes begin at 0. */

@@ -37,6 +37,8 @@ const CLOSED = 2;
 
 /** Bytes read and thrown away after the answer before we stop being polite (row E5). */
 const MAX_LINGER_BYTES = 64 * 1024;
+/** A client that does not read its last answer is given this long, ms. */
+const MAX_LINGER_MS = 60_000;
 
 /** Why reading is paused; reading goes on when no bit is set. */
 export const PausedByUpstream = 1;
@@ -71,6 +73,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   private answerFraming: Framing = NoBody;
   private firstChunk = true;
   private lingerBytes = 0;
+  private lingerDeadline = 0;
   /** True while the kernel does not take what we write. */
   blocked = false;
 
@@ -92,7 +95,12 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.owner = owner;
     this.id = services.nextConnectionId++;
     this.accepted = services.clock.now;
-    this.parser = new RequestParser(this, manager.limits, manager.config.common.headersWithUnderscoresAction, services.copied);
+    this.parser = new RequestParser(
+      this,
+      manager.limits,
+      manager.config.common.headersWithUnderscoresAction,
+      services.copied,
+    );
     this.idleTimer = new Timer(() => this.onIdleTimer());
     this.streamIdle = new Timer(() => this.stream?.onStreamIdle());
     this.requestTimer = new Timer(() => this.stream?.onRequestTimeout());
@@ -130,10 +138,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   onEnd(): void {
     this.peerEnded = true;
-    if (this.state !== OPEN) {
-      this.close();
-      return;
-    }
+    if (this.state !== OPEN) return; // both directions are done: the socket closes when its bytes are out
     const stream = this.stream;
     if (stream !== null) {
       // Row E6: FIN is not an abort; the answer is still delivered. A cut body is a fault.
@@ -223,9 +228,16 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
    * The head of the answer. `framing` and `length` say how the source delimits the body; `toHead` that there is
    * none although the head may declare one. Returns the bytes written.
    */
-  writeHead(head: ResponseHead, framing: Framing, length: number, endOfStream: boolean, toHead: boolean, upgrade: string): number {
+  writeHead(
+    head: ResponseHead,
+    framing: Framing,
+    length: number,
+    endOfStream: boolean,
+    toHead: boolean,
+    upgrade: string,
+  ): number {
     const { stats } = this.manager;
-    if (this.owner.draining && !this.closeAfterAnswer && upgrade === "") {
+    if ((this.owner.draining || this.services.closing) && !this.closeAfterAnswer && upgrade === "") {
       stats.downstreamCxDrainClose++;
       this.closeAfterAnswer = true;
     }
@@ -287,7 +299,12 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.stream = null;
     this.cancelStreamTimers();
     if (this.state !== OPEN) return;
-    if (!clean || this.closeAfterAnswer || this.answerFraming === AsTunnel || this.answerFraming === ByClose) {
+    if (
+      !clean ||
+      this.closeAfterAnswer ||
+      this.answerFraming === AsTunnel ||
+      this.answerFraming === ByClose
+    ) {
       this.linger();
       return;
     }
@@ -296,7 +313,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.release(PausedByPipeline);
     this.parser.next();
     if (this.stream !== null) {
-      if ((this.stream as Stream) !== null && this.parser.done && this.parser.restLength > 0) this.press(PausedByPipeline);
+      if (this.parser.done && this.parser.restLength > 0) this.press(PausedByPipeline);
     } else if (this.peerEnded && this.state === OPEN) {
       if (this.parser.idle) this.close();
       else this.parser.finish();
@@ -309,8 +326,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.cancelStreamTimers();
     if (this.state === CLOSED) return;
     this.gone(false, "");
-    // What was written before still leaves; a chunked or counted body then ends short, visibly.
-    if (this.socket.pendingBytes > 0) this.socket.close();
+    // A counted or chunked body ends visibly short; one that ends with the connection needs the reset to show it.
+    if (this.answerFraming === ByClose) this.socket.reset();
     else this.socket.close();
   }
 
@@ -372,6 +389,11 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   private onIdleTimer(): void {
     const { stats } = this.manager;
     if (this.state === LINGER) {
+      const { timers, clock } = this.services;
+      if (this.socket.pendingBytes > 0 && clock.now < this.lingerDeadline) {
+        timers.arm(this.idleTimer, clock.now + this.manager.config.delayedCloseTimeout);
+        return;
+      }
       stats.downstreamCxDelayedCloseTimeout++;
       this.close();
     } else if (this.stream === null && this.parser.idle) {
@@ -401,8 +423,9 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.pressure = 0;
     this.socket.resume();
     const { delayedCloseTimeout } = this.manager.config;
-    if (this.peerEnded || delayedCloseTimeout === 0) this.close();
-    else this.services.timers.arm(this.idleTimer, this.services.clock.now + delayedCloseTimeout);
+    const { timers, clock } = this.services;
+    this.lingerDeadline = clock.now + MAX_LINGER_MS;
+    timers.arm(this.idleTimer, clock.now + delayedCloseTimeout);
   }
 
   private close(): void {
@@ -433,7 +456,14 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     }
     this.parser.stop();
     const { timers, clock } = this.services;
-    for (const timer of [this.idleTimer, this.streamIdle, this.requestTimer, this.routeTimer, this.tryTimer, this.maxDuration]) {
+    for (const timer of [
+      this.idleTimer,
+      this.streamIdle,
+      this.requestTimer,
+      this.routeTimer,
+      this.tryTimer,
+      this.maxDuration,
+    ]) {
       timers.release(timer);
     }
     if (this.durationTimer !== null) timers.release(this.durationTimer);

@@ -7,10 +7,11 @@
  */
 import type { Breaker } from "../cluster/breaker.ts";
 import type { EndpointState } from "../cluster/endpoint.ts";
+import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { Http1Limits } from "../http1/limits.ts";
 import type { ClusterStats } from "../telemetry/cluster-stats.ts";
 import type { Services } from "./services.ts";
-import { Busy, Connecting, Idle, ResetReason, UpstreamConnection, type UpstreamState } from "./upstream.ts";
+import { Busy, Connecting, Idle, UpstreamConnection, type UpstreamState } from "./upstream.ts";
 
 /** An attempt in the queue. */
 export interface PoolWaiter {
@@ -28,6 +29,7 @@ export interface PoolOptions {
   /** 0 = unlimited. */
   readonly maxRequests: number;
   readonly limits: Http1Limits;
+  readonly forwardTrailers: boolean;
 }
 
 export class ConnectionPool {
@@ -64,6 +66,10 @@ export class ConnectionPool {
     return this.options.maxRequests;
   }
 
+  get forwardTrailers(): boolean {
+    return this.options.forwardTrailers;
+  }
+
   /** Open connections, those being made included. */
   get size(): number {
     return this.all.size;
@@ -78,7 +84,7 @@ export class ConnectionPool {
     if (ready !== undefined) return ready;
     if (!this.breaker.pendingRequests.tryAcquire()) {
       this.stats.upstreamRqPendingOverflow++;
-      waiter.onPoolFailure(ResetReason.overflow, "");
+      waiter.onPoolFailure("overflow", "");
       return null;
     }
     this.stats.upstreamRqPendingTotal++;
@@ -172,7 +178,7 @@ export class ConnectionPool {
       this.connecting--;
       stats.upstreamCxConnectFail++;
       endpoint.cxConnectFail++;
-      this.failWaiting(remote ? ResetReason.connectFailure : ResetReason.connectTimeout, reason);
+      this.failWaiting(remote ? "remote connection failure" : "connection timeout", reason);
       return;
     }
     // A breaker slot is free: whoever waits because of it gets a new connection.

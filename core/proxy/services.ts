@@ -2,6 +2,7 @@
 import { HeadWriter } from "../http1/head-writer.ts";
 import type { CopyCounter } from "../http1/message-parser.ts";
 import type { Platform } from "../io/platform.ts";
+import { tulleStats } from "../telemetry/server-stats.ts";
 import type { StatsStore } from "../telemetry/stats.ts";
 import type { Clock } from "../time/clock.ts";
 import { HttpDate } from "../time/http-date.ts";
@@ -16,6 +17,8 @@ export class Services {
   readonly date: HttpDate;
   /** Bytes copied inside the core, `tulle.copied_bytes`. */
   readonly copied: CopyCounter;
+  /** Every answer says `connection: close`: the operator has failed the health check. */
+  closing = false;
   /** Numbers connections, for logs. */
   nextConnectionId = 1;
   private readonly seed = new Uint32Array(4);
@@ -25,7 +28,7 @@ export class Services {
     this.clock = clock;
     this.stats = stats;
     this.date = new HttpDate(clock);
-    this.copied = stats.scope("tulle.", "tulle.", {}).counter("copied_bytes");
+    this.copied = tulleStats(stats);
     platform.fillRandom(new Uint8Array(this.seed.buffer));
     this.seed[0] |= 1;
   }

@@ -8,11 +8,13 @@
  *
  *   CONNECTING ─▶ IDLE ⇄ BUSY ─▶ TUNNEL       any ─▶ CLOSED
  */
+import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { Fault } from "../errors.ts";
+import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
 import { RESPONSE_FAULTS } from "../http1/faults.ts";
-import { CHUNK_END, LAST_CHUNK, type NameCase } from "../http1/head-writer.ts";
+import { LAST_CHUNK, LowerCase, type NameCase } from "../http1/head-writer.ts";
 import { AsTunnel, ByChunks, type Framing, type MessageSink } from "../http1/message-parser.ts";
 import { ResponseParser } from "../http1/response-parser.ts";
 import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
@@ -24,16 +26,6 @@ export const Idle = 1;
 export const Busy = 2;
 export const Closed = 3;
 export type UpstreamState = typeof Connecting | typeof Idle | typeof Busy | typeof Closed;
-
-/** Why an attempt ended without a complete response; Envoy's texts for `reset reason: …`. */
-export const ResetReason = {
-  connectFailure: "remote connection failure",
-  connectTimeout: "connection timeout",
-  terminated: "connection termination",
-  overflow: "overflow",
-  protocol: "protocol error",
-} as const;
-export type ResetReason = (typeof ResetReason)[keyof typeof ResetReason];
 
 /** The attempt that a connection carries; implemented by the router. */
 export interface AttemptSink {
@@ -129,13 +121,17 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.write(bytes, start, end);
   }
 
-  /** The request is complete. Trailers are not forwarded unless the cluster enables them. */
-  sendEnd(): void {
+  /** The request is complete; in a tunnel: the client sent FIN. Trailers go on only if the cluster enables them. */
+  sendEnd(trailers: Fields | null): void {
     this.requestEnded = true;
     if (this.tunnel) this.socket?.end();
     else if (this.chunked) {
-      if (!this.firstChunk) this.write(CHUNK_END, 0, CHUNK_END.length);
-      this.write(LAST_CHUNK, 0, LAST_CHUNK.length);
+      if (this.firstChunk && trailers === null) this.write(LAST_CHUNK, 0, LAST_CHUNK.length);
+      else {
+        const { writer } = this.pool.services;
+        writer.lastChunk(this.pool.forwardTrailers ? trailers : null, this.firstChunk, LowerCase);
+        this.write(writer.bytes, writer.start, writer.end);
+      }
     }
     this.releaseIfDone();
   }
@@ -192,7 +188,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
       return;
     }
     if (this.parser.idle) {
-      this.lose(ResetReason.terminated, "", null, true);
+      this.lose("connection termination", "", null, true);
       return;
     }
     this.parser.finish();
@@ -213,7 +209,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     if (this.state === Closed) return;
     const attempt = this.attempt;
     this.close(true, reason);
-    attempt?.onUpstreamReset(ResetReason.terminated, reason, null);
+    attempt?.onUpstreamReset("connection termination", reason, null);
   }
 
   private onTimer(): void {
@@ -264,7 +260,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
 
   onFault(fault: Fault): void {
     this.pool.stats.upstreamCxProtocolError++;
-    this.lose(ResetReason.protocol, fault.code, fault);
+    this.lose("protocol error", fault.code, fault);
   }
 
   private lose(reason: ResetReason, detail: string, fault: Fault | null, remote = false): void {

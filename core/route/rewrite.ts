@@ -4,14 +4,14 @@
  */
 import type { RegexRewrite as RegexRewriteConfig } from "../config/model.ts";
 import type { ConfigFault } from "../errors.ts";
-import { checkSubstitution, compileRegex, type Regex } from "./regex.ts";
+import { compileRegex, compileSubstitution, type Regex, type Substitution } from "./regex.ts";
 
 /** A pattern and its substitution. */
 export class RegexRewrite {
   private readonly regex: Regex;
-  private readonly substitution: string;
+  private readonly substitution: Substitution;
 
-  constructor(regex: Regex, substitution: string) {
+  constructor(regex: Regex, substitution: Substitution) {
     this.regex = regex;
     this.substitution = substitution;
   }
@@ -34,12 +34,12 @@ export function compileRegexRewrite(
     faults.push({ path: `${path}.pattern.regex`, message: error });
     return null;
   }
-  const wrong = checkSubstitution(regex, config.substitution);
-  if (wrong !== "") {
-    faults.push({ path: `${path}.substitution`, message: wrong });
+  const compiled = compileSubstitution(config.substitution, regex);
+  if (compiled.substitution === null) {
+    faults.push({ path: `${path}.substitution`, message: compiled.error });
     return null;
   }
-  return new RegexRewrite(regex, config.substitution);
+  return new RegexRewrite(regex, compiled.substitution);
 }
 
 /** Rewrites a path: replaces the part that the route matched, or what a pattern matches. */

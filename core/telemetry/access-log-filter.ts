@@ -2,15 +2,17 @@
  * Which requests an access log writes: Envoy's filters, compiled into one predicate. Header matchers are the
  * router's business and floors above this one, so they come in as a ready function.
  */
+import { HEX } from "../bytes/ascii.ts";
 import type { AccessLogFilter, Comparison, HeaderMatcher, RuntimeFraction } from "../config/model.ts";
+import type { RequestHead } from "../http/head.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
 
 /** What the filters need from elsewhere. */
 export interface AccessLogContext {
-  /** Compiles a header matcher for the request's headers. */
-  compileHeader(matcher: HeaderMatcher): (info: StreamInfo) => boolean;
-  /** Value of a runtime key as a number, or `fallback`. */
-  runtimeNumber(key: string, fallback: number): number;
+  /** Compiles a matcher of request headers. It is never called for a stream without a request. */
+  compileHeader(matcher: HeaderMatcher): (head: RequestHead) => boolean;
+  /** Value of a runtime key in force now, or null if it is not set to a number. */
+  runtimeNumber(key: string): number | null;
   /** A whole number in [0, 2^32). */
   random(): number;
 }
@@ -43,8 +45,10 @@ export function compileAccessLogFilter(
       const any = filter.filters.map((one) => compileAccessLogFilter(one, context));
       return (info) => any.some((one) => one(info));
     }
-    case "header":
-      return context.compileHeader(filter.header);
+    case "header": {
+      const matches = context.compileHeader(filter.header);
+      return ({ request }) => request !== null && matches(request);
+    }
     case "response_flag": {
       const wanted = new Set<string>(filter.flags);
       if (wanted.size === 0) return (info) => info.flags.length > 0;
@@ -59,7 +63,7 @@ function compileComparison(
   read: (info: StreamInfo) => number,
 ): AccessLogPredicate {
   // The key is asked each time: runtime may change while the log lives.
-  const limit = runtimeKey === "" ? () => value : () => context.runtimeNumber(runtimeKey, value);
+  const limit = runtimeKey === "" ? () => value : () => context.runtimeNumber(runtimeKey) ?? value;
   switch (op) {
     case "EQ":
       return (info) => read(info) === limit();
@@ -72,12 +76,29 @@ function compileComparison(
   }
 }
 
+/**
+ * A share of the requests. The request id decides where there is one, so that every proxy on the way logs the
+ * same requests. A runtime key that is set overrides the share as a percentage.
+ */
 function compileFraction(
   { runtimeKey, numerator, denominator }: RuntimeFraction,
   context: AccessLogContext,
 ): AccessLogPredicate {
-  return () => {
-    const share = runtimeKey === "" ? numerator : context.runtimeNumber(runtimeKey, numerator);
-    return context.random() % denominator < share;
+  return (info) => {
+    const share = runtimeKey === "" ? null : context.runtimeNumber(runtimeKey);
+    const of = share === null ? denominator : 100;
+    return (numberOfId(info.streamId) ?? context.random()) % of < (share ?? numerator);
   };
+}
+
+/** The first eight digits of a UUID as a number, or null if the id is something else. */
+function numberOfId(id: string): number | null {
+  if (id.length !== 36) return null;
+  let value = 0;
+  for (let i = 0; i < 8; i++) {
+    const digit = HEX[id.charCodeAt(i) & 0xff];
+    if (digit === 255) return null;
+    value = value * 16 + digit;
+  }
+  return value;
 }

@@ -11,47 +11,37 @@ import {
   compileAccessLogFilter,
 } from "./access-log-filter.ts";
 
-/** A compiled format: a line with its newline, from one stream. */
+/** A compiled format: one stream as text. */
 export interface LineFormatter {
   format(info: StreamInfo): string;
 }
-
-/** Envoy's default text format. */
-export const DEFAULT_FORMAT =
-  '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% ' +
-  "%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% " +
-  '"%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n';
-
-/** The default format as the model writes it. */
-export const DEFAULT_SUBSTITUTION_FORMAT: SubstitutionFormat = {
-  kind: "text",
-  format: DEFAULT_FORMAT,
-  omitEmptyValues: false,
-  contentType: "",
-};
 
 /** One configured access log. */
 export class AccessLogger {
   private readonly accepts: AccessLogPredicate | null;
   private readonly formatter: LineFormatter;
+  /** What ends a line: a text format says so itself, a JSON document does not. */
+  private readonly end: "" | "\n";
   private readonly sink: LogSink;
 
-  constructor(accepts: AccessLogPredicate | null, formatter: LineFormatter, sink: LogSink) {
+  constructor(accepts: AccessLogPredicate | null, formatter: LineFormatter, end: "" | "\n", sink: LogSink) {
     this.accepts = accepts;
     this.formatter = formatter;
+    this.end = end;
     this.sink = sink;
   }
 
   /** Writes the line of a finished stream (HTTP request or TCP connection), if the filter lets it. */
   log(info: StreamInfo): void {
     if (this.accepts !== null && !this.accepts(info)) return;
-    this.sink.write(this.formatter.format(info));
+    this.sink.write(this.formatter.format(info) + this.end);
   }
 }
 
 /** What compiling an access log needs from elsewhere. */
 export interface AccessLogParts extends AccessLogContext {
-  compileFormat(format: SubstitutionFormat): LineFormatter;
+  /** Compiles a format that was checked before; null is the default text format. */
+  compileFormat(format: SubstitutionFormat | null): LineFormatter;
   openLog(path: string): LogSink;
 }
 
@@ -64,7 +54,8 @@ export function compileAccessLogs(
     ({ path, format, filter }) =>
       new AccessLogger(
         filter === null ? null : compileAccessLogFilter(filter, parts),
-        parts.compileFormat(format ?? DEFAULT_SUBSTITUTION_FORMAT),
+        parts.compileFormat(format),
+        format?.kind === "json" ? "\n" : "",
         parts.openLog(path),
       ),
   );

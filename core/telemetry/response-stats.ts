@@ -83,6 +83,10 @@ export class ResponseCodeStats implements StatSource {
     if (this.split && internal !== null) visitor.histogram("internal.upstream_rq_time", internal);
   }
 
+  resetCounters(): void {
+    for (const counts of [this.external, this.internal, this.retried]) counts.fill(0);
+  }
+
   private slot(status: number): number {
     const codes = this.codes;
     for (let i = 0; i < codes.length; i++) if (codes[i] === status) return i;

@@ -68,6 +68,8 @@ export interface StatVisitor {
 /** Something that lists its instruments when asked. */
 export interface StatSource {
   visit(visitor: StatVisitor): void;
+  /** Sets its counters to 0. */
+  resetCounters(): void;
 }
 
 /** A copy of a histogram, or null if nothing was recorded. */

@@ -105,6 +105,19 @@ export class Scope {
     return source;
   }
 
+  /** Sets every counter to 0; gauges and histograms stay. */
+  resetCounters(): void {
+    for (const { kind, set } of this.sets) {
+      const numbers = set as { [field: string]: number };
+      kind.fields.forEach((field, i) => {
+        const stat = kind.layout.kinds[i];
+        if (stat === "counter" || stat === "total") numbers[field] = 0;
+      });
+    }
+    for (const single of this.singles?.values() ?? []) if (single instanceof Counter) single.value = 0;
+    for (const source of this.sources ?? []) source.resetCounters();
+  }
+
   /** Gives the scope back; the last one to do so removes its instruments. */
   release(): void {
     this.refs--;
@@ -174,6 +187,11 @@ export class StatsStore {
   /** Forgets a scope; called by `Scope.release`. */
   drop(prefix: string): void {
     this.scopes.delete(prefix);
+  }
+
+  /** Sets every counter to 0 (the admin's `/reset_counters`); gauges and histograms stay. */
+  resetCounters(): void {
+    for (const scope of this.scopes.values()) scope.resetCounters();
   }
 
   /** Every instrument as structured-cloneable data, without connection to the living numbers. */
