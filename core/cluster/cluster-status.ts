@@ -1,33 +1,73 @@
-/**
- * The members of a cluster as one worker sees them, as plain data: what `/clusters` is made of. Workers fill it
- * when asked; the supervisor adds up the counters of the same host.
- */
-import type { Endpoint, Locality } from "../config/model.ts";
+/** A cluster as plain, structured-cloneable data: what a worker hands to the admin page `/clusters`. */
+import type { Cluster, Locality, Thresholds } from "../config/model.ts";
 import type { Address } from "../io/socket.ts";
+import { type EndpointState, healthFlags } from "./endpoint.ts";
 
-/** One upstream host. Counters count since the worker first knew it. */
-export interface HostStatus {
+export interface EndpointStatus {
   readonly address: Address;
+  /** As it is spelt in the page's lines. */
+  readonly text: string;
   readonly hostname: string;
+  /** "healthy", or Envoy's reasons why not, each with a leading "/". */
+  readonly healthFlags: string;
+  /** As configured by EDS. */
+  readonly edsHealth: string;
   readonly weight: number;
   readonly priority: number;
   readonly locality: Locality;
-  readonly health: Endpoint["health"];
-  /** Envoy's `health_flags` text, e.g. "healthy". */
-  readonly healthFlags: string;
   readonly cxActive: number;
   readonly cxConnectFail: number;
   readonly cxTotal: number;
   readonly rqActive: number;
-  readonly rqPendingActive: number;
   readonly rqError: number;
   readonly rqSuccess: number;
   readonly rqTimeout: number;
   readonly rqTotal: number;
 }
 
-/** One cluster with its hosts in the order of the load assignment. */
 export interface ClusterStatus {
   readonly name: string;
-  readonly hosts: readonly HostStatus[];
+  /** `alt_stat_name`, or the name. */
+  readonly observabilityName: string;
+  readonly edsServiceName: string;
+  /** As configured, for the whole process. */
+  readonly defaultThresholds: Thresholds;
+  readonly highThresholds: Thresholds;
+  readonly endpoints: readonly EndpointStatus[];
+}
+
+/** The status of a cluster and its endpoints now. */
+export function statusOf(config: Cluster, endpoints: Iterable<EndpointState>): ClusterStatus {
+  return {
+    name: config.name,
+    observabilityName: config.altStatName === "" ? config.name : config.altStatName,
+    edsServiceName: config.edsServiceName,
+    defaultThresholds: config.circuitBreakers.default,
+    highThresholds: config.circuitBreakers.high,
+    endpoints: Array.from(endpoints, endpointStatus),
+  };
+}
+
+/** One workers' statuses of the same endpoint are merged by adding the eight numbers. */
+function endpointStatus(endpoint: EndpointState): EndpointStatus {
+  const { address, text, hostname, weight, priority, locality } = endpoint;
+  const { cxActive, cxConnectFail, cxTotal, rqActive, rqError, rqSuccess, rqTimeout, rqTotal } = endpoint;
+  return {
+    address,
+    text,
+    hostname,
+    healthFlags: healthFlags(endpoint),
+    edsHealth: endpoint.configuredHealth,
+    weight,
+    priority,
+    locality,
+    cxActive,
+    cxConnectFail,
+    cxTotal,
+    rqActive,
+    rqError,
+    rqSuccess,
+    rqTimeout,
+    rqTotal,
+  };
 }

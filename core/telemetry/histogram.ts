@@ -4,7 +4,7 @@
  * both proxies print the same numbers for the same traffic.
  *
  * Laws: `record` allocates only when a value reaches a bucket that no value has reached before (128 bytes for
- * values up to 15, 7 KiB for a million); an unused histogram holds no buckets. Buckets are cumulative for the
+ * values up to 15, 4 KiB up to a million); an unused histogram holds no buckets. Buckets are cumulative for the
  * life of the process; what happened in an interval is the difference of two exports.
  *
  * Bucket numbers: 0 … 99 are the values themselves; from there 90 buckets per decade.
