@@ -38,6 +38,7 @@ export class Worker implements RouteTables {
   >();
   private runtime: Snapshot["runtime"] = {};
   private drained = false;
+  private healthFailed = false;
 
   constructor(platform: Platform, clock: Clock, stats: StatsStore, options: WorkerOptions) {
     this.services = new Services(platform, clock, stats);
@@ -100,6 +101,7 @@ export class Worker implements RouteTables {
         gone.release();
       },
     );
+    made.healthFailed = this.healthFailed;
     this.active.set(config.name, made);
     if (known !== undefined) this.retireState(known);
     if (this.drained) made.drain();
@@ -144,6 +146,12 @@ export class Worker implements RouteTables {
   drain(): void {
     this.drained = true;
     for (const listener of this.active.values()) listener.drain();
+  }
+
+  /** While `fail` holds, answers say `connection: close` (`/healthcheck/fail`); nothing else changes. */
+  failHealthCheck(fail: boolean): void {
+    this.healthFailed = fail;
+    for (const listener of this.active.values()) listener.healthFailed = fail;
   }
 
   /** Connections of clients, on every listener and version. */

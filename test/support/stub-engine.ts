@@ -6,6 +6,7 @@ import type { Engine, MakeEngine } from "../../runtime-adapters/sidecar/worker-c
 
 class StubEngine implements Engine {
   activeConnections = 0;
+  readonly warmingClusters: readonly string[] = [];
   private readonly sockets = new Set<Socket>();
   private readonly workerIndex: number;
   private readonly stats: StatsStore;
