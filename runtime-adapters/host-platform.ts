@@ -30,6 +30,10 @@ export class HostPlatform implements Platform {
     this.entropy.fill(into);
   }
 
+  uuid(): string {
+    return crypto.randomUUID();
+  }
+
   log(level: LogLevel, component: string, message: string): void {
     this.services.log(level, component, message);
   }

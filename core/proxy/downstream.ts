@@ -237,7 +237,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     upgrade: string,
   ): number {
     const { stats } = this.manager;
-    if (this.owner.draining && !this.closeAfterAnswer && upgrade === "") {
+    if ((this.owner.draining || this.services.closing) && !this.closeAfterAnswer && upgrade === "") {
       stats.downstreamCxDrainClose++;
       this.closeAfterAnswer = true;
     }

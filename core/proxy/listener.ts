@@ -27,10 +27,8 @@ export interface RouteTables {
 
 export class ListenerState implements ConnectionOwner {
   readonly config: Listener;
-  /** Answers say `connection: close`, though everything is accepted as before. */
-  healthFailed = false;
-  /** Nothing new is accepted and what is there ends. */
-  private retiring = false;
+  /** True if answers say `connection: close` and nothing new is accepted. */
+  draining = false;
   readonly stats: ListenerStats;
   private readonly services: Services;
   /** Null only if the configuration slipped through validation. */
@@ -78,11 +76,6 @@ export class ListenerState implements ConnectionOwner {
     this.updateRoutes(tables, runtime);
   }
 
-  /** True if answers say `connection: close`. */
-  get draining(): boolean {
-    return this.retiring || this.healthFailed;
-  }
-
   /** Connections that live. */
   get size(): number {
     return this.connections.size;
@@ -107,7 +100,7 @@ export class ListenerState implements ConnectionOwner {
   /** Takes an accepted connection, or returns null: no filter chain wants it. */
   accept(socket: Socket): SocketHandler | null {
     const { stats } = this;
-    if (this.retiring) return null;
+    if (this.draining) return null;
     const chain = this.choice === null ? null : this.choice.choose(socket.local, socket.remote);
     if (chain === null) {
       stats.noFilterChainMatch++;
@@ -127,7 +120,7 @@ export class ListenerState implements ConnectionOwner {
 
   /** Accepts nothing more; idle connections close, busy ones after their answer. */
   drain(): void {
-    this.retiring = true;
+    this.draining = true;
     for (const connection of [...this.connections.keys()]) connection.drain();
   }
 
@@ -139,7 +132,7 @@ export class ListenerState implements ConnectionOwner {
     stats.downstreamCxActive--;
     stats.downstreamCxDestroy++;
     stats.downstreamCxLengthMs.record(this.services.clock.now - since);
-    if (this.retiring && this.connections.size === 0) this.onEmpty(this);
+    if (this.draining && this.connections.size === 0) this.onEmpty(this);
   }
 
   /** Listener-level access loggers, for TCP connections. */

@@ -1,6 +1,11 @@
 /** Compiles access logs and formats for one worker: joins what telemetry, routes and the process each know. */
 import type { AccessLog } from "../config/model.ts";
-import { compileFormat, compileJsonFormat, type FormatEnvironment } from "../http/formatter.ts";
+import {
+  compileFormat,
+  compileJsonFormat,
+  DEFAULT_LOG_FORMAT,
+  type FormatEnvironment,
+} from "../http/formatter.ts";
 import { compileHeaderMatcher } from "../route/header-matcher.ts";
 import type { Runtime } from "../route/runtime-fraction.ts";
 import { type AccessLogger, compileAccessLogs, type LineFormatter } from "../telemetry/access-log.ts";
@@ -18,11 +23,11 @@ export class LogCompiler {
     this.context = {
       compileHeader(config) {
         const matcher = compileHeaderMatcher(config, "", []);
-        return (info) => info.request !== null && matcher.matches(info.request);
+        return (head) => matcher.matches(head);
       },
-      runtimeNumber(key, fallback) {
+      runtimeNumber(key) {
         const value = runtime()[key];
-        return typeof value === "number" ? value : fallback;
+        return typeof value === "number" ? value : null;
       },
       random: () => services.random32(),
     };
@@ -35,12 +40,13 @@ export class LogCompiler {
       ...this.context,
       openLog: (path) => services.platform.openLog(path),
       compileFormat(format): LineFormatter {
-        if (format.kind === "text") {
-          const { formatter } = compileFormat(format.format, environment, format.omitEmptyValues);
+        if (format === null || format.kind === "text") {
+          const text = format === null ? DEFAULT_LOG_FORMAT : format.format;
+          const { formatter } = compileFormat(text, environment, format?.omitEmptyValues === true);
           return formatter ?? { format: () => "" };
         }
         const { formatter } = compileJsonFormat(format.format, environment, format.omitEmptyValues);
-        return { format: (info) => (formatter === null ? "" : `${formatter.format(info)}\n`) };
+        return formatter ?? { format: () => "" };
       },
     });
   }

@@ -17,6 +17,8 @@ export class Services {
   readonly date: HttpDate;
   /** Bytes copied inside the core, `tulle.copied_bytes`. */
   readonly copied: CopyCounter;
+  /** Every answer says `connection: close`: the operator has failed the health check. */
+  closing = false;
   /** Numbers connections, for logs. */
   nextConnectionId = 1;
   private readonly seed = new Uint32Array(4);

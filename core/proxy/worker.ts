@@ -38,7 +38,6 @@ export class Worker implements RouteTables {
   >();
   private runtime: Snapshot["runtime"] = {};
   private drained = false;
-  private healthFailed = false;
 
   constructor(platform: Platform, clock: Clock, stats: StatsStore, options: WorkerOptions) {
     this.services = new Services(platform, clock, stats);
@@ -101,7 +100,6 @@ export class Worker implements RouteTables {
         gone.release();
       },
     );
-    made.healthFailed = this.healthFailed;
     this.active.set(config.name, made);
     if (known !== undefined) this.retireState(known);
     if (this.drained) made.drain();
@@ -148,10 +146,9 @@ export class Worker implements RouteTables {
     for (const listener of this.active.values()) listener.drain();
   }
 
-  /** While `fail` holds, answers say `connection: close` (`/healthcheck/fail`); nothing else changes. */
-  failHealthCheck(fail: boolean): void {
-    this.healthFailed = fail;
-    for (const listener of this.active.values()) listener.healthFailed = fail;
+  /** Says `connection: close` on every answer while `on` holds, without closing anything itself. */
+  failHealthCheck(on: boolean): void {
+    this.services.closing = on;
   }
 
   /** Connections of clients, on every listener and version. */

@@ -199,6 +199,11 @@ class MemoryPlatform implements Platform {
     });
   }
 
+  uuid(): string {
+    const hex = Array.from({ length: 32 }, () => this.network.random.between(0, 15).toString(16)).join("");
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20)}`;
+  }
+
   /** Seeded, hence not secret: a simulation must be repeatable. */
   fillRandom(into: Uint8Array): void {
     for (let i = 0; i < into.length; i++) into[i] = this.network.random.between(0, 255);

@@ -129,6 +129,7 @@ export class NameServer {
   readonly platform: Platform = {
     connect: unexpected,
     fillRandom: unexpected,
+    uuid: unexpected,
     openLog: unexpected,
     log: (_level, _component, message) => this.log.push(message),
     resolve: (hostname, family, done) => {
