@@ -455,6 +455,8 @@ export interface Cluster {
   readonly maxResponseHeadersBytes: number;
   /** Percent; default 50. */
   readonly healthyPanicThreshold: number;
+  /** `common_lb_config.locality_weighted_lb_config`: localities by their weights first. Absent = off. */
+  readonly localityWeighted?: boolean;
   /** TCP pool idle timeout, default 10 min. */
   readonly tcpPoolIdleTimeout: number;
   /** TCP keepalive, null = off. */
