@@ -65,7 +65,7 @@ export class RequestParser extends MessageParser {
     return false;
   }
 
-  protected override startLine(bytes: Uint8Array, start: number, end: number): Fault | null {
+  override startLine(bytes: Uint8Array, start: number, end: number): Fault | null {
     let p = start;
     while (p < end && IS_TCHAR[bytes[p]] === 1) p++;
     if (p - start > MAX_METHOD) return FAULTS.method_too_long;
@@ -151,7 +151,7 @@ export class RequestParser extends MessageParser {
   protected override endOfHead(): Fault | null {
     const fault = this.host();
     if (fault !== null) return fault;
-    if (this.underscores) {
+    if (this.section.underscores) {
       const refused = this.checkUnderscores();
       if (refused !== null) return refused;
     }
