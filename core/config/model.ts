@@ -186,6 +186,8 @@ export interface UpgradeConfig {
   /** Lower case, e.g. "websocket", "connect". */
   readonly upgradeType: string;
   readonly enabled: boolean;
+  /** For "connect" on a route: end the CONNECT here and send its payload upstream as plain TCP. */
+  readonly terminateConnect: boolean;
 }
 
 export interface LocalReplyConfig {
@@ -466,6 +468,7 @@ export interface Cluster {
 export interface DnsOptions {
   /** Default 5 s. */
   readonly refreshRate: number;
+  /** After a failure: random back-off between these bounds; equal bounds wait exactly so long. */
   readonly failureRefreshBase: number;
   readonly failureRefreshMax: number;
   readonly jitter: number;

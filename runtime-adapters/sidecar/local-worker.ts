@@ -29,12 +29,17 @@ interface Open {
 /** Permission bits of a Unix socket: left to the umask. */
 const UNIX_MODE = 0;
 
+/** How long the first listeners wait for clusters, and how often is looked, ms. */
+const WARM_UP_LIMIT = 5000;
+const WARM_UP_LOOK = 5;
+
 export class LocalWorker implements WorkerControl {
   private readonly driver: Driver;
   private readonly engine: Engine;
   private readonly services: ThreadServices;
   private readonly concurrency: number;
   private readonly open = new Map<string, Open>();
+  private warmedUp = false;
   /** Listeners that an operator has stopped for good. */
   private stopped: StopScope | "none" = "none";
 
@@ -58,6 +63,7 @@ export class LocalWorker implements WorkerControl {
   async apply(snapshot: Snapshot, known: readonly Bound[]): Promise<ApplyResult> {
     // The engine first: a connection that comes through a new socket must find its listener.
     this.driver.run(() => this.engine.apply(snapshot));
+    await this.warmUp();
     const failures: BindFailure[] = [];
     const wanted = new Set<string>();
     for (const listener of snapshot.listeners) {
@@ -120,6 +126,15 @@ export class LocalWorker implements WorkerControl {
   async close(): Promise<void> {
     this.driver.close();
     this.services.close();
+  }
+
+  /** Before the first socket opens, clusters get time to resolve their names: nobody should meet a 503 at start. */
+  private async warmUp(): Promise<void> {
+    for (let waited = 0; !this.warmedUp && waited < WARM_UP_LIMIT; waited += WARM_UP_LOOK) {
+      if (this.engine.warmingClusters.length === 0) break;
+      await new Promise((resolve) => setTimeout(resolve, WARM_UP_LOOK));
+    }
+    this.warmedUp = true;
   }
 
   private isStopped(inbound: boolean): boolean {

@@ -22,6 +22,8 @@ export interface Engine extends Core {
   drain(): void;
   /** Says `connection: close` on every answer while `on` holds. */
   failHealthCheck(on: boolean): void;
+  /** Clusters that wait for their first endpoints. */
+  readonly warmingClusters: readonly string[];
   /** Of all listeners. */
   readonly activeConnections: number;
   /** Plain data about clusters, for `/clusters`. */
