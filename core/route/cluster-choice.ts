@@ -2,6 +2,7 @@
 import type { RouteAction } from "../config/model.ts";
 import type { ConfigFault } from "../errors.ts";
 import { isFieldName } from "../http/fields.ts";
+import { firstValue } from "../http/first-value.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
 import type { RequestHead } from "../http/head.ts";
 import { compileHeaderMutation, HeaderMutation } from "./header-mutation.ts";
@@ -33,7 +34,7 @@ export class ClusterTarget {
 
   /** The cluster for this request; "" if the header that should name it is missing. */
   clusterName(head: RequestHead): string {
-    return this.header === "" ? this.name : (head.get(this.header) ?? "");
+    return this.header === "" ? this.name : (firstValue(head, this.header) ?? "");
   }
 }
 

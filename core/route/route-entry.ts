@@ -10,6 +10,7 @@ import { lowerCase } from "../bytes/ascii.ts";
 import type { DirectResponseAction, RetryPolicy, Route, RouteAction, VirtualHost } from "../config/model.ts";
 import { hostEnd } from "../http/authority.ts";
 import type { Fields } from "../http/fields.ts";
+import { firstValue } from "../http/first-value.ts";
 import type { JsonFormatter, TextFormatter } from "../http/formatter.ts";
 import type { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
@@ -161,9 +162,7 @@ export class RouteEntry {
     }
     let host: string;
     if (action.hostRewriteHeader !== "") {
-      const slot = head.fields.slotOf(action.hostRewriteHeader, 0);
-      if (slot < 0) return;
-      host = head.fields.valueAt(slot);
+      host = firstValue(head, action.hostRewriteHeader) ?? "";
     } else if (this.hostPathRewrite !== null) host = this.hostPathRewrite.apply(withoutQuery(head.path));
     else return;
     // The client decides about this text: it may not become something that is not a host.
