@@ -5,7 +5,7 @@ import { isFieldName } from "../http/fields.ts";
 import { firstValue } from "../http/first-value.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
 import type { RequestHead } from "../http/head.ts";
-import { compileHeaderMutation, HeaderMutation } from "./header-mutation.ts";
+import { compileHeaderMutation, type HeaderMutation, NO_MUTATION } from "./header-mutation.ts";
 
 /** One possible destination of a route. Made at compile time. */
 export class ClusterTarget {
@@ -67,7 +67,7 @@ export class ClusterChoice {
   }
 }
 
-const NOTHING = new HeaderMutation([], []);
+const NO_SUMS: readonly number[] = [];
 
 /**
  * Compiles the destinations of a route action; what is wrong goes to `faults` under `path` ("….route").
@@ -86,8 +86,8 @@ export function compileClusterChoice(
         message: `"${action.clusterHeader}" is not a header name`,
       });
     return new ClusterChoice(
-      [new ClusterTarget(action.cluster, action.clusterHeader, NOTHING, NOTHING, "")],
-      [],
+      [new ClusterTarget(action.cluster, action.clusterHeader, NO_MUTATION, NO_MUTATION, "")],
+      NO_SUMS,
       0,
     );
   }
