@@ -162,16 +162,19 @@ export class LocalWorker implements WorkerControl {
       there.inbound = inbound;
       return null;
     }
-    const address = known.find((each) => bindKey(each.listener, each.wanted) === key)?.actual ?? wanted;
-    const options = {
-      // A lone worker does not share: then a second process on the same port is an error instead of a surprise.
-      reusePort: this.concurrency > 1 && address.path === "",
-      backlog: listener.backlog,
-      mode: UNIX_MODE,
-    };
+    const elsewhere = known.find((each) => bindKey(each.listener, each.wanted) === key);
+    const address = elsewhere?.actual ?? wanted;
+    const isShared = this.concurrency > 1 && address.path === "";
+    const options = { reusePort: isShared, backlog: listener.backlog, mode: UNIX_MODE };
     // The name is read at each accept: the listener behind an address may be replaced.
     const open: { current: Open | null } = { current: null };
     try {
+      // A shared port would let a second process take half of the traffic unnoticed. So whoever of our workers
+      // comes first asks for the port alone before it shares it.
+      if (isShared && elsewhere === undefined && address.port !== 0) {
+        const alone = { ...options, reusePort: false };
+        (await this.driver.listen(address, alone, () => null)).stop();
+      }
       const socket = await this.driver.listen(address, options, (accepted) =>
         this.engine.accept(open.current?.listener ?? listener.name, accepted),
       );

@@ -51,7 +51,7 @@ async function occupied(): Promise<number> {
 
 /** An HTTP upstream. */
 function upstream(answer: (request: Request) => Response | Promise<Response>): number {
-  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: answer });
+  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", reusePort: true, fetch: answer });
   servers.push(server);
   return server.port as number;
 }
