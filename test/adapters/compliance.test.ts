@@ -1,0 +1,60 @@
+/** Every case of compliance.ts on every runtime: Bun and memory here, Node and Deno in processes of their own. */
+import { beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import type { RuntimeName } from "../../runtime-adapters/runtime.ts";
+import { cases } from "./compliance.ts";
+import { load, type Outcome, runCase } from "./run.ts";
+import { COMMANDS } from "./runtimes.ts";
+
+const LIMIT = 60_000;
+
+function each(name: RuntimeName, verdict: (caseName: string) => Promise<Outcome> | Outcome): void {
+  for (const one of cases) {
+    const why = one.except?.[name];
+    if (why !== undefined) {
+      test.skip(`${one.name} (${why})`, () => {});
+      continue;
+    }
+    test(
+      one.name,
+      async () => {
+        const outcome = await verdict(one.name);
+        expect(outcome.error).toBe("");
+      },
+      LIMIT,
+    );
+  }
+}
+
+for (const name of ["memory", "bun"] as const) {
+  describe(`${name} adapter`, async () => {
+    const runtime = await load(name);
+    each(name, (caseName) => runCase(caseName, runtime));
+  });
+}
+
+for (const name of ["node", "deno"] as const) {
+  describe(`${name} adapter`, () => {
+    const outcomes = new Map<string, Outcome>();
+    let complaint = "";
+    beforeAll(async () => {
+      const child = Bun.spawn([...COMMANDS[name], join(import.meta.dir, "run.ts"), name], {
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const [out, errors] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+      ]);
+      complaint = errors;
+      for (const line of out.split("\n")) {
+        if (!line.startsWith("{")) continue;
+        const outcome: Outcome = JSON.parse(line);
+        outcomes.set(outcome.name, outcome);
+      }
+    }, 2 * LIMIT);
+    each(name, (caseName) => {
+      return outcomes.get(caseName) ?? { name: caseName, error: `no outcome; stderr: ${complaint}`, ms: 0 };
+    });
+  });
+}
