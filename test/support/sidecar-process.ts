@@ -12,6 +12,9 @@ const ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Rout
 /** Longest wait for anything in these stories, ms: a loaded machine is no failure. */
 export const PATIENCE = 20_000;
 
+/** No connection is kept: one that its server closes just now would be a failure that nobody is to blame for. */
+const ONCE: RequestInit = { headers: { connection: "close" }, keepalive: false };
+
 /** A folder of its own that goes away with `remove`. */
 export class Workspace {
   readonly path = mkdtempSync(join(tmpdir(), "tulle-e2e-"));
@@ -120,7 +123,7 @@ export class SidecarProcess {
         throw new Error(`exit ${this.child.exitCode}: ${await this.stderrText}`);
       try {
         this.admin = `http://${readFileSync(this.adminFile, "utf8")}`;
-        if ((await fetch(`${this.admin}/ready`)).status === 200) return this;
+        if ((await fetch(`${this.admin}/ready`, ONCE)).status === 200) return this;
       } catch {
         // Not there yet.
       }
@@ -140,11 +143,11 @@ export class SidecarProcess {
   }
 
   async get(path: string): Promise<string> {
-    return (await fetch(this.admin + path)).text();
+    return (await fetch(this.admin + path, ONCE)).text();
   }
 
   async post(path: string): Promise<string> {
-    return (await fetch(this.admin + path, { method: "POST" })).text();
+    return (await fetch(this.admin + path, { ...ONCE, method: "POST" })).text();
   }
 
   /** One number of `/stats`, NaN if it is not there. */

@@ -51,7 +51,13 @@ async function occupied(): Promise<number> {
 
 /** An HTTP upstream. */
 function upstream(answer: (request: Request) => Response | Promise<Response>): number {
-  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", reusePort: true, fetch: answer });
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    reusePort: true,
+    idleTimeout: 255,
+    fetch: answer,
+  });
   servers.push(server);
   return server.port as number;
 }
@@ -131,6 +137,18 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
         expect(stderr).toContain(
           `listener busy: cannot listen on 127.0.0.1:${port}: the address is in use (EADDRINUSE)`,
         );
+      },
+      SLOW,
+    );
+
+    test(
+      "a port in use is seen although workers share theirs",
+      async () => {
+        const port = upstream(() => new Response("somebody else")); // shares its port, as another proxy would
+        const busy = serving(httpListener("busy", port, { route_config: answering("x") }));
+        const { code, stderr } = await start(busy, "--concurrency", "2").ended();
+        expect(code).toBe(1);
+        expect(stderr).toContain(`listener busy: cannot listen on 127.0.0.1:${port}: the address is in use`);
       },
       SLOW,
     );
