@@ -107,8 +107,8 @@ export class LocalWorker implements WorkerControl {
     this.driver.run(() => this.engine.drain());
   }
 
-  async failHealthCheck(fail: boolean): Promise<void> {
-    this.driver.run(() => this.engine.failHealthCheck(fail));
+  async closeAfterAnswer(on: boolean): Promise<void> {
+    this.driver.run(() => this.engine.failHealthCheck(on));
   }
 
   async resetCounters(): Promise<void> {

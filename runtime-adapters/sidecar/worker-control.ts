@@ -94,8 +94,8 @@ export interface WorkerControl {
   stopListening(scope: StopScope): Promise<void>;
   /** Begins to end open connections. */
   drain(): Promise<void>;
-  /** Says `connection: close` on every answer while `fail` holds, without closing anything itself. */
-  failHealthCheck(fail: boolean): Promise<void>;
+  /** Says `connection: close` on every answer while `on` holds, without closing anything itself. */
+  closeAfterAnswer(on: boolean): Promise<void>;
   resetCounters(): Promise<void>;
   reopenLogs(): Promise<void>;
   setLogLevel(component: string, level: LogThreshold): Promise<void>;
