@@ -58,7 +58,7 @@ export class ResponseParser extends MessageParser {
     return status < 200 && status !== 101;
   }
 
-  protected override startLine(bytes: Uint8Array, start: number, end: number): Fault | null {
+  override startLine(bytes: Uint8Array, start: number, end: number): Fault | null {
     // "HTTP/1." DIGIT SP 3DIGIT [SP reason]; the space before an empty reason is often missing.
     if (
       end - start < 12 ||

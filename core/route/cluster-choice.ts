@@ -37,6 +37,7 @@ export class ClusterTarget {
   }
 }
 
+/** The destinations of one route. */
 export class ClusterChoice {
   readonly targets: readonly ClusterTarget[];
   /** Running sums of the weights; empty if there is one target only. */
@@ -67,7 +68,10 @@ export class ClusterChoice {
 
 const NOTHING = new HeaderMutation([], []);
 
-/** Compiles the destinations of a route action; what is wrong goes to `faults` under `path` ("….route"). */
+/**
+ * Compiles the destinations of a route action; what is wrong goes to `faults` under `path` ("….route").
+ * As in Envoy the sum of the weights counts, not `total_weight`.
+ */
 export function compileClusterChoice(
   action: RouteAction,
   path: string,
@@ -104,11 +108,6 @@ export function compileClusterChoice(
   if (sum === 0) faults.push({ path: `${path}.weighted_clusters`, message: "the weights add up to 0" });
   else if (sum > 0xffff_ffff)
     faults.push({ path: `${path}.weighted_clusters`, message: "the weights add up to more than 4294967295" });
-  else if (action.totalWeight !== 0 && action.totalWeight !== sum)
-    faults.push({
-      path: `${path}.weighted_clusters.total_weight`,
-      message: `the weights add up to ${sum}, not ${action.totalWeight}`,
-    });
   return new ClusterChoice(targets, sums, sum);
 }
 

@@ -4,8 +4,8 @@
  * to find groups. The size of a program is limited, and with it the work per character.
  */
 import { type CharSet, INVALID, WORD } from "./regex-charset.ts";
-import type { RegexNode, RegexTree } from "./regex-syntax.ts";
-import { BEGIN_LINE, BEGIN_TEXT, END_LINE, NOT_WORD_BOUNDARY, WORD_BOUNDARY } from "./regex-syntax.ts";
+import type { RegexNode, RegexTree } from "./regex-node.ts";
+import { BEGIN_LINE, BEGIN_TEXT, END_LINE, NOT_WORD_BOUNDARY, WORD_BOUNDARY } from "./regex-node.ts";
 
 /** Consumes a character of set `x`, goes on with the next instruction. */
 export const OP_CHARS = 0;

@@ -86,8 +86,6 @@ export class ClusterStats {
   membershipHealthy = 0;
   /** Level. */
   membershipDegraded = 0;
-  /** Level. */
-  membershipExcluded = 0;
   /** Total. */
   membershipChange = 0;
   lbHealthyPanic = 0;
@@ -107,7 +105,7 @@ const CLUSTER = layoutOf("cluster", () => new ClusterStats(), {
     "upstreamRqActive",
     "upstreamRqPendingActive",
   ],
-  levels: ["membershipTotal", "membershipHealthy", "membershipDegraded", "membershipExcluded"],
+  levels: ["membershipTotal", "membershipHealthy", "membershipDegraded"],
   totals: ["membershipChange"],
 });
 

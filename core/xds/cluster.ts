@@ -9,6 +9,7 @@ import type {
 } from "./generated/envoy/config/cluster/v3/circuit_breaker_pb.ts";
 import type { Cluster as ClusterMessage } from "./generated/envoy/config/cluster/v3/cluster_pb.ts";
 import type { TcpKeepalive } from "./generated/envoy/config/core/v3/address_pb.ts";
+import type { ClusterLoadAssignment as ClusterLoadAssignmentMessage } from "./generated/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { readLoadBalancing } from "./load-balancing.ts";
 import type { AnyMessage } from "./message.ts";
 import type { Reader } from "./reader.ts";
@@ -27,7 +28,9 @@ export function readCluster(reader: Reader<ClusterMessage>, version: string, wan
   const name = reader.text("name");
   const edsServiceName = readEds(reader, type, name, wants);
   const connection = reader.child("upstreamConnectionOptions");
-  const panic = reader.child("commonLbConfig")?.child("healthyPanicThreshold");
+  const balancing = reader.child("commonLbConfig");
+  const locality = balancing?.oneof("localityConfigSpecifier");
+  if (locality?.case === "zoneAwareLbConfig") balancing?.refuseOneof(locality);
   return {
     name,
     version,
@@ -36,12 +39,13 @@ export function readCluster(reader: Reader<ClusterMessage>, version: string, wan
     ...readLoadBalancing(reader),
     connectTimeout: reader.duration("connectTimeout", 5000),
     perConnectionBufferLimitBytes: reader.number("perConnectionBufferLimitBytes", 1024 * 1024),
-    loadAssignment: readEndpoints(reader, type),
+    loadAssignment: readEndpoints(reader, type, name),
     edsServiceName,
     dns: readDns(reader),
     circuitBreakers: readCircuitBreakers(reader.child("circuitBreakers")),
     ...readUpstreamHttp(reader),
-    healthyPanicThreshold: panic?.take("value") ?? 50,
+    healthyPanicThreshold: balancing?.child("healthyPanicThreshold")?.take("value") ?? 50,
+    localityWeighted: locality?.case === "localityWeightedLbConfig",
     tcpPoolIdleTimeout: 600_000,
     tcpKeepalive: readKeepalive(connection?.child("tcpKeepalive") ?? null),
   };
@@ -82,7 +86,11 @@ function readEds(
   return serviceName;
 }
 
-function readEndpoints(reader: Reader<ClusterMessage>, type: Cluster["type"]): ClusterLoadAssignment | null {
+function readEndpoints(
+  reader: Reader<ClusterMessage>,
+  type: Cluster["type"],
+  name: string,
+): ClusterLoadAssignment | null {
   const assignment = reader.child("loadAssignment");
   if (type === "EDS") {
     if (assignment !== null) {
@@ -91,17 +99,24 @@ function readEndpoints(reader: Reader<ClusterMessage>, type: Cluster["type"]): C
     }
     return null;
   }
-  if (assignment === null) {
-    reader.fault("loadAssignment", `must be set for type ${type}`);
-    return null;
-  }
-  const version = versionOf(messageToJson(assignment.message as unknown as AnyMessage));
-  const read = readLoadAssignment(assignment, version, type);
+  const read = assignment === null ? noEndpoints(name) : readInline(assignment, type);
   const endpoints = read.localities.reduce((sum, locality) => sum + locality.endpoints.length, 0);
   if (type === "LOGICAL_DNS" && (read.localities.length !== 1 || endpoints !== 1)) {
     reader.fault("loadAssignment", "must have exactly one endpoint for type LOGICAL_DNS");
   }
   return read;
+}
+
+function readInline(
+  reader: Reader<ClusterLoadAssignmentMessage>,
+  type: Cluster["type"],
+): ClusterLoadAssignment {
+  return readLoadAssignment(reader, versionOf(messageToJson(reader.message as unknown as AnyMessage)), type);
+}
+
+/** A cluster need not have endpoints: that is how a black hole is made. */
+function noEndpoints(clusterName: string): ClusterLoadAssignment {
+  return { clusterName, version: "", localities: [], overprovisioningFactor: 140 };
 }
 
 function readDns(reader: Reader<ClusterMessage>): DnsOptions {

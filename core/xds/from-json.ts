@@ -9,6 +9,7 @@ import type { Json } from "../config/model.ts";
 import { entryPath, type Faults, fieldPath } from "./faults.ts";
 import {
   type AnyMessage,
+  defaultOf,
   emptyMessage,
   type Oneof,
   type PackedAny,
@@ -81,15 +82,16 @@ function readFields(
 
 function readField(field: FieldType, json: Json, path: string, faults: Faults, depth: number): unknown {
   if (field.repeated) {
-    if (!Array.isArray(json)) return wrong(faults, path, `must be a list, not ${nameOfKind(json)}`);
+    // Protobuf's readers take one value for a list of one, and so does Envoy.
+    if (!Array.isArray(json)) {
+      const value = readValue(field, json, path, faults, depth);
+      return value === WRONG ? WRONG : [value];
+    }
     const list: unknown[] = [];
     for (let i = 0; i < json.length; i++) {
       const value = readValue(field, json[i], `${path}[${i}]`, faults, depth);
-      // A hole would shift the numbers of what follows; the document is refused anyhow.
-      if (value !== WRONG) list.push(value);
-      else if (field.kind === "message" && !field.type.startsWith("google.")) {
-        list.push(emptyMessage(messageType(field.type) as MessageType));
-      }
+      // No hole: it would shift the numbers of what follows.
+      list.push(value === WRONG ? placeholder(field) : value);
     }
     return list;
   }
@@ -130,6 +132,13 @@ function readValue(field: FieldType, json: Json, path: string, faults: Faults, d
   }
 }
 
+/** Stands in for a value that was refused, where there must be one. */
+function placeholder(field: FieldType): unknown {
+  if (field.kind !== "message") return defaultOf({ ...field, repeated: false });
+  const type = messageType(field.type);
+  return type === null ? packed("", null, {}) : emptyMessage(type);
+}
+
 function readAny(json: Json, path: string, faults: Faults, depth: number): unknown {
   if (!isObject(json)) return wrong(faults, path, `must be an object, not ${nameOfKind(json)}`);
   const typeUrl = json["@type"];
@@ -166,10 +175,12 @@ function packed(typeUrl: string, message: AnyMessage | null, json: Json | null):
 function readEnum(name: string, json: Json, path: string, faults: Faults): unknown {
   const type = enumType(name);
   if (typeof json === "string") {
-    const value = type.numbers.get(json);
+    // Without regard to case, as protobuf's reader does for Envoy.
+    const value = type.numbers.get(json) ?? type.numbers.get(json.toUpperCase());
     if (value !== undefined) return value;
-  } else if (typeof json === "number" && type.names.has(json)) {
-    return json;
+  }
+  if (typeof json === "number" || (typeof json === "string" && /^\d{1,9}$/.test(json))) {
+    if (type.names.has(Number(json))) return Number(json);
   }
   const allowed = [...type.numbers.keys()].join(", ");
   return wrong(faults, path, `must be one of ${allowed}, not ${JSON.stringify(json)}`);

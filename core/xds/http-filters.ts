@@ -59,7 +59,8 @@ function readHttpFilter(reader: Reader<HttpFilterMessage>): HttpFilter | null {
     }
   } else if (packed.typeName === ROUTER) {
     refuseOptions(reader, packed, config);
-  } else if (optional) {
+  } else if (optional && json === null) {
+    // Only from the wire: Envoy cannot read a file with a type that it does not know.
     return null;
   } else {
     reader.context.faults.add(fieldPath(packed.path, "@type"), `not implemented yet: ${packed.typeName}`);

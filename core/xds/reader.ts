@@ -66,6 +66,7 @@ export class Context {
   }
 }
 
+/** Reads one message; see the head of this file. */
 export class Reader<M extends Message> {
   readonly message: M;
   readonly path: string;

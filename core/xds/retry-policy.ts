@@ -64,16 +64,12 @@ function readConditions(reader: Reader<RetryPolicyMessage>): string[] {
 }
 
 function readHostPredicate(reader: Reader<RetryPolicy_RetryHostPredicate>): boolean {
-  const name = reader.take("name");
+  reader.inert("name"); // a label; the type says which predicate it is
   const packed = reader.packed();
-  if (
-    packed.any === null
-      ? name === "envoy.retry_host_predicates.previous_hosts"
-      : packed.typeName === PREVIOUS_HOSTS
-  ) {
-    return true;
-  }
-  reader.faultHere(`not implemented yet: ${packed.typeName || name}`);
+  if (packed.typeName === PREVIOUS_HOSTS) return true;
+  reader.faultHere(
+    packed.any === null ? "typed_config must be set" : `not implemented yet: ${packed.typeName}`,
+  );
   return false;
 }
 

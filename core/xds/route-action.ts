@@ -107,6 +107,7 @@ function readClusterWeight(
   const name = reader.text("name");
   if (name === "" && !reader.has("clusterHeader")) reader.fault("name", "must not be empty");
   requireCluster(reader, name, reader.at("name"), scope);
+  if (reader.message.weight === undefined) reader.fault("weight", "must be set");
   const rewrite = reader.oneof("hostRewriteSpecifier");
   return {
     name,

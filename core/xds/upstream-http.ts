@@ -23,14 +23,14 @@ export function readUpstreamHttp(reader: Reader<ClusterMessage>): UpstreamHttp {
   const oldHttp1 = reader.child("httpProtocolOptions");
   const oldMaxRequests = reader.take("maxRequestsPerConnection");
   if (extension !== null) {
-    for (const key of [
-      "commonHttpProtocolOptions",
-      "httpProtocolOptions",
-      "maxRequestsPerConnection",
-    ] as const) {
+    for (const key of ["commonHttpProtocolOptions", "httpProtocolOptions"] as const) {
       if (reader.has(key)) reader.fault(key, `must not be set beside ${OPTIONS}`);
     }
-    return readOptions(extension);
+    const options = readOptions(extension);
+    return oldMaxRequests === undefined ||
+      extension.message.commonHttpProtocolOptions?.maxRequestsPerConnection !== undefined
+      ? options
+      : { ...options, common: { ...options.common, maxRequestsPerConnection: oldMaxRequests } };
   }
   const common = readCommonHttpOptions(oldCommon);
   return {
