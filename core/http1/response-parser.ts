@@ -117,6 +117,7 @@ export class ResponseParser extends MessageParser {
       this.framing = AsTunnel;
     } else if (this.toHead || status === 204 || status === 304 || status === 205) {
       this.framing = NoBody;
+      this.contentLength = hasLength ? length : -1; // declared for a body that is not sent
     } else if (hasCoding) {
       this.framing = ByChunks;
     } else if (hasLength) {

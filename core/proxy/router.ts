@@ -34,8 +34,8 @@ import { AsTunnel, type Framing, NoBody } from "../http1/message-parser.ts";
 import type { ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { BodyQueue } from "./body-queue.ts";
-import { PausedByBuffer, PausedByUpstream } from "./downstream.ts";
 import type { ConnectionPool, PoolWaiter } from "./pool.ts";
+import { PausedByBuffer, PausedByUpstream } from "./pressure.ts";
 import type { Stream } from "./stream.ts";
 import type { AttemptSink, UpstreamConnection } from "./upstream.ts";
 
