@@ -44,8 +44,8 @@ function readSink(reader: Reader<AccessLogMessage>): { path: string; format: Sub
     const format = chosen.case === undefined ? null : readSubstitutionFormat(chosen.value);
     return { path: at.typeName === STDOUT ? "/dev/stdout" : "/dev/stderr", format };
   }
-  if (at.any !== null) context.faults.add(at.path, `not implemented yet: ${at.typeName}`);
-  else reader.faultHere("typed_config must be set");
+  if (at.any !== null) context.faults.refuse(at.path, at.typeName);
+  else context.faults.add(at.path, "must be set");
   return { path: "", format: null };
 }
 

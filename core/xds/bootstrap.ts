@@ -56,7 +56,7 @@ function translate(reader: Reader<BootstrapMessage>, source: Json): Bootstrap {
   }
   const stats = reader.child("statsConfig");
   if (stats !== null && stats.flag("useAllDefaultTags", true) === false) {
-    stats.fault("useAllDefaultTags", "not implemented yet: use_all_default_tags");
+    stats.refuse("useAllDefaultTags", "use_all_default_tags");
   }
   return {
     node: readNode(reader.child("node")),

@@ -34,9 +34,9 @@ export function messageFromJson(typeName: string, json: Json, path: string, faul
 function readMessage(type: MessageType, json: Json, path: string, faults: Faults, depth: number): AnyMessage {
   const message = emptyMessage(type);
   if (!isObject(json)) {
-    faults.breakAt(path, `must be an object, not ${nameOfKind(json)}`);
+    faults.close(path, `must be an object, not ${nameOfKind(json)}`);
   } else if (depth > MAX_DEPTH) {
-    faults.breakAt(path, "is nested too deeply");
+    faults.close(path, "is nested too deeply");
   } else {
     readFields(type, message, json, path, faults, depth);
   }
@@ -56,7 +56,7 @@ function readFields(
     const field = type.byName.get(key);
     const at = fieldPath(path, key);
     if (field === undefined) {
-      faults.breakAt(at, `unknown field${suggestion(key, type)}`);
+      faults.close(at, `unknown field${suggestion(key, type)}`);
       continue;
     }
     if (json[key] === null) continue;
@@ -72,7 +72,7 @@ function readFields(
       const other = type.byName.get((message[field.oneof] as Oneof).case as string) as FieldType;
       faults.add(at, `only one of ${other.name} and ${field.name} may be set`);
     } else if (value === WRONG) {
-      faults.markBroken(fieldPath(path, field.oneof));
+      faults.markClosed(fieldPath(path, field.oneof));
     } else {
       const boxed = wrappedScalar(field.type) === "" ? value : { $typeName: field.type, value };
       message[field.oneof] = { case: field.jsonName, value: boxed };
@@ -143,8 +143,7 @@ function readAny(json: Json, path: string, faults: Faults, depth: number): unkno
   if (!isObject(json)) return wrong(faults, path, `must be an object, not ${nameOfKind(json)}`);
   const typeUrl = json["@type"];
   if (typeof typeUrl !== "string" || typeUrl === "") {
-    faults.breakAt(fieldPath(path, "@type"), "must name the type of the configuration");
-    return wrong(faults, path, "");
+    return wrong(faults, path, 'must name its type in "@type"');
   }
   const name = typeNameOf(typeUrl);
   if (name === "xds.type.v3.TypedStruct" || name === "udpa.type.v1.TypedStruct") {
@@ -187,8 +186,8 @@ function readEnum(name: string, json: Json, path: string, faults: Faults): unkno
 }
 
 function wrong(faults: Faults, path: string, message: string): typeof WRONG {
-  if (message === "") faults.markBroken(path);
-  else faults.breakAt(path, message);
+  if (message === "") faults.markClosed(path);
+  else faults.close(path, message);
   return WRONG;
 }
 

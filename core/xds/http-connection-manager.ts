@@ -132,7 +132,7 @@ function readRequestIdExtension(reader: Reader<RequestIDExtension> | null): void
   const { typeName, any, path } = reader.packed();
   if (any === null) return;
   if (typeName !== "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig") {
-    reader.context.faults.add(path, `not implemented yet: ${typeName}`);
+    reader.context.faults.refuse(path, typeName);
   } else if (any.message !== null) {
     reader.context.open(any.message, path); // options are read by nobody, so they are refused
   }

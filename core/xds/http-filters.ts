@@ -47,7 +47,7 @@ function readHttpFilter(reader: Reader<HttpFilterMessage>): HttpFilter | null {
   }
   const packed = reader.packed();
   if (packed.any === null) {
-    reader.faultHere("typed_config must be set");
+    reader.context.faults.add(packed.path, "must be set");
     return null;
   }
   const check = reader.context.checks.httpFilters?.get(packed.typeName);
@@ -63,7 +63,7 @@ function readHttpFilter(reader: Reader<HttpFilterMessage>): HttpFilter | null {
     // Only from the wire: Envoy cannot read a file with a type that it does not know.
     return null;
   } else {
-    reader.context.faults.add(fieldPath(packed.path, "@type"), `not implemented yet: ${packed.typeName}`);
+    reader.context.faults.refuse(fieldPath(packed.path, "@type"), packed.typeName);
   }
   return { name, typeName: packed.typeName, disabled, config };
 }
@@ -72,6 +72,6 @@ function readHttpFilter(reader: Reader<HttpFilterMessage>): HttpFilter | null {
 function refuseOptions(reader: Reader<HttpFilterMessage>, packed: Unpacked, config: Json): void {
   for (const [name, value] of Object.entries(config as { readonly [key: string]: Json })) {
     if (value === false || (name === "dynamic_stats" && value === true)) continue;
-    reader.context.faults.add(fieldPath(packed.path, name), `not implemented yet: ${name}`);
+    reader.context.faults.refuse(fieldPath(packed.path, name), name);
   }
 }

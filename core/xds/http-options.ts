@@ -58,6 +58,6 @@ function readHeaderKeyFormat(
   if (openUnpacked<PreserveCaseFormatterConfig>(context, packed, PRESERVE_CASE) !== null) {
     return "PRESERVE_CASE";
   }
-  context.faults.add(packed.path, `not implemented yet: ${packed.typeName}`);
+  context.faults.refuse(packed.path, packed.typeName);
   return "DEFAULT";
 }

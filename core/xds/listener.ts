@@ -33,7 +33,7 @@ export function readListener(
   reader.inert("metadata", "listenerFiltersTimeout", "continueOnListenerFiltersTimeout");
   for (const filter of reader.children("listenerFilters")) {
     filter.inert("filterDisabled", "configType");
-    filter.faultHere(`not implemented yet: ${filter.packed().typeName || filter.take("name")}`);
+    filter.refuseHere(filter.packed().typeName || filter.take("name"));
   }
   const address = reader.child("address");
   const refused =
@@ -117,8 +117,8 @@ function readNetworkFilter(reader: Reader<Filter>, wants: Subscription[]): Filte
   if (http !== null) return readHttpConnectionManager(http, wants);
   const tcp = openUnpacked<TcpProxyMessage>(context, packed, TCP_PROXY);
   if (tcp !== null) return readTcpProxy(tcp);
-  if (packed.any === null) reader.faultHere("typed_config must be set");
-  else context.faults.add(`${packed.path}.@type`, `not implemented yet: ${packed.typeName}`);
+  if (packed.any === null) reader.context.faults.add(packed.path, "must be set");
+  else context.faults.refuse(`${packed.path}.@type`, packed.typeName);
   return null;
 }
 

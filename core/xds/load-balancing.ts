@@ -71,7 +71,7 @@ function readPolicies(
     }
     refused.push(packed.typeName);
   }
-  if (refused.length > 0) owner.fault("policies", `not implemented yet: ${refused.join(", ")}`);
+  if (refused.length > 0) owner.refuse("policies", refused.join(", "));
   return { lbPolicy: "ROUND_ROBIN", ...none };
 }
 

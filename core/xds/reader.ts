@@ -96,6 +96,16 @@ export class Reader<M extends Message> {
     this.context.faults.add(this.path, message);
   }
 
+  /** Reports that a field, or what it says (`what`), is not implemented. */
+  refuse(key: Key<M>, what: string): void {
+    this.context.faults.refuse(this.at(key), what);
+  }
+
+  /** Reports that the whole message is not implemented. */
+  refuseHere(what: string): void {
+    this.context.faults.refuse(this.path, what);
+  }
+
   /** The field as it is. */
   take<K extends Key<M>>(key: K): M[K] {
     this.read.add(key);
@@ -152,7 +162,7 @@ export class Reader<M extends Message> {
     const field = this.type.byName.get(key) as FieldType;
     const name = enumType(field.type).names.get(value) as T;
     if (implemented.includes(name)) return name;
-    this.context.faults.add(fieldPath(this.path, field.name), `not implemented yet: ${name}`);
+    this.context.faults.refuse(fieldPath(this.path, field.name), name);
     return implemented[0];
   }
 
@@ -198,7 +208,7 @@ export class Reader<M extends Message> {
   /** Says that the alternative that is set is not implemented. */
   refuseOneof(chosen: { readonly case: string | undefined; readonly path: string }): void {
     const name = this.type.byName.get(chosen.case ?? "")?.name ?? "";
-    this.context.faults.add(chosen.path, `not implemented yet: ${name}`);
+    this.context.faults.refuse(chosen.path, name);
   }
 
   /** Used by `Context.finish`. */
@@ -209,7 +219,7 @@ export class Reader<M extends Message> {
       const value = fieldValue(this.message as unknown as AnyMessage, field);
       // A wrapper that says what the default says anyhow asks for nothing.
       if (value === undefined || value === false || value === 0) continue;
-      this.context.faults.add(fieldPath(this.path, field.name), `not implemented yet: ${field.name}`);
+      this.context.faults.refuse(fieldPath(this.path, field.name), field.name);
     }
   }
 }

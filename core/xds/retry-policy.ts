@@ -67,9 +67,8 @@ function readHostPredicate(reader: Reader<RetryPolicy_RetryHostPredicate>): bool
   reader.inert("name"); // a label; the type says which predicate it is
   const packed = reader.packed();
   if (packed.typeName === PREVIOUS_HOSTS) return true;
-  reader.faultHere(
-    packed.any === null ? "typed_config must be set" : `not implemented yet: ${packed.typeName}`,
-  );
+  if (packed.any === null) reader.context.faults.add(packed.path, "must be set");
+  else reader.refuseHere(packed.typeName);
   return false;
 }
 

@@ -110,7 +110,7 @@ function readRoute(reader: Reader<RouteMessage>, scope: RouteScope): Route {
 function readDecorator(reader: Reader<RouteMessage>): string {
   const decorator = reader.child("decorator");
   if (decorator === null) return "";
-  if (!decorator.flag("propagate", true)) decorator.fault("propagate", "not implemented yet: propagate");
+  if (!decorator.flag("propagate", true)) decorator.refuse("propagate", "propagate");
   return headerValue(reader.context, decorator.take("operation"), decorator.at("operation"));
 }
 

@@ -48,7 +48,7 @@ function flatten(json: Json, key: string, path: string, into: Map<string, Value>
   } else {
     const object = json as { readonly [name: string]: Json };
     if ("numerator" in object || "denominator" in object) {
-      faults.add(path, "not implemented yet: a fraction as a runtime value; give the numerator alone");
+      faults.refuse(path, "a fraction as a runtime value; give the numerator alone");
       return;
     }
     for (const name of Object.keys(object)) {

@@ -35,7 +35,7 @@ export function readScalar(type: string, json: Json, path: string, faults: Fault
     case "bytes": {
       const bytes = typeof json === "string" ? fromBase64(json) : null;
       if (bytes !== null) return bytes;
-      faults.breakAt(path, "must be Base64 text");
+      faults.close(path, "must be Base64 text");
       return WRONG;
     }
     case "double":
@@ -59,7 +59,7 @@ export function readScalar(type: string, json: Json, path: string, faults: Fault
     case "fixed64":
       return readLong(json, 0n, (1n << 64n) - 1n, path, faults);
   }
-  faults.breakAt(
+  faults.close(
     path,
     `must be ${type === "bool" ? "a boolean" : type === "string" ? "a string" : "a number"}, not ${nameOfKind(json)}`,
   );
@@ -78,7 +78,7 @@ export function readDuration(json: Json, path: string, faults: Faults): unknown 
       return { $typeName: "google.protobuf.Duration", seconds, nanos };
     }
   }
-  faults.breakAt(path, `must be a duration such as "1.5s", not ${nameOfKind(json)}`);
+  faults.close(path, `must be a duration such as "1.5s", not ${nameOfKind(json)}`);
   return WRONG;
 }
 
@@ -90,7 +90,7 @@ function readNumber(json: Json): number {
 function readInteger(json: Json, min: number, max: number, path: string, faults: Faults): unknown {
   const value = readNumber(json);
   if (Number.isInteger(value) && value >= min && value <= max) return value;
-  faults.breakAt(path, `must be an integer from ${min} to ${max}, not ${nameOfKind(json)}`);
+  faults.close(path, `must be an integer from ${min} to ${max}, not ${nameOfKind(json)}`);
   return WRONG;
 }
 
@@ -99,7 +99,7 @@ function readLong(json: Json, min: bigint, max: bigint, path: string, faults: Fa
   if (typeof json === "string" && /^-?\d{1,20}$/.test(json)) value = BigInt(json);
   else if (Number.isInteger(readNumber(json))) value = BigInt(readNumber(json));
   if (value !== null && value >= min && value <= max) return value;
-  faults.breakAt(path, `must be an integer from ${min} to ${max}, not ${nameOfKind(json)}`);
+  faults.close(path, `must be an integer from ${min} to ${max}, not ${nameOfKind(json)}`);
   return WRONG;
 }
 

@@ -11,5 +11,5 @@ export function refuseTls(reader: Reader<TransportSocket> | null): void {
   const packed = reader.packed();
   if (packed.any === null ? name === "envoy.transport_sockets.raw_buffer" : packed.typeName === RAW_BUFFER)
     return;
-  reader.faultHere(`not implemented yet: transport_socket (${packed.typeName || name})`);
+  reader.refuseHere(`transport_socket (${packed.typeName || name})`);
 }

@@ -48,7 +48,7 @@ function findExtension(reader: Reader<ClusterMessage>): Reader<HttpProtocolOptio
     const path = entryPath(reader.at("typedExtensionProtocolOptions"), key);
     const typeName = typeNameOf(any.typeUrl);
     const options = openUnpacked<HttpProtocolOptions>(reader.context, { typeName, path, any }, OPTIONS);
-    if (key !== OPTIONS) reader.context.faults.add(path, `not implemented yet: ${key}`);
+    if (key !== OPTIONS) reader.context.faults.refuse(path, key);
     else if (options === null) reader.context.faults.add(path, `must be of type ${OPTIONS}, not ${typeName}`);
     else found = options;
   }

@@ -52,7 +52,7 @@ function requireOneof(
 ): void {
   if ((message[oneof] as Oneof).case !== undefined) return;
   const members = type.fields.filter((field) => field.oneof === oneof);
-  if (members.some((field) => faults.isBroken(fieldPath(path, field.name)))) return;
+  if (members.some((field) => faults.isClosed(fieldPath(path, field.name)))) return;
   faults.add(path, `one of ${members.map((field) => field.name).join(", ")} must be set`);
 }
 
