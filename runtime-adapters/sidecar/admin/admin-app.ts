@@ -159,9 +159,6 @@ export function adminApp(source: AdminSource, isLoopback: boolean): Hono {
   app.post("/drain_listeners", async (context) => {
     const parameters = query(context);
     const scope = parameters.has("inboundonly") ? "inbound" : "all";
-    if (parameters.has("skip_exit") && !parameters.has("graceful")) {
-      return answer("skip_exit requires graceful\n", 400);
-    }
     await source.drainListeners(scope, parameters.has("graceful"), parameters.has("skip_exit"));
     return answer("OK\n");
   });
