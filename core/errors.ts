@@ -39,3 +39,10 @@ export function fault(
 ): Fault {
   return Object.freeze({ code, side, retry, status, details, flag });
 }
+
+/** One thing wrong in a configuration: where (a path into the resource, field names as in Envoy's API) and what. */
+export interface ConfigFault {
+  /** E.g. "virtual_hosts[0].routes[3].match.safe_regex.regex". */
+  readonly path: string;
+  readonly message: string;
+}

@@ -5,7 +5,7 @@
  * A *turn* is one entry into the core: a socket callback, a resolver's answer, the alarm, or `run`. The driver
  * sets `clock.now` before it, and after it flushes what the core wrote and sets the alarm to `nextDeadline()`.
  */
-import type { Platform } from "../core/io/platform.ts";
+import type { LogLevel, LogSink, Platform } from "../core/io/platform.ts";
 import type { Address, Socket, SocketHandler } from "../core/io/socket.ts";
 import type { Clock } from "../core/time/clock.ts";
 
@@ -48,6 +48,14 @@ export class ListenError extends Error {
   }
 }
 
+/** What a process gives its drivers: adapters move bytes and know neither files nor log formats. */
+export interface Services {
+  /** `Platform.log`; also told about exceptions that the core let through. */
+  log(level: LogLevel, component: string, message: string): void;
+  /** `Platform.openLog`. */
+  openLog(path: string): LogSink;
+}
+
 /** Sockets, resolver, alarm and clock of one thread. */
 export interface Driver {
   readonly clock: Clock;
@@ -61,13 +69,19 @@ export interface Driver {
   run<T>(enter: () => T): T;
   /** Accepts failed for want of file descriptors (EMFILE/ENFILE), so far. */
   readonly acceptFailures: number;
+  /** Exceptions that the core let through, so far: bugs. Each cost the connection it happened on. */
+  readonly faults: number;
+  /** Bytes copied to get them to the kernel, so far: the metric `copied_bytes`. */
+  readonly copiedBytes: number;
   /** Stops listening, closes every socket, cancels the alarm. */
   close(): void;
 }
 
+export type RuntimeName = "bun" | "node" | "deno" | "memory";
+
 export interface Runtime {
-  readonly name: "bun" | "node" | "deno" | "memory";
+  readonly name: RuntimeName;
   /** E.g. "1.4.5". */
   readonly version: string;
-  createDriver(): Driver;
+  createDriver(services: Services): Driver;
 }

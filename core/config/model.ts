@@ -186,6 +186,8 @@ export interface UpgradeConfig {
   /** Lower case, e.g. "websocket", "connect". */
   readonly upgradeType: string;
   readonly enabled: boolean;
+  /** For "connect" on a route: end the CONNECT here and send its payload upstream as plain TCP. */
+  readonly terminateConnect: boolean;
 }
 
 export interface LocalReplyConfig {
@@ -455,6 +457,8 @@ export interface Cluster {
   readonly maxResponseHeadersBytes: number;
   /** Percent; default 50. */
   readonly healthyPanicThreshold: number;
+  /** `common_lb_config.locality_weighted_lb_config`: localities by their weights first. Absent = off. */
+  readonly localityWeighted?: boolean;
   /** TCP pool idle timeout, default 10 min. */
   readonly tcpPoolIdleTimeout: number;
   /** TCP keepalive, null = off. */
@@ -464,6 +468,7 @@ export interface Cluster {
 export interface DnsOptions {
   /** Default 5 s. */
   readonly refreshRate: number;
+  /** After a failure: random back-off between these bounds; equal bounds wait exactly so long. */
   readonly failureRefreshBase: number;
   readonly failureRefreshMax: number;
   readonly jitter: number;

@@ -123,7 +123,7 @@ function hash(bytes: Uint8Array, start: number, end: number, a: number, b: numbe
       LOWER[bytes[start]] * b +
       LOWER[bytes[start + (length >> 1)]] * 31 +
       LOWER[bytes[end - 1]] * 7 +
-      LOWER[bytes[end - 1 - (length >> 2)]] * 3) &
+      LOWER[bytes[start + ((length * 3) >> 2)]] * 3) &
     (SLOTS - 1)
   );
 }

@@ -42,6 +42,8 @@ export interface StreamInfo {
   readonly routeName: string;
   readonly virtualHostName: string;
   readonly clusterName: string;
+  /** The cluster's name in statistics (`altStatName`, or its name). */
+  readonly clusterStatName: string;
   readonly upstreamHost: Address | null;
   readonly upstreamLocal: Address | null;
   readonly upstreamFailure: string;
@@ -56,4 +58,6 @@ export interface StreamInfo {
   /** Wall-clock id generator for %STREAM_ID%: the request id if there is one. */
   readonly streamId: string;
   readonly filterChainName: string;
+  /** Body of the local reply being made, "" if there is none. */
+  readonly localReplyBody: string;
 }

@@ -31,6 +31,8 @@ export interface Platform {
   resolve(hostname: string, family: LookupFamily, done: (result: Resolution) => void): void;
   /** Fills `into` with cryptographically strong random bytes. */
   fillRandom(into: Uint8Array): void;
+  /** A random UUID (version 4) in lower-case text form. */
+  uuid(): string;
   /** Operator's log; `component` is Envoy's logger name ("config", "http", "upstream", "main", …). */
   log(level: LogLevel, component: string, message: string): void;
   /** Opens (once per path) an access-log sink; "/dev/stdout" and "/dev/stderr" are understood. */

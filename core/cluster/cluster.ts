@@ -1,0 +1,217 @@
+/**
+ * One cluster in one worker: its configuration, endpoints, balancers, breakers and statistics, wherever the
+ * endpoints come from (configuration, EDS, DNS). This is what the engine asks for an endpoint.
+ *
+ * Knows no connections: the engine hangs its pools on the endpoints and is told when one leaves.
+ * Law: a changed configuration or assignment is applied in place; endpoints that stay keep their state.
+ */
+import type { Cluster, ClusterLoadAssignment } from "../config/model.ts";
+import type { Platform } from "../io/platform.ts";
+import {
+  breakerStats,
+  type ClusterStats,
+  clusterResponseStats,
+  clusterScope,
+  clusterStats,
+  remainingStats,
+} from "../telemetry/cluster-stats.ts";
+import type { ResponseCodeStats } from "../telemetry/response-stats.ts";
+import type { Scope, StatsStore } from "../telemetry/stats.ts";
+import type { Clock } from "../time/clock.ts";
+import type { Timers } from "../time/timers.ts";
+import type { Random } from "./balancer.ts";
+import { Breaker } from "./breaker.ts";
+import type { ClusterStatus } from "./cluster-status.ts";
+import { statusOf } from "./cluster-status.ts";
+import { DnsCluster, type DnsHandler } from "./dns-cluster.ts";
+import type { EndpointState } from "./endpoint.ts";
+import { EndpointSet, type EndpointSetOptions, type SelectionContext } from "./endpoint-set.ts";
+import { balancerOf } from "./lb-policy.ts";
+
+/** What a cluster needs from its worker. */
+export interface ClusterEnvironment {
+  readonly platform: Platform;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly stats: StatsStore;
+  /** How many workers divide circuit-breaker limits between them. */
+  readonly workers: number;
+}
+
+/** Who is told about it: the engine. */
+export interface ClusterHandler {
+  /** The endpoint left the cluster (`live` is false): drain its pool. */
+  onEndpointRemoved(endpoint: EndpointState): void;
+  /** `ready` became true; may come from within `start`. */
+  onReady(cluster: ClusterState): void;
+}
+
+export class ClusterState implements DnsHandler {
+  readonly name: string;
+  config: Cluster;
+  readonly stats: ClusterStats;
+  readonly responses: ResponseCodeStats;
+  /** For requests of routes with `priority: DEFAULT` and `HIGH`. */
+  readonly defaultBreaker: Breaker;
+  readonly highBreaker: Breaker;
+  readonly endpoints: EndpointSet;
+  /** False while its first endpoints are not known (EDS) or asked for (DNS): do not route to it yet. */
+  ready = false;
+  private readonly environment: ClusterEnvironment;
+  private readonly handler: ClusterHandler;
+  private readonly scope: Scope;
+  private dns: DnsCluster | null = null;
+
+  constructor(config: Cluster, environment: ClusterEnvironment, handler: ClusterHandler) {
+    this.name = config.name;
+    this.config = config;
+    this.environment = environment;
+    this.handler = handler;
+    this.scope = clusterScope(
+      environment.stats,
+      config.altStatName === "" ? config.name : config.altStatName,
+    );
+    this.stats = clusterStats(this.scope);
+    this.responses = clusterResponseStats(this.scope);
+    this.defaultBreaker = new Breaker(breakerStats(this.scope, "default"));
+    this.highBreaker = new Breaker(breakerStats(this.scope, "high"));
+    this.endpoints = new EndpointSet(this.setOptions());
+    this.configureBreakers();
+  }
+
+  /** Brings the endpoints in: at once (STATIC), by asking (DNS), or not yet (EDS). Call once. */
+  start(): void {
+    this.resolveEndpoints();
+  }
+
+  /** A new version of the resource of the same name. Endpoints, counters and acquired limits stay. */
+  applyConfig(config: Cluster): void {
+    const old = this.config;
+    if (old.version === config.version) return;
+    this.config = config;
+    this.configureBreakers();
+    this.endpoints.configure(this.setOptions());
+    if (config.type !== "EDS" || old.type !== "EDS") this.resolveEndpoints();
+  }
+
+  /** New endpoints: from EDS, or (internally) from configuration and DNS. */
+  applyEndpoints(assignment: ClusterLoadAssignment): void {
+    const stats = this.stats;
+    if (this.config.type === "EDS") {
+      stats.updateAttempt++;
+      stats.updateSuccess++;
+    }
+    const { added, removed, changed } = this.endpoints.apply(assignment);
+    if (!changed) stats.updateNoRebuild++;
+    if (added + removed > 0) stats.membershipChange++;
+    this.reportMembers();
+    if (this.config.type === "EDS") this.onReady();
+  }
+
+  /** The endpoint for the next try, or null if there is none (503 `UH`). `context` null = the first try. */
+  chooseEndpoint(context: SelectionContext | null): EndpointState | null {
+    const endpoint = this.endpoints.choose(context);
+    if (endpoint === null) this.stats.upstreamCxNoneHealthy++;
+    return endpoint;
+  }
+
+  /** The circuit breaker for requests of that route priority. */
+  breaker(priority: "DEFAULT" | "HIGH"): Breaker {
+    return priority === "DEFAULT" ? this.defaultBreaker : this.highBreaker;
+  }
+
+  /** What `/clusters` shows. */
+  status(): ClusterStatus {
+    return statusOf(this.config, this.endpoints.endpoints);
+  }
+
+  /** The cluster is gone: asks no more names, removes every endpoint, gives its statistics back. */
+  close(): void {
+    this.dns?.stop();
+    this.dns = null;
+    this.endpoints.apply({
+      clusterName: this.name,
+      version: "",
+      localities: [],
+      overprovisioningFactor: 140,
+    });
+    this.scope.release();
+  }
+
+  // DnsHandler
+
+  onEndpoints(assignment: ClusterLoadAssignment): void {
+    if (this.config.type === "LOGICAL_DNS" && this.endpoints.total === 1) {
+      const [current] = this.endpoints.endpoints;
+      const next = assignment.localities[0]?.endpoints[0];
+      if (next !== undefined) this.endpoints.move(current, next.address);
+    }
+    this.applyEndpoints(assignment);
+  }
+
+  onAttempt(): void {
+    this.stats.updateAttempt++;
+  }
+
+  onSuccess(empty: boolean): void {
+    this.stats.updateSuccess++;
+    if (empty) this.stats.updateEmpty++;
+  }
+
+  onFailure(hostname: string, error: string): void {
+    this.stats.updateFailure++;
+    this.environment.platform.log(
+      "warning",
+      "upstream",
+      `cluster ${this.name}: cannot resolve ${hostname}: ${error}; keeping ${this.endpoints.total} endpoint(s)`,
+    );
+  }
+
+  onReady(): void {
+    if (this.ready) return;
+    this.ready = true;
+    this.handler.onReady(this);
+  }
+
+  private resolveEndpoints(): void {
+    const { config } = this;
+    const previous = this.dns;
+    previous?.stop();
+    this.dns = null;
+    if (config.type === "STRICT_DNS" || config.type === "LOGICAL_DNS") {
+      this.dns = new DnsCluster(config, this.environment, this, previous);
+      this.dns.start();
+    } else if (config.type === "STATIC" && config.loadAssignment !== null) {
+      this.applyEndpoints(config.loadAssignment);
+      this.onReady();
+    }
+  }
+
+  private setOptions(): EndpointSetOptions {
+    const { environment, config, handler } = this;
+    return {
+      makeBalancer: () => balancerOf(config, environment.random),
+      random: environment.random,
+      panicThreshold: config.healthyPanicThreshold,
+      byLocality: config.localityWeighted === true,
+      onRemoved: (endpoint) => handler.onEndpointRemoved(endpoint),
+      stats: this.stats,
+    };
+  }
+
+  private configureBreakers(): void {
+    const { default: usual, high } = this.config.circuitBreakers;
+    const { workers } = this.environment;
+    const remaining = (priority: "default" | "high", track: boolean) =>
+      track ? remainingStats(this.scope, priority) : null;
+    this.defaultBreaker.configure(usual, remaining("default", usual.trackRemaining), workers);
+    this.highBreaker.configure(high, remaining("high", high.trackRemaining), workers);
+  }
+
+  private reportMembers(): void {
+    this.stats.membershipTotal = this.endpoints.total;
+    this.stats.membershipHealthy = this.endpoints.healthy;
+    this.stats.membershipDegraded = this.endpoints.degraded;
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * One `http_connection_manager`, compiled for one filter chain of one listener in one worker: everything that its
+ * connections and streams look up, resolved once.
+ */
+import type { HttpConnectionManager } from "../config/model.ts";
+import type { AuthorityOptions } from "../http/authority.ts";
+import { PathPolicy } from "../http/path.ts";
+import type { NameCase } from "../http1/head-writer.ts";
+import { DEFAULT_LIMITS, type Http1Limits } from "../http1/limits.ts";
+import type { RouteTable } from "../route/route-table.ts";
+import type { Runtime } from "../route/runtime-fraction.ts";
+import type { AccessLogger } from "../telemetry/access-log.ts";
+import { type HttpStats, httpScope, httpStats } from "../telemetry/http-stats.ts";
+import { listenerHttpScope, responseClassStats } from "../telemetry/listener-stats.ts";
+import type { ResponseClassStats } from "../telemetry/response-stats.ts";
+import type { Scope } from "../telemetry/stats.ts";
+import type { Clusters } from "./clusters.ts";
+import { LocalReplies } from "./local-reply.ts";
+import type { LogCompiler } from "./log-compiler.ts";
+import { nameCaseOf } from "./name-case.ts";
+import { RequestHeaderRules } from "./request-headers.ts";
+import type { Services } from "./services.ts";
+
+export class ConnectionManager {
+  readonly config: HttpConnectionManager;
+  readonly stats: HttpStats;
+  readonly listenerResponses: ResponseClassStats;
+  readonly limits: Http1Limits;
+  readonly nameCase: NameCase;
+  readonly pathPolicy: PathPolicy;
+  readonly authorityOptions: AuthorityOptions;
+  readonly headerRules: RequestHeaderRules;
+  readonly localReplies: LocalReplies;
+  readonly loggers: readonly AccessLogger[];
+  /** Lower-case tokens that may be switched to; "connect" for CONNECT. */
+  readonly upgrades: ReadonlySet<string>;
+  readonly filterChainName: string;
+  readonly clusters: Clusters;
+  /** Bytes of a request body that may wait for an upstream. */
+  readonly bufferLimit: number;
+  /** Swapped whole when RDS or the listener brings another one; null until the first arrives. */
+  routeTable: RouteTable | null = null;
+  /** Merged runtime values. */
+  runtime: Runtime;
+  private readonly scopes: readonly Scope[];
+
+  constructor(
+    config: HttpConnectionManager,
+    listenerName: string,
+    filterChainName: string,
+    bufferLimit: number,
+    services: Services,
+    clusters: Clusters,
+    logs: LogCompiler,
+    runtime: Runtime,
+  ) {
+    this.config = config;
+    this.filterChainName = filterChainName;
+    this.bufferLimit = bufferLimit;
+    this.clusters = clusters;
+    this.runtime = runtime;
+    const scope = httpScope(services.stats, config.statPrefix);
+    const listenerScope = listenerHttpScope(services.stats, listenerName, config.statPrefix);
+    this.scopes = [scope, listenerScope];
+    this.stats = httpStats(scope);
+    this.listenerResponses = responseClassStats(listenerScope);
+    this.limits = {
+      ...DEFAULT_LIMITS,
+      maxHeadBytes: config.maxRequestHeadersBytes,
+      maxFields: config.common.maxHeadersCount,
+    };
+    this.nameCase = nameCaseOf(config.http1.headerKeyFormat);
+    this.pathPolicy = new PathPolicy(config);
+    this.authorityOptions = config;
+    this.headerRules = new RequestHeaderRules(config, services.platform);
+    this.localReplies = new LocalReplies(config.localReply, logs.context, logs.environment);
+    this.loggers = logs.compile(config.accessLog);
+    this.upgrades = new Set(config.upgrades.filter((u) => u.enabled).map((u) => u.upgradeType));
+  }
+
+  /** Gives its statistics back. */
+  release(): void {
+    for (const scope of this.scopes) scope.release();
+  }
+}

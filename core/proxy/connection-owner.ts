@@ -1,0 +1,13 @@
+/** What a downstream connection (HTTP or TCP) knows of the listener that accepted it. */
+export interface ConnectionOwner {
+  /** True while the listener or the process drains: answers say `connection: close`. */
+  readonly draining: boolean;
+  /** The last call about a connection. */
+  connectionClosed(connection: DrainableConnection): void;
+}
+
+/** A connection that its listener can ask to finish. */
+export interface DrainableConnection {
+  /** Close if idle, else after what is under way. */
+  drain(): void;
+}

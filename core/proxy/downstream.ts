@@ -1,0 +1,424 @@
+/**
+ * One accepted HTTP/1 connection: the server side of the codec, one stream at a time, and the life of the
+ * connection around them. It decides how an answer is framed for this client and whether the connection goes on.
+ *
+ * Laws: answers leave in the order of the requests, and the next request is parsed only when the answer before
+ * it is complete. A truncated answer never looks complete: it closes without a terminator. After an error or an
+ * announced close nothing more is read as a request.
+ *
+ *   OPEN ─(close announced, answer complete)─▶ LINGER ─(FIN, quiet, or 64 KiB)─▶ CLOSED
+ *     └──────────────(reset, fatal fault after the answer began)──────────────▶ CLOSED
+ */
+import type { Fault } from "../errors.ts";
+import type { Fields } from "../http/fields.ts";
+import { ResponseHead } from "../http/head.ts";
+import { known } from "../http/names.ts";
+import {
+  AsTunnel,
+  ByClose,
+  ByLength,
+  type Framing,
+  type MessageSink,
+  NoBody,
+} from "../http1/message-parser.ts";
+import { RequestParser } from "../http1/request-parser.ts";
+import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import { Timer } from "../time/timers.ts";
+import { AnswerWriter } from "./answer-writer.ts";
+import type { ConnectionManager } from "./connection-manager.ts";
+import type { ConnectionOwner } from "./connection-owner.ts";
+import { PausedByPipeline } from "./pressure.ts";
+import type { Services } from "./services.ts";
+import { Stream } from "./stream.ts";
+
+const OPEN = 0;
+const LINGER = 1;
+const CLOSED = 2;
+
+/** Bytes read and thrown away after the answer before we stop being polite (row E5). */
+const MAX_LINGER_BYTES = 64 * 1024;
+/** A client that does not read its last answer is given this long, ms. */
+const MAX_LINGER_MS = 60_000;
+
+const DATE = known("date");
+
+export class DownstreamConnection implements SocketHandler, MessageSink {
+  readonly manager: ConnectionManager;
+  readonly services: Services;
+  readonly socket: Socket;
+  readonly parser: RequestParser;
+  readonly id: number;
+  readonly accepted: number;
+  /** When the first byte of the current request was read, ms. */
+  requestStarted = 0;
+  /** The client speaks HTTP/1.0, so nothing chunked and no second request. */
+  private http10 = false;
+  /** The request being answered, or null. */
+  stream: Stream | null = null;
+  /** For answers made here. */
+  readonly localHead: ResponseHead = new ResponseHead();
+
+  private readonly owner: ConnectionOwner;
+  private readonly answer: AnswerWriter;
+  private state = OPEN;
+  private pressure = 0;
+  private requests = 0;
+  private lastRequest = false;
+  private closeAfterAnswer = false;
+  private peerEnded = false;
+  private lingerBytes = 0;
+  private lingerDeadline = 0;
+  /** True while the kernel does not take what we write. */
+  blocked = false;
+
+  /** Between requests: idle timeout. While a head arrives: headers timeout. In LINGER: delayed close. */
+  private readonly idleTimer: Timer;
+  /** Life of the connection; armed only if configured. */
+  private durationTimer: Timer | null = null;
+  // The deadlines of the current stream live here, so that a request costs no timer objects.
+  readonly streamIdle: Timer;
+  readonly requestTimer: Timer;
+  readonly routeTimer: Timer;
+  readonly tryTimer: Timer;
+  readonly maxDuration: Timer;
+
+  constructor(manager: ConnectionManager, services: Services, socket: Socket, owner: ConnectionOwner) {
+    this.manager = manager;
+    this.services = services;
+    this.socket = socket;
+    this.owner = owner;
+    this.id = services.nextConnectionId++;
+    this.accepted = services.clock.now;
+    this.parser = new RequestParser(
+      this,
+      manager.limits,
+      manager.config.common.headersWithUnderscoresAction,
+      services.copied,
+    );
+    this.answer = new AnswerWriter(socket, services.writer, manager.nameCase, manager.stats);
+    this.idleTimer = new Timer(() => this.onIdleTimer());
+    this.streamIdle = new Timer(() => this.stream?.onStreamIdle());
+    this.requestTimer = new Timer(() => this.stream?.onRequestTimeout());
+    this.routeTimer = new Timer(() => this.stream?.onRouteTimeout());
+    this.tryTimer = new Timer(() => this.stream?.onTryTimer());
+    this.maxDuration = new Timer(() => this.stream?.onMaxDuration());
+    const { stats, config } = manager;
+    stats.downstreamCxTotal++;
+    stats.downstreamCxActive++;
+    stats.downstreamCxHttp1Total++;
+    stats.downstreamCxHttp1Active++;
+    if (config.common.maxConnectionDuration > 0) {
+      this.durationTimer = new Timer(() => this.onMaxConnectionDuration());
+      services.timers.arm(this.durationTimer, this.accepted + config.common.maxConnectionDuration);
+    }
+    this.awaitRequest();
+  }
+
+  // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
+
+  onConnect(): void {}
+
+  onData(chunk: Uint8Array): void {
+    this.manager.stats.downstreamCxRxBytesTotal += chunk.length;
+    if (this.state !== OPEN) {
+      this.lingerBytes += chunk.length;
+      if (this.lingerBytes > MAX_LINGER_BYTES) this.close();
+      return;
+    }
+    const parser = this.parser;
+    if (this.stream === null && parser.idle) this.beginHead();
+    parser.feed(chunk);
+    if (this.stream !== null && parser.done && parser.restLength > 0) this.press(PausedByPipeline);
+  }
+
+  onEnd(): void {
+    this.peerEnded = true;
+    if (this.state !== OPEN) return; // both directions are done: the socket closes when its bytes are out
+    const stream = this.stream;
+    if (stream !== null) {
+      // Row E6: FIN is not an abort; the answer is still delivered. A cut body is a fault.
+      if (this.parser.framing === AsTunnel && !this.parser.done) stream.onRequestEnd(null);
+      else this.parser.finish();
+    } else if (this.parser.idle) this.close();
+    else this.parser.finish();
+  }
+
+  onBlocked(): void {
+    this.blocked = true;
+    this.stream?.onDownstreamBlocked();
+  }
+
+  onDrain(): void {
+    this.blocked = false;
+    this.stream?.onDownstreamDrain();
+  }
+
+  onClose(reason: CloseReason): void {
+    if (this.state === CLOSED) return;
+    this.gone(true, reason);
+  }
+
+  // ── The codec's side ──────────────────────────────────────────────────────────────────────────────────────
+
+  onHead(): void {
+    this.services.timers.cancel(this.idleTimer);
+    this.requests++;
+    const parser = this.parser;
+    const { config, stats } = this.manager;
+    this.http10 = parser.head.version === 10;
+    const max = config.common.maxRequestsPerConnection;
+    if (max > 0 && this.requests >= max) {
+      this.lastRequest = true;
+      stats.downstreamCxMaxRequestsReached++;
+    }
+    const stream = new Stream(this);
+    this.stream = stream;
+    const empty = parser.framing === NoBody || (parser.framing === ByLength && parser.contentLength === 0);
+    stream.begin(empty);
+  }
+
+  onBody(bytes: Uint8Array, start: number, end: number): void {
+    this.stream?.onRequestBody(bytes, start, end);
+  }
+
+  onMessageEnd(): void {
+    this.stream?.onRequestEnd(this.parser.trailers);
+  }
+
+  onFault(fault: Fault): void {
+    this.manager.stats.downstreamCxProtocolError++;
+    this.closeAfterAnswer = true;
+    let stream = this.stream;
+    if (stream === null) {
+      // The head itself is bad: an answer and a log line are still owed.
+      stream = new Stream(this);
+      this.stream = stream;
+      this.requests++;
+      this.services.timers.cancel(this.idleTimer);
+    }
+    stream.onCodecFault(fault);
+  }
+
+  // ── The stream's side ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** True if the connection ends after the current answer. */
+  get closing(): boolean {
+    return this.closeAfterAnswer;
+  }
+
+  /** The current answer is the last one. Takes effect in its head if that is not written yet. */
+  closeAfter(): void {
+    this.closeAfterAnswer = true;
+  }
+
+  /** An interim response; HTTP/1.0 clients never get one (row E1). */
+  writeInformational(head: ResponseHead): void {
+    if (!this.http10 && this.state === OPEN) this.answer.informational(head);
+  }
+
+  /**
+   * The head of the answer. `framing` and `length` (-1 = unknown) say how the source delimits the body; `toHead`
+   * that there is none although the head may declare one. Returns the bytes written.
+   */
+  writeHead(
+    head: ResponseHead,
+    framing: Framing,
+    length: number,
+    endOfStream: boolean,
+    toHead: boolean,
+    upgrade: string,
+  ): number {
+    if ((this.owner.draining || this.services.closing) && !this.closeAfterAnswer && upgrade === "") {
+      this.manager.stats.downstreamCxDrainClose++;
+      this.closeAfterAnswer = true;
+    }
+    if (!head.fields.hasId(DATE)) head.fields.addId(DATE, this.services.date.now());
+    const { answer } = this;
+    answer.choose(head, framing, endOfStream, toHead, !this.http10);
+    if (this.http10 || this.lastRequest || this.peerEnded || answer.framing === ByClose)
+      this.closeAfterAnswer = true;
+    const declared = framing === ByLength || framing === NoBody ? length : endOfStream && !toHead ? 0 : -1;
+    return answer.head(head, declared, upgrade, this.closeAfterAnswer && upgrade === "");
+  }
+
+  writeBody(bytes: Uint8Array, start: number, end: number): void {
+    this.answer.body(bytes, start, end);
+  }
+
+  /** The answer is complete. */
+  writeEnd(trailers: Fields | null): void {
+    this.answer.end(trailers);
+  }
+
+  /** The stream is over and was logged. `clean`: request and answer are complete, so another may follow. */
+  streamDone(clean: boolean): void {
+    this.stream = null;
+    this.cancelStreamTimers();
+    if (this.state !== OPEN) return;
+    if (!clean || this.closeAfterAnswer || this.answer.endsWithConnection) {
+      this.linger();
+      return;
+    }
+    if (this.parser.failed) return;
+    this.awaitRequest();
+    this.release(PausedByPipeline);
+    this.parser.next();
+    if (this.stream !== null) {
+      if (this.parser.done && this.parser.restLength > 0) this.press(PausedByPipeline);
+    } else if (this.peerEnded && this.state === OPEN) {
+      if (this.parser.idle) this.close();
+      else this.parser.finish();
+    } else if (!this.parser.idle) this.beginHead();
+  }
+
+  /** The answer cannot be completed: the connection closes without a terminator (invariant 3). */
+  abort(): void {
+    this.stream = null;
+    this.cancelStreamTimers();
+    if (this.state === CLOSED) return;
+    this.gone(false, "");
+    // A counted or chunked body ends visibly short; one that ends with the connection needs the reset to show it.
+    if (this.answer.framing === ByClose) this.socket.reset();
+    else this.socket.close();
+  }
+
+  /** What follows the request is not HTTP. */
+  enterTunnel(): void {
+    this.manager.stats.downstreamCxUpgradesTotal++;
+    this.manager.stats.downstreamCxUpgradesActive++;
+    this.release(PausedByPipeline);
+    this.parser.enterTunnel();
+  }
+
+  /** Pauses reading for `reason` (a bit). */
+  press(reason: number): void {
+    if (this.pressure === 0) {
+      this.socket.pause();
+      this.manager.stats.downstreamFlowControlPausedReadingTotal++;
+    }
+    this.pressure |= reason;
+  }
+
+  /** Takes one reason away. */
+  release(reason: number): void {
+    if ((this.pressure & reason) === 0) return;
+    this.pressure &= ~reason;
+    if (this.pressure === 0 && this.state !== CLOSED) {
+      this.socket.resume();
+      this.manager.stats.downstreamFlowControlResumedReadingTotal++;
+    }
+  }
+
+  // ── The connection's own life ─────────────────────────────────────────────────────────────────────────────
+
+  /** Drain: idle connections close now, busy ones after their answer. */
+  drain(): void {
+    if (this.stream === null && this.parser.idle && this.state === OPEN) {
+      this.manager.stats.downstreamCxDrainClose++;
+      this.linger();
+    }
+  }
+
+  private awaitRequest(): void {
+    const { idleTimeout } = this.manager.config.common;
+    if (idleTimeout > 0) this.services.timers.arm(this.idleTimer, this.services.clock.now + idleTimeout);
+  }
+
+  /** The first byte of a request is here. */
+  private beginHead(): void {
+    const { clock, timers } = this.services;
+    this.requestStarted = clock.now;
+    const { requestHeadersTimeout } = this.manager.config;
+    if (requestHeadersTimeout > 0) timers.arm(this.idleTimer, clock.now + requestHeadersTimeout);
+  }
+
+  private onIdleTimer(): void {
+    const { stats } = this.manager;
+    if (this.state === LINGER) {
+      const { timers, clock } = this.services;
+      if (this.socket.pendingBytes > 0 && clock.now < this.lingerDeadline) {
+        timers.arm(this.idleTimer, clock.now + this.manager.config.delayedCloseTimeout);
+        return;
+      }
+      stats.downstreamCxDelayedCloseTimeout++;
+      this.close();
+    } else if (this.stream === null && this.parser.idle) {
+      stats.downstreamCxIdleTimeout++;
+      this.linger();
+    } else if (this.stream === null) {
+      stats.downstreamRqHeaderTimeout++;
+      this.closeAfterAnswer = true;
+      const stream = new Stream(this);
+      this.stream = stream;
+      stream.onHeadTimeout();
+    }
+  }
+
+  private onMaxConnectionDuration(): void {
+    this.manager.stats.downstreamCxMaxDurationReached++;
+    if (this.stream === null) this.linger();
+    else this.closeAfterAnswer = true;
+  }
+
+  /** FIN now, and read on for a little while, so that a reset does not eat the answer (RFC 9112 9.6). */
+  private linger(): void {
+    if (this.state !== OPEN) return;
+    this.parser.stop();
+    this.state = LINGER;
+    this.socket.end();
+    this.pressure = 0;
+    this.socket.resume();
+    const { delayedCloseTimeout } = this.manager.config;
+    const { timers, clock } = this.services;
+    this.lingerDeadline = clock.now + MAX_LINGER_MS;
+    timers.arm(this.idleTimer, clock.now + delayedCloseTimeout);
+  }
+
+  private close(): void {
+    if (this.state === CLOSED) return;
+    this.gone(false, "");
+    this.socket.close();
+  }
+
+  private cancelStreamTimers(): void {
+    const { timers } = this.services;
+    timers.cancel(this.streamIdle);
+    timers.cancel(this.requestTimer);
+    timers.cancel(this.routeTimer);
+    timers.cancel(this.tryTimer);
+    timers.cancel(this.maxDuration);
+  }
+
+  private gone(remote: boolean, reason: CloseReason): void {
+    this.state = CLOSED;
+    const stream = this.stream;
+    this.stream = null;
+    const { stats } = this.manager;
+    if (stream !== null) {
+      stats.downstreamCxDestroyActiveRq++;
+      if (remote) stats.downstreamCxDestroyRemoteActiveRq++;
+      else stats.downstreamCxDestroyLocalActiveRq++;
+      stream.onDownstreamGone(reason);
+    }
+    this.parser.stop();
+    const { timers, clock } = this.services;
+    for (const timer of [
+      this.idleTimer,
+      this.streamIdle,
+      this.requestTimer,
+      this.routeTimer,
+      this.tryTimer,
+      this.maxDuration,
+    ]) {
+      timers.release(timer);
+    }
+    if (this.durationTimer !== null) timers.release(this.durationTimer);
+    stats.downstreamCxActive--;
+    stats.downstreamCxHttp1Active--;
+    stats.downstreamCxDestroy++;
+    if (remote) stats.downstreamCxDestroyRemote++;
+    else stats.downstreamCxDestroyLocal++;
+    stats.downstreamCxLengthMs.record(clock.now - this.accepted);
+    this.owner.connectionClosed(this);
+  }
+}

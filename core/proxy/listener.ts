@@ -1,0 +1,149 @@
+/**
+ * One version of a listener in one worker: chooses a filter chain for each accepted connection and keeps account
+ * of the connections it made. A changed listener is a new object; the old one drains.
+ */
+import type { FilterChain, Listener, RouteConfiguration } from "../config/model.ts";
+import { formatAddress, type Socket, type SocketHandler } from "../io/socket.ts";
+import { compileFilterChains, type FilterChainChoice } from "../route/filter-chain-match.ts";
+import type { RouteTable } from "../route/route-table.ts";
+import type { Runtime } from "../route/runtime-fraction.ts";
+import type { AccessLogger } from "../telemetry/access-log.ts";
+import { type ListenerStats, listenerScope, listenerStats } from "../telemetry/listener-stats.ts";
+import type { Scope } from "../telemetry/stats.ts";
+import type { Clusters } from "./clusters.ts";
+import { ConnectionManager } from "./connection-manager.ts";
+import type { ConnectionOwner, DrainableConnection } from "./connection-owner.ts";
+import { DownstreamConnection } from "./downstream.ts";
+import type { LogCompiler } from "./log-compiler.ts";
+import type { Services } from "./services.ts";
+import { TcpProxyConnection } from "./tcp-connection.ts";
+import { TcpProxyFilter } from "./tcp-filter.ts";
+
+/** Where route tables come from: RDS by name, inline ones by content. */
+export interface RouteTables {
+  byName(name: string): RouteTable | null;
+  compile(config: RouteConfiguration): RouteTable | null;
+}
+
+export class ListenerState implements ConnectionOwner {
+  readonly config: Listener;
+  /** True if answers say `connection: close` and nothing new is accepted. */
+  draining = false;
+  readonly stats: ListenerStats;
+  private readonly services: Services;
+  /** Null only if the configuration slipped through validation. */
+  private readonly choice: FilterChainChoice | null;
+  private readonly managers = new Map<FilterChain, ConnectionManager>();
+  private readonly tcp = new Map<FilterChain, TcpProxyFilter>();
+  private readonly connections = new Map<DrainableConnection, number>();
+  private readonly loggers: readonly AccessLogger[];
+  private readonly scope: Scope;
+  private readonly onEmpty: (listener: ListenerState) => void;
+
+  constructor(
+    config: Listener,
+    services: Services,
+    clusters: Clusters,
+    logs: LogCompiler,
+    tables: RouteTables,
+    runtime: Runtime,
+    onEmpty: (listener: ListenerState) => void,
+  ) {
+    this.config = config;
+    this.services = services;
+    this.onEmpty = onEmpty;
+    const statName = config.statPrefix !== "" ? config.statPrefix : formatAddress(config.addresses[0]);
+    this.scope = listenerScope(services.stats, statName);
+    this.stats = listenerStats(this.scope);
+    this.loggers = logs.compile(config.accessLog);
+    this.choice = compileFilterChains(config).choice;
+    const chains =
+      config.defaultFilterChain === null
+        ? config.filterChains
+        : [...config.filterChains, config.defaultFilterChain];
+    for (const chain of chains) {
+      const { filter } = chain;
+      if (filter.kind === "tcp_proxy") {
+        this.tcp.set(chain, new TcpProxyFilter(filter, chain.name, services, clusters, logs));
+      } else {
+        const limit = config.perConnectionBufferLimitBytes;
+        this.managers.set(
+          chain,
+          new ConnectionManager(filter, statName, chain.name, limit, services, clusters, logs, runtime),
+        );
+      }
+    }
+    this.updateRoutes(tables, runtime);
+  }
+
+  /** Connections that live. */
+  get size(): number {
+    return this.connections.size;
+  }
+
+  /** False while a route configuration has not arrived: the listener is warming and must not accept. */
+  get ready(): boolean {
+    for (const manager of this.managers.values()) if (manager.routeTable === null) return false;
+    return true;
+  }
+
+  /** New tables and runtime values hold for the next request, on old connections too. */
+  updateRoutes(tables: RouteTables, runtime: Runtime): void {
+    for (const manager of this.managers.values()) {
+      const { rds, routeConfig } = manager.config;
+      manager.runtime = runtime;
+      if (routeConfig !== null) manager.routeTable ??= tables.compile(routeConfig);
+      else manager.routeTable = tables.byName(rds) ?? manager.routeTable;
+    }
+  }
+
+  /** Takes an accepted connection, or returns null: no filter chain wants it. */
+  accept(socket: Socket): SocketHandler | null {
+    const { stats } = this;
+    if (this.draining) return null;
+    const chain = this.choice === null ? null : this.choice.choose(socket.local, socket.remote);
+    if (chain === null) {
+      stats.noFilterChainMatch++;
+      return null;
+    }
+    stats.downstreamCxTotal++;
+    stats.downstreamCxActive++;
+    const manager = this.managers.get(chain);
+    const connection =
+      manager !== undefined
+        ? new DownstreamConnection(manager, this.services, socket, this)
+        : new TcpProxyConnection(this.tcp.get(chain) as TcpProxyFilter, this.services, socket, this);
+    this.connections.set(connection, this.services.clock.now);
+    if (connection instanceof TcpProxyConnection) connection.start();
+    return connection;
+  }
+
+  /** Accepts nothing more; idle connections close, busy ones after their answer. */
+  drain(): void {
+    this.draining = true;
+    for (const connection of [...this.connections.keys()]) connection.drain();
+  }
+
+  connectionClosed(connection: DrainableConnection): void {
+    const since = this.connections.get(connection);
+    if (since === undefined) return;
+    this.connections.delete(connection);
+    const { stats } = this;
+    stats.downstreamCxActive--;
+    stats.downstreamCxDestroy++;
+    stats.downstreamCxLengthMs.record(this.services.clock.now - since);
+    if (this.draining && this.connections.size === 0) this.onEmpty(this);
+  }
+
+  /** Listener-level access loggers, for TCP connections. */
+  get accessLoggers(): readonly AccessLogger[] {
+    return this.loggers;
+  }
+
+  /** Gives its statistics back; no connection may live any more. */
+  release(): void {
+    for (const manager of this.managers.values()) manager.release();
+    for (const filter of this.tcp.values()) filter.release();
+    this.scope.release();
+  }
+}

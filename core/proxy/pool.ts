@@ -1,0 +1,213 @@
+/**
+ * The HTTP/1 connections to one endpoint, and the queue of attempts that wait for one. Idle connections are
+ * reused last in, first out, so that surplus ones age and close. Knows circuit breakers and counters; no route.
+ *
+ * Laws: an attempt gets a connection, or exactly one failure, or cancels. A failed connect fails every waiting
+ * attempt (they may retry elsewhere). An endpoint always gets its first connection, whatever the breaker says.
+ */
+import type { Breaker } from "../cluster/breaker.ts";
+import type { EndpointState } from "../cluster/endpoint.ts";
+import type { ResetReason } from "../cluster/reset-reason.ts";
+import type { Http1Limits } from "../http1/limits.ts";
+import type { ClusterStats } from "../telemetry/cluster-stats.ts";
+import type { Services } from "./services.ts";
+import { Busy, Connecting, Idle, UpstreamConnection, type UpstreamState } from "./upstream.ts";
+
+/** An attempt in the queue. */
+export interface PoolWaiter {
+  /** A connection is there; take it with `assign`. */
+  onPoolReady(connection: UpstreamConnection): void;
+  onPoolFailure(reason: ResetReason, detail: string): void;
+}
+
+/** What a pool needs to know of its cluster. */
+export interface PoolOptions {
+  /** ms; see `Cluster.connectTimeout`. */
+  readonly connectTimeout: number;
+  /** ms; 0 = off. */
+  readonly idleTimeout: number;
+  /** 0 = unlimited. */
+  readonly maxRequests: number;
+  readonly limits: Http1Limits;
+  readonly forwardTrailers: boolean;
+}
+
+export class ConnectionPool {
+  readonly services: Services;
+  readonly endpoint: EndpointState;
+  readonly stats: ClusterStats;
+  readonly breaker: Breaker;
+  private options: PoolOptions;
+  private readonly idle: UpstreamConnection[] = [];
+  private readonly all = new Set<UpstreamConnection>();
+  private readonly waiting: PoolWaiter[] = [];
+  private connecting = 0;
+  private draining = false;
+
+  constructor(
+    services: Services,
+    endpoint: EndpointState,
+    stats: ClusterStats,
+    breaker: Breaker,
+    options: PoolOptions,
+  ) {
+    this.services = services;
+    this.endpoint = endpoint;
+    this.stats = stats;
+    this.breaker = breaker;
+    this.options = options;
+  }
+
+  get limits(): Http1Limits {
+    return this.options.limits;
+  }
+
+  get maxRequests(): number {
+    return this.options.maxRequests;
+  }
+
+  get forwardTrailers(): boolean {
+    return this.options.forwardTrailers;
+  }
+
+  /** Open connections, those being made included. */
+  get size(): number {
+    return this.all.size;
+  }
+
+  /**
+   * Asks for a connection. Returns an idle one at once; null means that `waiter` is queued and will hear, or
+   * that it has just heard of an overflow.
+   */
+  acquire(waiter: PoolWaiter): UpstreamConnection | null {
+    const ready = this.idle.pop();
+    if (ready !== undefined) return ready;
+    if (!this.breaker.pendingRequests.tryAcquire()) {
+      this.stats.upstreamRqPendingOverflow++;
+      waiter.onPoolFailure("overflow", "");
+      return null;
+    }
+    this.stats.upstreamRqPendingTotal++;
+    this.stats.upstreamRqPendingActive++;
+    this.waiting.push(waiter);
+    if (this.waiting.length > this.connecting) this.connect();
+    return null;
+  }
+
+  /** Takes a waiter out of the queue. */
+  cancel(waiter: PoolWaiter): void {
+    const at = this.waiting.indexOf(waiter);
+    if (at < 0) return;
+    this.waiting.splice(at, 1);
+    this.dequeued();
+    this.stats.upstreamRqCancelled++;
+  }
+
+  /** No new connection is made and idle ones close: the endpoint has left its cluster. */
+  drain(): void {
+    this.draining = true;
+    for (const connection of [...this.idle]) connection.destroy();
+  }
+
+  /** The cluster's options changed; they hold for what happens from now on. */
+  configure(options: PoolOptions): void {
+    this.options = options;
+  }
+
+  private dequeued(): void {
+    this.breaker.pendingRequests.release();
+    this.stats.upstreamRqPendingActive--;
+  }
+
+  private connect(): void {
+    if (!this.breaker.connections.available) {
+      this.stats.upstreamCxOverflow++;
+      if (this.all.size > 0) return;
+    }
+    this.breaker.connections.acquire();
+    const { services, endpoint, stats } = this;
+    stats.upstreamCxTotal++;
+    stats.upstreamCxHttp1Total++;
+    stats.upstreamCxActive++;
+    endpoint.cxTotal++;
+    endpoint.cxActive++;
+    const connection = new UpstreamConnection(this);
+    this.all.add(connection);
+    this.connecting++;
+    services.timers.arm(connection.timer, services.clock.now + this.options.connectTimeout);
+    connection.socket = services.platform.connect(endpoint.address, connection);
+  }
+
+  // ── What connections report ───────────────────────────────────────────────────────────────────────────────
+
+  onConnected(connection: UpstreamConnection): void {
+    this.connecting--;
+    this.stats.upstreamCxConnectMs.record(this.services.clock.now - connection.started);
+    this.offer(connection);
+  }
+
+  onIdle(connection: UpstreamConnection): void {
+    this.offer(connection);
+  }
+
+  onConnectTimeout(): void {
+    this.stats.upstreamCxConnectTimeout++;
+  }
+
+  /** A connection is gone; `before` is the state it was in. */
+  onClosed(connection: UpstreamConnection, before: UpstreamState, remote: boolean, reason: string): void {
+    this.all.delete(connection);
+    this.breaker.connections.release();
+    const { stats, endpoint } = this;
+    stats.upstreamCxActive--;
+    endpoint.cxActive--;
+    stats.upstreamCxDestroy++;
+    if (remote) stats.upstreamCxDestroyRemote++;
+    else stats.upstreamCxDestroyLocal++;
+    if (before === Busy) {
+      stats.upstreamCxDestroyWithActiveRq++;
+      if (remote) stats.upstreamCxDestroyRemoteWithActiveRq++;
+      else stats.upstreamCxDestroyLocalWithActiveRq++;
+    }
+    stats.upstreamCxLengthMs.record(this.services.clock.now - connection.started);
+    stats.upstreamRqPerCx.record(connection.requests);
+    if (before === Idle) {
+      const at = this.idle.indexOf(connection);
+      if (at >= 0) this.idle.splice(at, 1);
+    } else if (before === Connecting) {
+      this.connecting--;
+      stats.upstreamCxConnectFail++;
+      endpoint.cxConnectFail++;
+      this.failWaiting(remote ? "remote connection failure" : "connection timeout", reason);
+      return;
+    }
+    // A breaker slot is free: whoever waits because of it gets a new connection.
+    if (this.waiting.length > this.connecting) this.connect();
+  }
+
+  private failWaiting(reason: ResetReason, detail: string): void {
+    const failed = this.waiting.splice(0);
+    for (const waiter of failed) {
+      this.dequeued();
+      this.stats.upstreamRqPendingFailureEject++;
+      waiter.onPoolFailure(reason, detail);
+    }
+  }
+
+  private offer(connection: UpstreamConnection): void {
+    const waiter = this.waiting.shift();
+    if (waiter !== undefined) {
+      this.dequeued();
+      waiter.onPoolReady(connection);
+      return;
+    }
+    if (this.draining) {
+      connection.destroy();
+      return;
+    }
+    this.idle.push(connection);
+    const { timers, clock } = this.services;
+    if (this.options.idleTimeout > 0) timers.arm(connection.timer, clock.now + this.options.idleTimeout);
+    else timers.cancel(connection.timer);
+  }
+}

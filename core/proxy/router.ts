@@ -1,0 +1,496 @@
+/**
+ * The last filter: sends the request to an endpoint of its route's cluster and brings the answer back; decides
+ * about timeouts and further tries. One object per forwarded request. It knows clusters and policies; a single try
+ * is an `Attempt`, and how bytes are framed on either side is the connections' business.
+ *
+ * Laws: at most one try at a time. A retry is possible only while nothing of an answer has gone downstream and
+ * the whole request body so far can be replayed. Whatever happens, `stop` leaves no timer, no queue entry and no
+ * breaker slot behind.
+ *
+ *   TRYING ─▶ ANSWERING ─▶ OVER
+ *     │ ▲ failure, retriable answer, per-try timeout
+ *     ▼ │
+ *   BACKOFF
+ */
+import type { Breaker } from "../cluster/breaker.ts";
+import type { ClusterState } from "../cluster/cluster.ts";
+import type { ResetReason } from "../cluster/reset-reason.ts";
+import {
+  isIdempotent,
+  LimitExceeded,
+  NoRetry,
+  Overflow,
+  Retry,
+  type RetryDecision,
+  RetryState,
+} from "../cluster/retry-state.ts";
+import type { RouteAction } from "../config/model.ts";
+import type { Fault, ResponseFlag } from "../errors.ts";
+import type { Fields } from "../http/fields.ts";
+import type { ResponseHead } from "../http/head.ts";
+import { known } from "../http/names.ts";
+import { AsTunnel, type Framing, NoBody } from "../http1/message-parser.ts";
+import type { ClusterChoice, ClusterTarget } from "../route/cluster-choice.ts";
+import type { RouteEntry } from "../route/route-entry.ts";
+import { Attempt, type AttemptOwner } from "./attempt.ts";
+import { BodyQueue } from "./body-queue.ts";
+import { PausedByBuffer, PausedByUpstream } from "./pressure.ts";
+import { RouteTimeouts } from "./route-timeouts.ts";
+import type { Stream } from "./stream.ts";
+import { isAccepted } from "./upgrade.ts";
+import type { UpstreamConnection } from "./upstream.ts";
+import { describeFailure, underscored } from "./upstream-failure.ts";
+
+const ATTEMPT_COUNT = known("x-envoy-attempt-count");
+const SERVICE_TIME = known("x-envoy-upstream-service-time");
+const RETRY_ON = known("x-envoy-retry-on");
+const RETRY_GRPC_ON = known("x-envoy-retry-grpc-on");
+const INTERNAL = known("x-envoy-internal");
+
+const TRYING = 0;
+const ANSWERING = 1;
+const BACKOFF = 2;
+const OVER = 3;
+
+export class Router implements AttemptOwner {
+  private readonly stream: Stream;
+  private readonly route: RouteEntry;
+  private readonly action: RouteAction;
+  private readonly target: ClusterTarget;
+  private readonly timeouts: RouteTimeouts;
+  private readonly cluster: ClusterState;
+  private readonly breaker: Breaker;
+  /** The current try, or null. */
+  private attempt: Attempt | null = null;
+  /** Null if this request is not retried under a policy. */
+  private retry: RetryState | null = null;
+  private state = TRYING;
+  private retried = false;
+  private staleRetried = false;
+  private requestEnded: boolean;
+  private trailers: Fields | null = null;
+  /** Body that waits for a connection or is kept for another try; null until there is some. */
+  private body: BodyQueue | null = null;
+  private keepBody: boolean;
+  private bodyLost = false;
+
+  constructor(
+    stream: Stream,
+    route: RouteEntry,
+    target: ClusterTarget,
+    cluster: ClusterState,
+    endOfStream: boolean,
+  ) {
+    this.stream = stream;
+    this.route = route;
+    this.action = route.action as RouteAction;
+    this.target = target;
+    this.cluster = cluster;
+    this.breaker = cluster.breaker(this.action.priority);
+    this.requestEnded = endOfStream;
+    const { request } = stream;
+    this.timeouts = new RouteTimeouts(route, this.action.timeout, request.fields);
+    this.keepBody = isIdempotent(request.method);
+  }
+
+  // ── The stream's side ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** Sends the request on its way. */
+  start(): void {
+    const { stream, route, action } = this;
+    const { fields } = stream.request;
+    this.timeouts.announce(fields);
+    route.finalizeRequest(stream.request, this.target, stream);
+    if (route.retryPolicy !== null || fields.hasId(RETRY_ON) || fields.hasId(RETRY_GRPC_ON))
+      this.beginRetries();
+    if (action.maxStreamDuration !== null && action.maxStreamDuration > 0) {
+      const { services, maxDuration } = stream.connection;
+      services.timers.arm(maxDuration, stream.started + action.maxStreamDuration);
+    }
+    if (this.requestEnded) this.armRouteTimer();
+    this.try();
+  }
+
+  onData(bytes: Uint8Array, start: number, end: number): void {
+    if (this.state === OVER) return;
+    const connection = this.attempt === null ? null : this.attempt.connection;
+    if (connection !== null) {
+      this.stream.upstreamBytesSent += end - start;
+      connection.sendBody(bytes, start, end);
+      if (this.keepBody && this.state !== ANSWERING) this.keep(bytes, start, end, true);
+    } else this.keep(bytes, start, end, false);
+  }
+
+  /** The request is complete; in a tunnel: the client sent FIN. */
+  onEnd(trailers: Fields | null): void {
+    if (this.state === OVER) return;
+    this.requestEnded = true;
+    this.trailers = trailers;
+    const connection = this.attempt === null ? null : this.attempt.connection;
+    if (connection !== null) this.endRequest(connection);
+    this.armRouteTimer();
+  }
+
+  /** Gives everything up: the stream has an answer of its own, or is gone. */
+  stop(): void {
+    if (this.state === OVER) return;
+    this.over();
+    const { attempt } = this;
+    this.attempt = null;
+    attempt?.abandon();
+    this.stream.connection.release(PausedByUpstream | PausedByBuffer);
+  }
+
+  pauseUpstream(): void {
+    this.attempt?.pause();
+  }
+
+  resumeUpstream(): void {
+    this.attempt?.resume();
+  }
+
+  onRouteTimeout(): void {
+    if (this.state === OVER) return;
+    this.cluster.stats.upstreamRqTimeout++;
+    if (this.attempt !== null) this.attempt.endpoint.rqTimeout++;
+    this.timedOut("response_timeout");
+  }
+
+  /** The end of a back-off, or of a try's time. */
+  onTryTimer(): void {
+    if (this.state === BACKOFF) {
+      this.try();
+      return;
+    }
+    const { attempt } = this;
+    if (this.state !== TRYING || attempt === null) return;
+    this.cluster.stats.upstreamRqPerTryTimeout++;
+    attempt.endpoint.rqTimeout++;
+    this.leaveAttempt();
+    const decision = this.askRetry("local reset", true);
+    if (decision === Retry) this.scheduleRetry();
+    else {
+      if (decision === LimitExceeded) this.stream.flag("URX");
+      this.timedOut("upstream_per_try_timeout");
+    }
+  }
+
+  // ── A try ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private try(): void {
+    const { stream, route, cluster, breaker, retry } = this;
+    this.state = TRYING;
+    const endpoint = cluster.chooseEndpoint(this.retried ? retry : null);
+    if (endpoint === null) {
+      this.fail(503, "no healthy upstream", "no_healthy_upstream", "UH");
+      return;
+    }
+    if (!breaker.requests.available) {
+      cluster.stats.upstreamRqActiveOverflow++;
+      cluster.stats.upstreamRqPendingOverflow++;
+      this.onAttemptFailed("overflow", "", null, false, false);
+      return;
+    }
+    stream.upstreamHost = endpoint.address;
+    stream.upstreamAttempts++;
+    retry?.onTry(endpoint);
+    if (this.action.autoHostRewrite && endpoint.hostname !== "" && stream.upstreamAttempts === 1) {
+      route.rewriteHost(stream.request, endpoint.hostname);
+    }
+    if (route.virtualHost.includeRequestAttemptCount) {
+      stream.request.fields.setId(ATTEMPT_COUNT, String(stream.upstreamAttempts));
+    }
+    const pool = stream.manager.clusters.poolOf(cluster, endpoint, breaker);
+    this.attempt = new Attempt(this, cluster, breaker, endpoint, pool);
+    this.attempt.start();
+  }
+
+  onAttemptReady(connection: UpstreamConnection): void {
+    const { stream } = this;
+    const { parser, blocked } = stream.connection;
+    const framing = stream.upgrade !== "" ? NoBody : parser.framing;
+    connection.sendHead(
+      stream.request,
+      framing,
+      parser.contentLength,
+      stream.upgrade === "connect" ? "" : stream.upgrade,
+      stream.trailers,
+      stream.manager.clusters.nameCaseOf(this.cluster),
+    );
+    if (this.body !== null) {
+      stream.upstreamBytesSent += this.body.bytes;
+      this.body.replay(connection);
+      if (!this.keepBody) this.body.clear();
+      stream.connection.release(PausedByBuffer);
+    }
+    if (this.requestEnded) this.endRequest(connection);
+    if (blocked) this.pauseUpstream();
+  }
+
+  private endRequest(connection: UpstreamConnection): void {
+    const { stream, timeouts } = this;
+    if (stream.upstreamRequestSent < 0) stream.upstreamRequestSent = stream.elapsed();
+    if (timeouts.perTry > 0 && this.state === TRYING) {
+      const { services, tryTimer } = stream.connection;
+      services.timers.arm(tryTimer, services.clock.now + timeouts.perTry);
+    }
+    connection.sendEnd(this.trailers);
+  }
+
+  // ── The upstream's side ───────────────────────────────────────────────────────────────────────────────────
+
+  onInformational(head: ResponseHead): void {
+    this.stream.sendInformational(head);
+  }
+
+  onResponseHead(head: ResponseHead, framing: Framing, contentLength: number, endOfStream: boolean): void {
+    const { stream, cluster } = this;
+    const { endpoint } = this.attempt as Attempt;
+    if (framing === AsTunnel && !isAccepted(stream.upgrade, stream.webSocketKey, head)) {
+      this.leaveAttempt();
+      this.failed("protocol error", "upgrade_refused", null, true);
+      return;
+    }
+    const decision = this.retry === null ? NoRetry : this.retry.onHeaders(head);
+    if (decision === Retry && this.canReplay()) {
+      cluster.responses.chargeRetried(head.status);
+      endpoint.rqError++;
+      this.leaveAttempt();
+      this.scheduleRetry();
+      return;
+    }
+    if (decision === LimitExceeded) stream.flag("URX");
+    else if (decision === Overflow) stream.flag("UO");
+    this.state = ANSWERING;
+    this.body?.clear();
+    const { services, tryTimer, routeTimer } = stream.connection;
+    services.timers.cancel(tryTimer);
+    const now = stream.elapsed();
+    stream.upstreamResponseStarted = now;
+    cluster.responses.charge(head.status, this.internal);
+    if (head.status >= 500) endpoint.rqError++;
+    else endpoint.rqSuccess++;
+    this.decorate(head, now);
+    if (framing === AsTunnel) {
+      services.timers.cancel(routeTimer);
+      this.requestEnded = false;
+    } else if (stream.upgrade !== "") this.refusedUpgrade();
+    stream.sendHead(head, framing, contentLength, endOfStream);
+    if (stream.connection.blocked) this.pauseUpstream();
+  }
+
+  onResponseBody(bytes: Uint8Array, start: number, end: number): void {
+    if (this.state !== ANSWERING) return;
+    this.stream.upstreamBytesReceived += end - start;
+    this.stream.sendBody(bytes, start, end);
+  }
+
+  onResponseEnd(): void {
+    const { stream, attempt } = this;
+    if (this.state !== ANSWERING || attempt === null || attempt.connection === null) return;
+    const { parser } = attempt.connection;
+    stream.upstreamResponseEnded = stream.elapsed();
+    if (parser.framing === AsTunnel) {
+      stream.sendEnd(null);
+      return;
+    }
+    const sent = Math.max(stream.upstreamRequestSent, 0);
+    this.cluster.responses.chargeTime(stream.upstreamResponseEnded - sent, this.internal);
+    if (this.requestEnded) {
+      this.attempt = null;
+      attempt.complete();
+      this.over();
+    }
+    stream.sendEnd(parser.trailers.count > 0 ? parser.trailers : null);
+  }
+
+  onAttemptFailed(
+    reason: ResetReason,
+    detail: string,
+    fault: Fault | null,
+    connected: boolean,
+    reused: boolean,
+  ): void {
+    const { stream } = this;
+    this.attempt = null;
+    if (this.state === OVER) return;
+    if (this.state === ANSWERING) {
+      stream.flag(fault === null ? "UC" : "UPE");
+      if (stream.upgrade === "") {
+        stream.responseCodeDetails = `upstream_reset_after_response_started{${underscored(reason)}}`;
+      }
+      this.over();
+      stream.manager.stats.rqResetAfterDownstreamResponseStarted++;
+      stream.abort();
+      return;
+    }
+    if (!connected) stream.upstreamFailure = detail;
+    // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
+    if (connected && reused && fault === null && !this.staleRetried && this.canReplay() && this.keepBody) {
+      this.staleRetried = true;
+      stream.upstreamAttempts--;
+      this.try();
+      return;
+    }
+    this.failed(reason, detail, fault, connected);
+  }
+
+  onUpstreamBlocked(): void {
+    this.stream.connection.press(PausedByUpstream);
+  }
+
+  onUpstreamDrain(): void {
+    this.stream.touch();
+    this.stream.connection.release(PausedByUpstream);
+  }
+
+  // ── Failure and retry ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** A try failed before anything of an answer went downstream. */
+  private failed(reason: ResetReason, detail: string, fault: Fault | null, started: boolean): void {
+    const decision = this.askRetry(reason, started);
+    if (decision === Retry) {
+      this.scheduleRetry();
+      return;
+    }
+    if (decision === LimitExceeded) this.stream.flag("URX");
+    const { status, body, details, flag, headers } = describeFailure(reason, detail, fault, this.retried);
+    this.fail(status, body, details, flag, headers);
+  }
+
+  private fail(
+    status: number,
+    body: string,
+    details: string,
+    flag: ResponseFlag,
+    headers: readonly (readonly [string, string])[] = [],
+  ): void {
+    this.cluster.responses.charge(status, this.internal);
+    this.stream.reply(status, body, details, flag, headers);
+  }
+
+  private timedOut(details: string): void {
+    const { stream } = this;
+    if (stream.response !== null) {
+      stream.flag("UT");
+      stream.responseCodeDetails = details;
+      this.stop();
+      stream.abort();
+    } else if (this.timeouts.alternative) this.fail(204, "", details, "UT");
+    else this.fail(504, "upstream request timeout", details, "UT");
+  }
+
+  private beginRetries(): void {
+    const { stream, route, cluster } = this;
+    const retry = new RetryState();
+    const policy = stream.manager.clusters.retryPolicy(route.retryPolicy);
+    if (!retry.begin(policy, stream.request, this.breaker, cluster.stats)) return;
+    this.retry = retry;
+    this.keepBody = true;
+  }
+
+  private askRetry(reason: ResetReason, started: boolean): RetryDecision {
+    if (this.retry === null) return NoRetry;
+    if (!this.canReplay()) {
+      this.cluster.stats.retryOrShadowAbandoned++;
+      return NoRetry;
+    }
+    return this.retry.onReset(reason, started);
+  }
+
+  private canReplay(): boolean {
+    return !this.bodyLost && this.stream.response === null && this.stream.upgrade === "";
+  }
+
+  private scheduleRetry(): void {
+    const { services, tryTimer } = this.stream.connection;
+    this.retried = true;
+    this.state = BACKOFF;
+    services.timers.arm(tryTimer, services.clock.now + (this.retry as RetryState).backOff(services.random));
+  }
+
+  /** Gives up the current try; the request lives on. */
+  private leaveAttempt(): void {
+    const { attempt } = this;
+    this.attempt = null;
+    attempt?.abandon();
+  }
+
+  private over(): void {
+    this.state = OVER;
+    const { services, tryTimer, routeTimer } = this.stream.connection;
+    services.timers.cancel(tryTimer);
+    services.timers.cancel(routeTimer);
+    this.retry?.end();
+    this.body?.clear();
+  }
+
+  // ── Details ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  private get internal(): boolean {
+    return this.stream.request.fields.getId(INTERNAL) === "true";
+  }
+
+  /** What a forwarded answer tells about its way here, and what the route wants of it. */
+  private decorate(head: ResponseHead, now: number): void {
+    const { stream, route } = this;
+    const { fields } = head;
+    if (stream.upstreamRequestSent >= 0) {
+      fields.setId(SERVICE_TIME, String(Math.floor(now - stream.upstreamRequestSent)));
+    }
+    if (route.virtualHost.includeAttemptCountInResponse) {
+      fields.setId(ATTEMPT_COUNT, String(stream.upstreamAttempts));
+    }
+    stream.responseCodeDetails = "via_upstream";
+    stream.response = head;
+    stream.responseCode = head.status;
+    route.finalizeResponse(fields, this.target, stream);
+  }
+
+  /** Starts once the whole request is here (Envoy); a tunnel has no route timeout. */
+  private armRouteTimer(): void {
+    if (this.timeouts.total === 0 || this.stream.upgrade !== "" || this.state === ANSWERING) return;
+    const { services, routeTimer } = this.stream.connection;
+    services.timers.arm(routeTimer, services.clock.now + this.timeouts.total);
+  }
+
+  /** Keeps a piece of the body: it waits (`sent` false), or another try may need it. */
+  private keep(bytes: Uint8Array, start: number, end: number, sent: boolean): void {
+    this.body ??= new BodyQueue();
+    this.body.push(bytes, start, end);
+    const limit = this.route.perRequestBufferLimitBytes ?? this.stream.manager.bufferLimit;
+    if (this.body.bytes <= limit) return;
+    if (sent) {
+      // Only the chance of another try is lost.
+      this.bodyLost = true;
+      this.keepBody = false;
+      this.body.clear();
+    } else this.stream.connection.press(PausedByBuffer);
+  }
+
+  /** The upstream answered an upgrade with an ordinary response. */
+  private refusedUpgrade(): void {
+    const { stream } = this;
+    const { connection } = stream;
+    if (stream.upgrade === "connect" || connection.parser.restLength > 0) connection.closeAfter();
+    stream.upgrade = "";
+  }
+}
+
+/** Finds the cluster for a route and a router for the request; null if it was answered here. */
+export function routeRequest(stream: Stream, route: RouteEntry, endOfStream: boolean): Router | null {
+  const { manager, request } = stream;
+  const action = route.action as RouteAction;
+  manager.stats.rqTotal++;
+  const target = (route.clusters as ClusterChoice).choose(stream.random);
+  const name = target.clusterName(request);
+  stream.clusterName = name;
+  const cluster = manager.clusters.find(name);
+  if (cluster === null) {
+    manager.stats.noCluster++;
+    stream.reply(action.clusterNotFoundStatus, "", "cluster_not_found", "NC");
+    return null;
+  }
+  stream.clusterStatName = cluster.config.altStatName === "" ? cluster.name : cluster.config.altStatName;
+  return new Router(stream, route, target, cluster, endOfStream);
+}

@@ -1,0 +1,53 @@
+/** What every part of one worker's engine shares. Made once by the worker; nothing here is global. */
+import { HeadWriter } from "../http1/head-writer.ts";
+import type { CopyCounter } from "../http1/message-parser.ts";
+import type { Platform } from "../io/platform.ts";
+import { tulleStats } from "../telemetry/server-stats.ts";
+import type { StatsStore } from "../telemetry/stats.ts";
+import type { Clock } from "../time/clock.ts";
+import { HttpDate } from "../time/http-date.ts";
+import { Timers } from "../time/timers.ts";
+
+export class Services {
+  readonly platform: Platform;
+  readonly clock: Clock;
+  readonly timers: Timers = new Timers();
+  readonly stats: StatsStore;
+  readonly writer: HeadWriter = new HeadWriter();
+  readonly date: HttpDate;
+  /** Bytes copied inside the core, `tulle.copied_bytes`. */
+  readonly copied: CopyCounter;
+  /** Every answer says `connection: close`: the operator has failed the health check. */
+  closing = false;
+  /** Numbers connections, for logs. */
+  nextConnectionId = 1;
+  private readonly seed = new Uint32Array(4);
+
+  constructor(platform: Platform, clock: Clock, stats: StatsStore) {
+    this.platform = platform;
+    this.clock = clock;
+    this.stats = stats;
+    this.date = new HttpDate(clock);
+    this.copied = tulleStats(stats);
+    platform.fillRandom(new Uint8Array(this.seed.buffer));
+    this.seed[0] |= 1;
+  }
+
+  /** Uniform in [0, 2^32): xoshiro128** (for balancing and sampling, never for secrets). */
+  random32(): number {
+    const s = this.seed;
+    const x = Math.imul(s[1], 5);
+    const result = Math.imul((x << 7) | (x >>> 25), 9) >>> 0;
+    const t = s[1] << 9;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = (s[3] << 11) | (s[3] >>> 21);
+    return result;
+  }
+
+  /** Uniform in [0, 1). */
+  readonly random = (): number => this.random32() / 4294967296;
+}

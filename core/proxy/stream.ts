@@ -1,0 +1,391 @@
+/**
+ * One request and its answer. It has the request admitted (admission.ts), finds its route,
+ * hands it to the filters and the router, and carries the answer back to the connection. What happened is
+ * kept in the record that it extends.
+ *
+ * Laws: at most one answer; after `finish` nothing happens any more; the log is written exactly once, while both
+ * heads are still there.
+ */
+
+import { toBytes } from "../bytes/ascii.ts";
+import type { Fault, ResponseFlag } from "../errors.ts";
+import type { Fields } from "../http/fields.ts";
+import type { RequestHead, ResponseHead } from "../http/head.ts";
+import { known } from "../http/names.ts";
+import { AsTunnel, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
+import type { RouteEntry } from "../route/route-entry.ts";
+import type { RouteTable } from "../route/route-table.ts";
+import type { Runtime } from "../route/runtime-fraction.ts";
+import { admit } from "./admission.ts";
+import type { ConnectionManager } from "./connection-manager.ts";
+import type { DownstreamConnection } from "./downstream.ts";
+import { type Router, routeRequest } from "./router.ts";
+import { StreamRecord } from "./stream-record.ts";
+
+const SERVER = known("server");
+const REQUEST_ID = known("x-request-id");
+const CONTENT_TYPE = known("content-type");
+const WEBSOCKET_KEY = known("sec-websocket-key");
+const VIA = known("via");
+
+/** More fields for a local reply: lower-case name, value. */
+export type ReplyHeaders = readonly (readonly [string, string])[];
+const NO_HEADERS: ReplyHeaders = [];
+
+export class Stream extends StreamRecord {
+  readonly manager: ConnectionManager;
+  /** The protocol to switch to, lower case, "connect" for CONNECT, or "". */
+  upgrade = "";
+  /** `TE: trailers` was asked for. */
+  trailers = false;
+  /** The client waits for a 100 before it sends the body. */
+  expects100 = false;
+  /** One random number per request for all routing decisions. */
+  readonly random: number;
+
+  private router: Router | null = null;
+  private requestEnded = false;
+  private responseEnded = false;
+  private done = false;
+  private tunnelOpen = false;
+
+  constructor(connection: DownstreamConnection) {
+    super(connection);
+    this.manager = connection.manager;
+    this.random = connection.services.random32();
+    const { stats } = this.manager;
+    stats.downstreamRqTotal++;
+    stats.downstreamRqHttp1Total++;
+    stats.downstreamRqActive++;
+  }
+
+  // ── The request ───────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The head is complete. */
+  begin(endOfStream: boolean): void {
+    this.armTimers(endOfStream);
+    if (!admit(this, endOfStream)) return;
+    const { manager, request } = this;
+    const table = manager.routeTable;
+    const route = table === null ? null : lookUp(table, request, this.random, manager.runtime);
+    this.route = route;
+    if (route === null) {
+      manager.stats.noRoute++;
+      this.reply(404, "", "route_not_found", "NR");
+      return;
+    }
+    if (route.redirect !== null) {
+      manager.stats.rqDirectResponse++;
+      this.replyRouted(route, route.redirect.status, "", [["location", route.location(request)]]);
+      return;
+    }
+    if (route.directResponse !== null) {
+      manager.stats.rqDirectResponse++;
+      const { status, body } = route.directResponse;
+      const text = route.bodyFormatter === null ? body : route.bodyFormatter.format(this);
+      const headers: ReplyHeaders =
+        status === 201
+          ? [["location", `${request.scheme}://${request.authority}${request.path}`]]
+          : NO_HEADERS;
+      this.replyRouted(route, status, text, headers);
+      return;
+    }
+    if (route.action === null) {
+      manager.stats.noRoute++;
+      this.reply(404, "", "route_not_found", "NR");
+      return;
+    }
+    this.router = routeRequest(this, route, endOfStream);
+    this.router?.start();
+  }
+
+  onRequestBody(bytes: Uint8Array, start: number, end: number): void {
+    if (this.done) return;
+    this.bytesReceived += end - start;
+    this.touch();
+    if (!this.responseEnded) this.router?.onData(bytes, start, end);
+  }
+
+  /** The request is complete (or, in a tunnel, the client sent FIN). */
+  onRequestEnd(trailers: Fields | null): void {
+    if (this.done || this.requestEnded) return;
+    this.requestEnded = true;
+    this.requestReceived = this.elapsed();
+    const { timers } = this.connection.services;
+    timers.cancel(this.connection.requestTimer);
+    if (!this.responseEnded) this.router?.onEnd(trailers !== null && trailers.count > 0 ? trailers : null);
+    if (this.responseEnded) this.finish();
+  }
+
+  get requestComplete(): boolean {
+    return this.requestEnded;
+  }
+
+  // ── Answers ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Answers here. Always returns false, so that checks read `return this.reply(…)`. */
+  reply(
+    status: number,
+    body: string,
+    details: string,
+    flag: ResponseFlag | "",
+    headers: ReplyHeaders = NO_HEADERS,
+    route: RouteEntry | null = null,
+  ): boolean {
+    if (this.done || this.responseEnded) return false;
+    if (flag !== "") this.flag(flag);
+    this.responseCodeDetails = details;
+    this.router?.stop();
+    if (this.response !== null) {
+      // Too late for an answer: the one under way is cut, visibly.
+      this.manager.stats.rqResetAfterDownstreamResponseStarted++;
+      this.abort();
+      return false;
+    }
+    const { connection, manager } = this;
+    const head = connection.localHead;
+    head.clear();
+    this.responseCode = status;
+    this.localReplyBody = body;
+    for (const [name, value] of headers) head.fields.add(name, value);
+    const grpc = this.request.fields.getId(CONTENT_TYPE)?.startsWith("application/grpc") === true;
+    const text = manager.localReplies.compose(this, head, grpc);
+    if (route !== null) route.finalizeResponse(head.fields, null, this);
+    if (!this.requestEnded && !this.requestIsEmpty()) {
+      manager.stats.downstreamRqResponseBeforeRqComplete++;
+      connection.closeAfter();
+    }
+    const bytes = toBytes(text);
+    this.sendHead(head, ByLength, bytes.length, bytes.length === 0);
+    if (bytes.length > 0 && this.request.method !== "HEAD") this.sendBody(bytes, 0, bytes.length);
+    this.sendEnd(null);
+    return false;
+  }
+
+  private replyRouted(route: RouteEntry, status: number, body: string, headers: ReplyHeaders): void {
+    this.reply(status, body, "direct_response", "", headers, route);
+  }
+
+  private requestIsEmpty(): boolean {
+    const { parser } = this.connection;
+    return parser.framing === NoBody || (parser.framing === ByLength && parser.contentLength === 0);
+  }
+
+  /** An interim response of the upstream. */
+  sendInformational(head: ResponseHead): void {
+    if (this.done || this.response !== null) return;
+    if (head.status === 100 && !this.expects100) return; // ours to swallow: the client did not ask
+    head.fields.removeId(SERVER);
+    this.connection.writeInformational(head);
+  }
+
+  /** The head of the answer: adds what every answer carries and writes it. */
+  sendHead(head: ResponseHead, framing: Framing, length: number, endOfStream: boolean): void {
+    const { manager, connection } = this;
+    const { config } = manager;
+    this.response = head;
+    this.responseCode = head.status;
+    this.responseStarted = this.elapsed();
+    const fields = head.fields;
+    if (config.serverHeaderTransformation === "OVERWRITE") fields.setId(SERVER, config.serverName);
+    else if (config.serverHeaderTransformation === "APPEND_IF_ABSENT" && !fields.hasId(SERVER)) {
+      fields.addId(SERVER, config.serverName);
+    }
+    if (config.via !== "") {
+      const before = fields.getId(VIA);
+      fields.setId(VIA, before === null ? `1.1 ${config.via}` : `${before}, 1.1 ${config.via}`);
+    }
+    if (config.alwaysSetRequestIdInResponse) {
+      const id = this.request.fields.getId(REQUEST_ID);
+      if (id !== null) fields.setId(REQUEST_ID, id);
+    }
+    if (!this.requestEnded && !this.requestIsEmpty() && framing !== AsTunnel) connection.closeAfter(); // row E5
+    const upgrade = framing === AsTunnel && head.status === 101 ? this.upgrade : "";
+    this.headerBytesSent = connection.writeHead(
+      head,
+      framing,
+      length,
+      endOfStream,
+      this.request.method === "HEAD",
+      upgrade,
+    );
+    if (framing === AsTunnel) {
+      this.tunnelOpen = true;
+      this.requestEnded = false;
+      connection.enterTunnel();
+    }
+  }
+
+  sendBody(bytes: Uint8Array, start: number, end: number): void {
+    this.bytesSent += end - start;
+    this.touch();
+    this.connection.writeBody(bytes, start, end);
+  }
+
+  /** The answer is complete (in a tunnel: the upstream sent FIN). */
+  sendEnd(trailers: Fields | null): void {
+    if (this.done || this.responseEnded) return;
+    this.responseEnded = true;
+    this.responseTrailers = trailers;
+    this.connection.writeEnd(this.manager.config.http1.enableTrailers ? trailers : null);
+    if (this.requestEnded || this.requestIsEmptyNow()) this.finish();
+    else if (!this.tunnelOpen) {
+      // Row E5: what is left of the request is of no use to anybody.
+      this.router?.stop();
+      this.finish(false);
+    }
+  }
+
+  private requestIsEmptyNow(): boolean {
+    return !this.tunnelOpen && this.requestIsEmpty();
+  }
+
+  /** The key that a WebSocket client sent, or "". */
+  get webSocketKey(): string {
+    return this.request.fields.getId(WEBSOCKET_KEY) ?? "";
+  }
+
+  // ── Trouble ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The client's bytes are not HTTP. */
+  onCodecFault(fault: Fault): void {
+    if (fault.flag !== "") this.flag(fault.flag);
+    this.reply(fault.status, fault.status === 400 ? "Bad Request" : "", fault.details, "");
+  }
+
+  onHeadTimeout(): void {
+    this.reply(408, "", "request_header_timeout", "");
+  }
+
+  /** The client's connection is gone. */
+  onDownstreamGone(_reason: string): void {
+    if (this.done) return;
+    this.router?.stop();
+    if (this.tunnelOpen)
+      this.responseCodeDetails = this.responseCodeDetails || "downstream_remote_disconnect";
+    else this.responseCodeDetails = "downstream_remote_disconnect";
+    if (!this.tunnelOpen) this.flag("DC");
+    this.manager.stats.downstreamRqRxReset++;
+    this.conclude();
+  }
+
+  onDownstreamBlocked(): void {
+    this.router?.pauseUpstream();
+  }
+
+  onDownstreamDrain(): void {
+    this.touch();
+    this.router?.resumeUpstream();
+  }
+
+  onStreamIdle(): void {
+    if (this.done) return;
+    this.manager.stats.downstreamRqIdleTimeout++;
+    if (this.response !== null) {
+      this.flag("SI");
+      this.responseCodeDetails = "stream_idle_timeout";
+      this.router?.stop();
+      this.abort();
+    } else this.reply(this.requestComplete ? 504 : 408, "stream timeout", "stream_idle_timeout", "SI");
+  }
+
+  onRequestTimeout(): void {
+    this.manager.stats.downstreamRqTimeout++;
+    this.reply(408, "request timeout", "request_overall_timeout", "");
+  }
+
+  onMaxDuration(): void {
+    this.manager.stats.downstreamRqMaxDurationReached++;
+    if (this.response !== null) {
+      this.responseCodeDetails = "max_duration_timeout";
+      this.router?.stop();
+      this.abort();
+    } else
+      this.reply(
+        this.requestComplete ? 504 : 408,
+        "downstream duration timeout",
+        "max_duration_timeout",
+        this.requestComplete ? "" : "UMSDR",
+      );
+  }
+
+  onRouteTimeout(): void {
+    this.router?.onRouteTimeout();
+  }
+
+  onTryTimer(): void {
+    this.router?.onTryTimer();
+  }
+
+  /** The answer that has begun cannot be completed. */
+  abort(): void {
+    if (this.done) return;
+    this.manager.stats.downstreamRqTxReset++;
+    this.conclude();
+    this.connection.abort();
+  }
+
+  /** Restarts the stream idle timeout: something moved. */
+  touch(): void {
+    const idle = this.idleTimeout;
+    if (idle > 0) {
+      const { services, streamIdle } = this.connection;
+      services.timers.arm(streamIdle, services.clock.now + idle);
+    }
+  }
+
+  private get idleTimeout(): number {
+    const action = this.route?.action;
+    const own = action === undefined || action === null ? null : action.idleTimeout;
+    return own ?? this.manager.config.streamIdleTimeout;
+  }
+
+  private armTimers(endOfStream: boolean): void {
+    const { config } = this.manager;
+    const { services, streamIdle, requestTimer, maxDuration } = this.connection;
+    const { now } = services.clock;
+    if (config.streamIdleTimeout > 0) services.timers.arm(streamIdle, now + config.streamIdleTimeout);
+    if (config.requestTimeout > 0 && !endOfStream)
+      services.timers.arm(requestTimer, this.started + config.requestTimeout);
+    if (config.common.maxStreamDuration > 0)
+      services.timers.arm(maxDuration, this.started + config.common.maxStreamDuration);
+  }
+
+  private finish(clean = true): void {
+    if (this.done) return;
+    this.conclude();
+    this.connection.streamDone(clean);
+  }
+
+  /** Counts and logs; the stream is over. */
+  private conclude(): void {
+    this.done = true;
+    this.router?.stop();
+    const { manager } = this;
+    const { stats } = manager;
+    this.duration = this.elapsed();
+    stats.downstreamRqActive--;
+    stats.downstreamRqTime.record(this.duration);
+    if (this.tunnelOpen) stats.downstreamCxUpgradesActive--;
+    if (this.response !== null) {
+      stats.charge(this.response.status);
+      manager.listenerResponses.charge(this.response.status);
+    }
+    const loggers = manager.loggers;
+    for (let i = 0; i < loggers.length; i++) loggers[i].log(this);
+  }
+}
+
+/** "OPTIONS *" asks about the server: it is routed like "/". */
+function lookUp(
+  table: RouteTable,
+  request: RequestHead,
+  random: number,
+  runtime: Runtime,
+): RouteEntry | null {
+  if (request.path !== "*") return table.lookup(request, random, runtime);
+  request.path = "/";
+  const route = table.lookup(request, random, runtime);
+  request.path = "*";
+  return route;
+}

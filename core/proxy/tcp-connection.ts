@@ -1,0 +1,328 @@
+/**
+ * One TCP connection through the proxy: bytes from the client to one endpoint and back, as they come. Chunks are
+ * handed over, never copied; each direction is paused while the other side's kernel is full; FIN goes through
+ * each way by itself, and a reset ends both sides.
+ *
+ *   CONNECTING (client paused) ─▶ OPEN ─▶ half closed either way ─▶ CLOSED
+ */
+import type { ClusterState } from "../cluster/cluster.ts";
+import type { EndpointState } from "../cluster/endpoint.ts";
+import type { ResponseFlag } from "../errors.ts";
+import type { Fields } from "../http/fields.ts";
+import type { StreamInfo } from "../http/stream-info.ts";
+import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import { Timer } from "../time/timers.ts";
+import type { ConnectionOwner } from "./connection-owner.ts";
+import type { Services } from "./services.ts";
+import type { TcpProxyFilter } from "./tcp-filter.ts";
+
+export class TcpProxyConnection implements SocketHandler, StreamInfo {
+  private readonly filter: TcpProxyFilter;
+  private readonly services: Services;
+  private readonly socket: Socket;
+  private readonly owner: ConnectionOwner;
+  private upstream: Socket | null = null;
+  private cluster: ClusterState | null = null;
+  private endpoint: EndpointState | null = null;
+  private connected = false;
+  private closed = false;
+  private clientEnded = false;
+  private upstreamEnded = false;
+  private connectStarted = 0;
+  private readonly started: number;
+  private readonly idle: Timer;
+  private readonly connectTimer: Timer;
+  private readonly duration_: Timer;
+
+  // StreamInfo
+  readonly request = null;
+  readonly response = null;
+  readonly responseTrailers: Fields | null = null;
+  readonly startWall: number;
+  readonly requestReceived = -1;
+  readonly upstreamRequestSent = -1;
+  readonly upstreamResponseStarted = -1;
+  readonly upstreamResponseEnded = -1;
+  readonly responseStarted = -1;
+  duration = -1;
+  readonly responseCode = 0;
+  responseCodeDetails = "";
+  connectionTerminationDetails = "";
+  flags: ResponseFlag[] = [];
+  bytesReceived = 0;
+  bytesSent = 0;
+  readonly headerBytesReceived = 0;
+  readonly headerBytesSent = 0;
+  upstreamBytesReceived = 0;
+  upstreamBytesSent = 0;
+  readonly routeName = "";
+  readonly virtualHostName = "";
+  clusterName = "";
+  clusterStatName = "";
+  upstreamHost: Address | null = null;
+  upstreamLocal: Address | null = null;
+  upstreamFailure = "";
+  upstreamAttempts = 0;
+  readonly requestedServerName = "";
+  readonly connectionId: number;
+  readonly streamId = "";
+  readonly localReplyBody = "";
+
+  constructor(filter: TcpProxyFilter, services: Services, socket: Socket, owner: ConnectionOwner) {
+    this.filter = filter;
+    this.services = services;
+    this.socket = socket;
+    this.owner = owner;
+    this.connectionId = services.nextConnectionId++;
+    this.started = services.clock.now;
+    this.startWall = services.clock.wall;
+    this.idle = new Timer(() => this.onIdle());
+    this.connectTimer = new Timer(() => this.onConnectTimeout());
+    this.duration_ = new Timer(() => this.onMaxDuration());
+    filter.stats.downstreamCxTotal++;
+  }
+
+  get downstreamLocal(): Address {
+    return this.socket.local;
+  }
+  get downstreamDirectRemote(): Address {
+    return this.socket.remote;
+  }
+  get downstreamRemote(): Address {
+    return this.socket.remote;
+  }
+  get filterChainName(): string {
+    return this.filter.filterChainName;
+  }
+
+  /** Chooses an endpoint and connects; the client is not read until that succeeded. */
+  start(): void {
+    const { filter, services } = this;
+    this.socket.pause();
+    const name = filter.chooseCluster();
+    this.clusterName = name;
+    this.cluster = filter.clusters.find(name);
+    if (this.cluster === null) {
+      filter.stats.downstreamCxNoRoute++;
+      this.flags.push("NC");
+      this.close();
+      return;
+    }
+    this.clusterStatName = this.cluster.config.altStatName === "" ? name : this.cluster.config.altStatName;
+    const { maxDownstreamConnectionDuration } = filter.config;
+    if (maxDownstreamConnectionDuration > 0) {
+      services.timers.arm(this.duration_, this.started + maxDownstreamConnectionDuration);
+    }
+    this.touch();
+    this.connect();
+  }
+
+  // ── The client's side ─────────────────────────────────────────────────────────────────────────────────────
+
+  onConnect(): void {}
+
+  onData(chunk: Uint8Array): void {
+    this.filter.stats.downstreamCxRxBytesTotal += chunk.length;
+    this.bytesReceived += chunk.length;
+    this.upstreamBytesSent += chunk.length;
+    (this.cluster as ClusterState).stats.upstreamCxTxBytesTotal += chunk.length;
+    this.upstream?.write(chunk, 0, chunk.length);
+    this.touch();
+  }
+
+  onEnd(): void {
+    this.clientEnded = true;
+    if (this.connected) this.upstream?.end();
+  }
+
+  onBlocked(): void {
+    this.filter.stats.downstreamFlowControlPausedReadingTotal++;
+    this.upstream?.pause();
+  }
+
+  onDrain(): void {
+    this.filter.stats.downstreamFlowControlResumedReadingTotal++;
+    this.upstream?.resume();
+    this.touch();
+  }
+
+  onClose(reason: CloseReason): void {
+    if (this.closed) return;
+    const { upstream } = this;
+    if (reason !== "") upstream?.reset();
+    else upstream?.close();
+    this.finish();
+  }
+
+  // ── The upstream's side ───────────────────────────────────────────────────────────────────────────────────
+
+  private connect(): void {
+    const cluster = this.cluster as ClusterState;
+    const { services, filter } = this;
+    const { connections } = cluster.defaultBreaker;
+    if (!connections.available) {
+      cluster.stats.upstreamCxOverflow++;
+      this.flags.push("UO");
+      this.close();
+      return;
+    }
+    const endpoint = cluster.chooseEndpoint(null);
+    if (endpoint === null) {
+      this.flags.push("UH");
+      this.close();
+      return;
+    }
+    if (this.upstreamAttempts >= filter.config.maxConnectAttempts) {
+      cluster.stats.upstreamCxConnectAttemptsExceeded++;
+      this.flags.push("UF");
+      if (this.upstreamAttempts > 1) this.flags.push("URX");
+      this.close();
+      return;
+    }
+    this.upstreamAttempts++;
+    this.endpoint = endpoint;
+    this.upstreamHost = endpoint.address;
+    connections.acquire();
+    cluster.stats.upstreamCxTotal++;
+    cluster.stats.upstreamCxActive++;
+    endpoint.cxTotal++;
+    endpoint.cxActive++;
+    this.connectStarted = services.clock.now;
+    services.timers.arm(this.connectTimer, services.clock.now + cluster.config.connectTimeout);
+    const side = new UpstreamSide(this);
+    this.upstream = services.platform.connect(endpoint.address, side);
+    side.socket = this.upstream;
+  }
+
+  /** The upstream connection is established. */
+  upstreamConnected(): void {
+    this.connected = true;
+    const { services } = this;
+    services.timers.cancel(this.connectTimer);
+    (this.cluster as ClusterState).stats.upstreamCxConnectMs.record(services.clock.now - this.connectStarted);
+    this.socket.resume();
+    if (this.clientEnded) this.upstream?.end();
+    this.touch();
+  }
+
+  upstreamData(chunk: Uint8Array): void {
+    this.bytesSent += chunk.length;
+    this.upstreamBytesReceived += chunk.length;
+    (this.cluster as ClusterState).stats.upstreamCxRxBytesTotal += chunk.length;
+    this.filter.stats.downstreamCxTxBytesTotal += chunk.length;
+    this.socket.write(chunk, 0, chunk.length);
+    this.touch();
+  }
+
+  upstreamEnd(): void {
+    this.upstreamEnded = true;
+    this.socket.end();
+  }
+
+  upstreamBlocked(): void {
+    this.socket.pause();
+  }
+
+  upstreamDrain(): void {
+    this.socket.resume();
+    this.touch();
+  }
+
+  upstreamClosed(reason: CloseReason): void {
+    const cluster = this.cluster as ClusterState;
+    const { stats } = cluster;
+    cluster.defaultBreaker.connections.release();
+    stats.upstreamCxActive--;
+    stats.upstreamCxDestroy++;
+    stats.upstreamCxLengthMs.record(this.services.clock.now - this.connectStarted);
+    if (this.endpoint !== null) this.endpoint.cxActive--;
+    this.upstream = null;
+    if (this.closed) return;
+    if (!this.connected) {
+      stats.upstreamCxConnectFail++;
+      if (this.endpoint !== null) this.endpoint.cxConnectFail++;
+      this.upstreamFailure = reason;
+      this.services.timers.cancel(this.connectTimer);
+      this.connect();
+      return;
+    }
+    if (reason !== "") {
+      this.socket.reset();
+      this.finish();
+    } else if (!this.upstreamEnded || this.clientEnded) this.close();
+  }
+
+  // ── The end ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A drained TCP connection lives until one of its peers ends it (as in Envoy). */
+  drain(): void {}
+
+  private onConnectTimeout(): void {
+    (this.cluster as ClusterState).stats.upstreamCxConnectTimeout++;
+    this.upstream?.close();
+  }
+
+  private onIdle(): void {
+    this.filter.stats.idleTimeout++;
+    this.connectionTerminationDetails = "idle_timeout";
+    this.flags.push("SI");
+    this.close();
+  }
+
+  private onMaxDuration(): void {
+    this.filter.stats.maxDownstreamConnectionDuration++;
+    this.connectionTerminationDetails = "max_connection_duration";
+    this.flags.push("DT");
+    this.close();
+  }
+
+  private touch(): void {
+    const { idleTimeout } = this.filter.config;
+    if (idleTimeout > 0 && !this.closed)
+      this.services.timers.arm(this.idle, this.services.clock.now + idleTimeout);
+  }
+
+  private close(): void {
+    if (this.closed) return;
+    this.socket.close();
+    this.upstream?.close();
+    this.finish();
+  }
+
+  private finish(): void {
+    this.closed = true;
+    this.duration = this.services.clock.now - this.started;
+    for (const timer of [this.idle, this.connectTimer, this.duration_]) this.services.timers.release(timer);
+    for (const logger of this.filter.loggers) logger.log(this);
+    this.owner.connectionClosed(this);
+  }
+}
+
+/** The upstream socket's reports, passed on. */
+class UpstreamSide implements SocketHandler {
+  private readonly connection: TcpProxyConnection;
+  socket: Socket | null = null;
+
+  constructor(connection: TcpProxyConnection) {
+    this.connection = connection;
+  }
+
+  onConnect(): void {
+    this.connection.upstreamConnected();
+  }
+  onData(chunk: Uint8Array): void {
+    this.connection.upstreamData(chunk);
+  }
+  onEnd(): void {
+    this.connection.upstreamEnd();
+  }
+  onBlocked(): void {
+    this.connection.upstreamBlocked();
+  }
+  onDrain(): void {
+    this.connection.upstreamDrain();
+  }
+  onClose(reason: CloseReason): void {
+    this.connection.upstreamClosed(reason);
+  }
+}

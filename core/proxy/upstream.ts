@@ -1,0 +1,301 @@
+/**
+ * One HTTP/1 connection to an endpoint: the client side of the codec, and the bookkeeping that decides whether
+ * it may carry another request. It knows its pool and the attempt that it carries; no route, no retry.
+ *
+ * Laws (http.md, invariants 3 and 5): a connection goes back to its pool only if the request was written whole,
+ * the response was read whole, nothing was left over, nobody said "close" and no upgrade was ever asked for.
+ * Otherwise it is destroyed. Bytes on an idle connection destroy it.
+ *
+ *   CONNECTING ─▶ IDLE ⇄ BUSY ─▶ TUNNEL       any ─▶ CLOSED
+ */
+import type { ResetReason } from "../cluster/reset-reason.ts";
+import type { Fault } from "../errors.ts";
+import type { Fields } from "../http/fields.ts";
+import type { RequestHead, ResponseHead } from "../http/head.ts";
+import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
+import { RESPONSE_FAULTS } from "../http1/faults.ts";
+import { LAST_CHUNK, LowerCase, type NameCase } from "../http1/head-writer.ts";
+import { AsTunnel, ByChunks, type Framing, type MessageSink } from "../http1/message-parser.ts";
+import { ResponseParser } from "../http1/response-parser.ts";
+import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import { Timer } from "../time/timers.ts";
+import type { ConnectionPool } from "./pool.ts";
+
+export const Connecting = 0;
+export const Idle = 1;
+export const Busy = 2;
+export const Closed = 3;
+export type UpstreamState = typeof Connecting | typeof Idle | typeof Busy | typeof Closed;
+
+/** The attempt that a connection carries; implemented by the router. */
+export interface AttemptSink {
+  /** An interim (1xx, not 101) response. */
+  onUpstreamInformational(head: ResponseHead): void;
+  /** The final head (or 101). `endOfStream` if no body follows. */
+  onUpstreamHead(head: ResponseHead, framing: Framing, contentLength: number, endOfStream: boolean): void;
+  onUpstreamBody(bytes: Uint8Array, start: number, end: number): void;
+  /** The response is complete; in a tunnel: the upstream sent FIN. */
+  onUpstreamEnd(): void;
+  /** No (complete) response will come. `detail` is an errno or a codec code. */
+  onUpstreamReset(reason: ResetReason, detail: string, fault: Fault | null): void;
+  onUpstreamBlocked(): void;
+  onUpstreamDrain(): void;
+}
+
+export class UpstreamConnection implements SocketHandler, MessageSink {
+  state: UpstreamState = Connecting;
+  readonly pool: ConnectionPool;
+  socket: Socket | null = null;
+  readonly parser: ResponseParser;
+  /** Carried attempt, or null. */
+  private attempt: AttemptSink | null = null;
+  private readonly hop = new HopOptions();
+  /** Connect timeout while connecting, idle timeout while idle. */
+  readonly timer: Timer;
+  /** When it was opened, ms. */
+  readonly started: number;
+  /** Requests carried so far. */
+  requests = 0;
+  private requestEnded = false;
+  private responseEnded = false;
+  private reusable = true;
+  private chunked = false;
+  private firstChunk = true;
+  private tunnel = false;
+  private feeding = false;
+  /** True while the kernel does not take what we write. */
+  blocked = false;
+
+  constructor(pool: ConnectionPool) {
+    this.pool = pool;
+    this.parser = new ResponseParser(this, pool.limits, pool.services.copied);
+    this.timer = new Timer(() => this.onTimer());
+    this.started = pool.services.clock.now;
+  }
+
+  /** A request was already carried: a reset before any response byte may be the peer's idle close. */
+  get reused(): boolean {
+    return this.requests > 1;
+  }
+
+  // ── The attempt's side ────────────────────────────────────────────────────────────────────────────────────
+
+  /** Takes the connection for one request. */
+  assign(attempt: AttemptSink): void {
+    this.state = Busy;
+    this.attempt = attempt;
+    this.requests++;
+    this.requestEnded = false;
+    this.responseEnded = false;
+    this.pool.services.timers.cancel(this.timer);
+  }
+
+  sendHead(
+    head: RequestHead,
+    framing: Framing,
+    contentLength: number,
+    upgrade: string,
+    te: boolean,
+    nameCase: NameCase,
+  ): void {
+    const last = this.pool.maxRequests > 0 && this.requests >= this.pool.maxRequests;
+    if (last || upgrade !== "" || head.method === "CONNECT") this.reusable = false;
+    this.parser.expect(head.method, upgrade !== "");
+    this.chunked = framing === ByChunks;
+    this.firstChunk = true;
+    const writer = this.pool.services.writer;
+    writer.request(head, framing, contentLength, upgrade, te, last, nameCase);
+    this.write(writer.bytes, writer.start, writer.end);
+  }
+
+  sendBody(bytes: Uint8Array, start: number, end: number): void {
+    if (this.chunked) {
+      const writer = this.pool.services.writer;
+      writer.chunkLine(end - start, this.firstChunk);
+      this.firstChunk = false;
+      this.write(writer.bytes, writer.start, writer.end);
+    }
+    this.write(bytes, start, end);
+  }
+
+  /** The request is complete; in a tunnel: the client sent FIN. Trailers go on only if the cluster enables them. */
+  sendEnd(trailers: Fields | null): void {
+    this.requestEnded = true;
+    if (this.tunnel) this.socket?.end();
+    else if (this.chunked) {
+      if (this.firstChunk && trailers === null) this.write(LAST_CHUNK, 0, LAST_CHUNK.length);
+      else {
+        const { writer } = this.pool.services;
+        writer.lastChunk(this.pool.forwardTrailers ? trailers : null, this.firstChunk, LowerCase);
+        this.write(writer.bytes, writer.start, writer.end);
+      }
+    }
+    this.releaseIfDone();
+  }
+
+  /** The attempt gives up: an unfinished exchange destroys the connection (row D2, invariant 3). */
+  abort(): void {
+    this.destroy();
+  }
+
+  pauseReading(): void {
+    this.socket?.pause();
+  }
+
+  resumeReading(): void {
+    this.socket?.resume();
+  }
+
+  private write(bytes: Uint8Array, start: number, end: number): void {
+    this.pool.stats.upstreamCxTxBytesTotal += end - start;
+    (this.socket as Socket).write(bytes, start, end);
+  }
+
+  // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
+
+  onConnect(): void {
+    if (this.state !== Connecting) return;
+    this.pool.services.timers.cancel(this.timer);
+    this.state = Idle;
+    this.pool.onConnected(this);
+  }
+
+  onData(chunk: Uint8Array): void {
+    this.pool.stats.upstreamCxRxBytesTotal += chunk.length;
+    if (this.state !== Busy) {
+      // Row F12: nobody asked.
+      if (this.state === Idle) this.pool.stats.upstreamCxProtocolError++;
+      this.destroy();
+      return;
+    }
+    this.feeding = true;
+    this.parser.feed(chunk);
+    this.feeding = false;
+    if (this.responseEnded) this.releaseIfDone();
+  }
+
+  onEnd(): void {
+    if (this.state !== Busy) {
+      this.destroy();
+      return;
+    }
+    this.reusable = false;
+    if (this.tunnel) {
+      this.attempt?.onUpstreamEnd();
+      return;
+    }
+    if (this.parser.idle) {
+      this.lose("connection termination", "", null, true);
+      return;
+    }
+    this.parser.finish();
+    if (this.responseEnded) this.releaseIfDone();
+  }
+
+  onBlocked(): void {
+    this.blocked = true;
+    this.attempt?.onUpstreamBlocked();
+  }
+
+  onDrain(): void {
+    this.blocked = false;
+    this.attempt?.onUpstreamDrain();
+  }
+
+  onClose(reason: CloseReason): void {
+    if (this.state === Closed) return;
+    const attempt = this.attempt;
+    this.close(true, reason);
+    attempt?.onUpstreamReset("connection termination", reason, null);
+  }
+
+  private onTimer(): void {
+    if (this.state === Connecting) this.pool.onConnectTimeout();
+    else if (this.state === Idle) this.pool.stats.upstreamCxIdleTimeout++;
+    else return;
+    this.destroy();
+  }
+
+  // ── The codec's side ──────────────────────────────────────────────────────────────────────────────────────
+
+  onHead(): void {
+    const attempt = this.attempt;
+    if (attempt === null) return;
+    const parser = this.parser;
+    const head = parser.head;
+    if (head.status < 200 && head.status !== 101) {
+      if (readHopOptions(head.fields, this.hop) !== HopAccepted)
+        this.onFault(RESPONSE_FAULTS.protected_nomination);
+      else attempt.onUpstreamInformational(head);
+      return;
+    }
+    if (readHopOptions(head.fields, this.hop) !== HopAccepted) {
+      this.onFault(RESPONSE_FAULTS.protected_nomination);
+      return;
+    }
+    if (this.hop.close || (head.version === 10 && !this.hop.keepAlive)) this.reusable = false;
+    if (parser.framing === AsTunnel) {
+      this.tunnel = true;
+      this.reusable = false;
+    }
+    // What the head announces is what the sink sees; ByLength 0 and no body end here.
+    const empty = parser.framing === 0 || (parser.framing === 1 && parser.contentLength === 0);
+    attempt.onUpstreamHead(head, parser.framing, parser.contentLength, empty);
+  }
+
+  onBody(bytes: Uint8Array, start: number, end: number): void {
+    this.attempt?.onUpstreamBody(bytes, start, end);
+  }
+
+  onMessageEnd(): void {
+    this.responseEnded = true;
+    const attempt = this.attempt;
+    if (attempt === null) return;
+    // Released only after the sink has seen the end: it still reads the head for its log.
+    attempt.onUpstreamEnd();
+  }
+
+  onFault(fault: Fault): void {
+    this.pool.stats.upstreamCxProtocolError++;
+    this.lose("protocol error", fault.code, fault);
+  }
+
+  private lose(reason: ResetReason, detail: string, fault: Fault | null, remote = false): void {
+    const attempt = this.attempt;
+    this.close(remote, "");
+    attempt?.onUpstreamReset(reason, detail, fault);
+  }
+
+  // ── Reuse ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Once both directions are complete: back to the pool, or destroyed. Never from inside the parser, which
+   * knows only afterwards whether something was left over.
+   */
+  private releaseIfDone(): void {
+    if (this.state !== Busy || !this.responseEnded || this.feeding || !this.requestEnded) return;
+    this.attempt = null;
+    if (!this.reusable || this.tunnel || this.parser.restLength > 0) {
+      this.destroy();
+      return;
+    }
+    this.parser.next();
+    this.state = Idle;
+    this.pool.onIdle(this);
+  }
+
+  /** Closes for good, without telling the attempt. */
+  destroy(): void {
+    if (this.state !== Closed) this.close(false, "");
+  }
+
+  private close(remote: boolean, reason: CloseReason): void {
+    const before = this.state;
+    this.state = Closed;
+    this.attempt = null;
+    this.parser.stop();
+    this.pool.services.timers.release(this.timer);
+    this.socket?.close();
+    this.pool.onClosed(this, before, remote, reason);
+  }
+}

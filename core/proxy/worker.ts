@@ -1,0 +1,171 @@
+/**
+ * The engine of one thread: listeners, clusters and timers, driven by an adapter. It is told about accepted
+ * sockets, new snapshots and the passing of time, and acts through the platform it was given. Workers share
+ * nothing.
+ */
+import type { ClusterStatus } from "../cluster/cluster-status.ts";
+import type { Listener, RouteConfiguration, Snapshot } from "../config/model.ts";
+import type { FormatEnvironment } from "../http/formatter.ts";
+import type { Platform } from "../io/platform.ts";
+import type { Socket, SocketHandler } from "../io/socket.ts";
+import { compileRouteTable, type RouteTable } from "../route/route-table.ts";
+import type { StatsStore } from "../telemetry/stats.ts";
+import type { Clock } from "../time/clock.ts";
+import { Clusters } from "./clusters.ts";
+import { ListenerState, type RouteTables } from "./listener.ts";
+import { LogCompiler } from "./log-compiler.ts";
+import { Services } from "./services.ts";
+
+export interface WorkerOptions {
+  /** How many workers the process has: they divide circuit-breaker limits. */
+  readonly concurrency: number;
+  /** For `%ENVIRONMENT(X)%`. */
+  readonly variables: { readonly [name: string]: string | undefined };
+  /** For `%HOSTNAME%`. */
+  readonly hostname: string;
+}
+
+export class Worker implements RouteTables {
+  private readonly services: Services;
+  private readonly clusters: Clusters;
+  private readonly logs: LogCompiler;
+  private readonly environment: FormatEnvironment;
+  private readonly active = new Map<string, ListenerState>();
+  private readonly retired = new Set<ListenerState>();
+  private readonly tables = new Map<
+    string,
+    { readonly version: string; readonly table: RouteTable | null }
+  >();
+  private runtime: Snapshot["runtime"] = {};
+  private drained = false;
+
+  constructor(platform: Platform, clock: Clock, stats: StatsStore, options: WorkerOptions) {
+    this.services = new Services(platform, clock, stats);
+    this.clusters = new Clusters(this.services, options.concurrency);
+    this.environment = { variables: options.variables, hostname: options.hostname, clock };
+    this.logs = new LogCompiler(this.services, this.environment, () => this.runtime);
+  }
+
+  // ── Time ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Earliest time at which `expire` has work, ms, or Infinity. */
+  nextDeadline(): number {
+    return this.services.timers.nextDeadline();
+  }
+
+  /** Fires what is due at `clock.now`. */
+  expire(): void {
+    this.services.timers.expire(this.services.clock.now);
+  }
+
+  // ── Configuration ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Puts a (validated) snapshot in force. Unchanged resources are left alone; a changed listener serves new
+   * connections with the new version while connections of the old one drain. Never throws.
+   */
+  apply(snapshot: Snapshot): void {
+    this.runtime = snapshot.runtime;
+    this.clusters.apply(snapshot.clusters, snapshot.endpoints);
+    this.applyRoutes(snapshot.routes);
+    const names = new Set(snapshot.listeners.map((listener) => listener.name));
+    for (const [name, listener] of this.active) if (!names.has(name)) this.retire(name, listener);
+    for (const config of snapshot.listeners) this.applyListener(config);
+  }
+
+  private applyRoutes(routes: readonly RouteConfiguration[]): void {
+    const names = new Set(routes.map((route) => route.name));
+    for (const name of this.tables.keys()) if (!names.has(name)) this.tables.delete(name);
+    for (const config of routes) {
+      if (this.tables.get(config.name)?.version === config.version) continue;
+      this.tables.set(config.name, { version: config.version, table: this.compile(config) });
+    }
+  }
+
+  private applyListener(config: Listener): void {
+    const known = this.active.get(config.name);
+    if (known !== undefined && known.config.version === config.version) {
+      known.updateRoutes(this, this.runtime);
+      return;
+    }
+    const made = new ListenerState(
+      config,
+      this.services,
+      this.clusters,
+      this.logs,
+      this,
+      this.runtime,
+      (gone) => {
+        this.retired.delete(gone);
+        gone.release();
+      },
+    );
+    this.active.set(config.name, made);
+    if (known !== undefined) this.retireState(known);
+    if (this.drained) made.drain();
+  }
+
+  private retire(name: string, listener: ListenerState): void {
+    this.active.delete(name);
+    this.retireState(listener);
+  }
+
+  private retireState(listener: ListenerState): void {
+    this.retired.add(listener);
+    listener.drain();
+    if (listener.size === 0 && this.retired.delete(listener)) listener.release();
+  }
+
+  byName(name: string): RouteTable | null {
+    return this.tables.get(name)?.table ?? null;
+  }
+
+  compile(config: RouteConfiguration): RouteTable | null {
+    const { table, faults } = compileRouteTable(config, this.environment);
+    for (const fault of faults) {
+      this.services.platform.log("error", "config", `route ${config.name}: ${fault.path}: ${fault.message}`);
+    }
+    return table;
+  }
+
+  // ── Connections ───────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Takes a connection accepted for that listener; null means close it at once. */
+  accept(listenerName: string, socket: Socket): SocketHandler | null {
+    return this.active.get(listenerName)?.accept(socket) ?? null;
+  }
+
+  /** Listeners that can serve: their route configurations have arrived. */
+  isListenerReady(name: string): boolean {
+    return this.active.get(name)?.ready === true;
+  }
+
+  /** Nothing new is accepted; idle connections close, answers say `connection: close`. */
+  drain(): void {
+    this.drained = true;
+    for (const listener of this.active.values()) listener.drain();
+  }
+
+  /** Says `connection: close` on every answer while `on` holds, without closing anything itself. */
+  failHealthCheck(on: boolean): void {
+    this.services.closing = on;
+  }
+
+  /** Connections of clients, on every listener and version. */
+  get activeConnections(): number {
+    let n = 0;
+    for (const listener of this.active.values()) n += listener.size;
+    for (const listener of this.retired) n += listener.size;
+    return n;
+  }
+
+  /** Clusters that wait for their first endpoints. */
+  get warmingClusters(): readonly string[] {
+    return this.clusters.warming;
+  }
+
+  /** What `/clusters` shows, as plain data. */
+  clusterStatus(): readonly ClusterStatus[] {
+    return Array.from(this.clusters.all(), (cluster) => cluster.status());
+  }
+}

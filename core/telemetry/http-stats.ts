@@ -1,0 +1,123 @@
+/**
+ * Statistics of a connection manager, `http.<stat_prefix>.*`: its connections, its requests, its router.
+ * Connection managers with the same prefix share one set, as in Envoy.
+ */
+import { Histogram } from "./histogram.ts";
+import { layoutOf } from "./stat-layout.ts";
+import type { Scope, StatsStore } from "./stats.ts";
+
+/** Field names are Envoy's in camel case; gauges are marked, `…Ms` and `…Time` are histograms of milliseconds. */
+export class HttpStats {
+  // Connections.
+  downstreamCxTotal = 0;
+  /** Gauge. */
+  downstreamCxActive = 0;
+  downstreamCxHttp1Total = 0;
+  /** Gauge. */
+  downstreamCxHttp1Active = 0;
+  /** Upgrades and CONNECT tunnels. */
+  downstreamCxUpgradesTotal = 0;
+  /** Gauge. */
+  downstreamCxUpgradesActive = 0;
+  downstreamCxDestroy = 0;
+  downstreamCxDestroyLocal = 0;
+  downstreamCxDestroyRemote = 0;
+  downstreamCxDestroyActiveRq = 0;
+  downstreamCxDestroyLocalActiveRq = 0;
+  downstreamCxDestroyRemoteActiveRq = 0;
+  downstreamCxRxBytesTotal = 0;
+  /** Gauge. */
+  downstreamCxRxBytesBuffered = 0;
+  downstreamCxTxBytesTotal = 0;
+  /** Gauge. */
+  downstreamCxTxBytesBuffered = 0;
+  downstreamCxProtocolError = 0;
+  downstreamCxIdleTimeout = 0;
+  downstreamCxMaxDurationReached = 0;
+  downstreamCxMaxRequestsReached = 0;
+  downstreamCxDelayedCloseTimeout = 0;
+  downstreamCxDrainClose = 0;
+  downstreamFlowControlPausedReadingTotal = 0;
+  downstreamFlowControlResumedReadingTotal = 0;
+  /** Life of a connection, ms. */
+  readonly downstreamCxLengthMs = new Histogram();
+
+  // Requests.
+  downstreamRqTotal = 0;
+  downstreamRqHttp1Total = 0;
+  /** Gauge. */
+  downstreamRqActive = 0;
+  downstreamRqCompleted = 0;
+  downstreamRq1xx = 0;
+  downstreamRq2xx = 0;
+  downstreamRq3xx = 0;
+  downstreamRq4xx = 0;
+  downstreamRq5xx = 0;
+  downstreamRqRxReset = 0;
+  downstreamRqTxReset = 0;
+  downstreamRqTimeout = 0;
+  downstreamRqHeaderTimeout = 0;
+  downstreamRqIdleTimeout = 0;
+  downstreamRqMaxDurationReached = 0;
+  downstreamRqNonRelativePath = 0;
+  downstreamRqTooLarge = 0;
+  downstreamRqResponseBeforeRqComplete = 0;
+  downstreamRqWsOnNonWsRoute = 0;
+  downstreamRqFailedPathNormalization = 0;
+  downstreamRqRedirectedWithNormalizedPath = 0;
+  /** From the first byte of the request to the last of the answer, ms. */
+  readonly downstreamRqTime = new Histogram();
+
+  // Router.
+  rqTotal = 0;
+  noRoute = 0;
+  noCluster = 0;
+  /** Direct responses and redirects, as Envoy counts them. */
+  rqDirectResponse = 0;
+  rqResetAfterDownstreamResponseStarted = 0;
+
+  /** Counts an answer by class; a status outside 100 … 599 counts as completed only. */
+  charge(status: number): void {
+    this.downstreamRqCompleted++;
+    if (status < 200) {
+      if (status >= 100) this.downstreamRq1xx++;
+    } else if (status < 300) this.downstreamRq2xx++;
+    else if (status < 400) this.downstreamRq3xx++;
+    else if (status < 500) this.downstreamRq4xx++;
+    else if (status < 600) this.downstreamRq5xx++;
+  }
+}
+
+const HTTP = layoutOf("http", () => new HttpStats(), {
+  gauges: [
+    "downstreamCxActive",
+    "downstreamCxHttp1Active",
+    "downstreamCxUpgradesActive",
+    "downstreamCxRxBytesBuffered",
+    "downstreamCxTxBytesBuffered",
+    "downstreamRqActive",
+  ],
+});
+
+/** The scope `http.<statPrefix>.`; release it with the connection manager. */
+export function httpScope(store: StatsStore, statPrefix: string): Scope {
+  return store.scope(`http.${statPrefix}.`, "http.", { envoy_http_conn_manager_prefix: statPrefix });
+}
+
+/** The numbers of that scope; connection managers with the same prefix share them. */
+export function httpStats(scope: Scope): HttpStats {
+  return scope.set(HTTP);
+}
+
+/** Headers with underscores, whichever listener they came in by (`http1.*`). */
+export class Http1Stats {
+  droppedHeadersWithUnderscores = 0;
+  requestsRejectedWithUnderscoresInHeaders = 0;
+}
+
+const HTTP1 = layoutOf("http1", () => new Http1Stats());
+
+/** The one set of a worker; never released. */
+export function http1Stats(store: StatsStore): Http1Stats {
+  return store.scope("http1.", "http1.", {}).set(HTTP1);
+}

@@ -1,0 +1,54 @@
+/**
+ * Statistics of a listener, `listener.<address or stat_prefix>.*`, and of the answers that it gave, by class.
+ * Colons of an address become underscores in names, as in Envoy (`listener.[__1]_80.`).
+ */
+import { Histogram } from "./histogram.ts";
+import { RESPONSE_CLASSES, type ResponseClassStats } from "./response-stats.ts";
+import { layoutOf } from "./stat-layout.ts";
+import type { Scope, StatsStore } from "./stats.ts";
+
+export class ListenerStats {
+  downstreamCxTotal = 0;
+  /** Gauge. */
+  downstreamCxActive = 0;
+  downstreamCxDestroy = 0;
+  /** Refused because of a connection limit. */
+  downstreamCxOverflow = 0;
+  /** Closed because no filter chain matched. */
+  noFilterChainMatch = 0;
+  /** Life of a connection, ms. */
+  readonly downstreamCxLengthMs = new Histogram();
+}
+
+const LISTENER = layoutOf("listener", () => new ListenerStats(), {
+  gauges: ["downstreamCxActive"],
+  perWorker: ["downstreamCxTotal", "downstreamCxActive"],
+});
+
+/** The scope of a listener; `name` is its stat prefix, or its address ("127.0.0.1:80"). Release it with the listener. */
+export function listenerScope(store: StatsStore, name: string): Scope {
+  const text = name.replaceAll(":", "_");
+  return store.scope(`listener.${text}.`, "listener.", { envoy_listener_address: text });
+}
+
+/** The listener's own numbers. */
+export function listenerStats(scope: Scope): ListenerStats {
+  return scope.set(LISTENER);
+}
+
+/**
+ * The scope of answers by class of one connection manager on one listener (`listener.<a>.http.<prefix>.`).
+ * Charge it together with `HttpStats`.
+ */
+export function listenerHttpScope(store: StatsStore, name: string, statPrefix: string): Scope {
+  const text = name.replaceAll(":", "_");
+  return store.scope(`listener.${text}.http.${statPrefix}.`, "listener.http.", {
+    envoy_http_conn_manager_prefix: statPrefix,
+    envoy_listener_address: text,
+  });
+}
+
+/** The numbers of `listenerHttpScope`. */
+export function responseClassStats(scope: Scope): ResponseClassStats {
+  return scope.set(RESPONSE_CLASSES);
+}

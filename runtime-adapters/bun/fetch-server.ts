@@ -1,0 +1,22 @@
+/** The admin app on `Bun.serve`. */
+import type { Address } from "../../core/io/socket.ts";
+import type { FetchHandler, FetchServer } from "../fetch-server.ts";
+import { ListenError } from "../runtime.ts";
+
+/** See `ServeFetch`. */
+export async function serveFetch(address: Address, handler: FetchHandler): Promise<FetchServer> {
+  try {
+    const options = { fetch: handler, development: false, maxRequestBodySize: 1 << 20 };
+    const server =
+      address.path !== ""
+        ? Bun.serve({ ...options, unix: address.path })
+        : Bun.serve({ ...options, hostname: address.ip, port: address.port });
+    return {
+      address: address.path !== "" ? address : { ...address, port: server.port ?? 0 },
+      stop: () => void server.stop(),
+    };
+  } catch (error) {
+    const { code = "EIO", message } = error as { code?: string; message: string };
+    throw new ListenError(code, address, message);
+  }
+}

@@ -1,0 +1,299 @@
+/**
+ * What every runtime's socket has in common: the queue of writes, the states of closing, and the promises of
+ * `Socket` and `SocketHandler` (idempotence, order, nothing after `onClose`, exceptions contained). A runtime
+ * derives its own `socket.ts` from it and supplies the system calls. Knows no runtime.
+ *
+ *   Dialling ──opened()──▶ Open ──flush after close()/reset(), or closed() from the runtime──▶ Closed
+ *       └──────────────── the same, before it opened ────────────────────────────────────────────┘
+ */
+import type { Address, CloseReason, Socket, SocketHandler } from "../core/io/socket.ts";
+import type { Accept } from "./runtime.ts";
+import type { Dirty, Turn } from "./turn.ts";
+import { WriteQueue } from "./write-queue.ts";
+
+const Dialling = 0;
+const Open = 1;
+const Closed = 2;
+
+/** What the core asked for, as bits; each takes effect in `flush`. */
+const WantDial = 1;
+const WantEnd = 2;
+const WantClose = 4;
+const WantReset = 8;
+const WantPause = 16;
+/** After these the core hears nothing but `onClose`. */
+const Leaving = WantClose | WantReset;
+/** After these nothing can be written. */
+const NoWrite = WantEnd | Leaving;
+
+/** The reason when the core itself threw: "software caused connection abort". */
+const ABANDONED = "ECONNABORTED";
+
+/** The handler of a connection that has none (yet, or any more). */
+export const SILENT: SocketHandler = Object.freeze({
+  onConnect() {},
+  onData() {},
+  onEnd() {},
+  onBlocked() {},
+  onDrain() {},
+  onClose() {},
+});
+
+export abstract class Connection implements Socket, Dirty {
+  handler: SocketHandler;
+  protected readonly turn: Turn;
+  protected queue = new WriteQueue();
+
+  private state = Dialling;
+  private wants = 0;
+  private dirty = false;
+  /** The kernel said no; a `writable()` is to come. */
+  private blocked = false;
+  private finSent = false;
+  private finSeen = false;
+  private reason: CloseReason = "";
+
+  /** @param dials true for an outgoing connection: `dial` is called when the turn ends. */
+  constructor(turn: Turn, handler: SocketHandler, dials: boolean) {
+    this.turn = turn;
+    this.handler = handler;
+    if (dials) {
+      this.wants = WantDial;
+      this.mark();
+    } else {
+      this.state = Open;
+    }
+  }
+
+  // ── What the runtime supplies ─────────────────────────────────────────────────────────────────────────────
+
+  abstract get local(): Address;
+  abstract get remote(): Address;
+  /** Starts connecting; `opened` or `closed` follows. */
+  protected abstract dial(): void;
+  /** Hands the queue to the kernel. True if all of it was taken; otherwise `writable` follows later. */
+  protected abstract transmit(): boolean;
+  /** Sends FIN. The queue is empty. */
+  protected abstract shutdown(): void;
+  /** Closes both directions; `closed` need not follow. */
+  protected abstract destroy(): void;
+  /** Closes with RST where possible; `closed` need not follow. */
+  protected abstract abort(): void;
+  /** Starts or stops reading. Called only while open. */
+  protected abstract setReading(on: boolean): void;
+
+  // ── Socket ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get pendingBytes(): number {
+    return this.queue.bytes;
+  }
+
+  write(bytes: Uint8Array, start: number, end: number): void {
+    if (start >= end || this.state === Closed || (this.wants & NoWrite) !== 0) return;
+    this.queue.push(bytes, start, end);
+    if (!this.dirty) this.mark();
+  }
+
+  pause(): void {
+    if ((this.wants & (WantPause | Leaving)) !== 0 || this.state === Closed) return;
+    this.wants |= WantPause;
+    if (this.state === Open) this.setReading(false);
+  }
+
+  resume(): void {
+    if ((this.wants & WantPause) === 0 || (this.wants & Leaving) !== 0 || this.state === Closed) return;
+    this.wants &= ~WantPause;
+    if (this.state === Open) this.setReading(true);
+  }
+
+  end(): void {
+    this.want(WantEnd);
+  }
+
+  close(): void {
+    this.want(WantClose);
+  }
+
+  reset(): void {
+    this.want(WantReset);
+  }
+
+  // ── Dirty ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  flush(): void {
+    this.dirty = false;
+    if (this.state === Closed) return;
+    if ((this.wants & WantReset) !== 0) {
+      this.queue.clear();
+      this.leave(true);
+      return;
+    }
+    if (this.state === Dialling) {
+      if ((this.wants & WantClose) !== 0) {
+        this.leave(true);
+      } else if ((this.wants & WantDial) !== 0) {
+        this.wants &= ~WantDial;
+        this.dial();
+      }
+      return;
+    }
+    if (this.queue.bytes !== 0 && !this.blocked && !this.transmit()) this.block();
+    if (this.isClosed) return; // the write itself may have found the connection broken
+    if ((this.wants & WantClose) !== 0) this.leave(false);
+    else if ((this.wants & WantEnd) !== 0) this.sendFin();
+  }
+
+  abandon(): void {
+    if (this.reason === "") this.reason = ABANDONED;
+    this.reset();
+  }
+
+  // ── What the runtime reports. Each is a turn. ─────────────────────────────────────────────────────────────
+
+  /** The dialled connection is established. */
+  protected opened(): void {
+    if (this.state !== Dialling) return;
+    this.state = Open;
+    this.turn.begin();
+    if ((this.wants & Leaving) === 0) {
+      if ((this.wants & WantPause) !== 0) this.setReading(false);
+      try {
+        this.handler.onConnect();
+      } catch (error) {
+        this.turn.fault(error, this);
+      }
+    }
+    // Bytes written while dialling have waited for this.
+    if (!this.dirty) this.mark();
+    this.turn.finish();
+  }
+
+  /** An accepted connection: asks who handles it. */
+  protected accepted(accept: Accept): void {
+    this.turn.begin();
+    try {
+      const handler = accept(this);
+      if (handler === null) this.close();
+      else this.handler = handler;
+    } catch (error) {
+      this.turn.fault(error, this);
+    }
+    this.turn.finish();
+  }
+
+  /** Bytes came; the chunk is the core's from now on. */
+  protected received(chunk: Uint8Array): void {
+    if (this.state !== Open || (this.wants & Leaving) !== 0) return;
+    this.turn.begin();
+    try {
+      this.handler.onData(chunk);
+    } catch (error) {
+      this.turn.fault(error, this);
+    }
+    this.turn.finish();
+  }
+
+  /** FIN came. */
+  protected ended(): void {
+    if (this.state !== Open || this.finSeen || (this.wants & Leaving) !== 0) return;
+    this.finSeen = true;
+    this.turn.begin();
+    try {
+      this.handler.onEnd();
+    } catch (error) {
+      this.turn.fault(error, this);
+    }
+    if (this.finSent && !this.dirty) this.mark();
+    this.turn.finish();
+  }
+
+  /** The kernel stopped taking bytes, as it turned out after the turn. `writable` follows. */
+  protected stalled(): void {
+    if (this.state !== Open || this.blocked || (this.wants & Leaving) !== 0) return;
+    this.turn.begin();
+    this.block();
+    this.turn.finish();
+  }
+
+  /** The kernel takes bytes again. A runtime that says so for no reason is not listened to. */
+  protected writable(): void {
+    if (this.state !== Open || (this.wants & Leaving) !== 0) return;
+    if (!this.blocked && (this.wants & WantEnd) === 0) return;
+    if (this.queue.bytes !== 0 && !this.transmit()) return;
+    if (this.isClosed) return;
+    this.turn.begin();
+    if (this.blocked) {
+      this.blocked = false;
+      try {
+        this.handler.onDrain();
+      } catch (error) {
+        this.turn.fault(error, this);
+      }
+    }
+    if ((this.wants & WantEnd) !== 0 && !this.dirty) this.mark();
+    this.turn.finish();
+  }
+
+  /** The connection is gone, or never came to be. */
+  protected closed(reason: CloseReason): void {
+    if (this.state === Closed) return;
+    // A runtime may report the FIN that completes the closing of both directions as the closing alone.
+    if (reason === "" && this.finSent && !this.finSeen) this.ended();
+    if (this.isClosed) return; // by what the core did in `onEnd`
+    this.state = Closed;
+    this.queue.clear();
+    const handler = this.handler;
+    this.handler = SILENT;
+    this.turn.begin();
+    try {
+      handler.onClose(this.reason === "" && (this.wants & Leaving) === 0 ? reason : this.reason);
+    } catch (error) {
+      this.turn.fault(error, null);
+    }
+    this.turn.finish();
+  }
+
+  // ── Inside ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  protected get isClosed(): boolean {
+    return this.state === Closed;
+  }
+
+  private want(bit: number): void {
+    if ((this.wants & bit) !== 0 || this.state === Closed) return;
+    this.wants |= bit;
+    if (!this.dirty) this.mark();
+  }
+
+  private mark(): void {
+    this.dirty = true;
+    this.turn.mark(this);
+  }
+
+  private block(): void {
+    if (this.isClosed) return;
+    this.blocked = true;
+    if ((this.wants & Leaving) !== 0) return;
+    try {
+      this.handler.onBlocked();
+    } catch (error) {
+      this.turn.fault(error, this);
+    }
+  }
+
+  private sendFin(): void {
+    if (this.blocked || this.queue.bytes !== 0) return;
+    if (!this.finSent) {
+      this.finSent = true;
+      this.shutdown();
+    }
+    // Both sides are done. Not every runtime closes by itself then, so this does it for all.
+    if (this.finSeen) this.leave(false);
+  }
+
+  private leave(abortive: boolean): void {
+    if (abortive) this.abort();
+    else this.destroy();
+    this.closed(this.reason);
+  }
+}

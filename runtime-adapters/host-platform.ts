@@ -1,0 +1,49 @@
+/** `Platform` for the real runtimes: everything but dialling is the same on all of them. */
+import type { LogLevel, LogSink, LookupFamily, Platform, Resolution } from "../core/io/platform.ts";
+import type { Address, Socket, SocketHandler } from "../core/io/socket.ts";
+import { Entropy } from "./entropy.ts";
+import { Resolver } from "./resolver.ts";
+import type { Services } from "./runtime.ts";
+import type { Turn } from "./turn.ts";
+
+export class HostPlatform implements Platform {
+  private readonly services: Services;
+  private readonly dial: Platform["connect"];
+  private readonly resolver: Resolver;
+  private readonly entropy = new Entropy();
+
+  constructor(turn: Turn, services: Services, dial: Platform["connect"]) {
+    this.services = services;
+    this.dial = dial;
+    this.resolver = new Resolver(turn);
+  }
+
+  connect(to: Address, handler: SocketHandler): Socket {
+    return this.dial(to, handler);
+  }
+
+  resolve(hostname: string, family: LookupFamily, done: (result: Resolution) => void): void {
+    this.resolver.resolve(hostname, family, done);
+  }
+
+  fillRandom(into: Uint8Array): void {
+    this.entropy.fill(into);
+  }
+
+  uuid(): string {
+    return crypto.randomUUID();
+  }
+
+  log(level: LogLevel, component: string, message: string): void {
+    this.services.log(level, component, message);
+  }
+
+  openLog(path: string): LogSink {
+    return this.services.openLog(path);
+  }
+
+  /** Drops questions that are still open. */
+  close(): void {
+    this.resolver.close();
+  }
+}

@@ -1,0 +1,115 @@
+/** A driver's connection on the virtual network: `Connection` over an `Endpoint`. */
+import type { Address, SocketHandler } from "../../core/io/socket.ts";
+import { NOWHERE } from "../address.ts";
+import { Connection } from "../connection.ts";
+import type { Turn } from "../turn.ts";
+import type { Endpoint, Side } from "./endpoint.ts";
+import type { Network } from "./network.ts";
+
+export class MemorySocket extends Connection implements Side {
+  private endpoint: Endpoint | null = null;
+  private readonly network: Network;
+  private readonly target: Address;
+  private readonly from: string;
+  /** Dialling fails with this, "" = it does not. */
+  private failure = "";
+  private readonly onGone: (socket: MemorySocket) => void;
+
+  /** @param target where to dial, or null for an accepted connection (`bind` follows). */
+  constructor(
+    network: Network,
+    turn: Turn,
+    handler: SocketHandler,
+    target: Address | null,
+    from: string,
+    onGone: (socket: MemorySocket) => void,
+  ) {
+    super(turn, handler, target !== null);
+    this.network = network;
+    this.target = target ?? NOWHERE;
+    this.from = from;
+    this.onGone = onGone;
+  }
+
+  /** For the network: the accepted connection. */
+  bind(endpoint: Endpoint): void {
+    this.endpoint = endpoint;
+  }
+
+  get local(): Address {
+    return this.endpoint?.local ?? NOWHERE;
+  }
+
+  get remote(): Address {
+    return this.endpoint?.remote ?? this.target;
+  }
+
+  /** Makes the dial fail with an errno of this host. */
+  fail(reason: string): void {
+    this.failure = reason;
+  }
+
+  protected dial(): void {
+    if (this.failure !== "") {
+      this.network.schedule.after(0, () => this.closed(this.failure));
+      return;
+    }
+    this.endpoint = this.network.connect(this.from, this.target, this);
+  }
+
+  protected transmit(): boolean {
+    const queue = this.queue;
+    const endpoint = this.endpoint as Endpoint;
+    while (queue.pieces > 0) {
+      const start = queue.starts[queue.first];
+      const end = queue.ends[queue.first];
+      const taken = endpoint.send(queue.chunks[queue.first], start, end);
+      queue.consume(taken);
+      if (taken < end - start) return false;
+    }
+    return true;
+  }
+
+  protected shutdown(): void {
+    this.endpoint?.end();
+  }
+
+  protected destroy(): void {
+    this.endpoint?.close();
+  }
+
+  protected abort(): void {
+    this.endpoint?.reset();
+  }
+
+  protected setReading(on: boolean): void {
+    this.endpoint?.setReading(on);
+  }
+
+  // ── Side ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  established(): void {
+    this.opened();
+  }
+
+  read(chunk: Uint8Array): void {
+    this.received(chunk);
+  }
+
+  sawEnd(): void {
+    this.ended();
+  }
+
+  canWrite(): void {
+    this.writable();
+  }
+
+  gone(reason: string): void {
+    this.closed(reason);
+  }
+
+  protected override closed(reason: string): void {
+    if (!this.isClosed) this.onGone(this);
+    super.closed(reason);
+  }
+}

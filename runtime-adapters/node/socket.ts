@@ -1,0 +1,199 @@
+/**
+ * A connection on `node:net`. Node's stream takes every byte and keeps what the kernel did not take, so "blocked"
+ * is read off `writableLength`, and an empty write behind the last byte says when it is gone.
+ *
+ * Listeners are plain functions that find the connection on `this`: no closure per connection or chunk.
+ */
+import { connect, type Socket as NetSocket } from "node:net";
+import type { Address, SocketHandler } from "../../core/io/socket.ts";
+import { ipAddress, NOWHERE, nativePath } from "../address.ts";
+import { Connection, SILENT } from "../connection.ts";
+import type { Accept } from "../runtime.ts";
+import type { NodeDriver } from "./driver.ts";
+
+/** A socket of Node's, and whose it is. */
+export interface NativeSocket extends NetSocket {
+  connection: NodeSocket | null;
+  /** Undocumented. */
+  readonly _handle?: { readonly fd?: number } | null;
+}
+
+/** The descriptor of a socket, or -1 where Node does not tell. */
+export function descriptor(native: NetSocket): number {
+  return (native as NativeSocket)._handle?.fd ?? -1;
+}
+
+function onConnect(this: NativeSocket): void {
+  this.connection?.onConnect();
+}
+
+function onData(this: NativeSocket, chunk: Uint8Array): void {
+  this.connection?.onData(chunk);
+}
+
+function onEnd(this: NativeSocket): void {
+  this.connection?.onEnd();
+}
+
+function onError(this: NativeSocket, error: NodeJS.ErrnoException): void {
+  this.connection?.onError(error.code ?? "EIO");
+}
+
+function onClose(this: NativeSocket): void {
+  this.connection?.onClose();
+}
+
+const EMPTY = new Uint8Array(0);
+
+export class NodeSocket extends Connection {
+  private readonly driver: NodeDriver;
+  private readonly target: Address;
+  private native: NativeSocket | null = null;
+  private localAddress: Address | null = null;
+  private remoteAddress: Address | null;
+  private failure = "";
+  private readonly onFlushed = (): void => this.writable();
+
+  /** @param target where to dial; null for an accepted connection. */
+  constructor(driver: NodeDriver, handler: SocketHandler, target: Address | null) {
+    super(driver.turn, handler, target !== null);
+    this.driver = driver;
+    this.target = target ?? NOWHERE;
+    this.remoteAddress = target;
+    driver.track(this);
+  }
+
+  /** Takes over a connection that Node accepted. */
+  static accept(driver: NodeDriver, native: NetSocket, path: string, accept: Accept): void {
+    const socket = new NodeSocket(driver, SILENT, null);
+    if (path !== "") {
+      socket.localAddress = { ip: "", port: 0, path };
+      socket.remoteAddress = NOWHERE;
+    }
+    socket.bind(native as NativeSocket);
+    socket.accepted(accept);
+  }
+
+  get local(): Address {
+    if (this.localAddress !== null) return this.localAddress;
+    const native = this.native;
+    if (native === null || native.pending) return NOWHERE;
+    this.localAddress = this.target.path !== "" ? NOWHERE : ipAddress(native.localAddress, native.localPort);
+    return this.localAddress;
+  }
+
+  get remote(): Address {
+    if (this.remoteAddress !== null) return this.remoteAddress;
+    if (this.native === null) return NOWHERE;
+    this.remoteAddress = ipAddress(this.native.remoteAddress, this.native.remotePort);
+    return this.remoteAddress;
+  }
+
+  override get pendingBytes(): number {
+    return this.queue.bytes + (this.native?.writableLength ?? 0);
+  }
+
+  protected dial(): void {
+    const { ip, port, path } = this.target;
+    const common = { allowHalfOpen: true, noDelay: true };
+    try {
+      const native =
+        path !== ""
+          ? connect({ ...common, path: nativePath(path) })
+          : connect({ ...common, host: ip, port, autoSelectFamily: false });
+      native.on("connect", onConnect);
+      this.bind(native as NativeSocket);
+    } catch (error) {
+      this.failure = (error as NodeJS.ErrnoException).code ?? "EINVAL";
+      queueMicrotask(() => this.onClose());
+    }
+  }
+
+  protected transmit(): boolean {
+    const queue = this.queue;
+    const native = this.native as NativeSocket;
+    const { first, last, chunks, starts, ends } = queue;
+    if (last - first === 1) {
+      native.write(piece(chunks[first], starts[first], ends[first]));
+    } else {
+      native.cork();
+      for (let i = first; i < last; i++) native.write(piece(chunks[i], starts[i], ends[i]));
+      native.uncork();
+    }
+    queue.clear();
+    if (native.writableLength === 0) return true;
+    native.write(EMPTY, this.onFlushed);
+    return false;
+  }
+
+  protected shutdown(): void {
+    this.native?.end();
+  }
+
+  protected destroy(): void {
+    this.native?.destroy();
+  }
+
+  protected abort(): void {
+    const native = this.native;
+    if (native === null) return;
+    // RST is a matter of TCP; before the handshake and on a Unix socket there is only closing.
+    if (native.pending || this.target.path !== "" || this.localAddress?.path) native.destroy();
+    else native.resetAndDestroy();
+  }
+
+  protected setReading(on: boolean): void {
+    if (on) this.native?.resume();
+    else this.native?.pause();
+  }
+
+  // ── Reports ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  onConnect(): void {
+    if (descriptor(this.native as NativeSocket) >= this.driver.descriptors.dialBelow) {
+      this.native?.destroy();
+      this.failure = "EMFILE";
+      this.onClose();
+      return;
+    }
+    this.opened();
+  }
+
+  onData(chunk: Uint8Array): void {
+    this.received(chunk);
+  }
+
+  onEnd(): void {
+    this.ended();
+  }
+
+  onError(code: string): void {
+    if (this.failure === "") this.failure = code;
+  }
+
+  onClose(): void {
+    this.closed(this.failure);
+  }
+
+  protected override closed(reason: string): void {
+    if (this.isClosed) return;
+    this.driver.forget(this);
+    const native = this.native;
+    this.native = null;
+    super.closed(reason);
+    if (native !== null) native.connection = null; // `onError` stays: a late error must not be unhandled
+  }
+
+  private bind(native: NativeSocket): void {
+    this.native = native;
+    native.connection = this;
+    native.on("data", onData);
+    native.on("end", onEnd);
+    native.on("error", onError);
+    native.on("close", onClose);
+  }
+}
+
+function piece(chunk: Uint8Array, start: number, end: number): Uint8Array {
+  return start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end);
+}

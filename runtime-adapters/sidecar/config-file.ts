@@ -1,0 +1,110 @@
+/**
+ * Configuration files → configuration, with every fault as one line `file:line:column: path: message`.
+ * The one place where a file's text meets `core/xds`; who watches the files is somebody else.
+ */
+import { readFileSync } from "node:fs";
+import { readBootstrap } from "../../core/xds/bootstrap.ts";
+import type { Checks } from "../../core/xds/checks.ts";
+import { readResources } from "../../core/xds/discovery.ts";
+import type { Bootstrap, ModelOf, Resource, ResourceKind } from "../../core/xds/resource.ts";
+import { type Document, formatFault, readDocument } from "./document.ts";
+
+/** A bootstrap, or why there is none. */
+export interface BootstrapFile {
+  /** Null if there is a fault. */
+  readonly bootstrap: Bootstrap | null;
+  /** Finished lines, in the order of the file. */
+  readonly faults: readonly string[];
+}
+
+/** A resource that a file has and that was refused. */
+export interface Refusal {
+  /** "" if the name could not be read. */
+  readonly name: string;
+  /** Finished lines. */
+  readonly faults: readonly string[];
+}
+
+/** What a file with a DiscoveryResponse holds. */
+export interface ResourceFile<K extends ResourceKind> {
+  readonly versionInfo: string;
+  readonly resources: readonly Resource<ModelOf[K]>[];
+  readonly refusals: readonly Refusal[];
+  /** True if the file as a whole could not be read or is not a DiscoveryResponse: nothing in it counts. */
+  readonly unreadable: boolean;
+  /** Every fault of the file and of its resources. */
+  readonly faults: readonly string[];
+}
+
+/** Bytes; a configuration above this is a mistake (a log file, a device). */
+const MAX_FILE_BYTES = 256 << 20;
+
+/** The text of a file, or why it cannot be read. */
+function readText(path: string): { readonly text: string; readonly fault: string } {
+  try {
+    const bytes = readFileSync(path);
+    if (bytes.length > MAX_FILE_BYTES) {
+      return { text: "", fault: `${path}: larger than ${MAX_FILE_BYTES} bytes` };
+    }
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), fault: "" };
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    const reasons: { [code: string]: string } = {
+      ENOENT: "no such file",
+      EACCES: "permission denied",
+      EISDIR: "is a directory",
+      ERR_ENCODING_INVALID_ENCODED_DATA: "is not UTF-8",
+    };
+    return { text: "", fault: `${path}: ${reasons[code ?? ""] ?? message}` };
+  }
+}
+
+function syntaxFaults(path: string, document: Document): string[] {
+  return document.errors.map(
+    ({ position, message }) => `${path}:${position.line}:${position.column}: ${message}`,
+  );
+}
+
+/** Reads a bootstrap file. Never throws. */
+export function readBootstrapFile(path: string, checks: Checks): BootstrapFile {
+  const { text, fault } = readText(path);
+  if (fault !== "") return { bootstrap: null, faults: [fault] };
+  const document = readDocument(text);
+  if (document.value === undefined) return { bootstrap: null, faults: syntaxFaults(path, document) };
+  const { bootstrap, faults } = readBootstrap(document.value, checks);
+  return { bootstrap, faults: faults.map((each) => formatFault(path, document, each)) };
+}
+
+/** Reads a file with a DiscoveryResponse. Never throws; the good resources of a file are usable beside bad ones. */
+export function readResourceFile<K extends ResourceKind>(
+  kind: K,
+  path: string,
+  checks: Checks,
+): ResourceFile<K> {
+  const nothing = (faults: readonly string[]): ResourceFile<K> => ({
+    versionInfo: "",
+    resources: [],
+    refusals: [],
+    unreadable: true,
+    faults,
+  });
+  const { text, fault } = readText(path);
+  if (fault !== "") return nothing([fault]);
+  const document = readDocument(text);
+  if (document.value === undefined) return nothing(syntaxFaults(path, document));
+
+  const update = readResources(kind, document.value, checks);
+  if (update.faults.length > 0)
+    return nothing(update.faults.map((each) => formatFault(path, document, each)));
+  const refusals = update.rejected.map(({ name, faults }) => ({
+    name,
+    faults: faults.map((each) => formatFault(path, document, each)),
+  }));
+  return {
+    versionInfo: update.versionInfo,
+    resources: update.resources,
+    refusals,
+    unreadable: false,
+    faults: refusals.flatMap((each) => each.faults),
+  };
+}

@@ -1,0 +1,373 @@
+/**
+ * A proxy process from start to exit: reads the configuration, starts the admin server and the workers, follows
+ * changes, drains. Everything that lasts as long as the process is made here and nowhere else.
+ *
+ *   PRE_INITIALIZING ──first snapshot──▶ INITIALIZING ──sockets bound──▶ LIVE ──SIGTERM/SIGINT──▶ DRAINING ──▶ exit 0
+ *         └──faults: exit 1                   └──port in use: exit 1        └─/healthcheck/fail ─▶ DRAINING (and back)
+ */
+import { writeFileSync } from "node:fs";
+import type { ClusterStatus } from "../../core/cluster/cluster-status.ts";
+import type { Listener, Snapshot } from "../../core/config/model.ts";
+import type { LogLevel } from "../../core/io/platform.ts";
+import { formatAddress } from "../../core/io/socket.ts";
+import { mergeExports } from "../../core/telemetry/merge-exports.ts";
+import type { StatsExport } from "../../core/telemetry/stats-export.ts";
+import type { Bootstrap, Warming } from "../../core/xds/resource.ts";
+import type { FetchServer } from "../fetch-server.ts";
+import { ListenError } from "../runtime.ts";
+import type { AdminSource, ServerState } from "./admin/admin-source.ts";
+import { mergeClusters } from "./admin/clusters-page.ts";
+import type { Options } from "./command-line.ts";
+import type { Entry } from "./entry.ts";
+import { LocalWorker } from "./local-worker.ts";
+import type { LogThreshold, OperatorLog } from "./operator-log.ts";
+import { ProcessStats } from "./process-stats.ts";
+import { type Outcome, Subscriptions } from "./subscriptions.ts";
+import { Supervisor } from "./supervisor.ts";
+import { ThreadServices } from "./thread-services.ts";
+import type { BindFailure, Bound, StopScope, WorkerReport } from "./worker-control.ts";
+import { RemoteWorker } from "./worker-port.ts";
+
+/** How often the number of open connections is looked at while draining, ms. */
+const DRAIN_LOOK = 50;
+/** How long `/quitquitquit` waits so that its answer gets out, ms. */
+const QUIT_DELAY = 50;
+
+/** A reason to end the process before it served anything; each line is for the operator. */
+export class StartFailure extends Error {
+  readonly lines: readonly string[];
+  constructor(lines: readonly string[]) {
+    super(lines.join("\n"));
+    this.name = "StartFailure";
+    this.lines = lines;
+  }
+}
+
+export class Sidecar implements AdminSource {
+  readonly options: Options;
+  readonly bootstrap: Bootstrap;
+  readonly subscriptions: Subscriptions;
+  readonly version: string;
+  readonly startedAt: number;
+  snapshot: Snapshot;
+
+  private readonly entry: Entry;
+  private readonly operatorLog: OperatorLog;
+  private readonly supervisor: Supervisor;
+  private readonly counters = new ProcessStats();
+  private admin: FetchServer | null = null;
+  private phase: ServerState = "PRE_INITIALIZING";
+  private healthFailed = false;
+  private drainRequested = false;
+  /** Exceptions outside of the workers' cores. */
+  private exceptions = 0;
+  /** The update that is being applied, and the newest that waits for it. */
+  private applying: Promise<void> = Promise.resolve();
+  /** Resolves when the first snapshot is in force; rejects if it cannot be. */
+  private first: { resolve(): void; reject(error: Error): void } | null = null;
+
+  constructor(
+    entry: Entry,
+    options: Options,
+    bootstrap: Bootstrap,
+    operatorLog: OperatorLog,
+    startedAt: number,
+  ) {
+    this.entry = entry;
+    this.options = options;
+    this.bootstrap = bootstrap;
+    this.operatorLog = operatorLog;
+    this.startedAt = startedAt;
+    this.version = `${entry.version}/${entry.runtime.name}-${entry.runtime.version}`;
+    const { node, runtime } = bootstrap;
+    this.snapshot = { node, runtime, listeners: [], clusters: [], routes: [], endpoints: [] };
+    this.supervisor = new Supervisor(
+      (index, onGone) => this.startWorker(index, onGone),
+      (level, message) => this.log(level, "main", message),
+    );
+    this.subscriptions = new Subscriptions(bootstrap, entry.checks, {
+      onOutcome: (outcome) => this.onOutcome(outcome),
+      onSnapshot: (snapshot, warming) => this.onSnapshot(snapshot, warming),
+    });
+  }
+
+  // ── Start ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Resolves when traffic is served; rejects with `StartFailure`. */
+  async start(): Promise<void> {
+    this.log(
+      "info",
+      "main",
+      `tulle ${this.version}, ${this.options.concurrency} worker(s), pid ${process.pid}`,
+    );
+    await this.startAdmin();
+    this.phase = "INITIALIZING";
+    this.supervisor.start(this.options.concurrency);
+    const ready = new Promise<void>((resolve, reject) => {
+      this.first = { resolve, reject };
+    });
+    this.subscriptions.start();
+    await ready;
+    if (this.phase === "INITIALIZING") this.phase = "LIVE";
+    this.counters.recordInitialization(Date.now() - this.startedAt);
+    for (const { listener, actual } of this.listening) {
+      this.log("info", "main", `listener ${listener} on ${formatAddress(actual)}`);
+    }
+    this.log("info", "main", "all listeners are up, serving");
+  }
+
+  private async startAdmin(): Promise<void> {
+    const { admin } = this.bootstrap;
+    if (admin === null) return;
+    const { ip } = admin.address;
+    const isLoopback = admin.address.path !== "" || ip === "::1" || ip.startsWith("127.");
+    if (!isLoopback) {
+      this.log("warning", "admin", `the admin server listens on ${ip}: who can reach it can stop this proxy`);
+    }
+    // Loaded with the first question that is asked: an idle proxy does not pay for it.
+    let app: Promise<(request: Request) => Promise<Response>> | null = null;
+    const load = async () => {
+      const { adminApp } = await import("./admin/admin-app.ts");
+      const built = adminApp(this, isLoopback);
+      return async (request: Request) => built.fetch(request);
+    };
+    try {
+      const serveFetch = await this.entry.loadServeFetch();
+      this.admin = await serveFetch(admin.address, async (request) => {
+        app ??= load();
+        return (await app)(request);
+      });
+    } catch (error) {
+      if (!(error instanceof ListenError)) throw error;
+      throw new StartFailure([
+        `admin: cannot listen on ${formatAddress(error.address)}: ${reason(error.code)}`,
+      ]);
+    }
+    const address = formatAddress(this.admin.address);
+    this.log("info", "admin", `admin address: ${address}`);
+    const file = this.options.adminAddressPath;
+    if (file === "") return;
+    try {
+      writeFileSync(file, address);
+    } catch (error) {
+      throw new StartFailure([`--admin-address-path: ${(error as Error).message}`]);
+    }
+  }
+
+  private startWorker(index: number, onGone: (reason: string) => void): LocalWorker | RemoteWorker {
+    const { options, entry } = this;
+    if (options.concurrency > 1) {
+      return new RemoteWorker(
+        entry.url,
+        {
+          tulle: "worker",
+          workerIndex: index,
+          concurrency: options.concurrency,
+          logLevel: options.logLevel,
+          componentLogLevel: this.logLevels,
+        },
+        onGone,
+      );
+    }
+    return new LocalWorker(entry.runtime, entry.makeEngine, new ThreadServices(this.operatorLog), index, 1);
+  }
+
+  // ── Configuration changes ─────────────────────────────────────────────────────────────────────────────────
+
+  private onOutcome(outcome: Outcome): void {
+    this.counters.countOutcome(outcome, this.snapshot);
+    const what = outcome.name === "" ? outcome.kind : `${outcome.kind} ${outcome.name}`;
+    for (const fault of outcome.faults) this.log("warning", "config", `${what} ${outcome.result}: ${fault}`);
+    if (outcome.result === "success") {
+      const version = outcome.versionInfo === "" ? "" : `, version ${outcome.versionInfo}`;
+      this.log("debug", "config", `${what} read${version}`);
+    } else {
+      this.log("warning", "config", `${what}: what was in force stays in force`);
+    }
+  }
+
+  private onSnapshot(snapshot: Snapshot, warming: readonly Warming[]): void {
+    this.applying = this.applying
+      .then(() => this.apply(snapshot, warming))
+      .catch((error) => this.onException(error));
+  }
+
+  private async apply(wanted: Snapshot, warming: readonly Warming[]): Promise<void> {
+    const before = this.snapshot;
+    const failures = await this.supervisor.apply(wanted);
+    this.counters.countBinds(wanted.listeners.length - failures.length, failures.length);
+    if (this.first !== null && failures.length > 0) {
+      this.first.reject(new StartFailure(failures.map(bindComplaint)));
+      return;
+    }
+    let applied = wanted;
+    if (failures.length > 0) {
+      // The rest of the update holds; what could not be bound stays as it was.
+      applied = withoutFailed(wanted, before, new Set(failures.map(({ listener }) => listener)));
+      for (const failure of failures) this.log("error", "config", bindComplaint(failure));
+      await this.supervisor.apply(applied);
+    }
+    this.snapshot = applied;
+    this.counters.countSnapshot(before, applied, warming);
+    for (const { kind, name, waitsFor } of warming) {
+      const missing = waitsFor.map((want) => `${want.kind} ${want.name}`).join(", ");
+      this.log("info", "config", `${kind} ${name} waits for ${missing}`);
+    }
+    if (this.first === null) {
+      this.log(
+        "info",
+        "config",
+        `configuration applied: ${applied.listeners.length} listener(s), ${applied.clusters.length} cluster(s)`,
+      );
+    } else if (warming.length === 0) {
+      // With something still warming the process is not ready; the next snapshot says more.
+      this.first.resolve();
+      this.first = null;
+    }
+  }
+
+  // ── What the admin pages ask and tell ─────────────────────────────────────────────────────────────────────
+
+  get state(): ServerState {
+    return this.phase === "LIVE" && this.healthFailed ? "DRAINING" : this.phase;
+  }
+
+  get listening(): readonly Bound[] {
+    return this.supervisor.listening;
+  }
+
+  get logLevels(): ReadonlyMap<string, LogThreshold> {
+    return this.operatorLog.levels();
+  }
+
+  async stats(): Promise<StatsExport> {
+    return this.merge(await this.supervisor.reports());
+  }
+
+  async clusters(): Promise<readonly ClusterStatus[]> {
+    const reports = await this.supervisor.reports();
+    return reports.length === 0 ? [] : mergeClusters(reports.map((report) => report.clusters));
+  }
+
+  setLogLevel(component: string, level: LogThreshold): void {
+    this.operatorLog.setLevel(component, level);
+    if (this.options.concurrency > 1) void this.supervisor.setLogLevel(component, level);
+  }
+
+  failHealthCheck(fail: boolean): void {
+    this.healthFailed = fail;
+    this.log("warning", "admin", `health check ${fail ? "failed" : "restored"} by request`);
+    void this.supervisor.closeAfterAnswer(this.healthFailed || this.drainRequested);
+  }
+
+  async drainListeners(scope: StopScope, graceful: boolean, skipExit: boolean): Promise<void> {
+    this.log("warning", "admin", `draining ${scope} listeners by request`);
+    if (graceful || skipExit) {
+      // Everything is still accepted, but each connection ends with its next answer.
+      this.drainRequested = true;
+      await this.supervisor.closeAfterAnswer(true);
+    }
+    if (skipExit) return;
+    if (graceful) setTimeout(() => void this.supervisor.stopListening(scope), this.options.drainTime).unref();
+    else await this.supervisor.stopListening(scope);
+  }
+
+  async resetCounters(): Promise<void> {
+    this.counters.resetCounters();
+    await this.supervisor.resetCounters();
+  }
+
+  async reopenLogs(): Promise<void> {
+    await this.supervisor.reopenLogs();
+  }
+
+  quit(): void {
+    setTimeout(() => void this.end(0), QUIT_DELAY);
+  }
+
+  private merge(reports: readonly WorkerReport[]): StatsExport {
+    const own = this.counters.export(
+      {
+        state: this.state,
+        startedAt: this.startedAt,
+        concurrency: this.options.concurrency,
+        workerRestarts: this.supervisor.restarts,
+        exceptions: this.exceptions,
+      },
+      reports,
+    );
+    return mergeExports([...reports.map((report) => report.stats), own]);
+  }
+
+  // ── End ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Stops accepting, lets what is under way finish for at most the drain time, and ends the process well. */
+  async shutdown(cause: string): Promise<void> {
+    this.phase = "DRAINING";
+    const deadline = performance.now() + this.options.drainTime;
+    await this.supervisor.stopListening("all");
+    await this.supervisor.drain();
+    let open = await this.supervisor.connections();
+    this.log(
+      "info",
+      "main",
+      `${cause}: draining ${open} connection(s) for at most ${this.options.drainTime / 1000} s; a second signal ends at once`,
+    );
+    while (open > 0 && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK));
+      open = await this.supervisor.connections();
+    }
+    if (open > 0) this.log("warning", "main", `drain time is over, closing ${open} connection(s)`);
+    await this.end(0);
+  }
+
+  /** Closes everything and ends the process. */
+  async end(code: number): Promise<never> {
+    this.subscriptions.close();
+    this.admin?.stop();
+    await this.supervisor.close();
+    this.log("info", "main", "exiting");
+    process.exit(code);
+  }
+
+  /** An exception that nobody caught: a bug. It is counted and told; the process lives on. */
+  onException(error: unknown): void {
+    this.exceptions++;
+    if (this.first !== null && error instanceof Error) {
+      this.first.reject(error);
+      this.first = null;
+    }
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.log("critical", "main", `uncaught exception: ${text}`);
+  }
+
+  /** The operator's log. */
+  log(level: LogLevel, component: string, message: string): void {
+    this.operatorLog.log(level, component, message);
+  }
+}
+
+/** What an errno means to somebody who starts a proxy. */
+function reason(code: string): string {
+  const reasons: { readonly [code: string]: string } = {
+    EADDRINUSE: "the address is in use (EADDRINUSE)",
+    EACCES: "permission denied (EACCES)",
+    EADDRNOTAVAIL: "this machine does not have that address (EADDRNOTAVAIL)",
+    ENOENT: "the directory of the socket does not exist (ENOENT)",
+  };
+  return reasons[code] ?? code;
+}
+
+function bindComplaint({ listener, address, code }: BindFailure): string {
+  return `listener ${listener}: cannot listen on ${formatAddress(address)}: ${reason(code)}`;
+}
+
+/** `wanted`, with the listeners in `failed` as they were in `before` (or not at all). */
+function withoutFailed(wanted: Snapshot, before: Snapshot, failed: ReadonlySet<string>): Snapshot {
+  const old = new Map<string, Listener>(before.listeners.map((listener) => [listener.name, listener]));
+  const listeners = wanted.listeners.flatMap((listener) => {
+    if (!failed.has(listener.name)) return [listener];
+    return old.get(listener.name) ?? [];
+  });
+  return { ...wanted, listeners };
+}

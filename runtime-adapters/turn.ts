@@ -1,0 +1,161 @@
+/**
+ * A turn: one entry into the core. `begin` sets the clock; the core runs; `finish` puts into effect what it
+ * asked of its sockets (writes, ends, closes, dials) and sets the alarm. Knows no runtime and no HTTP.
+ *
+ * Laws:
+ * - Nothing that the core asks of a socket happens while the core is on the stack, so no runtime callback can
+ *   come in the middle of a call into the core.
+ * - What a flush itself provokes (a runtime that reports a close at once) joins the turn under way.
+ * - An exception from the core costs one connection, is counted and logged, and goes no further.
+ */
+import { Clock } from "../core/time/clock.ts";
+import type { Core, Services } from "./runtime.ts";
+
+/** Where a driver's time comes from. */
+export interface TimeSource {
+  /** Monotonic ms with fractions. */
+  now(): number;
+  /** Unix time, ms. */
+  wall(): number;
+  /** Calls `fire` once, `delay` ms from now; replaces an earlier one. */
+  arm(delay: number, fire: () => void): void;
+  /** Cancels what `arm` set. */
+  disarm(): void;
+  /** Calls `job` as soon as the present call stack is done. */
+  soon(job: () => void): void;
+}
+
+/** Something with work to do when the call into the core has returned. */
+export interface Dirty {
+  flush(): void;
+  /** The core threw while it was told about this connection. */
+  abandon(): void;
+}
+
+/** How long the wall clock may be off after a step, ms. */
+const EPOCH_CHECK_INTERVAL = 1000;
+
+export class Turn {
+  readonly clock = new Clock();
+  /** Exceptions that the core let through. */
+  faults = 0;
+
+  private readonly time: TimeSource;
+  private readonly services: Services;
+  private core: Core | null = null;
+  private depth = 0;
+  private readonly dirty: Dirty[] = [];
+  private armedFor = Number.POSITIVE_INFINITY;
+  private nextEpochCheck = Number.NEGATIVE_INFINITY;
+  private closed = false;
+  private readonly onAlarm: () => void;
+  private readonly onStray: () => void;
+
+  constructor(time: TimeSource, services: Services) {
+    this.time = time;
+    this.services = services;
+    this.onAlarm = () => this.alarm();
+    this.onStray = () => {
+      this.begin();
+      this.finish();
+    };
+    this.tick();
+  }
+
+  attach(core: Core): void {
+    if (this.core !== null) throw new Error("a driver drives one core");
+    this.core = core;
+  }
+
+  /** Opens a turn. Each `begin` is followed by exactly one `finish`. */
+  begin(): void {
+    if (this.depth++ === 0) this.tick();
+  }
+
+  /** Closes a turn: flushes what became dirty and sets the alarm. */
+  finish(): void {
+    if (this.depth > 1) {
+      this.depth--;
+      return;
+    }
+    const dirty = this.dirty;
+    if (dirty.length !== 0) {
+      // The list grows while it is walked: a flush may tell the core something, and the core answers by writing.
+      for (let i = 0; i < dirty.length; i++) {
+        const item = dirty[i];
+        try {
+          item.flush();
+        } catch (error) {
+          this.fault(error, item);
+        }
+      }
+      dirty.length = 0;
+    }
+    this.depth = 0;
+    if (this.core !== null && !this.closed) {
+      const due = this.core.nextDeadline();
+      if (due < this.armedFor) this.arm(due);
+    }
+  }
+
+  /** Puts `item` on the list that `finish` walks. The caller sees to it that it is there once. */
+  mark(item: Dirty): void {
+    this.dirty.push(item);
+    // Outside a turn (a test, a forgotten `run`) nobody would flush: give it one of its own.
+    if (this.depth === 0) this.time.soon(this.onStray);
+  }
+
+  run<T>(enter: () => T): T {
+    this.begin();
+    try {
+      return enter();
+    } finally {
+      this.finish();
+    }
+  }
+
+  /** Records an exception of the core; `victim` is the connection that pays for it, if there is one. */
+  fault(error: unknown, victim: Dirty | null): void {
+    this.faults++;
+    if (victim !== null) victim.abandon();
+    try {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.services.log("critical", "main", `exception in the proxy core: ${text}`);
+    } catch {
+      // A broken reporter must not cost the process.
+    }
+  }
+
+  /** Cancels the alarm for good. */
+  close(): void {
+    this.closed = true;
+    this.time.disarm();
+  }
+
+  private tick(): void {
+    const now = this.time.now();
+    this.clock.now = now;
+    if (now >= this.nextEpochCheck) {
+      this.nextEpochCheck = now + EPOCH_CHECK_INTERVAL;
+      this.clock.epoch = this.time.wall() - now;
+    }
+  }
+
+  private arm(due: number): void {
+    this.armedFor = due;
+    // At least 1 ms: a deadline that stays in the past must not spin.
+    this.time.arm(Math.max(1, Math.ceil(due - this.clock.now)), this.onAlarm);
+  }
+
+  private alarm(): void {
+    if (this.closed || this.core === null) return;
+    this.armedFor = Number.POSITIVE_INFINITY;
+    this.begin();
+    try {
+      this.core.expire();
+    } catch (error) {
+      this.fault(error, null);
+    }
+    this.finish();
+  }
+}
