@@ -12,6 +12,7 @@ export function protocolName(version: HttpVersion): string {
   return version === 10 ? "HTTP/1.0" : version === 11 ? "HTTP/1.1" : "HTTP/2";
 }
 
+/** A request's start line and fields; one object serves many messages. */
 export class RequestHead {
   version: HttpVersion = 11;
   /** Case-sensitive token. */
@@ -49,6 +50,7 @@ export class RequestHead {
   }
 }
 
+/** A response's status and fields. */
 export class ResponseHead {
   version: HttpVersion = 11;
   status = 0;

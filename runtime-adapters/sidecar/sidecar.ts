@@ -43,6 +43,7 @@ export class StartFailure extends Error {
   }
 }
 
+/** The process: boots, serves the admin, takes new configuration, drains and ends. */
 export class Sidecar implements AdminSource {
   readonly options: Options;
   readonly bootstrap: Bootstrap;
