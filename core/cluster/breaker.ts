@@ -73,6 +73,7 @@ export class Limit {
   }
 }
 
+/** The limits of one cluster and priority. */
 export class Breaker {
   readonly connections: Limit;
   readonly connectionPools: Limit;

@@ -147,10 +147,10 @@ export class DnsCluster {
     return (respectTtl && ttl > 0 ? ttl : refreshRate) + this.environment.random() * jitter;
   }
 
-  /** Without a configured failure back-off: the refresh rate, as Envoy. */
+  /** Equal bounds are not a back-off but an interval: without configured bounds, the refresh rate (as Envoy). */
   private failureWait(target: Target): number {
-    const { failureRefreshBase, refreshRate } = this.cluster.dns;
-    return failureRefreshBase > 0 ? target.backOff.next() : refreshRate;
+    const { failureRefreshBase, failureRefreshMax } = this.cluster.dns;
+    return failureRefreshMax > failureRefreshBase ? target.backOff.next() : failureRefreshBase;
   }
 
   private publish(): void {

@@ -30,6 +30,7 @@ export function healthOf(configured: Endpoint["health"]): Health {
   }
 }
 
+/** One host of a cluster in this worker. */
 export class EndpointState {
   /** Where new connections go. Changes only in LOGICAL_DNS clusters, by `moveTo`. */
   address: Address;

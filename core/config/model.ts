@@ -468,6 +468,7 @@ export interface Cluster {
 export interface DnsOptions {
   /** Default 5 s. */
   readonly refreshRate: number;
+  /** After a failure: random back-off between these bounds; equal bounds wait exactly so long. */
   readonly failureRefreshBase: number;
   readonly failureRefreshMax: number;
   readonly jitter: number;

@@ -64,8 +64,8 @@ export const THRESHOLDS: Thresholds = {
 
 export const DNS: DnsOptions = {
   refreshRate: 5000,
-  failureRefreshBase: 0,
-  failureRefreshMax: 0,
+  failureRefreshBase: 5000,
+  failureRefreshMax: 5000,
   jitter: 0,
   respectTtl: false,
   lookupFamily: "auto",

@@ -161,6 +161,17 @@ describe("ROUND_ROBIN", () => {
     );
   });
 
+  test("equal weights: first in, first out, round after round", () => {
+    const edf = new Edf();
+    edf.build([2, 2, 2, 2], 0);
+    const turns = Array.from({ length: 12 }, () => {
+      const entry = edf.next();
+      edf.advance(2);
+      return entry;
+    });
+    expect(turns).toEqual([0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]);
+  });
+
   test("entries without weight never come up; none at all gives -1", () => {
     const edf = new Edf();
     edf.build([0, 2, 0], 0.5);

@@ -77,6 +77,12 @@ describe("STRICT_DNS", () => {
     server.pass(5000);
     server.answer("app.test", ["10.0.0.2", "10.0.0.3"]);
     expect(news()).toEqual(["endpoints 10.0.0.2:80 10.0.0.3:80"]);
+    server.pass(5000);
+    server.answer("app.test", ["10.0.0.2", "10.0.0.3", "10.0.0.4"]);
+    expect(news()).toEqual(["endpoints 10.0.0.2:80 10.0.0.3:80 10.0.0.4:80"]);
+    server.pass(5000);
+    server.answer("app.test", ["10.0.0.3"]);
+    expect(news()).toEqual(["endpoints 10.0.0.3:80"]);
   });
 
   test("never two questions for one name at a time, however long the resolver takes", () => {
@@ -97,7 +103,9 @@ describe("STRICT_DNS", () => {
     expect(server.asked).toBe(1);
     server.pass(1);
     server.answer("app.test", { addresses: ["10.0.0.1"], ttl: 0 });
-    server.pass(5000);
+    server.pass(4999);
+    expect(server.asked).toBe(2);
+    server.pass(1);
     expect(server.asked).toBe(3);
   });
 
@@ -123,7 +131,9 @@ describe("STRICT_DNS", () => {
     server.pass(5000);
     server.answer("app.test", { error: "ETIMEOUT" });
     expect(news()).toEqual(["app.test failed: ETIMEOUT"]);
-    server.pass(5000);
+    server.pass(4999);
+    expect(server.questions).toHaveLength(0);
+    server.pass(1);
     server.answer("app.test", ["10.0.0.1"]);
     expect(news()).toEqual([]); // nothing changed meanwhile
   });
@@ -137,10 +147,16 @@ describe("STRICT_DNS", () => {
       while (server.questions.length === 0) server.pass(1);
       return server.questions[0].at - asked;
     };
-    for (const bound of [1000, 2000, 4000, 4000, 4000])
-      expect(wait({ error: "ESERVFAIL" })).toBeLessThan(bound);
-    expect(wait({ addresses: ["10.0.0.1"] })).toBe(5000);
-    for (const bound of [1000, 2000]) expect(wait({ error: "ESERVFAIL" })).toBeLessThan(bound);
+    const bounds = [1000, 2000, 4000, 4000, 4000];
+    const longest = bounds.map(() => 0);
+    for (let run = 0; run < 30; run++) {
+      for (let n = 0; n < bounds.length; n++) longest[n] = Math.max(longest[n], wait({ error: "ESERVFAIL" }));
+      expect(wait({ addresses: ["10.0.0.1"] })).toBe(5000);
+    }
+    for (let n = 0; n < bounds.length; n++) {
+      expect(longest[n]).toBeLessThanOrEqual(bounds[n]);
+      expect(longest[n]).toBeGreaterThan(bounds[n] * 0.8);
+    }
   });
 
   test("an answer without addresses and without error is an answer: no endpoints", () => {

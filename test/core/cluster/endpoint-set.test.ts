@@ -100,6 +100,29 @@ describe("update by difference", () => {
     ).toMatchObject({ changed: true });
   });
 
+  test("an unchanged assignment does not disturb the balancers", () => {
+    const { set } = makeSet();
+    let updates = 0;
+    set.configure({
+      makeBalancer: () => ({ update: () => updates++, pick: () => null }),
+      random: seeded(1),
+      panicThreshold: 50,
+      byLocality: false,
+      stats: { lbHealthyPanic: 0 },
+      onRemoved: () => {},
+    });
+    const [a, b] = weighted(1, 2);
+    for (const order of [
+      [a, b],
+      [b, a],
+      [a, b],
+    ]) {
+      set.apply(assignment(group(order)));
+      set.choose(null);
+    }
+    expect(updates).toBe(1);
+  });
+
   test("an address listed twice counts once, where it comes first", () => {
     const { set } = makeSet();
     const twice = endpoint("10.0.0.1:80", { weight: 4 });
@@ -292,8 +315,8 @@ describe("weighted localities", () => {
     set.apply(
       assignment(
         group([a], { locality: east, weight: 1 }),
-        group([b], { locality: east, weight: 1 }),
-        group([c], { locality: west, weight: 1 }),
+        group([b], { locality: east, weight: 3 }), // the last weight holds
+        group([c], { locality: west, weight: 3 }),
       ),
     );
     expect(shares(set)).toEqual({ "10.0.0.1:80": 25, "10.0.0.2:80": 25, "10.0.0.3:80": 50 });

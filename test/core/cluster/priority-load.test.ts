@@ -27,7 +27,9 @@ describe("load of priority levels (Envoy's tables, overprovisioning 140 %)", () 
       25, 50, 25,
     ]);
     // 9 + 9 + 9 = 27: 33 each and one left.
-    expect(priorityLoad([level(1, 15), level(1, 15), level(1, 15)], 140, 0).healthy).toEqual([34, 33, 33]);
+    const third = level(1, 15);
+    expect(priorityLoad([third, third, third], 140, 0).healthy).toEqual([34, 33, 33]);
+    expect(priorityLoad([level(0, 15), third, third, third], 140, 0).healthy).toEqual([0, 34, 33, 33]);
   });
 
   test("degraded endpoints take what healthy ones leave, before the next level's degraded ones", () => {

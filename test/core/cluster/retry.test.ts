@@ -316,6 +316,18 @@ describe("request headers", () => {
     expect(state.onHeaders(response(200, { "x-more": "1" }))).toBe(Retry);
   });
 
+  test("one request's overrides do not outlive it", () => {
+    const { state, breaker, stats } = begin(null, {
+      "x-envoy-retry-on": "retriable-status-codes,retriable-headers",
+      "x-envoy-retriable-status-codes": "418",
+      "x-envoy-retriable-header-names": "x-again",
+    });
+    const next = new RequestHead();
+    next.fields.add("x-envoy-retry-on", "retriable-status-codes,retriable-headers");
+    state.begin(null, next, breaker, stats);
+    expect(state.onHeaders(response(418, { "x-again": "1" }))).toBe(NoRetry);
+  });
+
   test("retriable_request_headers: without a match nothing is retried", () => {
     const gated = { retryOn: ["5xx"], retriableRequestHeaders: [present("x-safe"), present(":never")] };
     expect(begin(gated).possible).toBe(false);
