@@ -11,7 +11,8 @@ import type { Address } from "../io/socket.ts";
 import { formatAddress } from "../io/socket.ts";
 import type { Clock } from "../time/clock.ts";
 import { type Fields, isFieldName } from "./fields.ts";
-import { protocolName, type RequestHead, type ResponseHead } from "./head.ts";
+import { firstField, firstValue } from "./first-value.ts";
+import { protocolName } from "./head.ts";
 import { queryParameter } from "./query-parameter.ts";
 import { FLAG_LONG_NAMES } from "./response-flags.ts";
 import type { StreamInfo } from "./stream-info.ts";
@@ -136,18 +137,6 @@ function connectedUpstream(info: StreamInfo): Address | null {
   return info.upstreamLocal === null ? null : info.upstreamHost;
 }
 
-/** The first value of a header: what Envoy's formatter takes. "host" is the authority. */
-function firstValue(head: RequestHead | ResponseHead | null, name: string): string | null {
-  if (head === null) return null;
-  if (name.charCodeAt(0) === 0x3a) return head.get(name);
-  return firstField(head.fields, name);
-}
-
-function firstField(fields: Fields | null, name: string): string | null {
-  const slot = fields === null ? -1 : fields.slotOf(name, 0);
-  return slot < 0 ? null : (fields as Fields).valueAt(slot);
-}
-
 const PLAIN = new Map<string, Operator>([
   ["PROTOCOL", (info) => (info.request === null ? null : protocolName(info.request.version))],
   ["RESPONSE_CODE", (info) => info.responseCode],
@@ -262,17 +251,12 @@ function headerOperator(
 ): Operator | string {
   const [main, alternative, ...more] = argument.split("?");
   if (more.length > 0) return "at most one alternative header";
-  const first = headerName(main);
+  const first = lowerCase(main);
   if (!isHeaderName(first)) return `"${main}" is not a header name`;
   if (alternative === undefined) return (info) => get(info, first);
-  const second = headerName(alternative);
+  const second = lowerCase(alternative);
   if (!isHeaderName(second)) return `"${alternative}" is not a header name`;
   return (info) => get(info, first) ?? get(info, second);
-}
-
-function headerName(text: string): string {
-  const name = lowerCase(text);
-  return name === "host" ? ":authority" : name;
 }
 
 function isHeaderName(name: string): boolean {

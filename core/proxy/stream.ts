@@ -13,14 +13,13 @@ import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { AsTunnel, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
-import type { ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import type { RouteTable } from "../route/route-table.ts";
 import type { Runtime } from "../route/runtime-fraction.ts";
 import { admit } from "./admission.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
 import type { DownstreamConnection } from "./downstream.ts";
-import { Router } from "./router.ts";
+import { type Router, routeRequest } from "./router.ts";
 import { StreamRecord } from "./stream-record.ts";
 
 const SERVER = known("server");
@@ -35,7 +34,6 @@ const NO_HEADERS: ReplyHeaders = [];
 
 export class Stream extends StreamRecord {
   readonly manager: ConnectionManager;
-  target: ClusterTarget | null = null;
   /** The protocol to switch to, lower case, "connect" for CONNECT, or "". */
   upgrade = "";
   /** `TE: trailers` was asked for. */
@@ -97,8 +95,8 @@ export class Stream extends StreamRecord {
       this.reply(404, "", "route_not_found", "NR");
       return;
     }
-    this.router = new Router(this, route);
-    this.router.start(endOfStream);
+    this.router = routeRequest(this, route, endOfStream);
+    this.router?.start();
   }
 
   onRequestBody(bytes: Uint8Array, start: number, end: number): void {
@@ -362,6 +360,7 @@ export class Stream extends StreamRecord {
   /** Counts and logs; the stream is over. */
   private conclude(): void {
     this.done = true;
+    this.router?.stop();
     const { manager } = this;
     const { stats } = manager;
     this.duration = this.elapsed();

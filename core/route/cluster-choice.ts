@@ -2,9 +2,10 @@
 import type { RouteAction } from "../config/model.ts";
 import type { ConfigFault } from "../errors.ts";
 import { isFieldName } from "../http/fields.ts";
+import { firstValue } from "../http/first-value.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
 import type { RequestHead } from "../http/head.ts";
-import { compileHeaderMutation, HeaderMutation } from "./header-mutation.ts";
+import { compileHeaderMutation, type HeaderMutation, NO_MUTATION } from "./header-mutation.ts";
 
 /** One possible destination of a route. Made at compile time. */
 export class ClusterTarget {
@@ -33,7 +34,7 @@ export class ClusterTarget {
 
   /** The cluster for this request; "" if the header that should name it is missing. */
   clusterName(head: RequestHead): string {
-    return this.header === "" ? this.name : (head.get(this.header) ?? "");
+    return this.header === "" ? this.name : (firstValue(head, this.header) ?? "");
   }
 }
 
@@ -66,7 +67,7 @@ export class ClusterChoice {
   }
 }
 
-const NOTHING = new HeaderMutation([], []);
+const NO_SUMS: readonly number[] = [];
 
 /**
  * Compiles the destinations of a route action; what is wrong goes to `faults` under `path` ("….route").
@@ -85,8 +86,8 @@ export function compileClusterChoice(
         message: `"${action.clusterHeader}" is not a header name`,
       });
     return new ClusterChoice(
-      [new ClusterTarget(action.cluster, action.clusterHeader, NOTHING, NOTHING, "")],
-      [],
+      [new ClusterTarget(action.cluster, action.clusterHeader, NO_MUTATION, NO_MUTATION, "")],
+      NO_SUMS,
       0,
     );
   }

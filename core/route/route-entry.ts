@@ -7,9 +7,17 @@
  * see the path as it was routed.
  */
 import { lowerCase } from "../bytes/ascii.ts";
-import type { DirectResponseAction, RetryPolicy, Route, RouteAction, VirtualHost } from "../config/model.ts";
+import type {
+  DirectResponseAction,
+  RetryPolicy,
+  Route,
+  RouteAction,
+  RuntimeFraction,
+  VirtualHost,
+} from "../config/model.ts";
 import { hostEnd } from "../http/authority.ts";
 import type { Fields } from "../http/fields.ts";
+import { firstValue } from "../http/first-value.ts";
 import type { JsonFormatter, TextFormatter } from "../http/formatter.ts";
 import type { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
@@ -80,6 +88,8 @@ export class RouteEntry {
   readonly pathText: string;
   readonly pathRegex: Regex | null;
 
+  private readonly fraction: RuntimeFraction | null;
+  private readonly grpc: boolean;
   private readonly headers: readonly HeaderMatcher[];
   private readonly queries: readonly QueryMatcher[];
   private readonly requestMutations: readonly HeaderMutation[];
@@ -102,6 +112,8 @@ export class RouteEntry {
     this.pathKind = parts.pathKind;
     this.pathText = parts.pathText;
     this.pathRegex = parts.pathRegex;
+    this.fraction = config.match.runtimeFraction;
+    this.grpc = config.match.grpc;
     this.headers = parts.headers;
     this.queries = parts.queries;
     this.requestMutations = parts.requestMutations;
@@ -129,9 +141,8 @@ export class RouteEntry {
           return false;
         break;
     }
-    const match = this.config.match;
-    if (match.runtimeFraction !== null && !inFraction(match.runtimeFraction, random, runtime)) return false;
-    if (match.grpc && !isGrpc(head.fields)) return false;
+    if (this.fraction !== null && !inFraction(this.fraction, random, runtime)) return false;
+    if (this.grpc && !isGrpc(head.fields)) return false;
     const { headers, queries } = this;
     for (let i = 0; i < headers.length; i++) if (!headers[i].matches(head)) return false;
     for (let i = 0; i < queries.length; i++) if (!queries[i].matches(head.path)) return false;
@@ -161,9 +172,7 @@ export class RouteEntry {
     }
     let host: string;
     if (action.hostRewriteHeader !== "") {
-      const slot = head.fields.slotOf(action.hostRewriteHeader, 0);
-      if (slot < 0) return;
-      host = head.fields.valueAt(slot);
+      host = firstValue(head, action.hostRewriteHeader) ?? "";
     } else if (this.hostPathRewrite !== null) host = this.hostPathRewrite.apply(withoutQuery(head.path));
     else return;
     // The client decides about this text: it may not become something that is not a host.

@@ -87,7 +87,12 @@ export class VirtualHostEntry {
     let at = 0;
     let lowest = best;
     while (node.lowest < lowest) {
-      if (node.routes.length > 0) lowest = this.scan(node.routes, lowest, head, path, end, random, runtime);
+      const place = node.route;
+      if (place >= 0 && place < lowest) {
+        if (this.routes[place].accepts(head, path, end, random, runtime)) lowest = place;
+        else if (node.others.length > 0)
+          lowest = this.scan(node.others, lowest, head, path, end, random, runtime);
+      }
       if (at >= end) break;
       const child = node.child(fold ? LOWER[path.charCodeAt(at) & 0xff] : path.charCodeAt(at));
       if (child === null) break;

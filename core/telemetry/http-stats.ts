@@ -1,4 +1,7 @@
-/** Statistics of a connection manager, `http.<stat_prefix>.*`: its connections, its requests, its router. */
+/**
+ * Statistics of a connection manager, `http.<stat_prefix>.*`: its connections, its requests, its router.
+ * Connection managers with the same prefix share one set, as in Envoy.
+ */
 import { Histogram } from "./histogram.ts";
 import { layoutOf } from "./stat-layout.ts";
 import type { Scope, StatsStore } from "./stats.ts";

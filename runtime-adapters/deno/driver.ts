@@ -7,7 +7,7 @@ import { ipAddress, nativePath } from "../address.ts";
 import { HostDriver } from "../host-driver.ts";
 import { type Accept, ListenError, type ListenOptions, type ListenSocket } from "../runtime.ts";
 import { clearUnixPath, setUnixMode } from "../unix-path.ts";
-import { descriptor } from "./hard-reset.ts";
+import { descriptor } from "./descriptor-calls.ts";
 import { deno, errorCode, type NativeConnection, type NativeListener } from "./native.ts";
 import { DenoSocket } from "./socket.ts";
 
@@ -94,13 +94,13 @@ class DenoListener implements ListenSocket {
   }
 
   private pause(): void {
-    this.driver.acceptFailures++;
+    this.driver.refused();
     this.rest = setTimeout(this.onRested, ACCEPT_REST);
   }
 
   private accepted(native: NativeConnection): void {
     const full = descriptor(native) >= this.driver.descriptors.acceptBelow;
-    if (full) this.driver.acceptFailures++;
+    if (full) this.driver.refused();
     const stranger = this.onlyV6 && native.remoteAddr.hostname?.startsWith("::ffff:") === true;
     if (full || stranger || !this.open) native.close();
     else DenoSocket.accept(this.driver, native, this.address.path, this.accept);

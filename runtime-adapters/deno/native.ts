@@ -28,6 +28,7 @@ export interface NativeListener {
 
 interface DenoNamespace {
   readonly version: { readonly deno: string };
+  readonly build: { readonly os: string };
   /** Exists only with `--unstable-net`. */
   readonly listenDatagram?: unknown;
   connect(options: object): Promise<NativeConnection>;

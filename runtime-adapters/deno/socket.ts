@@ -5,7 +5,8 @@
  * listener never accepts again after EMFILE.
  *
  * Laws:
- * - Only one write is under way: a second one could overtake the rest of the first.
+ * - Only one write is under way: a second one could overtake the rest of the first. Where the descriptor is known
+ *   (descriptor-calls.ts), that write is made only for what the kernel did not take at once.
  * - A write that is under way when the core writes again, or that came back short, means "blocked".
  * - Reads go into one buffer, one behind the other: a chunk is a window of it that nothing else touches.
  * - While paused no read is under way, so a peer's FIN or RST is noticed only on `resume` or `write`.
@@ -15,8 +16,8 @@ import { ipAddress, NOWHERE, nativePath } from "../address.ts";
 import { Connection, SILENT } from "../connection.ts";
 import type { Accept } from "../runtime.ts";
 import { WriteQueue } from "../write-queue.ts";
+import { callable, sendQueue, sendReset } from "./descriptor-calls.ts";
 import type { DenoDriver } from "./driver.ts";
-import { hardReset } from "./hard-reset.ts";
 import { deno, errorCode, type NativeConnection } from "./native.ts";
 
 /** Buffer of a connection that reads little, and of one that fills its reads; bytes. */
@@ -34,6 +35,8 @@ export class DenoSocket extends Connection {
   private readonly driver: DenoDriver;
   private readonly target: Address;
   private native: NativeConnection | null = null;
+  /** For direct calls, or -1. */
+  private fd = -1;
   private localAddress: Address | null = null;
   private remoteAddress: Address | null;
 
@@ -72,6 +75,7 @@ export class DenoSocket extends Connection {
       native.setNoDelay?.(true);
     }
     socket.native = native;
+    socket.fd = callable(native);
     socket.accepted(accept);
     socket.startRead();
   }
@@ -108,6 +112,11 @@ export class DenoSocket extends Connection {
 
   protected transmit(): boolean {
     if (this.writeUnderWay) return false;
+    if (this.fd >= 0) {
+      if (sendQueue(this.fd, this.queue)) return true;
+      this.startWrite();
+      return false;
+    }
     this.startWrite();
     return true;
   }
@@ -133,7 +142,7 @@ export class DenoSocket extends Connection {
   protected abort(): void {
     const native = this.native;
     if (native === null) return;
-    if (this.target.path === "" && !this.localAddress?.path) hardReset(native);
+    if (this.fd >= 0 && !this.localAddress?.path) sendReset(this.fd);
     native.close();
   }
 
@@ -147,6 +156,7 @@ export class DenoSocket extends Connection {
     this.driver.forget(this);
     const native = this.native;
     this.native = null;
+    this.fd = -1;
     this.buffer = NO_BUFFER;
     super.closed(reason);
     if (native !== null && reason !== "") closeQuietly(native);

@@ -1,7 +1,7 @@
 /** Every case of compliance.ts on every runtime: Bun and memory here, Node and Deno in processes of their own. */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import type { RuntimeName } from "../../runtime-adapters/runtime.ts";
+import type { Runtime, RuntimeName } from "../../runtime-adapters/runtime.ts";
 import { cases } from "./compliance.ts";
 import { load, type Outcome, runCase } from "./run.ts";
 import { COMMANDS } from "./runtimes.ts";
@@ -32,6 +32,21 @@ for (const name of ["memory", "bun"] as const) {
     each(name, (caseName) => runCase(caseName, runtime));
   });
 }
+
+describe("bun adapter without FFI", async () => {
+  const { BunDriver } = await import("../../runtime-adapters/bun/driver.ts");
+  const bun = await load("bun");
+  const plain: Runtime = {
+    name: "bun",
+    version: bun.version,
+    createDriver: (services) => new BunDriver(services, null),
+  };
+  for (const part of ["in order", "10 MiB", "half-close", "close lets go"]) {
+    for (const one of cases.filter(({ name }) => name.includes(part))) {
+      test(one.name, async () => expect((await runCase(one.name, plain)).error).toBe(""), LIMIT);
+    }
+  }
+});
 
 for (const name of ["node", "deno"] as const) {
   describe(`${name} adapter`, () => {

@@ -120,7 +120,10 @@ describe("file descriptors run out", () => {
         () => "the newcomer's answer",
       );
       expect(last().faults).toBe(0);
-      expect(errors()).toBe("");
+      // It says so, once a second at most.
+      const lines = errors().trim().split("\n");
+      expect(lines.every((line) => line.startsWith("warning main out of file descriptors"))).toBe(true);
+      expect(lines.length).toBeLessThan(6);
     }, 60_000);
   }
 });

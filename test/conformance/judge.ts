@@ -124,7 +124,7 @@ export function judge(vector: Vector, outcome: Outcome): string[] {
   judgeAnswers(vector, outcome, faults);
   defectsOf(outcome.responses, "what the client got", faults);
   for (const response of outcome.responses) defectsOf(response.interim, "what the client got", faults);
-  const requests = outcome.connections.flatMap((connection) => connection.requests);
+  const requests = outcome.requests;
   defectsOf(requests, "what the origin got", faults);
   if (outcome.rest !== "" && expect.answers !== "broken") {
     faults.push(`client got ${quote(outcome.rest)} behind the answers`);

@@ -10,7 +10,8 @@ import { startEnvoy, startHaproxy, startNginx } from "../support/rivals.ts";
 import { TcpLane, TcpTarget } from "../support/tcp-target.ts";
 import { catalogue } from "./catalogue.ts";
 import { judgeThrift } from "./judge.ts";
-import { conformanceBootstrap, haproxyCfg, nginxConf, PROFILES } from "./profiles.ts";
+import { listeningTarget } from "./listening-target.ts";
+import { haproxyCfg, nginxConf } from "./profiles.ts";
 import { runVectors } from "./runner.ts";
 
 const LANES = 8;
@@ -19,21 +20,6 @@ const option = (name: string) => {
   const at = args.indexOf(name);
   return at < 0 ? "" : (args[at + 1] ?? "");
 };
-
-async function envoy(): Promise<Target | null> {
-  const lanes = await Promise.all(Array.from({ length: LANES }, () => TcpLane.open()));
-  const ports = await freePorts(PROFILES.length * LANES + 2);
-  const port = (profile: string, lane: number) =>
-    PROFILES.includes(profile) ? ports[2 + PROFILES.indexOf(profile) * LANES + lane] : 0;
-  const file = conformanceBootstrap(
-    port,
-    lanes.map((lane) => lane.port),
-    ports[0],
-    ports[1],
-  );
-  const rival = await startEnvoy(file, port("main", 0));
-  return rival && new TcpTarget("envoy", lanes, port, () => rival.stop());
-}
 
 async function plain(
   name: string,
@@ -57,7 +43,7 @@ async function plain(
 }
 
 const makers: { readonly [name: string]: () => Promise<Target | null> } = {
-  envoy,
+  envoy: () => listeningTarget("envoy", LANES, startEnvoy),
   nginx: () =>
     plain("nginx", (ports, origins) => startNginx((folder) => nginxConf(ports, origins, folder), ports[0])),
   haproxy: () => plain("haproxy", (ports, origins) => startHaproxy(haproxyCfg(ports, origins), ports[0])),

@@ -23,27 +23,28 @@ export function findProgram(name: string, variable = ""): string {
   return "";
 }
 
-/** A port that nobody listens on now. The proxy under test binds it a moment later. */
-export async function freePort(host = "127.0.0.1"): Promise<number> {
+function bindable(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.on("error", reject);
-    server.listen(0, host, resolve);
+  return new Promise((resolve) => {
+    server.on("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
-  const { port } = server.address() as { port: number };
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
 }
 
-/** So many different free ports. */
+const given = new Set<number>();
+
+/**
+ * So many different ports of 127.0.0.1 that nobody listens on now. They lie below the range from which kernels
+ * take the ports of outgoing connections, so that nobody takes one before the program under test binds it.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
   const ports: number[] = [];
-  for (const server of servers) {
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    ports.push((server.address() as { port: number }).port);
+  while (ports.length < count) {
+    const port = 11_000 + Math.floor(Math.random() * 21_000);
+    if (given.has(port) || !(await bindable(port))) continue;
+    given.add(port);
+    ports.push(port);
   }
-  for (const server of servers) await new Promise<void>((resolve) => server.close(() => resolve()));
   return ports;
 }
 

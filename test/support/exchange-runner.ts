@@ -86,5 +86,15 @@ export async function runExchange(stage: Stage, exchange: Exchange): Promise<Out
   }
   const reused = play.records.slice(0, before).some((record) => record.later);
   await stage.clear();
-  return { responses, rest, received, ended, connections: play.records, after, victim, reused };
+  return {
+    responses,
+    rest,
+    received,
+    ended,
+    connections: play.records,
+    requests: play.inOrder(),
+    after,
+    victim,
+    reused,
+  };
 }

@@ -79,6 +79,8 @@ export interface Outcome {
   readonly received: string;
   readonly ended: "open" | "fin" | "reset";
   readonly connections: readonly OriginRecord[];
+  /** Requests that reached the origin, over all connections, in order of arrival. */
+  readonly requests: readonly WireRequest[];
   /** The answer to the follow-up, or null if none came. */
   readonly after: WireResponse | null;
   /** The answer to the victim, or null if none came. */

@@ -29,12 +29,23 @@ export class OriginPlay {
   readonly records: OriginRecord[] = [];
   /** Requests seen so far, over all connections. */
   requests = 0;
+  private readonly arrivals: { readonly record: OriginRecord; readonly index: number }[] = [];
   readonly scripts: readonly OriginScript[];
   readonly chunking: Chunking;
 
   constructor(scripts: readonly OriginScript[], chunking: Chunking) {
     this.scripts = scripts;
     this.chunking = chunking;
+  }
+
+  /** Notes a request that `record` has just got. */
+  arrived(record: OriginRecord): void {
+    this.arrivals.push({ record, index: record.requests.length - 1 });
+  }
+
+  /** All requests in order of arrival. */
+  inOrder(): WireRequest[] {
+    return this.arrivals.map(({ record, index }) => record.requests[index]);
   }
 
   accept(wire: OriginWire): OriginConnection {
@@ -93,7 +104,10 @@ export class OriginConnection {
     const own = request.target.startsWith(AFTER) || request.target.startsWith(VICTIM);
     if (own) this.record.later = true;
     if (!known) {
-      if (!own) this.record.requests.push(request);
+      if (!own) {
+        this.record.requests.push(request);
+        this.play.arrived(this.record);
+      }
       if (mayBegin) this.begin(request, own);
     } else if (!own) {
       this.record.requests[this.record.requests.length - 1] = request;

@@ -3,6 +3,7 @@
  * proxy is somebody else's process; this file only needs to know its ports.
  */
 import { createServer, type Server, type Socket, connect as tcpConnect } from "node:net";
+import { freePorts } from "./child-process.ts";
 import type { Exchange, Outcome, Target } from "./exchange.ts";
 import { type ClientWire, runExchange, type Stage } from "./exchange-runner.ts";
 import type { OriginConnection, OriginPlay } from "./scripted-origin.ts";
@@ -28,7 +29,8 @@ export class TcpLane implements Stage {
     const server = createServer({ allowHalfOpen: true, noDelay: true });
     const lane = new TcpLane(server);
     server.on("connection", (socket) => lane.accept(socket));
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const [port] = await freePorts(1);
+    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
     return lane;
   }
 

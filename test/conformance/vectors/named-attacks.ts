@@ -111,13 +111,8 @@ export const namedAttacks: readonly Vector[] = [
     "2024-23326",
     "E3",
     "Envoy: a 200 to an upgrade is no tunnel",
-    [get(WS), { answers: 1 }, SMUGGLED, { elapse: 20 }],
-    {
-      answers: [{ status: 200 }],
-      client: "any",
-      originLacks: ["/smuggled"],
-      reuse: false,
-    },
+    [get(WS), { answers: 1 }, { elapse: 20 }],
+    { answers: [{ status: 200 }], client: "any", origin: 1, reuse: false },
     ["HTTP/1.1 200 OK\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n"],
   ),
   cve(

@@ -158,7 +158,7 @@ export const startLines: readonly Vector[] = [
     "in-value": get("X: a\rb\r\n"),
     "in-name": get("X\rY: b\r\n"),
     "before-crlf": get("X: a\r\r\n"),
-    "cr-x-as-end": `GET /v HTTP/1.1\r\n${H}\rX`,
+    "cr-x-as-end": `GET /v HTTP/1.1\r\n${H}\rX\r\n\r\n`,
     "crlf-cr-x-as-end": `GET /v HTTP/1.1\r\n${H}X: y\r\n\rZ: w\r\n\r\n`,
     "cr-cr-lf-as-end": `GET /v HTTP/1.1\r\n${H}\r\r\n`,
     "cr-only-lines": `GET /v HTTP/1.1\rHost: v.test\r\r`.concat("GET /v HTTP/1.1\r\n\r\n"),

@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { utf8ByteString } from "../../../core/bytes/ascii.ts";
 import { compileRegex, compileSubstitution, type Regex } from "../../../core/route/regex.ts";
+import { RegexProgram } from "../../../core/route/regex-program.ts";
+import { parseRegex } from "../../../core/route/regex-syntax.ts";
 
 function regex(pattern: string): Regex {
   const { regex, error } = compileRegex(utf8ByteString(pattern));
@@ -96,6 +98,14 @@ describe("what RE2 refuses is refused", () => {
     const { regex, error } = compileRegex(pattern);
     expect(regex).toBeNull();
     expect(error).not.toBe("");
+  });
+
+  test("the size that is checked is that of the program", () => {
+    for (const source of ["", "a|b|c", "(a)*", "a{3,7}", "a{2,}", "(?:a+|b??){2}^$", "[a-c]+?(x|y)?"]) {
+      const { tree } = parseRegex(source);
+      if (tree === null) throw new Error(source);
+      expect([source, new RegexProgram(tree).size]).toEqual([source, regex(source).size]);
+    }
   });
 
   test("a pattern that is too large", () => {

@@ -60,6 +60,12 @@ test("filter, type and usedonly leave out lines", () => {
     "http.ingress.downstream_cx_active",
     "http.ingress.downstream_cx_total",
   ]);
+  // Nobody ever got as far as a request to the dead cluster.
+  const requests = (name: string) => /^cluster\.(dead|shop)\.upstream_rq_(active|total)$/.test(name);
+  expect(names({ accepts: requests, usedOnly: true })).toEqual([
+    "cluster.shop.upstream_rq_active",
+    "cluster.shop.upstream_rq_total",
+  ]);
 });
 
 test("JSON: a list of names and values, then histograms in the shape that was asked for", () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FilesystemStats, TulleStats } from "../../../core/telemetry/server-stats.ts";
@@ -52,6 +52,14 @@ describe("buffering", () => {
       writeFailed: 0,
     });
     files.close();
+  });
+
+  test("a log of an earlier run is added to", () => {
+    writeFileSync(join(folder, "a.log"), "before\n");
+    const { files } = lab();
+    files.open(join(folder, "a.log")).write("after\n");
+    files.close();
+    expect(read("a.log")).toBe("before\nafter\n");
   });
 
   test("a full buffer is appended at once", async () => {

@@ -97,6 +97,8 @@ describe("a flood", () => {
     lab.log.log("warning", "upstream", "no healthy host");
     expect(lab.lines.length - before).toBe(1);
     expect(flood()).toBeLessThanOrEqual(300);
+    // Having been flooded once, a new site has to earn its burst.
+    expect(flood()).toBeLessThanOrEqual(20);
   });
 
   test("of debug lines is what the operator asked for", () => {
