@@ -26,7 +26,7 @@ function writeToStandardError(line: string): void {
   }
 }
 
-/** Logs and access logs of one thread. */
+/** The services of one thread. */
 export class ThreadServices implements Services {
   readonly stats = new StatsStore();
   readonly operatorLog: OperatorLog;
