@@ -42,7 +42,7 @@ export const SILENT: SocketHandler = Object.freeze({
 export abstract class Connection implements Socket, Dirty {
   handler: SocketHandler;
   protected readonly turn: Turn;
-  protected readonly queue = new WriteQueue();
+  protected queue = new WriteQueue();
 
   private state = Dialling;
   private wants = 0;
@@ -204,6 +204,14 @@ export abstract class Connection implements Socket, Dirty {
       this.turn.fault(error, this);
     }
     if (this.finSent && !this.dirty) this.mark();
+    this.turn.finish();
+  }
+
+  /** The kernel stopped taking bytes, as it turned out after the turn. `writable` follows. */
+  protected stalled(): void {
+    if (this.state !== Open || this.blocked || (this.wants & Leaving) !== 0) return;
+    this.turn.begin();
+    this.block();
     this.turn.finish();
   }
 

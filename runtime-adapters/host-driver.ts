@@ -11,6 +11,9 @@ import { HostTime } from "./host-time.ts";
 import type { Accept, Core, Driver, ListenOptions, ListenSocket, Services } from "./runtime.ts";
 import { Turn } from "./turn.ts";
 
+/** How often running out of descriptors is logged, ms. */
+const WARNING_INTERVAL = 1000;
+
 export abstract class HostDriver implements Driver {
   readonly platform: HostPlatform;
   readonly turn: Turn;
@@ -22,7 +25,11 @@ export abstract class HostDriver implements Driver {
   protected readonly listeners = new Set<ListenSocket>();
   private readonly connections = new Set<Connection>();
 
+  private readonly services: Services;
+  private nextWarning = Number.NEGATIVE_INFINITY;
+
   constructor(services: Services) {
+    this.services = services;
     this.turn = new Turn(new HostTime(), services);
     this.platform = new HostPlatform(this.turn, services, (to, handler) => this.dial(to, handler));
   }
@@ -58,6 +65,20 @@ export abstract class HostDriver implements Driver {
     });
     this.turn.close();
     this.platform.close();
+  }
+
+  /** For the runtime's listeners: a connection could not be taken for want of descriptors. */
+  refused(): void {
+    this.acceptFailures++;
+    const now = performance.now();
+    if (now < this.nextWarning) return;
+    this.nextWarning = now + WARNING_INTERVAL;
+    const open = this.connections.size;
+    this.services.log(
+      "warning",
+      "main",
+      `out of file descriptors: refusing connections (${open} sockets open)`,
+    );
   }
 
   /** For the runtime's sockets. */

@@ -83,7 +83,10 @@ function gather(into: string): void {
     for (const [, imported] of text.matchAll(/^import (?:public )?"([^"]+)";/gm)) waiting.push(imported);
     if (path === "validate/validate.proto") {
       // The validation rules that the package ships are older than the API beside them.
-      text = text.replace("optional bool strict = 25", "optional bool ignore_empty = 26;\n  optional bool strict = 25");
+      text = text.replace(
+        "optional bool strict = 25",
+        "optional bool ignore_empty = 26;\n  optional bool strict = 25",
+      );
     }
     mkdirSync(dirname(join(into, path)), { recursive: true });
     writeFileSync(join(into, path), text);
@@ -180,7 +183,11 @@ ${enums.join("\n")}
     else if (field.proto.proto3Optional) words.push("optional");
     if (field.proto.options?.deprecated) words.push("deprecated");
     if (hasOption(field, fieldRules)) {
-      const rules = flatten(toJson(fieldRules.message as DescMessage, getOption(field, fieldRules) as never, { useProtoFieldName: true }));
+      const rules = flatten(
+        toJson(fieldRules.message as DescMessage, getOption(field, fieldRules) as never, {
+          useProtoFieldName: true,
+        }),
+      );
       if (Object.keys(rules).length > 0) words.push(JSON.stringify(rules));
     }
     return words.join(" ");
@@ -188,7 +195,8 @@ ${enums.join("\n")}
 }
 
 function typeOf(field: DescField): string {
-  const of = field.message?.typeName ?? field.enum?.typeName ?? ScalarType[field.scalar as ScalarType].toLowerCase();
+  const of =
+    field.message?.typeName ?? field.enum?.typeName ?? ScalarType[field.scalar as ScalarType].toLowerCase();
   if (field.fieldKind === "list") return `${of}[]`;
   if (field.fieldKind === "map") return `map<${ScalarType[field.mapKey].toLowerCase()},${of}>`;
   return of;
@@ -206,7 +214,8 @@ function flatten(rules: unknown): { [rule: string]: unknown } {
       } else if (rule === "defined_only" || rule === "strict") {
         // Every unknown enum value is refused, and header text is judged by our own, stricter rules.
       } else {
-        out[rule] = kind === "string" && typeof value === "string" && !/^\d+$/.test(value) ? value : plain(value);
+        out[rule] =
+          kind === "string" && typeof value === "string" && !/^\d+$/.test(value) ? value : plain(value);
       }
     }
   }

@@ -45,6 +45,18 @@ export function latin1(bytes: Uint8Array, start: number, end: number): string {
   return text;
 }
 
+/**
+ * The bytes `[start, end)` as a byte string, or `before` itself if it says the same: a connection repeats its host
+ * and often its path, and comparing is much cheaper than making a string (and later hashing it).
+ */
+export function latin1Again(bytes: Uint8Array, start: number, end: number, before: string): string {
+  const length = end - start;
+  if (length !== before.length) return latin1(bytes, start, end);
+  for (let i = 0; i < length; i++)
+    if (bytes[start + i] !== before.charCodeAt(i)) return latin1(bytes, start, end);
+  return before;
+}
+
 /** `text` as bytes, one per character. Throws if it is not a byte string: a bug of the caller, never input. */
 export function toBytes(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);

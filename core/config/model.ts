@@ -186,6 +186,8 @@ export interface UpgradeConfig {
   /** Lower case, e.g. "websocket", "connect". */
   readonly upgradeType: string;
   readonly enabled: boolean;
+  /** For "connect" on a route: end the CONNECT here and send its payload upstream as plain TCP. */
+  readonly terminateConnect: boolean;
 }
 
 export interface LocalReplyConfig {

@@ -121,7 +121,7 @@ export class Fields {
     return id === 0 ? this.slotOf(name, 0) >= 0 : this.hasId(id);
   }
 
-  /** All values of that (lower-case) name joined with ",", or null. This is what matchers compare (row L16). */
+  /** All values of that (lower-case) name joined with ",", or null. Formats and matchers look at the lines, not at this. */
   get(name: string): string | null {
     const id = idOf(name);
     if (id !== 0) return this.getId(id);

@@ -11,6 +11,7 @@ import type { Address } from "../io/socket.ts";
 import { formatAddress } from "../io/socket.ts";
 import type { Clock } from "../time/clock.ts";
 import { type Fields, isFieldName } from "./fields.ts";
+import { firstField, firstValue } from "./first-value.ts";
 import { protocolName } from "./head.ts";
 import { queryParameter } from "./query-parameter.ts";
 import { FLAG_LONG_NAMES } from "./response-flags.ts";
@@ -114,27 +115,26 @@ function responseHeaderBytes(info: StreamInfo): number {
   return head === null ? 0 : 7 + 3 + fieldBytes(head.fields);
 }
 
-function flags(info: StreamInfo, long: boolean): string | null {
+/** "-" if there are none, also in JSON: as Envoy. */
+function flags(info: StreamInfo, long: boolean): string {
   const list = info.flags;
-  if (list.length === 0) return null;
+  if (list.length === 0) return "-";
   let text = "";
   for (const flag of list) text += (text === "" ? "" : ",") + (long ? FLAG_LONG_NAMES[flag] : flag);
   return text;
 }
 
-type AddressField =
-  | "upstreamHost"
-  | "upstreamLocal"
-  | "downstreamRemote"
-  | "downstreamDirectRemote"
-  | "downstreamLocal";
-
-function addressOperators(name: string, field: AddressField): [string, Operator][] {
+function addressOperators(name: string, address: (info: StreamInfo) => Address | null): [string, Operator][] {
   return [
-    [name, (info) => addressOf(info[field])],
-    [`${name}_WITHOUT_PORT`, (info) => ipOf(info[field])],
-    [name.replace("_ADDRESS", "_PORT"), (info) => portOf(info[field])],
+    [name, (info) => addressOf(address(info))],
+    [`${name}_WITHOUT_PORT`, (info) => ipOf(address(info))],
+    [name.replace("_ADDRESS", "_PORT"), (info) => portOf(address(info))],
   ];
+}
+
+/** The endpoint once there is a connection to it. */
+function connectedUpstream(info: StreamInfo): Address | null {
+  return info.upstreamLocal === null ? null : info.upstreamHost;
 }
 
 const PLAIN = new Map<string, Operator>([
@@ -154,7 +154,6 @@ const PLAIN = new Map<string, Operator>([
   ],
   ["DOWNSTREAM_HEADER_BYTES_RECEIVED", (info) => info.headerBytesReceived],
   ["DOWNSTREAM_HEADER_BYTES_SENT", (info) => info.headerBytesSent],
-  ["DURATION", (info) => sinceStart(info.duration)],
   ["REQUEST_DURATION", (info) => sinceStart(info.requestReceived)],
   ["REQUEST_TX_DURATION", (info) => sinceStart(info.upstreamRequestSent)],
   ["RESPONSE_DURATION", (info) => sinceStart(info.upstreamResponseStarted)],
@@ -162,20 +161,21 @@ const PLAIN = new Map<string, Operator>([
   ["UPSTREAM_HOST", (info) => addressOf(info.upstreamHost)],
   ["UPSTREAM_CLUSTER", (info) => textOrNull(info.clusterStatName)],
   ["UPSTREAM_CLUSTER_RAW", (info) => textOrNull(info.clusterName)],
-  ...addressOperators("UPSTREAM_REMOTE_ADDRESS", "upstreamHost"),
-  ...addressOperators("UPSTREAM_LOCAL_ADDRESS", "upstreamLocal"),
-  ...addressOperators("DOWNSTREAM_REMOTE_ADDRESS", "downstreamRemote"),
-  ...addressOperators("DOWNSTREAM_DIRECT_REMOTE_ADDRESS", "downstreamDirectRemote"),
-  ...addressOperators("DOWNSTREAM_LOCAL_ADDRESS", "downstreamLocal"),
+  ...addressOperators("UPSTREAM_REMOTE_ADDRESS", connectedUpstream),
+  ...addressOperators("UPSTREAM_LOCAL_ADDRESS", (info) => info.upstreamLocal),
+  ...addressOperators("DOWNSTREAM_REMOTE_ADDRESS", (info) => info.downstreamRemote),
+  ...addressOperators("DOWNSTREAM_DIRECT_REMOTE_ADDRESS", (info) => info.downstreamDirectRemote),
+  ...addressOperators("DOWNSTREAM_LOCAL_ADDRESS", (info) => info.downstreamLocal),
+  // Nothing of ours (original destination) changes the local address yet.
+  ...addressOperators("DOWNSTREAM_DIRECT_LOCAL_ADDRESS", (info) => info.downstreamLocal),
   ["UPSTREAM_REQUEST_ATTEMPT_COUNT", (info) => info.upstreamAttempts],
   ["UPSTREAM_TRANSPORT_FAILURE_REASON", (info) => textOrNull(info.upstreamFailure)],
   ["CONNECTION_ID", (info) => info.connectionId],
   ["REQUESTED_SERVER_NAME", (info) => textOrNull(info.requestedServerName)],
   ["ROUTE_NAME", (info) => textOrNull(info.routeName)],
-  ["VIRTUAL_HOST_NAME", (info) => textOrNull(info.virtualHostName)],
   ["FILTER_CHAIN_NAME", (info) => textOrNull(info.filterChainName)],
   ["STREAM_ID", (info) => textOrNull(info.streamId)],
-  ["LOCAL_REPLY_BODY", (info) => textOrNull(info.localReplyBody)],
+  ["LOCAL_REPLY_BODY", (info) => info.localReplyBody],
 ]);
 
 /** What `PLAIN` cannot do: operators with arguments or with something from the environment. */
@@ -183,18 +183,27 @@ const WITH_ARGUMENT = new Map<
   string,
   (argument: string, environment: FormatEnvironment) => Operator | string
 >([
-  ["REQ", (argument) => headerOperator(argument, (info, name) => info.request?.get(name) ?? null)],
-  ["RESP", (argument) => headerOperator(argument, (info, name) => info.response?.get(name) ?? null)],
+  ["REQ", (argument) => headerOperator(argument, (info, name) => firstValue(info.request, name))],
+  ["RESP", (argument) => headerOperator(argument, (info, name) => firstValue(info.response, name))],
   [
     "TRAILER",
-    (argument) => headerOperator(argument, (info, name) => info.responseTrailers?.get(name) ?? null),
+    (argument) => headerOperator(argument, (info, name) => firstField(info.responseTrailers, name)),
   ],
   [
+    // An extension in Envoy (envoy.formatter.req_without_query), always there here.
     "REQ_WITHOUT_QUERY",
     (argument) => {
-      const operator = headerOperator(argument, (info, name) => info.request?.get(name) ?? null);
+      const operator = headerOperator(argument, (info, name) => firstValue(info.request, name));
       if (typeof operator === "string") return operator;
       return (info) => withoutQuery(operator(info) as string | null);
+    },
+  ],
+  [
+    "DURATION",
+    (argument, { clock }) => {
+      if (argument !== "") return "takes no arguments";
+      return (info) =>
+        info.duration >= 0 ? Math.floor(info.duration) : Math.max(0, Math.floor(clock.wall - info.startWall));
     },
   ],
   ["START_TIME", (argument) => timeOperator(argument, (info) => info.startWall)],
@@ -204,7 +213,7 @@ const WITH_ARGUMENT = new Map<
     "ENVIRONMENT",
     (argument, { variables }) => {
       if (argument === "") return "needs a variable's name";
-      const value = Object.hasOwn(variables, argument) ? (variables[argument] ?? null) : null;
+      const value = (Object.hasOwn(variables, argument) ? variables[argument] : undefined) ?? "-";
       return () => value;
     },
   ],
@@ -305,29 +314,28 @@ function commonDuration(argument: string): Operator | string {
   };
 }
 
-// What Envoy 1.40 also has.
+// What Envoy 1.40 also has (each was tried there).
 const NOT_IMPLEMENTED = new Set(
-  `ACCESS_LOG_TYPE BYTES_RETRANSMITTED CEL CLUSTER_METADATA COALESCE CONNECTION_DETAILS CUSTOM_FLAGS
+  `ACCESS_LOG_TYPE BYTES_RETRANSMITTED CEL CLUSTER_METADATA COALESCE CUSTOM_FLAGS
   DOWNSTREAM_DETECTED_CLOSE_TYPE DOWNSTREAM_HANDSHAKE_DURATION DOWNSTREAM_LOCAL_CLOSE_REASON
-  DOWNSTREAM_LOCAL_DNS_SAN DOWNSTREAM_LOCAL_EMAIL_SAN DOWNSTREAM_LOCAL_IP_SAN DOWNSTREAM_LOCAL_OTHERNAME_SAN
-  DOWNSTREAM_LOCAL_SUBJECT DOWNSTREAM_LOCAL_URI_SAN DOWNSTREAM_PEER_CERT DOWNSTREAM_PEER_CERT_V_END
-  DOWNSTREAM_PEER_CERT_V_START DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1 DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256
-  DOWNSTREAM_PEER_CHAIN_SERIALS DOWNSTREAM_PEER_DNS_SAN DOWNSTREAM_PEER_EMAIL_SAN DOWNSTREAM_PEER_FINGERPRINT_1
-  DOWNSTREAM_PEER_FINGERPRINT_256 DOWNSTREAM_PEER_IP_SAN DOWNSTREAM_PEER_ISSUER DOWNSTREAM_PEER_OTHERNAME_SAN
-  DOWNSTREAM_PEER_SERIAL DOWNSTREAM_PEER_SUBJECT DOWNSTREAM_PEER_URI_SAN DOWNSTREAM_TLS_CIPHER
-  DOWNSTREAM_TLS_SESSION_ID DOWNSTREAM_TLS_VERSION DOWNSTREAM_TRANSPORT_FAILURE_REASON
-  DOWNSTREAM_WIRE_BYTES_RECEIVED DOWNSTREAM_WIRE_BYTES_SENT DYNAMIC_METADATA EMIT_TIME_LOCAL FILE_CONTENT
-  FILTER_STATE GRPC_STATUS GRPC_STATUS_NUMBER JA3_FINGERPRINT JA4_FINGERPRINT METADATA PACKETS_RETRANSMITTED
-  QUERY_PARAMS REQUEST_TRAILER ROUNDTRIP_DURATION START_TIME_LOCAL TLS_JA3_FINGERPRINT TLS_JA4_FINGERPRINT
-  TRACE_ID SPAN_ID TYPED_JSON UNIQUE_ID UPSTREAM_CLUSTER_METADATA UPSTREAM_CONNECTION_ID
-  UPSTREAM_CONNECTION_POOL_READY_DURATION UPSTREAM_DETECTED_CLOSE_TYPE UPSTREAM_FILTER_STATE
-  UPSTREAM_HEADER_BYTES_RECEIVED UPSTREAM_HEADER_BYTES_SENT UPSTREAM_HOSTS_ATTEMPTED
-  UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT UPSTREAM_HOST_NAME UPSTREAM_HOST_NAME_WITHOUT_PORT
-  UPSTREAM_HOST_NAMES_ATTEMPTED UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT UPSTREAM_LOCAL_CLOSE_REASON
-  UPSTREAM_LOCAL_DNS_SAN UPSTREAM_LOCAL_IP_SAN UPSTREAM_LOCAL_SUBJECT UPSTREAM_LOCAL_URI_SAN UPSTREAM_METADATA
-  UPSTREAM_PEER_CERT UPSTREAM_PEER_CERT_V_END UPSTREAM_PEER_CERT_V_START UPSTREAM_PEER_DNS_SAN
-  UPSTREAM_PEER_FINGERPRINT_1 UPSTREAM_PEER_FINGERPRINT_256 UPSTREAM_PEER_IP_SAN UPSTREAM_PEER_ISSUER
-  UPSTREAM_PEER_SERIAL UPSTREAM_PEER_SUBJECT UPSTREAM_PEER_URI_SAN UPSTREAM_PROTOCOL UPSTREAM_TLS_CIPHER
+  DOWNSTREAM_LOCAL_DNS_SAN DOWNSTREAM_LOCAL_EMAIL_SAN DOWNSTREAM_LOCAL_IP_SAN
+  DOWNSTREAM_LOCAL_OTHERNAME_SAN DOWNSTREAM_LOCAL_SUBJECT DOWNSTREAM_LOCAL_URI_SAN DOWNSTREAM_PEER_CERT
+  DOWNSTREAM_PEER_CERT_V_END DOWNSTREAM_PEER_CERT_V_START DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1
+  DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256 DOWNSTREAM_PEER_CHAIN_SERIALS DOWNSTREAM_PEER_DNS_SAN
+  DOWNSTREAM_PEER_EMAIL_SAN DOWNSTREAM_PEER_FINGERPRINT_1 DOWNSTREAM_PEER_FINGERPRINT_256
+  DOWNSTREAM_PEER_IP_SAN DOWNSTREAM_PEER_ISSUER DOWNSTREAM_PEER_OTHERNAME_SAN DOWNSTREAM_PEER_SERIAL
+  DOWNSTREAM_PEER_SUBJECT DOWNSTREAM_PEER_URI_SAN DOWNSTREAM_TLS_CIPHER DOWNSTREAM_TLS_SESSION_ID
+  DOWNSTREAM_TLS_VERSION DOWNSTREAM_TRANSPORT_FAILURE_REASON DOWNSTREAM_WIRE_BYTES_RECEIVED
+  DOWNSTREAM_WIRE_BYTES_SENT DYNAMIC_METADATA EMIT_TIME_LOCAL FILTER_STATE GRPC_STATUS GRPC_STATUS_NUMBER
+  LISTENER_NAME METADATA PACKETS_RETRANSMITTED QUERY_PARAMS ROUNDTRIP_DURATION SPAN_ID START_TIME_LOCAL
+  TLS_JA3_FINGERPRINT TLS_JA4_FINGERPRINT TRACE_ID UNIQUE_ID UPSTREAM_CLUSTER_METADATA
+  UPSTREAM_CONNECTION_ID UPSTREAM_CONNECTION_POOL_READY_DURATION UPSTREAM_DETECTED_CLOSE_TYPE
+  UPSTREAM_FILTER_STATE UPSTREAM_HEADER_BYTES_RECEIVED UPSTREAM_HEADER_BYTES_SENT UPSTREAM_HOSTS_ATTEMPTED
+  UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT UPSTREAM_HOST_NAME UPSTREAM_HOST_NAMES_ATTEMPTED
+  UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT UPSTREAM_HOST_NAME_WITHOUT_PORT UPSTREAM_LOCAL_CLOSE_REASON
+  UPSTREAM_LOCAL_DNS_SAN UPSTREAM_LOCAL_IP_SAN UPSTREAM_LOCAL_URI_SAN UPSTREAM_METADATA UPSTREAM_PEER_CERT
+  UPSTREAM_PEER_CERT_V_END UPSTREAM_PEER_CERT_V_START UPSTREAM_PEER_DNS_SAN UPSTREAM_PEER_IP_SAN
+  UPSTREAM_PEER_ISSUER UPSTREAM_PEER_SUBJECT UPSTREAM_PEER_URI_SAN UPSTREAM_PROTOCOL UPSTREAM_TLS_CIPHER
   UPSTREAM_TLS_SESSION_ID UPSTREAM_TLS_VERSION UPSTREAM_WIRE_BYTES_RECEIVED UPSTREAM_WIRE_BYTES_SENT
   VIRTUAL_CLUSTER_NAME`.split(/\s+/),
 );

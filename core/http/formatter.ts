@@ -142,10 +142,13 @@ export class JsonFormatter {
       if (value === null) return this.omitEmpty ? null : "null";
       return typeof value === "number" ? String(value) : jsonText(value);
     }
-    if (typeof node === "string") return node;
+    if (typeof node === "string") return this.omitEmpty && node === "null" ? null : node;
     let out = "";
     if (node.keys === null) {
-      for (const item of node.items) out += (out === "" ? "" : ",") + (this.render(item, info) ?? "null");
+      for (const item of node.items) {
+        const text = this.render(item, info);
+        if (text !== null) out += (out === "" ? "" : ",") + text;
+      }
       return `[${out}]`;
     }
     for (let i = 0; i < node.items.length; i++) {

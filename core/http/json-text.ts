@@ -1,7 +1,7 @@
 /**
- * A byte string as a JSON string literal, itself a byte string. Bytes that are UTF-8 stay as they are; a byte
- * that is not part of a well-formed sequence is written as U+FFFD, so that one hostile header cannot make a log
- * line unreadable to a JSON parser.
+ * A byte string as a JSON string literal, itself a byte string. Text that is UTF-8 stays as it is; in text that
+ * is not, every byte above ASCII is written as \u00XX (as Envoy does), so that one hostile header cannot make a
+ * log line unreadable to a JSON parser.
  */
 
 /** `text` in quotes, escaped as RFC 8259 asks. */
@@ -24,22 +24,30 @@ const SHORT: { readonly [code: number]: string } = {
 };
 
 function escaped(text: string, from: number): string {
+  const utf8 = isUtf8(text);
   let out = text.slice(0, from);
-  for (let i = from; i < text.length; ) {
+  for (let i = from; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    if (code < 0x80) {
-      const short = SHORT[code];
-      if (short !== undefined) out += short;
-      else if (code < 0x20 || code === 0x7f) out += `\\u00${code < 16 ? "0" : ""}${code.toString(16)}`;
-      else out += text[i];
+    const short = SHORT[code];
+    if (short !== undefined) out += short;
+    else if (code < 0x20 || code === 0x7f || (code > 0x7f && !utf8))
+      out += `\\u00${code < 16 ? "0" : ""}${code.toString(16)}`;
+    else out += text[i];
+  }
+  return out;
+}
+
+function isUtf8(text: string): boolean {
+  for (let i = 0; i < text.length; ) {
+    if (text.charCodeAt(i) < 0x80) {
       i++;
       continue;
     }
     const length = utf8Length(text, i);
-    out += length === 0 ? "\\ufffd" : text.slice(i, i + length);
-    i += length || 1;
+    if (length === 0) return false;
+    i += length;
   }
-  return out;
+  return true;
 }
 
 /** The length of the well-formed multi-byte sequence at `i`, or 0 (Unicode 15, table 3-7). */

@@ -2,11 +2,14 @@
  * The one normalisation of a request path (rows R4, R5; invariant 9). It runs once, before routing and
  * authorisation, and its result is what goes upstream: nobody after it decodes, merges or resolves anything.
  *
- * What is refused in every mode, because peers read it differently: a path that does not begin with "/", raw
- * bytes that no target may have (controls, space, "\", "#", anything above 0x7E). What is refused as soon as any
- * mode is on: a "%" without two hexadecimal digits, %00, %0D, %0A in the path, and a dot segment that carries
- * path parameters ("/..;a=b/": servlet containers resolve it, RFC 3986 does not; CVE-2026-73511). The query is
- * never changed; of it only raw bytes are checked, since "?discount=100%" is common and nobody routes by it.
+ * `normalizePath` does what Envoy does: resolves dot segments, decodes percent-encoded unreserved bytes (only
+ * those: never a separator, never twice) and encodes the visible bytes that RFC 3986 does not allow in a path.
+ *
+ * Refused in every mode, because peers read it differently: a path that does not begin with "/", raw controls,
+ * space, "#", anything above 0x7E, and in the path "\\". Refused as soon as any mode is on: a "%" without two
+ * hexadecimal digits, %00, %0D and %0A in the path; with `normalizePath` also a dot segment that carries path
+ * parameters ("/..;a=b/": servlet containers resolve it, RFC 3986 does not; CVE-2026-73511). The query is never
+ * changed; of it only raw bytes are checked, for "?discount=100%" is common and nobody routes by it.
  *
  * Order of the steps, as in Envoy: escaped slashes, dot segments, repeated slashes.
  */
@@ -22,7 +25,7 @@ export type PathAction = typeof PathAccepted | typeof PathRejected | typeof Path
 
 /** The fields of Envoy's HTTP connection manager that decide about paths. */
 export interface PathOptions {
-  /** Resolve dot segments (RFC 3986 5.2.4) and decode %2E and other unreserved bytes. */
+  /** Resolve dot segments (RFC 3986 5.2.4), decode unreserved bytes, encode forbidden ones. */
   readonly normalizePath: boolean;
   readonly mergeSlashes: boolean;
   readonly pathWithEscapedSlashesAction:
@@ -39,15 +42,24 @@ const PLAIN = 0;
 const SLASH = 1;
 const PERCENT = 2;
 const QUERY = 3;
-const BAD = 4;
+/** Visible, not allowed by RFC 3986, harmless: normalising encodes it. */
+const LOOSE = 4;
+const BACKSLASH = 5;
+const BAD = 6;
 
 const CLASS = new Uint8Array(256).fill(BAD);
 for (let b = 0x21; b < 0x7f; b++) CLASS[b] = PLAIN;
+for (const ch of '"<>^`{|}') CLASS[ch.charCodeAt(0)] = LOOSE;
 CLASS[0x23] = BAD; // "#": a fragment never belongs into a request (CVE-2021-32779)
-CLASS[0x5c] = BAD; // "\": some peers read it as "/"
+CLASS[0x5c] = BACKSLASH; // some peers read it as "/"
 CLASS[0x2f] = SLASH;
 CLASS[0x25] = PERCENT;
 CLASS[0x3f] = QUERY;
+
+/** RFC 3986 2.3: bytes that mean the same encoded and not. */
+const UNRESERVED = new Uint8Array(256);
+for (const ch of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")
+  UNRESERVED[ch.charCodeAt(0)] = 1;
 
 /** One connection manager's rules for paths. Holds the last result, so that a check allocates nothing. */
 export class PathPolicy {
@@ -94,10 +106,13 @@ export class PathPolicy {
           if (byte === 0x2f || byte === 0x5c) {
             if (this.escaped === "REJECT_REQUEST") return PathRejected;
             change ||= this.escaped !== "KEEP_UNCHANGED";
-          } else if (byte === 0x2e) change ||= this.normalize;
+          } else if (UNRESERVED[byte] === 1) change ||= this.normalize;
           i += 2;
           break;
         }
+        case LOOSE:
+          change ||= this.normalize;
+          break;
         case QUERY:
           break scan;
         default:
@@ -115,25 +130,41 @@ export class PathPolicy {
     let redirect = false;
     if (this.escaped !== "KEEP_UNCHANGED") {
       const before = text;
-      text = text.replace(/%2[fF]/g, "/").replace(/%5[cC]/g, this.normalize ? "/" : "\\");
+      text = text.replace(/%2[fF]|%5[cC]/g, "/");
       redirect = text !== before && this.escaped === "UNESCAPE_AND_REDIRECT";
     }
     if (this.normalize) {
-      const out: string[] = [];
-      const segments = text.split("/");
-      for (let i = 1; i < segments.length; i++) {
-        const segment = segments[i].replace(/%2[eE]/g, ".");
-        const last = i === segments.length - 1;
-        if (segment === ".." || segment === ".") {
-          if (segment === "..") out.pop();
-          if (last) out.push("");
-        } else if (segment.startsWith(".;") || segment.startsWith("..;")) return PathRejected;
-        else out.push(segment);
-      }
-      text = `/${out.join("/")}`;
+      const resolved = resolveDots(text.replace(/%[0-9A-Fa-f]{2}|["<>^`{|}]/g, canonical));
+      if (resolved === null) return PathRejected;
+      text = resolved;
     }
     if (this.merge) text = text.replace(/\/\/+/g, "/");
+    // "Location: //evil.example/" would lead to another host.
+    if (redirect) text = text.replace(/^\/\/+/, "/");
     this.path = text + path.slice(end);
     return redirect ? PathRedirected : PathAccepted;
   }
+}
+
+/** One triplet or one loose byte as it stands in a normalised path. */
+function canonical(part: string): string {
+  if (part.length === 1) return `%${part.charCodeAt(0).toString(16).toUpperCase()}`;
+  const byte = (HEX[part.charCodeAt(1)] << 4) | HEX[part.charCodeAt(2)];
+  return UNRESERVED[byte] === 1 ? String.fromCharCode(byte) : part;
+}
+
+/** RFC 3986 5.2.4, or null for a dot segment with path parameters. `text` begins with "/". */
+function resolveDots(text: string): string | null {
+  const out: string[] = [];
+  const segments = text.split("/");
+  for (let i = 1; i < segments.length; i++) {
+    const segment = segments[i];
+    const last = i === segments.length - 1;
+    if (segment === ".." || segment === ".") {
+      if (segment === "..") out.pop();
+      if (last) out.push("");
+    } else if (segment.startsWith(".;") || segment.startsWith("..;")) return null;
+    else out.push(segment);
+  }
+  return `/${out.join("/")}`;
 }

@@ -33,6 +33,8 @@ export function compileTimeFormat(format: string): {
       i += 2;
       continue;
     }
+    // Envoy reads %3s as %s.
+    if (name.length === 2 && name[1] === "s") name = "s";
     if (name === "f") parts.push(fraction(9));
     else if (name.length === 2 && name[1] === "f") parts.push(fraction(name.charCodeAt(0) - 0x30));
     else {
@@ -156,7 +158,4 @@ const PARTS: { readonly [name: string]: Part } = {
   Z: calendar(() => "UTC"),
   z: calendar(() => "+0000"),
   s: { subSecond: false, text: (_d, wall) => String(Math.floor(wall / 1000)) },
-  "3s": { subSecond: true, text: (_d, wall) => String(Math.floor(wall)) },
-  "6s": { subSecond: true, text: (_d, wall) => String(Math.floor(wall * 1000)) },
-  "9s": { subSecond: true, text: (_d, wall) => `${Math.floor(wall * 1000)}000` },
 };

@@ -5,27 +5,27 @@
  * Laws:
  * - One framing decision per message, made once, when the head is complete. In doubt: a fault.
  * - The outcome does not depend on how the bytes were split.
- * - Body bytes are never copied: they are handed on as ranges of the chunk they came in. A head is copied only
- *   if it spans chunks (a token across a seam), and then counted.
+ * - Body bytes are never copied: they are handed on as ranges of the chunk they came in.
  * - After a fault nothing more is reported. Each call consumes all it is given or stops at a message's end.
  *
- *        ┌──────────────── next() ────────────────┐
- *        ▼                                        │
- *   START ─line─▶ FIELDS ─empty line─▶ BODY ─▶ DONE        any state ─▶ FAILED
- *        ▲            │  └─ 1xx ─┐      ├ LENGTH            BODY can also be
- *        └────────────┼──────────┘      ├ CHUNKED ─▶ TRAILERS ─▶ DONE
- *                     └─ no body ─▶ DONE├ UNTIL_CLOSE ─ end ─▶ DONE
- *                                       └ TUNNEL (raw bytes until the end)
+ *    ┌──────────────── next() ─────────────┐
+ *    ▼                                     │
+ *   HEAD ─▶ body ─▶ DONE ──────────────────┘                 any state ─▶ FAILED
+ *    │ ▲     ├ LENGTH
+ *    └─┘     ├ CHUNKED ─▶ TRAILERS
+ *    1xx     ├ UNTIL_CLOSE ─ end of the connection
+ *            └ TUNNEL (raw bytes until the end)
  */
-import { IS_FIELD_VALUE, IS_TCHAR } from "../bytes/ascii.ts";
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import type { FaultTable } from "./faults.ts";
 import type { Http1Limits } from "./limits.ts";
+import { type CopyCounter, SectionReader, type StartLineReader } from "./section-reader.ts";
 
-const START = 0;
-const FIELDS = 1;
+export type { CopyCounter } from "./section-reader.ts";
+
+const HEAD = 0;
 const LENGTH = 2;
 const CHUNKED = 3;
 const TRAILERS = 4;
@@ -55,18 +55,9 @@ export interface MessageSink {
   onFault(fault: Fault): void;
 }
 
-/** Counts bytes copied because a token spanned two chunks. */
-export interface CopyCounter {
-  copiedBytes: number;
-}
-
-const CR = 13;
-const LF = 10;
 const NO_BYTES = new Uint8Array(0);
-/** IS_TCHAR with a second bit for "_". */
-const NAME_BYTE = IS_TCHAR.map((tchar, byte) => (byte === 0x5f ? 3 : tchar));
 
-export abstract class MessageParser {
+export abstract class MessageParser implements StartLineReader {
   framing: Framing = NoBody;
   /** Declared length when `framing === ByLength`. */
   contentLength = 0;
@@ -74,27 +65,14 @@ export abstract class MessageParser {
   /** Bytes of the current head, line ends included. */
   headBytes = 0;
 
-  /** A name of the current section contains "_" (row L15). */
-  protected underscores = false;
   protected readonly sink: MessageSink;
   protected readonly limits: Http1Limits;
   protected readonly faults: FaultTable;
-  private readonly copied: CopyCounter;
+  protected readonly section: SectionReader;
   private readonly chunked: ChunkedDecoder;
 
-  private state = START;
+  private state = HEAD;
   private remaining = 0;
-  private blankLines = 0;
-  /** The section being read: the head's fields or the trailers. */
-  private section: Fields;
-  private sectionBytes = 0;
-  /** Bytes of a section that spans chunks; null while everything is in one chunk. */
-  private carry: Uint8Array | null = null;
-  private carryLength = 0;
-  /** Where the unfinished line begins in `carry`. */
-  private carryLine = 0;
-  /** Up to where the unfinished line was already looked at: work stays linear, byte by byte too. */
-  private carrySeen = 0;
   /** Chunk (and offset) left over when a message ended inside it. */
   private rest: Uint8Array = NO_BYTES;
   private restAt = 0;
@@ -111,19 +89,13 @@ export abstract class MessageParser {
     this.sink = sink;
     this.limits = limits;
     this.faults = faults;
-    this.copied = copied;
-    this.section = fields;
+    this.section = new SectionReader(this, limits, faults, fields, copied);
     this.chunked = new ChunkedDecoder(sink, faults);
   }
 
   /** True between messages: nothing of the next one has been read. */
   get idle(): boolean {
-    return (
-      this.state === START &&
-      this.sectionBytes === 0 &&
-      this.carryLength === this.carryLine &&
-      this.restLength === 0
-    );
+    return this.state === HEAD && this.section.untouched && this.restLength === 0;
   }
 
   /** True once a message is complete and `next` was not called. */
@@ -155,10 +127,9 @@ export abstract class MessageParser {
   /** Begins the next message, with the bytes that are already here. Call when the previous one is dealt with. */
   next(): void {
     if (this.state !== DONE) return;
-    this.state = START;
-    this.blankLines = 0;
+    this.state = HEAD;
     this.framing = NoBody;
-    this.begin(this.headFields());
+    this.section.begin(this.headFields(), false);
     if (this.busy) return; // the running loop goes on by itself
     while (this.state !== DONE && this.state !== FAILED) {
       if (this.restAt < this.rest.length) {
@@ -188,7 +159,6 @@ export abstract class MessageParser {
   /** Stops for good without reporting anything. */
   stop(): void {
     this.state = FAILED;
-    this.carry = null;
     this.rest = NO_BYTES;
     this.restAt = 0;
     this.later.length = 0;
@@ -215,7 +185,7 @@ export abstract class MessageParser {
 
   protected abstract headFields(): Fields;
   /** Reads the start line in `bytes[start, end)` (without CRLF). */
-  protected abstract startLine(bytes: Uint8Array, start: number, end: number): Fault | null;
+  abstract startLine(bytes: Uint8Array, start: number, end: number): Fault | null;
   /** Checks the complete head and sets `framing` and `contentLength`. */
   protected abstract endOfHead(): Fault | null;
   /** True if another head follows without a body (1xx). */
@@ -229,23 +199,12 @@ export abstract class MessageParser {
     this.sink.onFault(fault);
   }
 
-  private begin(section: Fields): void {
-    section.clear();
-    this.section = section;
-    this.sectionBytes = 0;
-    this.carry = null;
-    this.carryLength = 0;
-    this.carryLine = 0;
-    this.carrySeen = 0;
-    this.underscores = false;
-  }
-
   private run(chunk: Uint8Array, from: number): void {
     this.busy = true;
     let at = from;
     while (at < chunk.length) {
       const state = this.state;
-      if (state === START || state === FIELDS || state === TRAILERS) at = this.readSection(chunk, at);
+      if (state === HEAD || state === TRAILERS) at = this.readSection(chunk, at);
       else if (state === LENGTH) at = this.readLength(chunk, at);
       else if (state === CHUNKED) at = this.readChunked(chunk, at);
       else if (state === UNTIL_CLOSE || state === TUNNEL) {
@@ -277,7 +236,7 @@ export abstract class MessageParser {
     }
     if (this.chunked.ended && this.state === CHUNKED) {
       this.state = TRAILERS;
-      this.begin(this.trailers);
+      this.section.begin(this.trailers, true);
     }
     return next;
   }
@@ -288,232 +247,27 @@ export abstract class MessageParser {
     this.sink.onMessageEnd();
   }
 
-  /** Reads lines of a head or trailer section; returns where it stopped in `chunk`. */
   private readSection(chunk: Uint8Array, at: number): number {
-    if (this.carry === null) {
-      if (this.sectionBytes === 0 && this.state !== FIELDS) this.section.bytes = chunk;
-      const stop = this.readLines(chunk, at, chunk.length);
-      if (stop >= 0) return stop; // the section ended, or failed
-      const from = -stop - 1;
-      // The rest is an unfinished line: from here on the section lives in a buffer of its own.
-      this.carry = NO_BYTES;
-      this.append(chunk, at, chunk.length);
-      this.rebase(at);
-      this.carryLine = from - at;
-      this.checkPartial();
+    const { section } = this;
+    const next = section.read(chunk, at);
+    if (section.fault !== null) {
+      this.fail(section.fault);
       return chunk.length;
     }
-    // Line by line, so that no body byte is ever copied.
-    let line = at;
-    for (;;) {
-      let lf = line;
-      while (lf < chunk.length && chunk[lf] !== LF) lf++;
-      const end = lf < chunk.length ? lf + 1 : lf;
-      this.append(chunk, line, end);
-      if (lf === chunk.length) {
-        this.checkPartial();
-        return end;
-      }
-      const stop = this.readLines(this.carry, this.carryLine, this.carryLength);
-      if (stop >= 0) return this.state === FAILED ? chunk.length : end;
-      this.carryLine = -stop - 1;
-      line = end;
-      if (line === chunk.length) return line;
-    }
+    if (section.ended) this.endSection();
+    return next;
   }
 
-  private append(chunk: Uint8Array, start: number, end: number): void {
-    const length = end - start;
-    let carry = this.carry as Uint8Array;
-    if (this.carryLength + length > carry.length) {
-      const grown = new Uint8Array(Math.max(1024, (this.carryLength + length) * 2));
-      grown.set(carry.subarray(0, this.carryLength));
-      this.carry = carry = grown;
-      this.section.bytes = grown;
-    }
-    for (let i = start, j = this.carryLength; i < end; i++, j++) carry[j] = chunk[i];
-    this.carryLength += length;
-    this.copied.copiedBytes += length;
-  }
-
-  /** Moves the offsets of fields that were already read, now that their bytes begin at 0. */
-  private rebase(start: number): void {
-    const { spans, slots } = this.section;
-    for (let i = 0; i < slots * 4; i++) spans[i] -= start;
-    this.section.bytes = this.carry as Uint8Array;
-  }
-
-  /** Limits and hopeless bytes are found before a line is complete, so that nobody can make us wait for them. */
-  private checkPartial(): void {
-    const carry = this.carry as Uint8Array;
-    const start = this.carryLine;
-    const length = this.carryLength - start;
-    if (this.state === START) {
-      const first = carry[start];
-      if (length > 0 && IS_TCHAR[first] === 0 && first !== CR) {
-        this.fail(this.faults.start_line);
-        return;
-      }
-      if (length > this.limits.maxStartLineBytes) {
-        this.fail(this.faults.uri_too_long);
-        return;
-      }
-    }
-    if (this.sectionBytes + length > this.maxSectionBytes()) {
-      this.fail(this.state === TRAILERS ? this.faults.trailers_too_large : this.faults.head_too_large);
-      return;
-    }
-    let i = Math.max(start, this.carrySeen);
-    this.carrySeen = this.carryLength;
-    for (; i < this.carryLength; i++) {
-      const byte = carry[i];
-      if (IS_FIELD_VALUE[byte] === 0 && byte !== CR) {
-        this.fail(this.state === START ? this.faults.start_line : this.faults.field_value);
-        return;
-      }
-    }
-  }
-
-  private maxSectionBytes(): number {
-    return this.state === TRAILERS ? this.limits.maxTrailerBytes : this.limits.maxHeadBytes;
-  }
-
-  /**
-   * Reads complete lines of `bytes[at, end)`. Returns the offset after the section if it ended (or failed), or
-   * `-offset - 1` of the unfinished line.
-   */
-  private readLines(bytes: Uint8Array, at: number, end: number): number {
-    let line = at;
-    if (this.state === START) {
-      line = this.readStartLine(bytes, at, end);
-      const stage = this.state as number;
-      if (stage !== FIELDS) return stage === FAILED ? end : line;
-    }
-    const trailers = this.state === TRAILERS;
-    const maxBytes = this.maxSectionBytes();
-    const maxFields = trailers ? this.limits.maxTrailerFields : this.limits.maxFields;
-    const fields = this.section;
-    const faults = this.faults;
-    for (;;) {
-      let p = line;
-      let seen = 0;
-      for (; p < end; p++) {
-        const kind = NAME_BYTE[bytes[p]];
-        if (kind === 0) break;
-        seen |= kind;
-      }
-      if (p >= end) return -line - 1;
-      const nameEnd = p;
-      if (bytes[p] !== 0x3a || p === line) {
-        if (p === line && bytes[p] === CR) {
-          if (p + 1 >= end) return -line - 1;
-          if (bytes[p + 1] !== LF) return this.refuse(faults.bare_cr, bytes, p + 1, end, line);
-          this.sectionBytes += 2;
-          return this.endSection(p + 2);
-        }
-        return this.refuse(this.nameFault(bytes, line, p), bytes, p, end, line);
-      }
-      p++;
-      while (p < end && (bytes[p] === 0x20 || bytes[p] === 9)) p++;
-      const valueStart = p;
-      while (p < end && IS_FIELD_VALUE[bytes[p]] === 1) p++;
-      if (p >= end) return -line - 1;
-      if (bytes[p] !== CR) {
-        return this.refuse(bytes[p] === LF ? faults.bare_lf : faults.field_value, bytes, p, end, line);
-      }
-      if (p + 1 >= end) return -line - 1;
-      if (bytes[p + 1] !== LF) return this.refuse(faults.bare_cr, bytes, p + 1, end, line);
-      let valueEnd = p;
-      while (valueEnd > valueStart && (bytes[valueEnd - 1] === 0x20 || bytes[valueEnd - 1] === 9)) valueEnd--;
-      this.sectionBytes += p + 2 - line;
-      if (this.sectionBytes > maxBytes) {
-        this.fail(trailers ? faults.trailers_too_large : faults.head_too_large);
-        return end;
-      }
-      if (nameEnd - line > this.limits.maxNameBytes || valueEnd - valueStart > this.limits.maxValueBytes) {
-        this.fail(trailers ? faults.trailers_too_large : faults.head_too_large);
-        return end;
-      }
-      if (fields.count >= maxFields) {
-        this.fail(trailers ? faults.trailers_too_large : faults.too_many_fields);
-        return end;
-      }
-      fields.push(line, nameEnd, valueStart, valueEnd);
-      if ((seen & 2) !== 0) this.underscores = true;
-      line = p + 2;
-      if (line >= end) return -line - 1;
-    }
-  }
-
-  /** Reads the start line; afterwards the state says whether it is there (FIELDS), unfinished (START) or bad. */
-  private readStartLine(bytes: Uint8Array, at: number, end: number): number {
-    let line = at;
-    // Row L5: a few empty lines before the request line are forgiven, CRLF only.
-    while (line < end && bytes[line] === CR) {
-      if (line + 1 >= end) return -line - 1;
-      if (bytes[line + 1] !== LF || ++this.blankLines > this.limits.maxLeadingBlankLines) {
-        return this.refuse(this.faults.start_line, bytes, line + 1, end, line);
-      }
-      line += 2;
-    }
-    if (line >= end) return -line - 1;
-    if (IS_TCHAR[bytes[line]] === 0) {
-      this.fail(this.faults.start_line);
-      return end;
-    }
-    let p = line;
-    while (p < end && IS_FIELD_VALUE[bytes[p]] === 1) p++;
-    if (p - line > this.limits.maxStartLineBytes) {
-      this.fail(this.faults.uri_too_long);
-      return end;
-    }
-    if (p >= end) return -line - 1;
-    if (bytes[p] !== CR) {
-      return this.refuse(bytes[p] === LF ? this.faults.bare_lf : this.faults.start_line, bytes, p, end, line);
-    }
-    if (p + 1 >= end) return -line - 1;
-    if (bytes[p + 1] !== LF) return this.refuse(this.faults.bare_cr, bytes, p + 1, end, line);
-    const fault = this.startLine(bytes, line, p);
-    if (fault !== null) {
-      this.fail(fault);
-      return end;
-    }
-    this.sectionBytes = p + 2 - line;
-    this.state = FIELDS;
-    return p + 2;
-  }
-
-  /** A bad byte: a fault if its line is complete or the byte can never be right, else wait for the line's end. */
-  private refuse(fault: Fault, bytes: Uint8Array, bad: number, end: number, line: number): number {
-    const byte = bytes[bad];
-    let complete = IS_FIELD_VALUE[byte] === 0 && byte !== CR;
-    for (let i = bad; i < end && !complete; i++) complete = bytes[i] === LF;
-    if (!complete) return -line - 1;
-    this.fail(fault);
-    return end;
-  }
-
-  private nameFault(bytes: Uint8Array, line: number, bad: number): Fault {
-    const byte = bytes[bad];
-    if (bad === line && (byte === 0x20 || byte === 9)) {
-      return this.section.count === 0 ? this.faults.leading_whitespace : this.faults.obs_fold;
-    }
-    if (byte === 0x20 || byte === 9) return this.faults.space_before_colon;
-    if (byte === LF) return this.faults.bare_lf;
-    if (byte === CR) return this.faults.missing_colon;
-    return this.faults.field_name;
-  }
-
-  private endSection(at: number): number {
+  private endSection(): void {
     if (this.state === TRAILERS) {
       this.endMessage();
-      return at;
+      return;
     }
-    this.headBytes = this.sectionBytes;
+    this.headBytes = this.section.bytes;
     const fault = this.endOfHead();
     if (fault !== null) {
       this.fail(fault);
-      return at;
+      return;
     }
     const again = this.anotherHead();
     switch (this.framing) {
@@ -537,10 +291,10 @@ export abstract class MessageParser {
     const state = this.state;
     if (again) {
       this.sink.onHead();
-      if (this.failed) return at;
-      this.state = START;
-      this.begin(this.headFields());
-      return at;
+      if (this.failed) return;
+      this.state = HEAD;
+      this.section.begin(this.headFields(), false);
+      return;
     }
     if (state === DONE) {
       this.trailers.clear();
@@ -550,6 +304,5 @@ export abstract class MessageParser {
       this.trailers.clear();
       this.sink.onHead();
     }
-    return at;
   }
 }

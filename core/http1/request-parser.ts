@@ -2,7 +2,7 @@
  * Requests (RFC 9112 3 and 6): start line, target forms, Host, and the one framing decision. Field semantics
  * beyond framing (forwarding headers, hop-by-hop, paths) are the connection manager's.
  */
-import { IS_TCHAR, LOWER, latin1, parseDecimal } from "../bytes/ascii.ts";
+import { IS_TCHAR, LOWER, latin1, latin1Again, parseDecimal } from "../bytes/ascii.ts";
 import type { Fault } from "../errors.ts";
 import { Fields } from "../http/fields.ts";
 import { RequestHead } from "../http/head.ts";
@@ -44,6 +44,9 @@ export class RequestParser extends MessageParser {
   absoluteForm = false;
   /** Scheme of an absolute-form target, lower case, or "". */
   targetScheme = "";
+  /** The strings of the request before, which this one probably repeats. */
+  private lastPath = "";
+  private lastHost = "";
   private readonly underscoreAction: UnderscoreAction;
 
   constructor(sink: MessageSink, limits: Http1Limits, underscores: UnderscoreAction, copied: CopyCounter) {
@@ -62,7 +65,7 @@ export class RequestParser extends MessageParser {
     return false;
   }
 
-  protected override startLine(bytes: Uint8Array, start: number, end: number): Fault | null {
+  override startLine(bytes: Uint8Array, start: number, end: number): Fault | null {
     let p = start;
     while (p < end && IS_TCHAR[bytes[p]] === 1) p++;
     if (p - start > MAX_METHOD) return FAULTS.method_too_long;
@@ -113,7 +116,8 @@ export class RequestParser extends MessageParser {
       return colon > 0 && colon < head.authority.length - 1 ? null : FAULTS.target;
     }
     if (bytes[start] === 0x2f) {
-      head.path = latin1(bytes, start, end);
+      this.lastPath = latin1Again(bytes, start, end, this.lastPath);
+      head.path = this.lastPath;
       return null;
     }
     if (bytes[start] === 0x2a && end - start === 1) {
@@ -147,7 +151,7 @@ export class RequestParser extends MessageParser {
   protected override endOfHead(): Fault | null {
     const fault = this.host();
     if (fault !== null) return fault;
-    if (this.underscores) {
+    if (this.section.underscores) {
       const refused = this.checkUnderscores();
       if (refused !== null) return refused;
     }
@@ -160,8 +164,11 @@ export class RequestParser extends MessageParser {
     const slot = fields.slotOfId(HOST, 0);
     if (slot < 0) return this.head.version === 10 ? null : FAULTS.missing_host;
     if (fields.slotOfId(HOST, slot + 1) >= 0) return FAULTS.duplicate_host;
-    if (!this.absoluteForm) this.head.authority = fields.valueAt(slot);
-    else if (!sameAuthority(fields.valueAt(slot), this.head.authority, this.targetScheme))
+    if (!this.absoluteForm) {
+      const at = slot << 2;
+      this.lastHost = latin1Again(fields.bytes, fields.spans[at + 2], fields.spans[at + 3], this.lastHost);
+      this.head.authority = this.lastHost;
+    } else if (!sameAuthority(fields.valueAt(slot), this.head.authority, this.targetScheme))
       return FAULTS.bad_host;
     return null;
   }

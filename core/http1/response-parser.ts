@@ -58,7 +58,7 @@ export class ResponseParser extends MessageParser {
     return status < 200 && status !== 101;
   }
 
-  protected override startLine(bytes: Uint8Array, start: number, end: number): Fault | null {
+  override startLine(bytes: Uint8Array, start: number, end: number): Fault | null {
     // "HTTP/1." DIGIT SP 3DIGIT [SP reason]; the space before an empty reason is often missing.
     if (
       end - start < 12 ||
@@ -117,6 +117,7 @@ export class ResponseParser extends MessageParser {
       this.framing = AsTunnel;
     } else if (this.toHead || status === 204 || status === 304 || status === 205) {
       this.framing = NoBody;
+      this.contentLength = hasLength ? length : -1; // declared for a body that is not sent
     } else if (hasCoding) {
       this.framing = ByChunks;
     } else if (hasLength) {

@@ -13,10 +13,8 @@ import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
-import { Close, LAST_CHUNK, Persistent } from "../http1/head-writer.ts";
 import {
   AsTunnel,
-  ByChunks,
   ByClose,
   ByLength,
   type Framing,
@@ -26,8 +24,10 @@ import {
 import { RequestParser } from "../http1/request-parser.ts";
 import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
+import { AnswerWriter } from "./answer-writer.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
+import { PausedByPipeline } from "./pressure.ts";
 import type { Services } from "./services.ts";
 import { Stream } from "./stream.ts";
 
@@ -39,11 +39,6 @@ const CLOSED = 2;
 const MAX_LINGER_BYTES = 64 * 1024;
 /** A client that does not read its last answer is given this long, ms. */
 const MAX_LINGER_MS = 60_000;
-
-/** Why reading is paused; reading goes on when no bit is set. */
-export const PausedByUpstream = 1;
-export const PausedByPipeline = 2;
-export const PausedByBuffer = 4;
 
 const DATE = known("date");
 
@@ -64,14 +59,13 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   readonly localHead: ResponseHead = new ResponseHead();
 
   private readonly owner: ConnectionOwner;
+  private readonly answer: AnswerWriter;
   private state = OPEN;
   private pressure = 0;
   private requests = 0;
   private lastRequest = false;
   private closeAfterAnswer = false;
   private peerEnded = false;
-  private answerFraming: Framing = NoBody;
-  private firstChunk = true;
   private lingerBytes = 0;
   private lingerDeadline = 0;
   /** True while the kernel does not take what we write. */
@@ -101,6 +95,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       manager.config.common.headersWithUnderscoresAction,
       services.copied,
     );
+    this.answer = new AnswerWriter(socket, services.writer, manager.nameCase, manager.stats);
     this.idleTimer = new Timer(() => this.onIdleTimer());
     this.streamIdle = new Timer(() => this.stream?.onStreamIdle());
     this.requestTimer = new Timer(() => this.stream?.onRequestTimeout());
@@ -218,15 +213,12 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   /** An interim response; HTTP/1.0 clients never get one (row E1). */
   writeInformational(head: ResponseHead): void {
-    if (this.http10 || this.state !== OPEN) return;
-    const { writer } = this.services;
-    writer.response(head, NoBody, -1, "", Persistent, this.manager.nameCase);
-    this.write(writer.bytes, writer.start, writer.end);
+    if (!this.http10 && this.state === OPEN) this.answer.informational(head);
   }
 
   /**
-   * The head of the answer. `framing` and `length` say how the source delimits the body; `toHead` that there is
-   * none although the head may declare one. Returns the bytes written.
+   * The head of the answer. `framing` and `length` (-1 = unknown) say how the source delimits the body; `toHead`
+   * that there is none although the head may declare one. Returns the bytes written.
    */
   writeHead(
     head: ResponseHead,
@@ -236,62 +228,26 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     toHead: boolean,
     upgrade: string,
   ): number {
-    const { stats } = this.manager;
     if ((this.owner.draining || this.services.closing) && !this.closeAfterAnswer && upgrade === "") {
-      stats.downstreamCxDrainClose++;
+      this.manager.stats.downstreamCxDrainClose++;
       this.closeAfterAnswer = true;
     }
-    if (this.http10 || this.lastRequest || this.peerEnded) this.closeAfterAnswer = true;
     if (!head.fields.hasId(DATE)) head.fields.addId(DATE, this.services.date.now());
-    const status = head.status;
-    let out: Framing = framing;
-    let declared = -1;
-    if (framing === AsTunnel) {
-      out = AsTunnel;
-    } else if (toHead || status === 304) {
-      out = NoBody;
-      declared = length;
-    } else if (status < 200 || status === 204) {
-      out = NoBody;
-    } else if (framing === ByLength) declared = length;
-    else if (endOfStream) {
-      out = NoBody;
-      declared = 0;
-    } else if (this.http10) {
-      out = ByClose;
+    const { answer } = this;
+    answer.choose(head, framing, endOfStream, toHead, !this.http10);
+    if (this.http10 || this.lastRequest || this.peerEnded || answer.framing === ByClose)
       this.closeAfterAnswer = true;
-    } else out = ByChunks;
-    this.answerFraming = out;
-    this.firstChunk = true;
-    const connection = this.closeAfterAnswer && upgrade === "" && out !== AsTunnel ? Close : Persistent;
-    const { writer } = this.services;
-    writer.response(head, out, declared, upgrade, connection, this.manager.nameCase);
-    this.write(writer.bytes, writer.start, writer.end);
-    return writer.end - writer.start;
+    const declared = framing === ByLength || framing === NoBody ? length : endOfStream && !toHead ? 0 : -1;
+    return answer.head(head, declared, upgrade, this.closeAfterAnswer && upgrade === "");
   }
 
   writeBody(bytes: Uint8Array, start: number, end: number): void {
-    if (this.answerFraming === NoBody) return;
-    if (this.answerFraming === ByChunks) {
-      const { writer } = this.services;
-      writer.chunkLine(end - start, this.firstChunk);
-      this.firstChunk = false;
-      this.write(writer.bytes, writer.start, writer.end);
-    }
-    this.write(bytes, start, end);
+    this.answer.body(bytes, start, end);
   }
 
   /** The answer is complete. */
   writeEnd(trailers: Fields | null): void {
-    if (this.answerFraming === ByChunks) {
-      if (this.firstChunk && (trailers === null || trailers.count === 0)) {
-        this.write(LAST_CHUNK, 0, LAST_CHUNK.length);
-      } else {
-        const { writer } = this.services;
-        writer.lastChunk(trailers, this.firstChunk, this.manager.nameCase);
-        this.write(writer.bytes, writer.start, writer.end);
-      }
-    } else if (this.answerFraming === AsTunnel) this.socket.end();
+    this.answer.end(trailers);
   }
 
   /** The stream is over and was logged. `clean`: request and answer are complete, so another may follow. */
@@ -299,12 +255,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.stream = null;
     this.cancelStreamTimers();
     if (this.state !== OPEN) return;
-    if (
-      !clean ||
-      this.closeAfterAnswer ||
-      this.answerFraming === AsTunnel ||
-      this.answerFraming === ByClose
-    ) {
+    if (!clean || this.closeAfterAnswer || this.answer.endsWithConnection) {
       this.linger();
       return;
     }
@@ -327,7 +278,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (this.state === CLOSED) return;
     this.gone(false, "");
     // A counted or chunked body ends visibly short; one that ends with the connection needs the reset to show it.
-    if (this.answerFraming === ByClose) this.socket.reset();
+    if (this.answer.framing === ByClose) this.socket.reset();
     else this.socket.close();
   }
 
@@ -366,11 +317,6 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       this.manager.stats.downstreamCxDrainClose++;
       this.linger();
     }
-  }
-
-  private write(bytes: Uint8Array, start: number, end: number): void {
-    this.manager.stats.downstreamCxTxBytesTotal += end - start;
-    this.socket.write(bytes, start, end);
   }
 
   private awaitRequest(): void {

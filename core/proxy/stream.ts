@@ -1,85 +1,39 @@
 /**
- * One request and its answer. It admits the request (version, host, path, hop-by-hop fields), finds its route,
- * hands it to the filters and the router, and carries the answer back to the connection. It is also the record
- * of what happened (`StreamInfo`), which logs, formatters and statistics read.
+ * One request and its answer. It has the request admitted (admission.ts), finds its route,
+ * hands it to the filters and the router, and carries the answer back to the connection. What happened is
+ * kept in the record that it extends.
  *
  * Laws: at most one answer; after `finish` nothing happens any more; the log is written exactly once, while both
  * heads are still there.
  */
 
-import { lowerCase, parseDecimalText, toBytes } from "../bytes/ascii.ts";
+import { toBytes } from "../bytes/ascii.ts";
 import type { Fault, ResponseFlag } from "../errors.ts";
-import { hostEnd, stripAuthority } from "../http/authority.ts";
 import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
-import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
 import { known } from "../http/names.ts";
-import { PATH_DETAILS, PathAccepted, PathRedirected } from "../http/path.ts";
-import type { StreamInfo } from "../http/stream-info.ts";
 import { AsTunnel, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
-import type { Address } from "../io/socket.ts";
-import type { ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
+import type { RouteTable } from "../route/route-table.ts";
+import type { Runtime } from "../route/runtime-fraction.ts";
+import { admit } from "./admission.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
 import type { DownstreamConnection } from "./downstream.ts";
-import type { ReplyDraft } from "./local-reply.ts";
-import { Router } from "./router.ts";
+import { type Router, routeRequest } from "./router.ts";
+import { StreamRecord } from "./stream-record.ts";
 
 const SERVER = known("server");
-const EXPECT = known("expect");
-const UPGRADE = known("upgrade");
-const HOST = known("host");
-const LOCATION = known("location");
-const MAX_FORWARDS = known("max-forwards");
 const REQUEST_ID = known("x-request-id");
 const CONTENT_TYPE = known("content-type");
 const WEBSOCKET_KEY = known("sec-websocket-key");
 const VIA = known("via");
 
-const hop = new HopOptions(); // read at once, never kept
-
-const NO_FLAGS: readonly ResponseFlag[] = [];
-
 /** More fields for a local reply: lower-case name, value. */
 export type ReplyHeaders = readonly (readonly [string, string])[];
 const NO_HEADERS: ReplyHeaders = [];
 
-export class Stream implements StreamInfo, ReplyDraft {
-  readonly connection: DownstreamConnection;
+export class Stream extends StreamRecord {
   readonly manager: ConnectionManager;
-  readonly request: RequestHead;
-  response: ResponseHead | null = null;
-  responseTrailers: Fields | null = null;
-
-  /** ms on the clock's scale. */
-  readonly started: number;
-  requestReceived = -1;
-  upstreamRequestSent = -1;
-  upstreamResponseStarted = -1;
-  upstreamResponseEnded = -1;
-  responseStarted = -1;
-  duration = -1;
-  responseCode = 0;
-  responseCodeDetails = "";
-  connectionTerminationDetails = "";
-  flags: readonly ResponseFlag[] = NO_FLAGS;
-  bytesReceived = 0;
-  bytesSent = 0;
-  headerBytesReceived = 0;
-  headerBytesSent = 0;
-  upstreamBytesReceived = 0;
-  upstreamBytesSent = 0;
-  clusterName = "";
-  clusterStatName = "";
-  upstreamHost: Address | null = null;
-  upstreamLocal: Address | null = null;
-  upstreamFailure = "";
-  upstreamAttempts = 0;
-  downstreamRemote: Address;
-  localReplyBody = "";
-
-  route: RouteEntry | null = null;
-  target: ClusterTarget | null = null;
   /** The protocol to switch to, lower case, "connect" for CONNECT, or "". */
   upgrade = "";
   /** `TE: trailers` was asked for. */
@@ -96,12 +50,8 @@ export class Stream implements StreamInfo, ReplyDraft {
   private tunnelOpen = false;
 
   constructor(connection: DownstreamConnection) {
-    this.connection = connection;
+    super(connection);
     this.manager = connection.manager;
-    this.request = connection.parser.head;
-    this.started = connection.requestStarted;
-    this.downstreamRemote = connection.socket.remote;
-    this.headerBytesReceived = connection.parser.headBytes;
     this.random = connection.services.random32();
     const { stats } = this.manager;
     stats.downstreamRqTotal++;
@@ -109,55 +59,15 @@ export class Stream implements StreamInfo, ReplyDraft {
     stats.downstreamRqActive++;
   }
 
-  // ── The rest of StreamInfo ────────────────────────────────────────────────────────────────────────────────
-
-  get startWall(): number {
-    return this.connection.services.clock.epoch + this.started;
-  }
-  get routeName(): string {
-    return this.route === null ? "" : this.route.name;
-  }
-  get virtualHostName(): string {
-    return this.route === null ? "" : this.route.virtualHost.name;
-  }
-  get downstreamLocal(): Address {
-    return this.connection.socket.local;
-  }
-  get downstreamDirectRemote(): Address {
-    return this.connection.socket.remote;
-  }
-  get requestedServerName(): string {
-    return "";
-  }
-  get connectionId(): number {
-    return this.connection.id;
-  }
-  get streamId(): string {
-    return this.request.fields.getId(REQUEST_ID) ?? "";
-  }
-  get filterChainName(): string {
-    return this.manager.filterChainName;
-  }
-
-  /** ms since the request began. */
-  elapsed(): number {
-    return this.connection.services.clock.now - this.started;
-  }
-
-  /** Adds a response flag once. */
-  flag(flag: ResponseFlag): void {
-    if (!this.flags.includes(flag)) this.flags = [...this.flags, flag];
-  }
-
   // ── The request ───────────────────────────────────────────────────────────────────────────────────────────
 
   /** The head is complete. */
   begin(endOfStream: boolean): void {
     this.armTimers(endOfStream);
-    if (!this.admit(endOfStream)) return;
+    if (!admit(this, endOfStream)) return;
     const { manager, request } = this;
     const table = manager.routeTable;
-    const route = table === null ? null : table.lookup(request, this.random, manager.runtime);
+    const route = table === null ? null : lookUp(table, request, this.random, manager.runtime);
     this.route = route;
     if (route === null) {
       manager.stats.noRoute++;
@@ -185,8 +95,8 @@ export class Stream implements StreamInfo, ReplyDraft {
       this.reply(404, "", "route_not_found", "NR");
       return;
     }
-    this.router = new Router(this, route);
-    this.router.start(endOfStream);
+    this.router = routeRequest(this, route, endOfStream);
+    this.router?.start();
   }
 
   onRequestBody(bytes: Uint8Array, start: number, end: number): void {
@@ -209,107 +119,6 @@ export class Stream implements StreamInfo, ReplyDraft {
 
   get requestComplete(): boolean {
     return this.requestEnded;
-  }
-
-  /** False if it was answered here. */
-  private admit(endOfStream: boolean): boolean {
-    const { request, manager, connection } = this;
-    const { config } = manager;
-    const fields = request.fields;
-    if (request.version === 10 && !this.admitHttp10()) return false;
-    if (hostEnd(request.authority) < 0) return this.reply(400, "", "invalid_authority", "");
-    request.authority = stripAuthority(
-      request.authority,
-      manager.authorityOptions,
-      connection.socket.local.port,
-      request.method === "CONNECT",
-    );
-    if (readHopOptions(fields, hop) !== HopAccepted)
-      return this.reply(400, "", "invalid_connection_header", "DPE");
-    if (hop.close) connection.closeAfter();
-    this.trailers = hop.trailers;
-    const upgradeAsked = hop.upgrade;
-    if (request.path !== "" && request.path !== "*" && !this.normalizePath()) return false;
-    const secure = false;
-    this.downstreamRemote = manager.headerRules.apply(request, connection.socket.remote, secure);
-    if (!manager.headerRules.via(request)) return this.reply(508, "", "loop_detected", "");
-    if (fields.hasId(EXPECT) && !this.admitExpectation()) return false;
-    if (request.method === "TRACE") {
-      return this.reply(405, "", "trace_not_allowed", "", [
-        ["allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"],
-      ]);
-    }
-    if (request.method === "OPTIONS" && fields.hasId(MAX_FORWARDS) && !this.countForwards()) return false;
-    if (request.method === "CONNECT") {
-      if (!manager.upgrades.has("connect")) {
-        connection.closeAfter(); // RFC 9931: nothing after a refused CONNECT is read
-        return this.reply(404, "", "route_not_found", "NR");
-      }
-      this.upgrade = "connect";
-    } else if (upgradeAsked && fields.hasId(UPGRADE)) {
-      const protocol = lowerCase(fields.getId(UPGRADE) as string);
-      // Row E3: unlisted tokens are stripped and the request goes on as usual.
-      if (request.version === 11 && manager.upgrades.has(protocol)) {
-        if (request.method !== "GET" || !endOfStream || connection.parser.framing !== NoBody) {
-          return this.reply(400, "", "upgrade_with_body", "DPE");
-        }
-        this.upgrade = protocol;
-      }
-    }
-    void config;
-    return true;
-  }
-
-  private admitHttp10(): boolean {
-    const { request, manager } = this;
-    const { http1 } = manager.config;
-    if (!http1.acceptHttp10) return this.reply(426, "", "low_version", "");
-    if (request.authority === "" && !request.fields.hasId(HOST))
-      request.authority = http1.defaultHostForHttp10;
-    if (request.authority === "") return this.reply(400, "", "missing_host_header", "");
-    return true;
-  }
-
-  private normalizePath(): boolean {
-    const { request, manager } = this;
-    const policy = manager.pathPolicy;
-    const action = policy.apply(request.path);
-    if (action === PathAccepted) {
-      request.path = policy.path;
-      return true;
-    }
-    if (action === PathRedirected) {
-      manager.stats.downstreamRqRedirectedWithNormalizedPath++;
-      return this.reply(307, "", "path_normalization_redirect", "", [["location", policy.path]]);
-    }
-    manager.stats.downstreamRqFailedPathNormalization++;
-    return this.reply(400, "", PATH_DETAILS, "");
-  }
-
-  /** Row E2. */
-  private admitExpectation(): boolean {
-    const { fields, version } = this.request;
-    if (version === 10) {
-      fields.removeId(EXPECT);
-      return true;
-    }
-    if (lowerCase(fields.getId(EXPECT) as string) !== "100-continue")
-      return this.reply(417, "", "unknown_expectation", "");
-    this.expects100 = true;
-    return true;
-  }
-
-  /** Row H9: OPTIONS with Max-Forwards 0 is for us. */
-  private countForwards(): boolean {
-    const { fields } = this.request;
-    const left = parseDecimalText(fields.getId(MAX_FORWARDS) as string, 0xffff);
-    if (left < 0) return this.reply(400, "", "bad_max_forwards", "DPE");
-    if (left === 0)
-      return this.reply(200, "", "max_forwards_reached", "", [
-        ["allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"],
-      ]);
-    fields.setId(MAX_FORWARDS, String(left - 1));
-    return true;
   }
 
   // ── Answers ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -551,6 +360,7 @@ export class Stream implements StreamInfo, ReplyDraft {
   /** Counts and logs; the stream is over. */
   private conclude(): void {
     this.done = true;
+    this.router?.stop();
     const { manager } = this;
     const { stats } = manager;
     this.duration = this.elapsed();
@@ -565,4 +375,17 @@ export class Stream implements StreamInfo, ReplyDraft {
     for (let i = 0; i < loggers.length; i++) loggers[i].log(this);
   }
 }
-void LOCATION;
+
+/** "OPTIONS *" asks about the server: it is routed like "/". */
+function lookUp(
+  table: RouteTable,
+  request: RequestHead,
+  random: number,
+  runtime: Runtime,
+): RouteEntry | null {
+  if (request.path !== "*") return table.lookup(request, random, runtime);
+  request.path = "/";
+  const route = table.lookup(request, random, runtime);
+  request.path = "*";
+  return route;
+}

@@ -97,8 +97,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     upgrade: string,
     te: boolean,
     nameCase: NameCase,
-    endOfStream: boolean,
-  ): number {
+  ): void {
     const last = this.pool.maxRequests > 0 && this.requests >= this.pool.maxRequests;
     if (last || upgrade !== "" || head.method === "CONNECT") this.reusable = false;
     this.parser.expect(head.method, upgrade !== "");
@@ -107,8 +106,6 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     const writer = this.pool.services.writer;
     writer.request(head, framing, contentLength, upgrade, te, last, nameCase);
     this.write(writer.bytes, writer.start, writer.end);
-    this.requestEnded = endOfStream;
-    return writer.end - writer.start;
   }
 
   sendBody(bytes: Uint8Array, start: number, end: number): void {

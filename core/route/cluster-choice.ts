@@ -2,9 +2,10 @@
 import type { RouteAction } from "../config/model.ts";
 import type { ConfigFault } from "../errors.ts";
 import { isFieldName } from "../http/fields.ts";
+import { firstValue } from "../http/first-value.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
 import type { RequestHead } from "../http/head.ts";
-import { compileHeaderMutation, HeaderMutation } from "./header-mutation.ts";
+import { compileHeaderMutation, type HeaderMutation, NO_MUTATION } from "./header-mutation.ts";
 
 /** One possible destination of a route. Made at compile time. */
 export class ClusterTarget {
@@ -33,10 +34,11 @@ export class ClusterTarget {
 
   /** The cluster for this request; "" if the header that should name it is missing. */
   clusterName(head: RequestHead): string {
-    return this.header === "" ? this.name : (head.get(this.header) ?? "");
+    return this.header === "" ? this.name : (firstValue(head, this.header) ?? "");
   }
 }
 
+/** The destinations of one route. */
 export class ClusterChoice {
   readonly targets: readonly ClusterTarget[];
   /** Running sums of the weights; empty if there is one target only. */
@@ -65,9 +67,12 @@ export class ClusterChoice {
   }
 }
 
-const NOTHING = new HeaderMutation([], []);
+const NO_SUMS: readonly number[] = [];
 
-/** Compiles the destinations of a route action; what is wrong goes to `faults` under `path` ("….route"). */
+/**
+ * Compiles the destinations of a route action; what is wrong goes to `faults` under `path` ("….route").
+ * As in Envoy the sum of the weights counts, not `total_weight`.
+ */
 export function compileClusterChoice(
   action: RouteAction,
   path: string,
@@ -81,8 +86,8 @@ export function compileClusterChoice(
         message: `"${action.clusterHeader}" is not a header name`,
       });
     return new ClusterChoice(
-      [new ClusterTarget(action.cluster, action.clusterHeader, NOTHING, NOTHING, "")],
-      [],
+      [new ClusterTarget(action.cluster, action.clusterHeader, NO_MUTATION, NO_MUTATION, "")],
+      NO_SUMS,
       0,
     );
   }
@@ -104,11 +109,6 @@ export function compileClusterChoice(
   if (sum === 0) faults.push({ path: `${path}.weighted_clusters`, message: "the weights add up to 0" });
   else if (sum > 0xffff_ffff)
     faults.push({ path: `${path}.weighted_clusters`, message: "the weights add up to more than 4294967295" });
-  else if (action.totalWeight !== 0 && action.totalWeight !== sum)
-    faults.push({
-      path: `${path}.weighted_clusters.total_weight`,
-      message: `the weights add up to ${sum}, not ${action.totalWeight}`,
-    });
   return new ClusterChoice(targets, sums, sum);
 }
 

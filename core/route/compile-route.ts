@@ -132,8 +132,8 @@ function compileRoute(
     queries: match.queryParameters.map((matcher, i) =>
       compileQueryMatcher(matcher, `${path}.match.query_parameters[${i}]`, faults),
     ),
-    requestMutations: levels.map((level) => level.request).filter((mutation) => !mutation.isEmpty),
-    responseMutations: levels.map((level) => level.response).filter((mutation) => !mutation.isEmpty),
+    requestMutations: effective(levels.map((level) => level.request)),
+    responseMutations: effective(levels.map((level) => level.response)),
     clusters: forward === null ? null : compileClusterChoice(forward, at, environment, faults),
     pathRewrite:
       prefixRewrite !== "" || regexRewrite !== null ? new PathRewrite(prefixRewrite, regexRewrite) : null,
@@ -149,6 +149,13 @@ function compileRoute(
     retryPolicy: forward?.retryPolicy ?? host.retryPolicy,
     perRequestBufferLimitBytes: config.perRequestBufferLimitBytes ?? host.perRequestBufferLimitBytes,
   });
+}
+
+const NO_MUTATIONS: readonly HeaderMutation[] = [];
+
+function effective(mutations: readonly HeaderMutation[]): readonly HeaderMutation[] {
+  const some = mutations.filter((mutation) => !mutation.isEmpty);
+  return some.length === 0 ? NO_MUTATIONS : some;
 }
 
 const PATH_KINDS = {

@@ -1,14 +1,17 @@
 /**
- * Envoy's `HeaderMatcher`. It sees all values of a header joined with "," (row L16: a decision on the first value
- * only is a hole), and pseudo headers through the head.
+ * Envoy's `HeaderMatcher`. A header that is there several times matches if any of its lines does, and with
+ * `invert_match` if none does (row L16: a decision on the first or on the joined value is a hole; Envoy 1.40
+ * does the same). "host" is the authority; pseudo headers are answered by the head.
  */
 import type { HeaderMatcher as HeaderMatcherConfig } from "../config/model.ts";
 import type { ConfigFault } from "../errors.ts";
+import type { Fields } from "../http/fields.ts";
 import { compileStringMatcher, type StringMatcher } from "./string-matcher.ts";
 
 /** Anything with headers: `RequestHead`, `ResponseHead`. */
 export interface HeaderSource {
-  /** The joined value of a lower-case name, or null. */
+  readonly fields: Fields;
+  /** The value of a pseudo header, or null. */
   get(name: string): string | null;
 }
 
@@ -17,7 +20,9 @@ const RANGE = 1;
 const PRESENT = 2;
 
 export class HeaderMatcher {
+  /** Lower case. */
   readonly name: string;
+  private readonly pseudo: boolean;
   private readonly kind: number;
   private readonly string: StringMatcher | null;
   /** For RANGE: `[start, end)`. */
@@ -30,7 +35,8 @@ export class HeaderMatcher {
   /** Use `compileHeaderMatcher`. */
   constructor(config: HeaderMatcherConfig, string: StringMatcher | null) {
     const test = config.test;
-    this.name = config.name;
+    this.name = config.name === "host" ? ":authority" : config.name;
+    this.pseudo = this.name.startsWith(":");
     this.kind = test.kind === "string" ? STRING : test.kind === "range" ? RANGE : PRESENT;
     this.string = string;
     this.start = test.kind === "range" ? test.start : 0;
@@ -41,18 +47,35 @@ export class HeaderMatcher {
   }
 
   matches(source: HeaderSource): boolean {
-    let value = source.get(this.name);
-    if (this.kind === PRESENT) {
-      const there = value !== null || this.missingIsEmpty;
-      return (there === this.present) !== this.invert;
+    if (this.pseudo) {
+      const value = source.get(this.name);
+      return value === null ? this.withoutValue() : this.ends(this.test(value));
     }
-    if (value === null) {
-      // Without a value there is nothing to compare: the rule fails, inverted or not.
-      if (!this.missingIsEmpty) return false;
-      value = "";
-    }
-    if (this.kind === STRING) return (this.string as StringMatcher).matches(value) !== this.invert;
-    return this.inRange(value) !== this.invert;
+    const { fields } = source;
+    let slot = fields.slotOf(this.name, 0);
+    if (slot < 0) return this.withoutValue();
+    if (this.kind === PRESENT) return this.ends(true);
+    do {
+      if (this.test(fields.valueAt(slot))) return !this.invert;
+      slot = fields.slotOf(this.name, slot + 1);
+    } while (slot >= 0);
+    return this.invert;
+  }
+
+  private withoutValue(): boolean {
+    if (this.missingIsEmpty) return this.ends(this.test(""));
+    // There is nothing to compare: the rule fails, inverted or not.
+    return this.kind === PRESENT && this.ends(false);
+  }
+
+  /** The verdict, from whether a value passed (or, for PRESENT, is there). */
+  private ends(passed: boolean): boolean {
+    return (this.kind === PRESENT ? passed === this.present : passed) !== this.invert;
+  }
+
+  private test(value: string): boolean {
+    if (this.kind === STRING) return (this.string as StringMatcher).matches(value);
+    return this.kind === PRESENT || this.inRange(value);
   }
 
   private inRange(value: string): boolean {

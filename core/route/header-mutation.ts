@@ -74,6 +74,9 @@ export class HeaderMutation {
   }
 }
 
+/** Does nothing. */
+export const NO_MUTATION: HeaderMutation = new HeaderMutation([], []);
+
 /** Compiles one side (request or response); what is wrong goes to `faults`. Paths are those of Envoy's fields. */
 export function compileHeaderMutation(
   add: readonly HeaderToAdd[],
@@ -83,6 +86,7 @@ export function compileHeaderMutation(
   environment: FormatEnvironment,
   faults: ConfigFault[],
 ): HeaderMutation {
+  if (add.length === 0 && remove.length === 0) return NO_MUTATION;
   const additions: Addition[] = [];
   for (const [i, header] of add.entries()) {
     const at = `${path}${side}_headers_to_add[${i}]`;
@@ -110,6 +114,7 @@ export function compileHeaderMutation(
     if (isModifiable(name)) removals.push(name);
     else faults.push({ path: `${path}${side}_headers_to_remove[${i}]`, message: nameFault(name) });
   }
+  if (removals.length === 0 && additions.length === 0) return NO_MUTATION;
   return new HeaderMutation(removals, additions);
 }
 

@@ -2,18 +2,25 @@
  * A radix tree over path texts. Each node holds the routes (by their place in the configuration) whose text ends
  * there, so that one walk along a request's path meets every exact, prefix and regex-with-a-prefix route that
  * can match, and none of the others: the cost depends on the path, not on the number of routes.
+ *
+ * With thousands of routes a walk is a chain of cache misses, so a node is one object with as few others behind
+ * it as can be: the usual single route is a field, the first bytes of the children are a string.
  */
+
+const NO_ROUTES: readonly number[] = [];
 
 export class TrieNode {
   /** Bytes between the parent and this node; "" for the root. */
   label: string;
-  /** Places of the routes whose text ends here, ascending. */
-  readonly routes: number[] = [];
   /** The lowest place in this subtree: a walk that has something better need not enter. */
-  lowest = Number.POSITIVE_INFINITY;
-  /** First byte of each child's label, beside the child. */
-  readonly firsts: number[] = [];
-  readonly children: TrieNode[] = [];
+  lowest = Number.MAX_SAFE_INTEGER;
+  /** The first route whose text ends here, -1 if there is none. */
+  route = -1;
+  /** The others, ascending. */
+  others: readonly number[] = NO_ROUTES;
+  /** First byte of each child's label, in the order of `children`. */
+  private firsts = "";
+  private children: TrieNode[] = [];
 
   constructor(label: string) {
     this.label = label;
@@ -22,7 +29,7 @@ export class TrieNode {
   /** The child whose label begins with `byte`, or null. */
   child(byte: number): TrieNode | null {
     const firsts = this.firsts;
-    for (let i = 0; i < firsts.length; i++) if (firsts[i] === byte) return this.children[i];
+    for (let i = 0; i < firsts.length; i++) if (firsts.charCodeAt(i) === byte) return this.children[i];
     return null;
   }
 
@@ -33,16 +40,15 @@ export class TrieNode {
     for (;;) {
       if (place < node.lowest) node.lowest = place;
       if (at === text.length) {
-        node.routes.push(place);
+        node.put(place);
         return;
       }
-      const slot = node.firsts.indexOf(text.charCodeAt(at));
+      const slot = node.firsts.indexOf(text[at]);
       if (slot < 0) {
         const leaf = new TrieNode(text.slice(at));
         leaf.lowest = place;
-        leaf.routes.push(place);
-        node.firsts.push(text.charCodeAt(at));
-        node.children.push(leaf);
+        leaf.route = place;
+        node.adopt(leaf);
         return;
       }
       const child = node.children[slot];
@@ -52,12 +58,22 @@ export class TrieNode {
         const fork = new TrieNode(child.label.slice(0, same));
         fork.lowest = child.lowest;
         child.label = child.label.slice(same);
-        fork.firsts.push(child.label.charCodeAt(0));
-        fork.children.push(child);
+        fork.adopt(child);
         node.children[slot] = fork;
         node = fork;
       } else node = child;
       at += same;
     }
+  }
+
+  private put(place: number): void {
+    if (this.route < 0) this.route = place;
+    else if (this.others === NO_ROUTES) this.others = [place];
+    else (this.others as number[]).push(place);
+  }
+
+  private adopt(child: TrieNode): void {
+    this.firsts += child.label[0];
+    this.children.push(child);
   }
 }

@@ -73,3 +73,13 @@ export const POSIX: { readonly [name: string]: CharSet } = {
   word: WORD,
   xdigit: charSet([0x30, 0x39, 0x41, 0x46, 0x61, 0x66]),
 };
+
+/** `\\d` and its kin. */
+export const PERL: { readonly [ch: string]: CharSet | undefined } = {
+  d: DIGITS,
+  D: complement(DIGITS),
+  s: SPACE,
+  S: complement(SPACE),
+  w: WORD,
+  W: complement(WORD),
+};

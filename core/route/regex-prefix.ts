@@ -1,6 +1,6 @@
 /** What a pattern says about the beginning of a text without being run: for the route index and for early ends. */
 import { utf8ByteString } from "../bytes/ascii.ts";
-import { BEGIN_TEXT, type RegexNode } from "./regex-syntax.ts";
+import { BEGIN_TEXT, type RegexNode } from "./regex-node.ts";
 
 /** The bytes that every text that matches as a whole begins with; "" if nothing is certain. */
 export function literalPrefix(node: RegexNode): string {

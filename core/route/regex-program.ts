@@ -4,8 +4,8 @@
  * to find groups. The size of a program is limited, and with it the work per character.
  */
 import { type CharSet, INVALID, WORD } from "./regex-charset.ts";
-import type { RegexNode, RegexTree } from "./regex-syntax.ts";
-import { BEGIN_LINE, BEGIN_TEXT, END_LINE, NOT_WORD_BOUNDARY, WORD_BOUNDARY } from "./regex-syntax.ts";
+import type { RegexNode, RegexTree } from "./regex-node.ts";
+import { BEGIN_LINE, BEGIN_TEXT, END_LINE, NOT_WORD_BOUNDARY, WORD_BOUNDARY } from "./regex-node.ts";
 
 /** Consumes a character of set `x`, goes on with the next instruction. */
 export const OP_CHARS = 0;
@@ -247,7 +247,7 @@ class Builder {
   }
 }
 
-/** How many instructions a tree takes; may be far above `MAX_PROGRAM`, so ask before building. */
+/** How many instructions a tree takes (without the three of the whole match); may be far above `MAX_PROGRAM`, so ask before building. */
 export function programSize(node: RegexNode): number {
   switch (node.kind) {
     case "empty":
@@ -265,7 +265,7 @@ export function programSize(node: RegexNode): number {
     }
     case "repeat": {
       const child = programSize(node.child);
-      if (node.max === Number.POSITIVE_INFINITY) return Math.max(node.min, 1) * child + 2;
+      if (node.max === Number.POSITIVE_INFINITY) return Math.max(node.min, 1) * child + (node.min === 0 ? 2 : 1);
       return node.max * child + (node.max - node.min);
     }
   }

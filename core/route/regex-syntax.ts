@@ -3,52 +3,36 @@
  * look-around, possessive and stacked repetition. What RE2 has and we do not (`\p{…}`, `\C`) is refused by name.
  * Letters ignore case in ASCII only.
  */
+import { type CharSet, charSet, complement, foldCase, INVALID, PERL, POSIX } from "./regex-charset.ts";
 import {
-  type CharSet,
-  charSet,
-  complement,
-  DIGITS,
-  foldCase,
-  INVALID,
-  POSIX,
-  SPACE,
-  WORD,
-} from "./regex-charset.ts";
+  BEGIN_LINE,
+  BEGIN_TEXT,
+  END_LINE,
+  END_TEXT,
+  NOT_WORD_BOUNDARY,
+  type RegexNode,
+  type RegexTree,
+  repeatSize,
+  WORD_BOUNDARY,
+} from "./regex-node.ts";
 import { unitAt } from "./utf8-units.ts";
-
-export const BEGIN_TEXT = 0;
-export const END_TEXT = 1;
-export const BEGIN_LINE = 2;
-export const END_LINE = 3;
-export const WORD_BOUNDARY = 4;
-export const NOT_WORD_BOUNDARY = 5;
-
-export type RegexNode =
-  | { readonly kind: "empty" }
-  | { readonly kind: "chars"; readonly set: CharSet }
-  | { readonly kind: "assert"; readonly what: number }
-  | { readonly kind: "concat" | "alternate"; readonly parts: readonly RegexNode[] }
-  | { readonly kind: "group"; readonly index: number; readonly child: RegexNode }
-  | {
-      readonly kind: "repeat";
-      readonly min: number;
-      /** Infinity for no upper bound. */
-      readonly max: number;
-      readonly greedy: boolean;
-      readonly child: RegexNode;
-    };
-
-export interface RegexTree {
-  readonly root: RegexNode;
-  /** Capturing groups, the whole match not counted. */
-  readonly groups: number;
-}
 
 /** RE2's limit for one repetition and for the product of nested ones. */
 const MAX_REPEAT = 1000;
 const MAX_DEPTH = 200;
 const ANY: CharSet = [0, INVALID];
 const NOT_NEWLINE: CharSet = complement([0x0a, 0x0a]);
+// The flags of "(?imsU)".
+const IGNORE_CASE = 1;
+const MULTI_LINE = 2;
+const DOT_NEWLINE = 4;
+const SWAP_GREED = 8;
+const FLAGS: { readonly [letter: string]: number | undefined } = {
+  i: IGNORE_CASE,
+  m: MULTI_LINE,
+  s: DOT_NEWLINE,
+  U: SWAP_GREED,
+};
 const EMPTY: RegexNode = { kind: "empty" };
 
 /** Parses a pattern (a byte string, read as UTF-8); `tree` is null if `error` is not "". */
@@ -67,10 +51,7 @@ class Parser {
   private at = 0;
   private depth = 0;
   private readonly names = new Set<string>();
-  private ignoreCase = false;
-  private multiLine = false;
-  private dotNewline = false;
-  private swapGreed = false;
+  private flags = 0;
 
   constructor(text: string) {
     this.text = text;
@@ -86,6 +67,10 @@ class Parser {
     if (this.error === "") this.error = message;
     this.at = this.text.length;
     return EMPTY;
+  }
+
+  private has(flag: number): boolean {
+    return (this.flags & flag) !== 0;
   }
 
   private looking(text: string): boolean {
@@ -143,19 +128,23 @@ class Parser {
         return this.bracket();
       case ".":
         this.at++;
-        return { kind: "chars", set: this.dotNewline ? ANY : NOT_NEWLINE };
+        return { kind: "chars", set: this.has(DOT_NEWLINE) ? ANY : NOT_NEWLINE };
       case "^":
         this.at++;
-        return { kind: "assert", what: this.multiLine ? BEGIN_LINE : BEGIN_TEXT };
+        return { kind: "assert", what: this.has(MULTI_LINE) ? BEGIN_LINE : BEGIN_TEXT };
       case "$":
         this.at++;
-        return { kind: "assert", what: this.multiLine ? END_LINE : END_TEXT };
+        return { kind: "assert", what: this.has(MULTI_LINE) ? END_LINE : END_TEXT };
       case "*":
       case "+":
       case "?":
         return this.fail(`no argument for repetition operator: ${ch}`);
       case "\\":
         return this.escape();
+      case "{":
+        COUNTS.lastIndex = this.at;
+        if (COUNTS.test(this.text)) return this.fail("no argument for repetition operator: {");
+        return this.literal(this.character());
       default:
         return this.literal(this.character());
     }
@@ -166,7 +155,7 @@ class Parser {
   }
 
   private folded(set: CharSet): CharSet {
-    return this.ignoreCase ? foldCase(set) : set;
+    return this.has(IGNORE_CASE) ? foldCase(set) : set;
   }
 
   /** The next character, consumed. */
@@ -183,7 +172,7 @@ class Parser {
 
   private group(): RegexNode | null {
     if (++this.depth > MAX_DEPTH) return this.fail("groups are nested too deeply");
-    const { ignoreCase, multiLine, dotNewline, swapGreed } = this;
+    const { flags } = this;
     this.at++;
     let index = 0;
     if (this.text[this.at] === "?") {
@@ -191,7 +180,7 @@ class Parser {
         if (!this.groupName()) return EMPTY;
         index = ++this.groups;
       } else {
-        const colon = this.flags();
+        const colon = this.groupFlags();
         if (this.error !== "") return EMPTY;
         if (!colon) {
           this.depth--;
@@ -204,84 +193,37 @@ class Parser {
     if (this.text[this.at] !== ")") return this.fail("missing )");
     this.at++;
     this.depth--;
-    this.ignoreCase = ignoreCase;
-    this.multiLine = multiLine;
-    this.dotNewline = dotNewline;
-    this.swapGreed = swapGreed;
+    this.flags = flags;
     // Even a group that captures nothing stays a node: (?:a*)* is not a stacked repetition.
     return { kind: "group", index, child };
   }
 
+  /** `?P<name>` or `?<name>`, consumed; false if it is wrong. */
   private groupName(): boolean {
-    const open = this.text.indexOf("<", this.at);
-    const close = this.text.indexOf(">", open);
-    const name = close < 0 ? "" : this.text.slice(open + 1, close);
-    if (
-      open === this.at + 1 &&
-      (name.startsWith("=") || name.startsWith("!") || /^\?<[=!]/.test(this.text.slice(this.at, this.at + 3)))
-    ) {
-      this.fail("look-behind is not supported");
-      return false;
+    GROUP_NAME.lastIndex = this.at;
+    const found = GROUP_NAME.exec(this.text);
+    if (found === null) this.fail("invalid name of a group, or look-behind, which is not supported");
+    else if (this.names.has(found[1])) this.fail(`duplicate group name: ${found[1]}`);
+    else {
+      this.names.add(found[1]);
+      this.at = GROUP_NAME.lastIndex;
+      return true;
     }
-    if (!/^[A-Za-z0-9_]+$/.test(name)) {
-      this.fail("invalid name of a group");
-      return false;
-    }
-    if (this.names.has(name)) {
-      this.fail(`duplicate group name: ${name}`);
-      return false;
-    }
-    this.names.add(name);
-    this.at = close + 1;
-    return true;
+    return false;
   }
 
-  /** After "(": `?flags:` (true) or `?flags)` (false). */
-  private flags(): boolean {
-    this.at++;
-    let on = true;
-    let seen = 0;
-    for (; this.at < this.text.length; this.at++) {
-      switch (this.text[this.at]) {
-        case "i":
-          this.ignoreCase = on;
-          break;
-        case "m":
-          this.multiLine = on;
-          break;
-        case "s":
-          this.dotNewline = on;
-          break;
-        case "U":
-          this.swapGreed = on;
-          break;
-        case "-":
-          if (!on) {
-            this.fail("invalid group flags");
-            return false;
-          }
-          on = false;
-          seen = 0;
-          continue;
-        case ":":
-        case ")":
-          if (!on && seen === 0) {
-            this.fail("invalid group flags");
-            return false;
-          }
-          return this.text[this.at++] === ":";
-        case "=":
-        case "!":
-          this.fail("look-ahead is not supported");
-          return false;
-        default:
-          this.fail("invalid group flags");
-          return false;
-      }
-      seen++;
+  /** After "(": `?flags:` (true) or `?flags)` (false), consumed. */
+  private groupFlags(): boolean {
+    GROUP_FLAGS.lastIndex = this.at;
+    const found = GROUP_FLAGS.exec(this.text);
+    if (found === null) {
+      this.fail("invalid group flags, or look-ahead, which is not supported");
+      return false;
     }
-    this.fail("missing )");
-    return false;
+    for (const letter of found[1]) this.flags |= FLAGS[letter] ?? 0;
+    for (const letter of found[2] ?? "") this.flags &= ~(FLAGS[letter] ?? 0);
+    this.at = GROUP_FLAGS.lastIndex;
+    return found[3] === ":";
   }
 
   private repetition(child: RegexNode): RegexNode {
@@ -312,7 +254,7 @@ class Parser {
       const lazy = this.text[this.at] === "?";
       if (lazy) this.at++;
       if (stacked) return this.fail(`bad repetition operator: ${this.text.slice(from - 1, this.at)}`);
-      node = { kind: "repeat", min, max, greedy: lazy === this.swapGreed, child: node };
+      node = { kind: "repeat", min, max, greedy: lazy === this.has(SWAP_GREED), child: node };
       if (repeatSize(node) > MAX_REPEAT)
         return this.fail("invalid repetition size: nested repetitions multiply");
     }
@@ -435,6 +377,8 @@ class Parser {
 }
 
 const COUNTS = /\{([0-9]+)(,([0-9]*))?\}/y;
+const GROUP_NAME = /\?P?<([A-Za-z0-9_]+)>/y;
+const GROUP_FLAGS = /\?([imsU]*)(?:-([imsU]+))?([:)])/y;
 const HEX_ESCAPE = /([0-9A-Fa-f]{2})|\{([0-9A-Fa-f]{1,6})\}/y;
 
 const SIMPLE_ESCAPES: { readonly [ch: string]: number | undefined } = {
@@ -445,32 +389,3 @@ const SIMPLE_ESCAPES: { readonly [ch: string]: number | undefined } = {
   t: 9,
   v: 11,
 };
-
-const PERL: { readonly [ch: string]: CharSet | undefined } = {
-  d: DIGITS,
-  D: complement(DIGITS),
-  s: SPACE,
-  S: complement(SPACE),
-  w: WORD,
-  W: complement(WORD),
-};
-
-/** How often the innermost thing of nested counted repetitions is copied. */
-function repeatSize(node: RegexNode): number {
-  switch (node.kind) {
-    case "repeat": {
-      const own = node.max === Number.POSITIVE_INFINITY ? node.min : node.max;
-      return Math.max(own, 1) * repeatSize(node.child);
-    }
-    case "group":
-      return repeatSize(node.child);
-    case "concat":
-    case "alternate": {
-      let most = 1;
-      for (const part of node.parts) most = Math.max(most, repeatSize(part));
-      return most;
-    }
-    default:
-      return 1;
-  }
-}

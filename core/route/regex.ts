@@ -8,30 +8,39 @@
  */
 import { utf8ByteString } from "../bytes/ascii.ts";
 import { RegexAutomaton } from "./regex-automaton.ts";
+import type { RegexTree } from "./regex-node.ts";
 import { literalPrefix, startsAtBegin } from "./regex-prefix.ts";
 import { MAX_PROGRAM, programSize, RegexProgram } from "./regex-program.ts";
 import { parseRegex } from "./regex-syntax.ts";
 import { RegexThreads } from "./regex-threads.ts";
 import { unitAt } from "./utf8-units.ts";
 
+/** A compiled pattern. Its program and machines are made when a text first needs them. */
 export class Regex {
   readonly source: string;
   /** Bytes that every full match begins with; "" if none are certain. */
   readonly literalPrefix: string;
   /** Capturing groups. */
   readonly groups: number;
-  private readonly program: RegexProgram;
-  private readonly anchored: boolean;
+  /** Instructions of the program. */
+  readonly size: number;
+  private readonly tree: RegexTree;
+  private compiled: RegexProgram | null = null;
   private automaton: RegexAutomaton | null = null;
   private threads: RegexThreads | null = null;
 
   /** Use `compileRegex`. */
-  constructor(source: string, prefix: string, anchored: boolean, groups: number, program: RegexProgram) {
+  constructor(source: string, tree: RegexTree, size: number) {
     this.source = source;
-    this.literalPrefix = prefix;
-    this.anchored = anchored;
-    this.groups = groups;
-    this.program = program;
+    this.literalPrefix = literalPrefix(tree.root);
+    this.groups = tree.groups;
+    this.size = size;
+    this.tree = tree;
+  }
+
+  private get program(): RegexProgram {
+    this.compiled ??= new RegexProgram(this.tree);
+    return this.compiled;
   }
 
   /** True if the whole text matches. */
@@ -45,7 +54,7 @@ export class Regex {
    * after a match. Each match costs time linear in what is scanned for it.
    */
   replaceAll(text: string, substitution: Substitution): string {
-    this.threads ??= new RegexThreads(this.program, this.anchored);
+    this.threads ??= new RegexThreads(this.program, startsAtBegin(this.tree.root));
     const { found } = this.threads;
     let out = "";
     let at = 0;
@@ -67,11 +76,6 @@ export class Regex {
       lastEnd = end;
     }
     return out + text.slice(at);
-  }
-
-  /** Instructions of the program. */
-  get size(): number {
-    return this.program.size;
   }
 
   /** Steps over instructions so far, in both machines: for tests of linearity. */
@@ -100,21 +104,18 @@ export class Substitution {
   }
 }
 
-/** Compiles a pattern; `regex` is null if `error` is not "". Both machines are made when first used. */
+/** Compiles a pattern; `regex` is null if `error` is not "". */
 export function compileRegex(pattern: string): { readonly regex: Regex | null; readonly error: string } {
-  const source = isByteString(pattern) ? pattern : utf8ByteString(pattern);
-  const { tree, error } = parseRegex(source);
+  const { tree, error } = parseRegex(isByteString(pattern) ? pattern : utf8ByteString(pattern));
   if (tree === null) return { regex: null, error: `invalid regular expression: ${error}` };
-  const size = programSize(tree.root);
+  const size = programSize(tree.root) + 3;
   if (size > MAX_PROGRAM) {
     return {
       regex: null,
       error: `the regular expression is too large: ${size} instructions, at most ${MAX_PROGRAM} are allowed`,
     };
   }
-  const program = new RegexProgram(tree);
-  const anchored = startsAtBegin(tree.root);
-  return { regex: new Regex(pattern, literalPrefix(tree.root), anchored, tree.groups, program), error: "" };
+  return { regex: new Regex(pattern, tree, size), error: "" };
 }
 
 /** Compiles RE2's rewrite syntax: `\0` … `\9` are groups, `\\` is a backslash. */

@@ -53,13 +53,21 @@ export class PathRewrite {
     this.regex = regex;
   }
 
-  /** The new path with the old query. `matched` is how many bytes of the path the route matched. */
+  /**
+   * The new path with the old query, or `path` itself if there is nothing to do. `matched` is how many bytes of
+   * the path the route matched, -1 if the path no longer begins with what it matched.
+   */
   apply(path: string, matched: number): string {
     const query = path.indexOf("?");
     const end = query < 0 ? path.length : query;
     let text: string;
-    if (this.regex !== null) text = this.regex.apply(query < 0 ? path : path.slice(0, end));
-    else text = this.prefix + path.slice(Math.min(matched, end), end);
+    if (this.regex !== null) {
+      text = this.regex.apply(query < 0 ? path : path.slice(0, end));
+      if (text === "") return path;
+    } else {
+      if (matched < 0) return path;
+      text = this.prefix + path.slice(Math.min(matched, end), end);
+    }
     // A target that does not begin with "/" would be another form of target, or none (RFC 9112 3.2).
     if (text.charCodeAt(0) !== 0x2f) text = `/${text}`;
     return query < 0 ? text : text + path.slice(end);

@@ -6,8 +6,18 @@
  * route configuration; or from the general to the special), then the host, then the path. So header operations
  * see the path as it was routed.
  */
-import type { DirectResponseAction, RetryPolicy, Route, RouteAction, VirtualHost } from "../config/model.ts";
+import { lowerCase } from "../bytes/ascii.ts";
+import type {
+  DirectResponseAction,
+  RetryPolicy,
+  Route,
+  RouteAction,
+  RuntimeFraction,
+  VirtualHost,
+} from "../config/model.ts";
+import { hostEnd } from "../http/authority.ts";
 import type { Fields } from "../http/fields.ts";
+import { firstValue } from "../http/first-value.ts";
 import type { JsonFormatter, TextFormatter } from "../http/formatter.ts";
 import type { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
@@ -78,6 +88,8 @@ export class RouteEntry {
   readonly pathText: string;
   readonly pathRegex: Regex | null;
 
+  private readonly fraction: RuntimeFraction | null;
+  private readonly grpc: boolean;
   private readonly headers: readonly HeaderMatcher[];
   private readonly queries: readonly QueryMatcher[];
   private readonly requestMutations: readonly HeaderMutation[];
@@ -100,6 +112,8 @@ export class RouteEntry {
     this.pathKind = parts.pathKind;
     this.pathText = parts.pathText;
     this.pathRegex = parts.pathRegex;
+    this.fraction = config.match.runtimeFraction;
+    this.grpc = config.match.grpc;
     this.headers = parts.headers;
     this.queries = parts.queries;
     this.requestMutations = parts.requestMutations;
@@ -127,9 +141,8 @@ export class RouteEntry {
           return false;
         break;
     }
-    const match = this.config.match;
-    if (match.runtimeFraction !== null && !inFraction(match.runtimeFraction, random, runtime)) return false;
-    if (match.grpc && !isGrpc(head.fields)) return false;
+    if (this.fraction !== null && !inFraction(this.fraction, random, runtime)) return false;
+    if (this.grpc && !isGrpc(head.fields)) return false;
     const { headers, queries } = this;
     for (let i = 0; i < headers.length; i++) if (!headers[i].matches(head)) return false;
     for (let i = 0; i < queries.length; i++) if (!queries[i].matches(head.path)) return false;
@@ -139,22 +152,31 @@ export class RouteEntry {
   /** Applies everything that this route does to a request on its way to `target`. Call once. */
   finalizeRequest(head: RequestHead, target: ClusterTarget, info: StreamInfo): void {
     if (!target.requestMutation.isEmpty) target.requestMutation.apply(head.fields, info);
+    if (target.hostRewriteLiteral !== "") head.authority = target.hostRewriteLiteral;
     const mutations = this.requestMutations;
     for (let i = 0; i < mutations.length; i++) mutations[i].apply(head.fields, info);
-    const action = this.action as RouteAction;
-    if (target.hostRewriteLiteral !== "") this.rewriteHost(head, target.hostRewriteLiteral);
-    else if (action.hostRewriteLiteral !== "") this.rewriteHost(head, action.hostRewriteLiteral);
-    else if (action.hostRewriteHeader !== "") {
-      const host = head.get(action.hostRewriteHeader);
-      if (host !== null && host !== "") this.rewriteHost(head, host);
-    } else if (this.hostPathRewrite !== null) {
-      this.rewriteHost(head, this.hostPathRewrite.apply(withoutQuery(head.path)));
-    }
+    this.rewriteHostByRule(head);
     if (this.pathRewrite !== null) {
-      const path = this.pathRewrite.apply(head.path, this.matchedLength(head.path));
-      head.fields.setId(ORIGINAL_PATH, head.path);
+      const before = head.path;
+      const path = this.pathRewrite.apply(before, this.matchedLength(before));
+      head.fields.setId(ORIGINAL_PATH, before);
       head.path = path;
     }
+  }
+
+  private rewriteHostByRule(head: RequestHead): void {
+    const action = this.action as RouteAction;
+    if (action.hostRewriteLiteral !== "") {
+      this.rewriteHost(head, action.hostRewriteLiteral);
+      return;
+    }
+    let host: string;
+    if (action.hostRewriteHeader !== "") {
+      host = firstValue(head, action.hostRewriteHeader) ?? "";
+    } else if (this.hostPathRewrite !== null) host = this.hostPathRewrite.apply(withoutQuery(head.path));
+    else return;
+    // The client decides about this text: it may not become something that is not a host.
+    if (hostEnd(host) >= 0) this.rewriteHost(head, host);
   }
 
   /** Applies the header operations to a response (forwarded, redirect or direct). `target` is null if none was chosen. */
@@ -166,12 +188,13 @@ export class RouteEntry {
 
   /** Sets the authority; for `auto_host_rewrite` the router calls it with the endpoint's host name. */
   rewriteHost(head: RequestHead, host: string): void {
-    if (head.authority !== "") {
+    const before = head.authority;
+    if (before !== "") {
+      head.fields.setId(ORIGINAL_HOST, before);
       if ((this.action as RouteAction).appendXForwardedHost) {
-        const before = head.fields.getId(FORWARDED_HOST);
-        head.fields.setId(FORWARDED_HOST, before === null ? head.authority : `${before},${head.authority}`);
+        const list = head.fields.getId(FORWARDED_HOST);
+        head.fields.setId(FORWARDED_HOST, list === null ? before : `${list},${before}`);
       }
-      head.fields.setId(ORIGINAL_HOST, head.authority);
     }
     head.authority = host;
   }
@@ -181,12 +204,20 @@ export class RouteEntry {
     return (this.redirect as Redirect).location(head, this.matchedLength(head.path));
   }
 
-  /** How many bytes of `path` this route matched: what a prefix rewrite replaces. */
+  /**
+   * How many bytes of `path` this route matched: what a prefix rewrite replaces. -1 if the path does not begin
+   * with the route's text (a filter changed it, or path parameters were ignored in the match).
+   */
   matchedLength(path: string): number {
-    if (this.pathKind === MATCH_PREFIX || this.pathKind === MATCH_SEPARATED_PREFIX)
-      return this.pathText.length;
-    const query = path.indexOf("?");
-    return query < 0 ? path.length : query;
+    if (this.pathKind === MATCH_REGEX || this.pathKind === MATCH_CONNECT) {
+      const query = path.indexOf("?");
+      return query < 0 ? path.length : query;
+    }
+    const { pathText } = this;
+    const length = pathText.length;
+    if (path.startsWith(pathText)) return length;
+    if (this.config.match.caseSensitive || path.length < length) return -1;
+    return lowerCase(path.slice(0, length)) === pathText ? length : -1;
   }
 }
 

@@ -54,11 +54,12 @@ export class VirtualHostEntry {
   match(head: RequestHead, random: number, runtime: Runtime): RouteEntry | null {
     if (this.tlsRedirect !== null && this.mustUseTls(head)) return this.tlsRedirect;
     const routes = this.routes;
-    const path = head.path;
+    const path = this.ignoreParameters ? withoutParameters(head.path) : head.path;
     let best = routes.length;
     if (head.method === "CONNECT") best = this.scan(this.connects, best, head, path, 0, random, runtime);
     if (path !== "") {
-      const end = this.pathEnd(path);
+      const query = path.indexOf("?");
+      const end = query < 0 ? path.length : query;
       best = this.walk(this.exactCase, false, best, head, path, end, random, runtime);
       if (this.anyCase !== null) best = this.walk(this.anyCase, true, best, head, path, end, random, runtime);
       best = this.scan(this.unindexed, best, head, path, end, random, runtime);
@@ -69,15 +70,6 @@ export class VirtualHostEntry {
   private mustUseTls(head: RequestHead): boolean {
     if (head.scheme === "https") return false;
     return this.config.requireTls === "ALL" || head.fields.getId(INTERNAL) !== "true";
-  }
-
-  /** Where the part of the path that routes compare ends. */
-  private pathEnd(path: string): number {
-    const query = path.indexOf("?");
-    const end = query < 0 ? path.length : query;
-    if (!this.ignoreParameters) return end;
-    const parameters = path.indexOf(";");
-    return parameters < 0 || parameters > end ? end : parameters;
   }
 
   /** The lowest place below `best` among the routes met along the path, or `best`. */
@@ -95,7 +87,12 @@ export class VirtualHostEntry {
     let at = 0;
     let lowest = best;
     while (node.lowest < lowest) {
-      if (node.routes.length > 0) lowest = this.scan(node.routes, lowest, head, path, end, random, runtime);
+      const place = node.route;
+      if (place >= 0 && place < lowest) {
+        if (this.routes[place].accepts(head, path, end, random, runtime)) lowest = place;
+        else if (node.others.length > 0)
+          lowest = this.scan(node.others, lowest, head, path, end, random, runtime);
+      }
       if (at >= end) break;
       const child = node.child(fold ? LOWER[path.charCodeAt(at) & 0xff] : path.charCodeAt(at));
       if (child === null) break;
@@ -129,4 +126,13 @@ export class VirtualHostEntry {
     }
     return best;
   }
+}
+
+/** `path` with ";…" cut out of each segment: "/a;x=1/b;y?q" is compared as "/a/b?q". The text itself without ";". */
+function withoutParameters(path: string): string {
+  const query = path.indexOf("?");
+  const end = query < 0 ? path.length : query;
+  const first = path.indexOf(";");
+  if (first < 0 || first > end) return path;
+  return path.slice(0, end).replace(/;[^/]*/g, "") + path.slice(end);
 }

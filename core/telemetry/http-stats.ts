@@ -1,4 +1,7 @@
-/** Statistics of a connection manager, `http.<stat_prefix>.*`: its connections, its requests, its router. */
+/**
+ * Statistics of a connection manager, `http.<stat_prefix>.*`: its connections, its requests, its router.
+ * Connection managers with the same prefix share one set, as in Envoy.
+ */
 import { Histogram } from "./histogram.ts";
 import { layoutOf } from "./stat-layout.ts";
 import type { Scope, StatsStore } from "./stats.ts";
@@ -34,7 +37,6 @@ export class HttpStats {
   downstreamCxMaxRequestsReached = 0;
   downstreamCxDelayedCloseTimeout = 0;
   downstreamCxDrainClose = 0;
-  downstreamCxOverloadDisableKeepalive = 0;
   downstreamFlowControlPausedReadingTotal = 0;
   downstreamFlowControlResumedReadingTotal = 0;
   /** Life of a connection, ms. */
@@ -57,14 +59,12 @@ export class HttpStats {
   downstreamRqHeaderTimeout = 0;
   downstreamRqIdleTimeout = 0;
   downstreamRqMaxDurationReached = 0;
-  downstreamRqOverloadClose = 0;
   downstreamRqNonRelativePath = 0;
   downstreamRqTooLarge = 0;
   downstreamRqResponseBeforeRqComplete = 0;
   downstreamRqWsOnNonWsRoute = 0;
   downstreamRqFailedPathNormalization = 0;
   downstreamRqRedirectedWithNormalizedPath = 0;
-  downstreamRqRejectedViaIpDetection = 0;
   /** From the first byte of the request to the last of the answer, ms. */
   readonly downstreamRqTime = new Histogram();
 
@@ -75,8 +75,6 @@ export class HttpStats {
   /** Direct responses and redirects, as Envoy counts them. */
   rqDirectResponse = 0;
   rqResetAfterDownstreamResponseStarted = 0;
-  /** A response that had to be buffered outgrew the buffer. */
-  rsTooLarge = 0;
 
   /** Counts an answer by class; a status outside 100 … 599 counts as completed only. */
   charge(status: number): void {

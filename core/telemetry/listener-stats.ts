@@ -1,4 +1,7 @@
-/** Statistics of a listener, `listener.<address or stat_prefix>.*`. */
+/**
+ * Statistics of a listener, `listener.<address or stat_prefix>.*`, and of the answers that it gave, by class.
+ * Colons of an address become underscores in names, as in Envoy (`listener.[__1]_80.`).
+ */
 import { Histogram } from "./histogram.ts";
 import { RESPONSE_CLASSES, type ResponseClassStats } from "./response-stats.ts";
 import { layoutOf } from "./stat-layout.ts";

@@ -1,4 +1,7 @@
-/** Statistics of a route that has a `stat_prefix`, `vhost.<virtual host>.route.<stat_prefix>.*`. */
+/**
+ * Statistics of a route that has a `stat_prefix`, `vhost.<virtual host>.route.<stat_prefix>.*`. Other routes have
+ * none: with thousands of routes nobody could read them, let alone keep them in memory.
+ */
 import { ResponseCodeStats } from "./response-stats.ts";
 import { layoutOf } from "./stat-layout.ts";
 import type { Scope, StatsStore } from "./stats.ts";

@@ -39,6 +39,7 @@ const SERVER = layoutOf("server", () => new ServerStats(), {
   ],
 });
 
+/** The `server.*` of a store; made when first asked for, never released. */
 export function serverStats(store: StatsStore): ServerStats {
   return store.scope("server.", "server.", {}).set(SERVER);
 }
@@ -65,6 +66,7 @@ const LISTENER_MANAGER = layoutOf("listener_manager", () => new ListenerManagerS
   gauges: ["totalListenersActive", "totalListenersDraining", "totalListenersWarming", "workersStarted"],
 });
 
+/** The `listener_manager.*` of a store; made when first asked for, never released. */
 export function listenerManagerStats(store: StatsStore): ListenerManagerStats {
   return store.scope("listener_manager.", "listener_manager.", {}).set(LISTENER_MANAGER);
 }
@@ -86,6 +88,7 @@ const CLUSTER_MANAGER = layoutOf("cluster_manager", () => new ClusterManagerStat
   gauges: ["activeClusters", "warmingClusters"],
 });
 
+/** The `cluster_manager.*` of a store; made when first asked for, never released. */
 export function clusterManagerStats(store: StatsStore): ClusterManagerStats {
   return store.scope("cluster_manager.", "cluster_manager.", {}).set(CLUSTER_MANAGER);
 }
@@ -102,6 +105,7 @@ export class RuntimeStats {
 
 const RUNTIME = layoutOf("runtime", () => new RuntimeStats(), { gauges: ["numKeys", "numLayers"] });
 
+/** The `runtime.*` of a store; made when first asked for, never released. */
 export function runtimeStats(store: StatsStore): RuntimeStats {
   return store.scope("runtime.", "runtime.", {}).set(RUNTIME);
 }
@@ -121,6 +125,7 @@ export class FilesystemStats {
 
 const FILESYSTEM = layoutOf("filesystem", () => new FilesystemStats(), { gauges: ["writeTotalBuffered"] });
 
+/** The `filesystem.*` of a store; made when first asked for, never released. */
 export function filesystemStats(store: StatsStore): FilesystemStats {
   return store.scope("filesystem.", "filesystem.", {}).set(FILESYSTEM);
 }
@@ -139,6 +144,7 @@ export class TulleStats {
 
 const TULLE = layoutOf("tulle", () => new TulleStats());
 
+/** The `tulle.*` of a store; made when first asked for, never released. */
 export function tulleStats(store: StatsStore): TulleStats {
   return store.scope("tulle.", "tulle.", {}).set(TULLE);
 }

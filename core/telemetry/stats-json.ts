@@ -1,4 +1,7 @@
-/** The admin page `/stats?format=json`, in Envoy's shape. */
+/**
+ * The admin page `/stats?format=json`, in Envoy's shape: one list of names and values whose last entry holds the
+ * histograms, described in the way that `histogram_buckets=` asks for.
+ */
 import { BOUNDS, QUANTILES, quantiles } from "./histogram.ts";
 import type { HistogramIntervals } from "./histogram-intervals.ts";
 import type { HistogramStat, StatList } from "./stat-list.ts";

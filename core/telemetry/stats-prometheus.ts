@@ -12,50 +12,66 @@ export const PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8
 
 const NONE = new Float64Array(0);
 
+/** What closes a bucket's labels, per bound. */
+const BOUND_ENDS: readonly string[] = BOUNDS.map((bound) => `le="${bound}"} `);
+
+/** All series of one name. */
+interface Family {
+  readonly name: string;
+  text: string;
+}
+
 /** The page. */
 export function renderPrometheus({ numbers, histograms }: StatList): string {
   const labels = new ScopeLabels();
-  const counters = new Map<string, string>();
-  const gauges = new Map<string, string>();
+  const counters = new Families();
+  const gauges = new Families();
   for (const { kind, scope, tagged, tag, value } of numbers) {
-    const families = kind === "counter" ? counters : gauges;
-    const dotted = scope.tagged + tagged;
+    const family = (kind === "counter" ? counters : gauges).of(scope.tagged + tagged);
     const text = labels.of(scope);
     const all = tag === null ? text : join(`${tag[0]}="${escapeLabel(tag[1])}"`, text);
-    families.set(dotted, `${families.get(dotted) ?? ""}${metricName(dotted)}{${all}} ${value}\n`);
+    family.text += `${family.name}{${all}} ${value}\n`;
   }
-  const series = new Map<string, string>();
+  const series = new Families();
   for (const { scope, tagged, data } of histograms) {
-    const dotted = scope.tagged + tagged;
-    const lines = renderHistogram(metricName(dotted), labels.of(scope), data);
-    series.set(dotted, (series.get(dotted) ?? "") + lines);
+    const family = series.of(scope.tagged + tagged);
+    family.text += renderHistogram(family.name, labels.of(scope), data);
   }
-  return (
-    renderFamilies(counters, "counter") +
-    renderFamilies(gauges, "gauge") +
-    renderFamilies(series, "histogram")
-  );
-}
-
-function renderFamilies(families: ReadonlyMap<string, string>, type: string): string {
-  let out = "";
-  for (const dotted of [...families.keys()].sort()) {
-    out += `# TYPE ${metricName(dotted)} ${type}\n${families.get(dotted)}`;
-  }
-  return out;
+  return counters.render("counter") + gauges.render("gauge") + series.render("histogram");
 }
 
 function renderHistogram(name: string, labels: string, data: HistogramExport | null): string {
   const counts = data?.counts ?? NONE;
   const upTo = cumulativeCounts(counts);
   const total = countOf(counts);
-  const prefix = `${name}_bucket{${labels}${labels === "" ? "" : ","}le="`;
+  const prefix = `${name}_bucket{${labels}${labels === "" ? "" : ","}`;
   let out = "";
-  BOUNDS.forEach((bound, i) => {
-    out += `${prefix}${bound}"} ${upTo[i]}\n`;
-  });
-  out += `${prefix}+Inf"} ${total}\n`;
+  for (let i = 0; i < BOUND_ENDS.length; i++) out += `${prefix}${BOUND_ENDS[i]}${upTo[i]}\n`;
+  out += `${prefix}le="+Inf"} ${total}\n`;
   return `${out}${name}_sum{${labels}} ${data?.sum ?? 0}\n${name}_count{${labels}} ${total}\n`;
+}
+
+/** The families of one type by their dotted names. */
+class Families {
+  private readonly byName = new Map<string, Family>();
+
+  of(dotted: string): Family {
+    let family = this.byName.get(dotted);
+    if (family === undefined) {
+      family = { name: metricName(dotted), text: "" };
+      this.byName.set(dotted, family);
+    }
+    return family;
+  }
+
+  render(type: string): string {
+    let out = "";
+    for (const dotted of [...this.byName.keys()].sort()) {
+      const { name, text } = this.of(dotted);
+      out += `# TYPE ${name} ${type}\n${text}`;
+    }
+    return out;
+  }
 }
 
 /** The label text of each scope, made once. */

@@ -1,4 +1,7 @@
-/** The admin page `/stats` as text, in Envoy's form: `name: value` lines, then histograms. */
+/**
+ * The admin page `/stats` as text, in Envoy's form: `name: value` lines, then histograms, each with a pair
+ * (last interval, since the start) per quantile or bucket. Byte for byte what Envoy prints for the same numbers.
+ */
 import { BOUNDS, bucketStart, bucketWidth, cumulativeCounts, QUANTILES, quantiles } from "./histogram.ts";
 import type { HistogramIntervals } from "./histogram-intervals.ts";
 import type { HistogramStat, StatList } from "./stat-list.ts";

@@ -1,4 +1,7 @@
-/** Statistics of a TCP proxy, `tcp.<stat_prefix>.*`. */
+/**
+ * Statistics of a TCP proxy, `tcp.<stat_prefix>.*`. Those of its upstream connections are the cluster's. TCP
+ * proxies with the same prefix share one set, as in Envoy.
+ */
 import { layoutOf } from "./stat-layout.ts";
 import type { Scope, StatsStore } from "./stats.ts";
 

@@ -34,6 +34,8 @@ export interface Subscription {
   readonly name: string;
   /** File with a DiscoveryResponse. */
   readonly path: string;
+  /** Milliseconds to wait for the first content (default 15 s; 0 = for ever). */
+  readonly initialFetchTimeout: number;
 }
 
 /** One resource that was read without a fault. */
@@ -69,7 +71,7 @@ export interface Bootstrap {
   readonly localClusterName: string;
   /** Milliseconds between flushes of statistics (default 5 s). */
   readonly statsFlushInterval: number;
-  /** Upper bounds for histogram buckets, first match wins; from `stats_config`. */
+  /** The whole document in Envoy's JSON shape. */
   readonly source: Json;
 }
 

@@ -46,7 +46,7 @@ export class BunDriver extends HostDriver {
     const { ip, port, path } = address;
     const opened = (native: NativeSocket) => {
       if (native.fd >= this.descriptors.acceptBelow) {
-        this.acceptFailures++;
+        this.refused();
         native.terminate();
         return;
       }

@@ -49,8 +49,9 @@ export function openVectoredWrite(): VectoredWrite | null {
   const call = writev as unknown as (fd: number, vector: number, count: number) => number;
   // struct iovec { void *base; size_t length; } on a 64-bit little-endian machine, as pairs of 32-bit words:
   // a 64-bit view would make a BigInt per field.
-  const vector = new Uint32Array(MOST_PIECES * WORDS_PER_PIECE);
-  const address = ptr(vector);
+  // A view made without a buffer may move its bytes when it is given one (seen: the kernel went on reading the
+  // old place and sent somebody else's answer), so this one has its buffer from the start.
+  const vector = new Uint32Array(new ArrayBuffer(MOST_PIECES * WORDS_PER_PIECE * 4));
   return (fd, queue) => {
     const { first, chunks, starts, ends } = queue;
     const count = Math.min(queue.last - first, MOST_PIECES);
@@ -61,6 +62,6 @@ export function openVectoredWrite(): VectoredWrite | null {
       vector[word + 1] = base / TWO_32;
       vector[word + 2] = ends[first + i] - start; // a chunk is below 4 GiB
     }
-    return call(fd, address, count);
+    return call(fd, ptr(vector), count);
   };
 }

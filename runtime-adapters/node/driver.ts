@@ -17,7 +17,7 @@ export class NodeDriver extends HostDriver {
       };
       server.on("connection", (native) => {
         if (descriptor(native) >= this.descriptors.acceptBelow) {
-          this.acceptFailures++;
+          this.refused();
           native.on("error", () => {});
           native.destroy();
           return;
@@ -35,7 +35,7 @@ export class NodeDriver extends HostDriver {
           server.off("error", refuse);
           // Accepting failed for a moment; libuv has already made room and goes on.
           server.on("error", () => {
-            this.acceptFailures++;
+            this.refused();
           });
           try {
             if (path !== "") setUnixMode(path, options.mode);

@@ -1,20 +1,48 @@
 /** The parts of the house put together: the engine of a worker, and the checks that configuration needs. */
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { env } from "node:process";
-import { Worker } from "../../core/proxy/worker.ts";
+import { utf8ByteString } from "../../core/bytes/ascii.ts";
 import { compileFormat } from "../../core/http/formatter.ts";
+import { Worker } from "../../core/proxy/worker.ts";
 import { compileRegex } from "../../core/route/regex.ts";
 import { Clock } from "../../core/time/clock.ts";
 import type { Checks } from "../../core/xds/checks.ts";
 import type { MakeEngine } from "./worker-control.ts";
 
+/** The environment as byte strings, as everything that may reach the wire is. */
+function variables(): { readonly [name: string]: string } {
+  const entries = Object.entries(process.env).map(([name, value]) => [name, utf8ByteString(value ?? "")]);
+  return Object.fromEntries(entries);
+}
+
 /** See `MakeEngine`. */
 export const makeEngine: MakeEngine = (platform, clock, stats, { concurrency }) =>
-  new Worker(platform, clock, stats, { concurrency, variables: env, hostname: hostname() });
+  new Worker(platform, clock, stats, {
+    concurrency,
+    variables: variables(),
+    hostname: utf8ByteString(hostname()),
+  });
+
+/** Bytes of a file that a configuration may quote (a direct response's body). */
+const MAX_QUOTED_FILE = 16 << 20;
 
 /** See `Checks`. */
 export const checks: Checks = {
   checkRegex: (pattern) => compileRegex(pattern).error,
-  checkFormat: (format) =>
-    compileFormat(format, { variables: env, hostname: "", clock: new Clock() }).errors.join("; "),
+  checkFormat: (format) => {
+    const environment = { variables: {}, hostname: "", clock: new Clock() };
+    return compileFormat(format, environment).errors.join("; ");
+  },
+  readFile: (path) => {
+    try {
+      const bytes = readFileSync(path);
+      return bytes.length > MAX_QUOTED_FILE ? null : bytes.toString("latin1");
+    } catch {
+      return null;
+    }
+  },
+  readEnvironment: (name) => {
+    const value = process.env[name];
+    return value === undefined ? null : utf8ByteString(value);
+  },
 };

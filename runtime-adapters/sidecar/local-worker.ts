@@ -3,7 +3,7 @@
  * Knows neither other workers nor files nor admin pages.
  */
 import type { Listener, Snapshot } from "../../core/config/model.ts";
-import { type Address, formatAddress } from "../../core/io/socket.ts";
+import type { Address } from "../../core/io/socket.ts";
 import { type Driver, ListenError, type ListenSocket, type Runtime } from "../runtime.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type { ThreadServices } from "./thread-services.ts";
@@ -17,6 +17,7 @@ import type {
   WorkerControl,
   WorkerReport,
 } from "./worker-control.ts";
+import { bindKey } from "./worker-control.ts";
 
 /** A socket that listens for a listener. When a listener is replaced at the same address, the socket stays. */
 interface Open {
@@ -29,12 +30,17 @@ interface Open {
 /** Permission bits of a Unix socket: left to the umask. */
 const UNIX_MODE = 0;
 
+/** How long the first listeners wait for clusters, and how often is looked, ms. */
+const WARM_UP_LIMIT = 5000;
+const WARM_UP_LOOK = 5;
+
 export class LocalWorker implements WorkerControl {
   private readonly driver: Driver;
   private readonly engine: Engine;
   private readonly services: ThreadServices;
   private readonly concurrency: number;
   private readonly open = new Map<string, Open>();
+  private warmedUp = false;
   /** Listeners that an operator has stopped for good. */
   private stopped: StopScope | "none" = "none";
 
@@ -58,13 +64,13 @@ export class LocalWorker implements WorkerControl {
   async apply(snapshot: Snapshot, known: readonly Bound[]): Promise<ApplyResult> {
     // The engine first: a connection that comes through a new socket must find its listener.
     this.driver.run(() => this.engine.apply(snapshot));
+    await this.warmUp();
     const failures: BindFailure[] = [];
     const wanted = new Set<string>();
     for (const listener of snapshot.listeners) {
       if (!listener.bindToPort || this.isStopped(listener.trafficDirection === "INBOUND")) continue;
       for (const address of listener.addresses) {
-        const key = formatAddress(address);
-        wanted.add(key);
+        wanted.add(bindKey(listener.name, address));
         const failure = await this.bind(listener, address, known);
         if (failure !== null) failures.push(failure);
       }
@@ -101,8 +107,8 @@ export class LocalWorker implements WorkerControl {
     this.driver.run(() => this.engine.drain());
   }
 
-  async failHealthCheck(fail: boolean): Promise<void> {
-    this.driver.run(() => this.engine.failHealthCheck(fail));
+  async closeAfterAnswer(on: boolean): Promise<void> {
+    this.driver.run(() => this.engine.failHealthCheck(on));
   }
 
   async resetCounters(): Promise<void> {
@@ -122,6 +128,15 @@ export class LocalWorker implements WorkerControl {
     this.services.close();
   }
 
+  /** Before the first socket opens, clusters get time to resolve their names: nobody should meet a 503 at start. */
+  private async warmUp(): Promise<void> {
+    for (let waited = 0; !this.warmedUp && waited < WARM_UP_LIMIT; waited += WARM_UP_LOOK) {
+      if (this.engine.warmingClusters.length === 0) break;
+      await new Promise((resolve) => setTimeout(resolve, WARM_UP_LOOK));
+    }
+    this.warmedUp = true;
+  }
+
   private isStopped(inbound: boolean): boolean {
     return this.stopped === "all" || (this.stopped === "inbound" && inbound);
   }
@@ -139,7 +154,7 @@ export class LocalWorker implements WorkerControl {
     wanted: Address,
     known: readonly Bound[],
   ): Promise<BindFailure | null> {
-    const key = formatAddress(wanted);
+    const key = bindKey(listener.name, wanted);
     const inbound = listener.trafficDirection === "INBOUND";
     const there = this.open.get(key);
     if (there !== undefined) {
@@ -147,16 +162,19 @@ export class LocalWorker implements WorkerControl {
       there.inbound = inbound;
       return null;
     }
-    const address = known.find((each) => formatAddress(each.wanted) === key)?.actual ?? wanted;
-    const options = {
-      // A lone worker does not share: then a second process on the same port is an error instead of a surprise.
-      reusePort: this.concurrency > 1 && address.path === "",
-      backlog: listener.backlog,
-      mode: UNIX_MODE,
-    };
+    const elsewhere = known.find((each) => bindKey(each.listener, each.wanted) === key);
+    const address = elsewhere?.actual ?? wanted;
+    const isShared = this.concurrency > 1 && address.path === "";
+    const options = { reusePort: isShared, backlog: listener.backlog, mode: UNIX_MODE };
     // The name is read at each accept: the listener behind an address may be replaced.
     const open: { current: Open | null } = { current: null };
     try {
+      // A shared port would let a second process take half of the traffic unnoticed. So whoever of our workers
+      // comes first asks for the port alone before it shares it.
+      if (isShared && elsewhere === undefined && address.port !== 0) {
+        const alone = { ...options, reusePort: false };
+        (await this.driver.listen(address, alone, () => null)).stop();
+      }
       const socket = await this.driver.listen(address, options, (accepted) =>
         this.engine.accept(open.current?.listener ?? listener.name, accepted),
       );

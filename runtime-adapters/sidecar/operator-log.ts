@@ -44,6 +44,8 @@ const BURST = 10;
 const PER_SECOND = 1;
 /** Sites that are told apart; the rest share one. */
 const MAX_SITES = 256;
+/** A site that was quiet for so long, ms, has its burst back and may be forgotten. */
+const IDLE = (BURST / PER_SECOND) * 1000;
 /** Characters of a message that make its site, numbers left out. */
 const SITE_LENGTH = 48;
 const MAX_MESSAGE = 4096;
@@ -61,6 +63,9 @@ export class OperatorLog {
   private readonly thresholds = new Map<string, number>();
   private standard: number;
   private readonly sites = new Map<string, Site>();
+  /** Whether there ever were too many sites. */
+  private crowded = false;
+  private nextSweep = 0;
   private readonly others: Site = { tokens: BURST, refilled: 0, dropped: 0 };
 
   /** `write` takes finished lines; `now` is Unix time in ms; `pid` is what stands in the second brackets. */
@@ -124,11 +129,20 @@ export class OperatorLog {
     let site = this.sites.get(key);
     if (site === undefined) {
       // Text from a peer may make many keys; beyond the limit they are one site.
-      if (this.sites.size >= MAX_SITES) return this.others;
-      site = { tokens: BURST, refilled: now, dropped: 0 };
+      if (this.sites.size >= MAX_SITES && !this.forgetIdleSites(now)) return this.others;
+      site = { tokens: this.crowded ? PER_SECOND : BURST, refilled: now, dropped: 0 };
       this.sites.set(key, site);
     }
     return site;
+  }
+
+  /** Forgets sites that have been quiet for long; false if there is none. Looks at most once a second. */
+  private forgetIdleSites(now: number): boolean {
+    this.crowded = true; // from now on a new site has to earn its burst
+    if (now < this.nextSweep) return false;
+    this.nextSweep = now + 1000;
+    for (const [key, site] of this.sites) if (now - site.refilled >= IDLE) this.sites.delete(key);
+    return this.sites.size < MAX_SITES;
   }
 }
 

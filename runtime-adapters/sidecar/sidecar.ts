@@ -58,6 +58,7 @@ export class Sidecar implements AdminSource {
   private admin: FetchServer | null = null;
   private phase: ServerState = "PRE_INITIALIZING";
   private healthFailed = false;
+  private drainRequested = false;
   /** Exceptions outside of the workers' cores. */
   private exceptions = 0;
   /** The update that is being applied, and the newest that waits for it. */
@@ -256,18 +257,19 @@ export class Sidecar implements AdminSource {
   failHealthCheck(fail: boolean): void {
     this.healthFailed = fail;
     this.log("warning", "admin", `health check ${fail ? "failed" : "restored"} by request`);
-    void this.supervisor.failHealthCheck(fail);
+    void this.supervisor.closeAfterAnswer(this.healthFailed || this.drainRequested);
   }
 
   async drainListeners(scope: StopScope, graceful: boolean, skipExit: boolean): Promise<void> {
     this.log("warning", "admin", `draining ${scope} listeners by request`);
-    if (graceful) await this.supervisor.drain();
-    if (skipExit) return;
-    if (!graceful) {
-      await this.supervisor.stopListening(scope);
-      return;
+    if (graceful || skipExit) {
+      // Everything is still accepted, but each connection ends with its next answer.
+      this.drainRequested = true;
+      await this.supervisor.closeAfterAnswer(true);
     }
-    setTimeout(() => void this.supervisor.stopListening(scope), this.options.drainTime).unref();
+    if (skipExit) return;
+    if (graceful) setTimeout(() => void this.supervisor.stopListening(scope), this.options.drainTime).unref();
+    else await this.supervisor.stopListening(scope);
   }
 
   async resetCounters(): Promise<void> {

@@ -46,7 +46,7 @@ export class Supervisor {
   private bound: readonly Bound[] = [];
   private stopped: StopScope | "none" = "none";
   private draining = false;
-  private healthFailed = false;
+  private closing = false;
   private closed = false;
   /** The end of the queue of applications. */
   private turn: Promise<unknown> = Promise.resolve();
@@ -108,9 +108,9 @@ export class Supervisor {
     await this.broadcast((worker) => worker.drain());
   }
 
-  async failHealthCheck(fail: boolean): Promise<void> {
-    this.healthFailed = fail;
-    await this.broadcast((worker) => worker.failHealthCheck(fail));
+  async closeAfterAnswer(on: boolean): Promise<void> {
+    this.closing = on;
+    await this.broadcast((worker) => worker.closeAfterAnswer(on));
   }
 
   resetCounters(): Promise<void> {
@@ -180,7 +180,7 @@ export class Supervisor {
           `worker ${index}: listener ${listener} cannot bind ${formatAddress(address)}: ${code}`,
         );
       }
-      if (this.healthFailed) await worker.failHealthCheck(true);
+      if (this.closing) await worker.closeAfterAnswer(true);
       if (this.draining) await worker.drain();
     }).catch((error) => this.log("error", `worker ${index} did not come back: ${error}`));
   }

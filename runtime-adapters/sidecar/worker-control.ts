@@ -6,7 +6,7 @@
 import type { ClusterStatus } from "../../core/cluster/cluster-status.ts";
 import type { Snapshot } from "../../core/config/model.ts";
 import type { Platform } from "../../core/io/platform.ts";
-import type { Address, Socket, SocketHandler } from "../../core/io/socket.ts";
+import { type Address, formatAddress, type Socket, type SocketHandler } from "../../core/io/socket.ts";
 import type { StatsStore } from "../../core/telemetry/stats.ts";
 import type { StatsExport } from "../../core/telemetry/stats-export.ts";
 import type { Clock } from "../../core/time/clock.ts";
@@ -22,6 +22,8 @@ export interface Engine extends Core {
   drain(): void;
   /** Says `connection: close` on every answer while `on` holds. */
   failHealthCheck(on: boolean): void;
+  /** Clusters that wait for their first endpoints. */
+  readonly warmingClusters: readonly string[];
   /** Of all listeners. */
   readonly activeConnections: number;
   /** Plain data about clusters, for `/clusters`. */
@@ -42,6 +44,15 @@ export interface Bound {
   /** As configured: the port may be 0. */
   readonly wanted: Address;
   readonly actual: Address;
+}
+
+/**
+ * What makes two wishes for a socket the same: the address, whoever listens there (so that a listener can be
+ * replaced by another one at its address); with port 0 also the listener, which gets a port of its own.
+ */
+export function bindKey(listener: string, wanted: Address): string {
+  const address = formatAddress(wanted);
+  return wanted.port === 0 && wanted.path === "" ? `${address} ${listener}` : address;
 }
 
 /** A listener's address that could not be bound. */
@@ -83,8 +94,8 @@ export interface WorkerControl {
   stopListening(scope: StopScope): Promise<void>;
   /** Begins to end open connections. */
   drain(): Promise<void>;
-  /** Says `connection: close` on every answer while `fail` holds, without closing anything itself. */
-  failHealthCheck(fail: boolean): Promise<void>;
+  /** Says `connection: close` on every answer while `on` holds, without closing anything itself. */
+  closeAfterAnswer(on: boolean): Promise<void>;
   resetCounters(): Promise<void>;
   reopenLogs(): Promise<void>;
   setLogLevel(component: string, level: LogThreshold): Promise<void>;

@@ -89,8 +89,8 @@ export class RemoteWorker implements WorkerControl {
     await this.call("reopenLogs");
   }
 
-  async failHealthCheck(fail: boolean): Promise<void> {
-    await this.call("failHealthCheck", fail);
+  async closeAfterAnswer(on: boolean): Promise<void> {
+    await this.call("closeAfterAnswer", on);
   }
 
   async setLogLevel(component: string, level: LogThreshold): Promise<void> {

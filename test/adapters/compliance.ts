@@ -15,6 +15,8 @@ export interface Case {
 
 const MIB = 1024 * 1024;
 const CHUNK = 64 * 1024;
+/** How late an alarm may be on a busy machine, ms. It is never early. */
+const LATE = 300;
 
 /** A well-behaved source of `total` pattern bytes: it stops when blocked and goes on when drained. */
 class Source {
@@ -102,17 +104,21 @@ export const cases: readonly Case[] = [
   },
   {
     name: "writes of one turn arrive in one piece",
-    except: { deno: "Deno has no vectored write" },
     async run(lab) {
-      const { client, server, near } = await lab.pair();
-      near.run(() => {
-        client.write("HTTP/1.1 200 OK\r\n\r\n");
-        client.write("a body");
-        client.write(" and more");
-      });
-      await lab.until(() => server.bytes > 0, "bytes");
-      equal(server.chunks.length, 1, "chunks");
-      equal(server.text, "HTTP/1.1 200 OK\r\n\r\na body and more", "received");
+      const { client, server, near, far } = await lab.pair();
+      const write = (probe: Probe) => {
+        probe.write("HTTP/1.1 200 OK\r\n\r\n");
+        probe.write("a body");
+        probe.write(" and more");
+      };
+      far.run(() => write(server));
+      await lab.until(() => client.bytes > 0, "bytes");
+      equal(client.chunks.length, 1, "chunks of the answer");
+      equal(client.text, "HTTP/1.1 200 OK\r\n\r\na body and more", "answer");
+      near.run(() => write(client));
+      await lab.until(() => server.bytes === client.bytes, "bytes");
+      // Deno tells no descriptor of a dialled connection, so there pieces go one by one.
+      if (lab.runtime.name !== "deno") equal(server.chunks.length, 1, "chunks of the request");
     },
   },
   {
@@ -379,7 +385,7 @@ export const cases: readonly Case[] = [
         probe.whenData = () => probe.socket.close();
       });
       near.run(() => client.write(pattern(0, 2 * MIB)));
-      await lab.until(() => server.closed && client.closed, "both closed");
+      await lab.until(() => server.closed && (client.closed || client.ended), "the end on both sides");
       await lab.settle();
       equal(server.events, ["data", "close:"], "server's events");
     },
@@ -396,7 +402,7 @@ export const cases: readonly Case[] = [
       await lab.until(() => client.closed && server.closed, "both closed");
       equal(client.bytes, 0, "bytes received");
       equal(server.events, ["close:"], "server's events");
-      if (lab.runtime.name !== "deno") equal(client.reason, "ECONNRESET", "client's reason");
+      equal(client.reason, "ECONNRESET", "client's reason");
       near.run(() => client.socket.reset());
     },
   },
@@ -416,7 +422,7 @@ export const cases: readonly Case[] = [
       near.run(() => client.socket.resume());
       await lab.until(() => client.closed || client.ended, "the end");
       equal(client.ended, false, "an orderly end");
-      if (lab.runtime.name !== "deno") equal(client.reason, "ECONNRESET", "reason");
+      equal(client.reason, "ECONNRESET", "reason");
     },
   },
   {
@@ -542,6 +548,7 @@ export const cases: readonly Case[] = [
   },
   {
     name: "[::] is IPv6 only, and 0.0.0.0 can have the same port",
+    except: { deno: "its listeners cannot be made IPv6 only; see the next case" },
     async run(lab) {
       const far = lab.driver();
       const near = lab.driver();
@@ -555,6 +562,17 @@ export const cases: readonly Case[] = [
       const toFour = lab.dial(near, at(`127.0.0.1:${port}`));
       await lab.until(() => toFour.connected && four.accepted.length === 1, "IPv4");
       equal(four.accepted[0].socket.local.ip, "127.0.0.1", "the address that was dialled");
+    },
+  },
+  {
+    name: "the core never sees IPv4 on [::]",
+    async run(lab) {
+      const far = lab.driver();
+      const near = lab.driver();
+      const { listener, accepted } = await lab.listen(far, at("[::]:0"));
+      const four = lab.dial(near, at(`127.0.0.1:${listener.address.port}`));
+      await lab.until(() => four.ended || four.closed, "an end of the IPv4 connection");
+      equal(accepted.length, 0, "accepted");
     },
   },
   {
@@ -750,18 +768,18 @@ export const cases: readonly Case[] = [
         },
       });
       driver.run(() => {
-        deadline = driver.clock.now + 500;
+        deadline = driver.clock.now + 1000;
       });
       driver.run(() => {
         deadline = driver.clock.now + 60;
       });
       await lab.until(() => fired.length > 0, "the alarm");
-      check(fired[0] >= 0 && fired[0] < 40, `late by ${fired[0]} ms`);
+      check(fired[0] >= 0 && fired[0] < LATE, `late by ${fired[0]} ms`);
       driver.run(() => {
         deadline = driver.clock.now + 30;
       });
       await lab.until(() => fired.length > 1, "the second alarm");
-      check(fired[1] >= 0 && fired[1] < 40, `late by ${fired[1]} ms`);
+      check(fired[1] >= 0 && fired[1] < LATE, `late by ${fired[1]} ms`);
       await lab.settle(600);
       equal(fired.length, 2, "alarms");
     },
@@ -771,9 +789,10 @@ export const cases: readonly Case[] = [
     async run(lab) {
       let calls = 0;
       const driver = lab.driver({ nextDeadline: () => 0, expire: () => calls++ });
-      driver.run(() => {});
+      const start = driver.run(() => driver.clock.now);
       await lab.settle(50);
-      check(calls > 0 && calls <= 60, `${calls} calls in 50 ms`);
+      const passed = driver.run(() => driver.clock.now) - start;
+      check(calls > 0 && calls <= passed + 5, `${calls} calls in ${passed} ms`);
     },
   },
   {

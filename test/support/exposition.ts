@@ -24,21 +24,27 @@ export function checkExposition(page: string): readonly string[] {
   let family = "";
   let type = "";
 
-  page.split("\n").forEach((line, i) => {
+  for (const [i, line] of page.split("\n").entries()) {
     const fault = (text: string): void => {
       faults.push(`line ${i + 1}: ${text}: ${line.slice(0, 80)}`);
     };
-    if (line === "") return;
+    if (line === "") continue;
     if (line.startsWith("#")) {
       const match = TYPE.exec(line);
-      if (match === null) return fault("unknown comment");
+      if (match === null) {
+        fault("unknown comment");
+        continue;
+      }
       if (typed.has(match[1])) fault("family twice");
       [, family, type] = match;
       typed.add(family);
-      return;
+      continue;
     }
     const match = SAMPLE.exec(line);
-    if (match === null) return fault("not a sample");
+    if (match === null) {
+      fault("not a sample");
+      continue;
+    }
     const [, name, labels = "", text] = match;
     const value = Number(text === "+Inf" ? "Infinity" : text);
     if (Number.isNaN(value)) fault("not a number");
@@ -49,11 +55,12 @@ export function checkExposition(page: string): readonly string[] {
     if (type === "counter" && value < 0) fault("negative counter");
     if (type !== "histogram") {
       if (name !== family) fault(`outside of its family ${family}`);
-      return;
+      continue;
     }
     const part = name.slice(family.length);
     if (!name.startsWith(family) || !["_bucket", "_sum", "_count"].includes(part)) {
-      return fault(`outside of its family ${family}`);
+      fault(`outside of its family ${family}`);
+      continue;
     }
     const bound = /(?:^|,)le="([^"]*)"/.exec(labels);
     const key = `${family}{${labels.replace(/,?le="[^"]*"/, "")}}`;
@@ -66,7 +73,7 @@ export function checkExposition(page: string): readonly string[] {
       series.bounds.push(bound[1] === "+Inf" ? Number.POSITIVE_INFINITY : Number(bound[1]));
       series.counts.push(value);
     }
-  });
+  }
 
   for (const [key, { bounds, counts, sum, count }] of histograms) {
     if (sum === null || count === null) faults.push(`${key}: no sum or count`);

@@ -220,7 +220,7 @@ export function httpManager(
     common: COMMON,
     http1: HTTP1,
     maxRequestHeadersBytes: 60 * 1024,
-    upgrades: [{ upgradeType: "websocket", enabled: true }],
+    upgrades: [{ upgradeType: "websocket", enabled: true, terminateConnect: false }],
     localReply: { bodyFormat: null, mappers: [] },
     proxy100Continue: false,
     ...change,

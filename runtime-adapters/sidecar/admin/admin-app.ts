@@ -16,7 +16,7 @@ import { clustersJson, clustersText, listenersJson, listenersText } from "./clus
 import { configDump } from "./config-dump.ts";
 import { homePage } from "./home-page.ts";
 import { logging } from "./logging-page.ts";
-import { nameFilter } from "./name-filter.ts";
+import { containsFilter, wholeFilter } from "./name-filter.ts";
 import { memory, runtimeValues, serverInfo } from "./server-info.ts";
 import { statsPage } from "./stats-page.ts";
 
@@ -112,8 +112,8 @@ export function adminApp(source: AdminSource, isLoopback: boolean): Hono {
       : answer(listenersText(source)),
   );
   app.all("/clusters", async (context) => {
-    const filter = nameFilter(query(context).get("filter") ?? "");
-    if (typeof filter === "string") return answer(filter, 400);
+    const filter = containsFilter(query(context).get("filter") ?? "");
+    if (typeof filter === "string") return answer(`Invalid re2 regex: ${filter}`, 400);
     const matches = filter ?? (() => true);
     return query(context).get("format") === "json"
       ? answerJson(await clustersJson(source, matches))
@@ -122,9 +122,10 @@ export function adminApp(source: AdminSource, isLoopback: boolean): Hono {
   app.all("/config_dump", (context) => {
     const parameters = query(context);
     const expression = parameters.get("name_regex") ?? "";
-    const filter = nameFilter(expression === "" ? "" : `^(?:${expression})$`);
+    const filter = wholeFilter(expression);
     if (typeof filter === "string") {
-      return answer(`INVALID_ARGUMENT: Error while parsing name_regex from ${expression}`, 400, "text/plain");
+      const complaint = `INVALID_ARGUMENT: Error while parsing name_regex from ${expression}: ${filter}`;
+      return answer(complaint, 400, "text/plain");
     }
     const { status, json, text } = configDump(source, {
       resource: parameters.get("resource") ?? "",
@@ -158,9 +159,6 @@ export function adminApp(source: AdminSource, isLoopback: boolean): Hono {
   app.post("/drain_listeners", async (context) => {
     const parameters = query(context);
     const scope = parameters.has("inboundonly") ? "inbound" : "all";
-    if (parameters.has("skip_exit") && !parameters.has("graceful")) {
-      return answer("skip_exit requires graceful\n", 400);
-    }
     await source.drainListeners(scope, parameters.has("graceful"), parameters.has("skip_exit"));
     return answer("OK\n");
   });

@@ -5,42 +5,45 @@ import { formatAddress } from "../../../core/io/socket.ts";
 import { addressJson } from "./address-json.ts";
 import type { AdminSource } from "./admin-source.ts";
 
-/** A cluster in force with the hosts that the workers see. */
+/** A cluster in force with the endpoints that the workers see. */
 interface Row {
   readonly cluster: Cluster;
   readonly addedViaApi: boolean;
-  readonly hosts: readonly EndpointStatus[];
+  readonly endpoints: readonly EndpointStatus[];
 }
 
 async function rows(source: AdminSource, matches: (name: string) => boolean): Promise<Row[]> {
-  const hosts = new Map((await source.clusters()).map((each) => [each.name, each.endpoints]));
+  const seen = new Map((await source.clusters()).map((each) => [each.name, each.endpoints]));
   const fixed = new Set(source.bootstrap.clusters.map(({ name }) => name));
   return source.snapshot.clusters
     .filter(({ name }) => matches(name))
     .map((cluster) => ({
       cluster,
       addedViaApi: !fixed.has(cluster.name),
-      hosts: hosts.get(cluster.name) ?? [],
+      endpoints: seen.get(cluster.name) ?? [],
     }));
 }
 
-/** Adds up what several workers saw of the same hosts. */
+/** Adds up what several workers saw of the same endpoints. */
 export function mergeClusters(workers: readonly (readonly ClusterStatus[])[]): readonly ClusterStatus[] {
   if (workers.length === 1) return workers[0];
-  const merged = new Map<
-    string,
-    { readonly first: ClusterStatus; readonly hosts: Map<string, EndpointStatus> }
-  >();
-  for (const status of workers.flat()) {
-    const known = merged.get(status.name) ?? { first: status, hosts: new Map<string, EndpointStatus>() };
-    merged.set(status.name, known);
-    for (const host of status.endpoints) {
-      const key = `${host.priority} ${formatAddress(host.address)} ${host.hostname}`;
-      const before = known.hosts.get(key);
-      known.hosts.set(key, before === undefined ? host : sum(before, host));
-    }
+  const merged = new Map<string, ClusterStatus>();
+  for (const cluster of workers.flat()) {
+    const known = merged.get(cluster.name);
+    const endpoints = known === undefined ? cluster.endpoints : mergeEndpoints(known, cluster);
+    merged.set(cluster.name, { ...cluster, endpoints });
   }
-  return Array.from(merged.values(), ({ first, hosts }) => ({ ...first, endpoints: [...hosts.values()] }));
+  return [...merged.values()];
+}
+
+function mergeEndpoints(one: ClusterStatus, other: ClusterStatus): EndpointStatus[] {
+  const merged = new Map<string, EndpointStatus>();
+  for (const endpoint of [...one.endpoints, ...other.endpoints]) {
+    const key = `${endpoint.priority} ${endpoint.text} ${endpoint.hostname}`;
+    const known = merged.get(key);
+    merged.set(key, known === undefined ? endpoint : sum(known, endpoint));
+  }
+  return [...merged.values()];
 }
 
 function sum(a: EndpointStatus, b: EndpointStatus): EndpointStatus {
@@ -64,7 +67,7 @@ function observabilityName({ name, altStatName }: Cluster): string {
 /** The text page, one `cluster::…::…` per line. */
 export async function clustersText(source: AdminSource, matches: (name: string) => boolean): Promise<string> {
   let text = "";
-  for (const { cluster, addedViaApi, hosts } of await rows(source, matches)) {
+  for (const { cluster, addedViaApi, endpoints } of await rows(source, matches)) {
     const line = (rest: string) => {
       text += `${cluster.name}::${rest}\n`;
     };
@@ -77,14 +80,15 @@ export async function clustersText(source: AdminSource, matches: (name: string) 
     }
     line(`added_via_api::${addedViaApi}`);
     if (cluster.edsServiceName !== "") line(`eds_service_name::${cluster.edsServiceName}`);
-    for (const host of hosts) {
-      const at = formatAddress(host.address);
+    for (const host of endpoints) {
+      const at = host.text;
       const values: [string, string | number][] = [
         ["cx_active", host.cxActive],
         ["cx_connect_fail", host.cxConnectFail],
         ["cx_total", host.cxTotal],
         ["rq_active", host.rqActive],
         ["rq_error", host.rqError],
+        ["rq_pending_active", 0],
         ["rq_success", host.rqSuccess],
         ["rq_timeout", host.rqTimeout],
         ["rq_total", host.rqTotal],
@@ -107,10 +111,10 @@ export async function clustersText(source: AdminSource, matches: (name: string) 
 
 /** `envoy.admin.v3.Clusters`. */
 export async function clustersJson(source: AdminSource, matches: (name: string) => boolean): Promise<Json> {
-  const statuses = (await rows(source, matches)).map(({ cluster, addedViaApi, hosts }) => ({
+  const statuses = (await rows(source, matches)).map(({ cluster, addedViaApi, endpoints }) => ({
     name: cluster.name,
     ...(addedViaApi ? { added_via_api: true } : {}),
-    ...(hosts.length === 0 ? {} : { host_statuses: hosts.map(hostJson) }),
+    ...(endpoints.length === 0 ? {} : { host_statuses: endpoints.map(hostJson) }),
     circuit_breakers: {
       thresholds: [
         thresholdsJson(cluster.circuitBreakers.default),
@@ -153,6 +157,7 @@ function hostJson(host: EndpointStatus): Json {
       counter("rq_total", host.rqTotal),
       gauge("cx_active", host.cxActive),
       gauge("rq_active", host.rqActive),
+      gauge("rq_pending_active", 0),
     ],
     health_status: { eds_health_status: host.edsHealth === "UNKNOWN" ? "HEALTHY" : host.edsHealth },
     weight: host.weight,

@@ -3,7 +3,7 @@
  * Shapes are `envoy.admin.v3.ConfigDump` and its parts. Secrets cannot leak from here: the sources hold what
  * `core/xds` understood, and that knows no inline key or token yet; `SecretsConfigDump` is always empty.
  */
-import type { Endpoint, Json, LocalityEndpoints } from "../../../core/config/model.ts";
+import type { ClusterLoadAssignment, Endpoint, Json, LocalityEndpoints } from "../../../core/config/model.ts";
 import type { Resource } from "../../../core/xds/resource.ts";
 import type { Delivery } from "../subscriptions.ts";
 import { addressJson } from "./address-json.ts";
@@ -181,7 +181,16 @@ function routes({ bootstrap, subscriptions, startedAt }: AdminSource, query: Dum
     collect(resource, lastUpdated);
   return {
     static_route_configs: inline,
-    dynamic_route_configs: named(subscriptions.deliveries.RDS, "route_config", ROUTES, query),
+    dynamic_route_configs: [...subscriptions.deliveries.RDS]
+      .filter(([name]) => query.matchesName(name))
+      .map(([, delivery]) =>
+        compact({
+          version_info: delivery.versionInfo,
+          route_config: typed(ROUTES, delivery.resource),
+          last_updated: delivery.resource === null ? "" : time(delivery.lastUpdated),
+          error_state: errorState(delivery),
+        }),
+      ),
   };
 }
 
@@ -190,33 +199,30 @@ function endpoints(source: AdminSource, query: DumpQuery): Fields {
     static_endpoint_configs: source.snapshot.clusters
       .filter(({ name, loadAssignment }) => loadAssignment !== null && query.matchesName(name))
       .map(({ name, loadAssignment }) => ({
-        endpoint_config: {
-          "@type": ENDPOINTS,
-          cluster_name: name,
-          endpoints: (loadAssignment?.localities ?? []).map(localityJson),
-          policy: { overprovisioning_factor: loadAssignment?.overprovisioningFactor ?? 140 },
-        },
+        endpoint_config: endpointsJson(name, loadAssignment as ClusterLoadAssignment),
       })),
-    dynamic_endpoint_configs: named(source.subscriptions.deliveries.EDS, "endpoint_config", ENDPOINTS, query),
+    dynamic_endpoint_configs: [...source.subscriptions.deliveries.EDS]
+      .filter(([name]) => query.matchesName(name))
+      .map(([name, delivery]) =>
+        compact({
+          endpoint_config:
+            delivery.resource === null
+              ? ""
+              : endpointsJson(name, delivery.resource.model as ClusterLoadAssignment),
+          error_state: errorState(delivery),
+        }),
+      ),
   };
 }
 
-function named(
-  deliveries: ReadonlyMap<string, Delivery>,
-  field: string,
-  type: string,
-  query: DumpQuery,
-): Fields[] {
-  return [...deliveries]
-    .filter(([name]) => query.matchesName(name))
-    .map(([, delivery]) =>
-      compact({
-        version_info: delivery.versionInfo,
-        [field]: typed(type, delivery.resource),
-        last_updated: delivery.resource === null ? "" : time(delivery.lastUpdated),
-        error_state: errorState(delivery),
-      }),
-    );
+/** As Envoy does: not the message that came, but what was understood. */
+function endpointsJson(name: string, { localities, overprovisioningFactor }: ClusterLoadAssignment): Json {
+  return {
+    "@type": ENDPOINTS,
+    cluster_name: name,
+    endpoints: localities.map(localityJson),
+    policy: { overprovisioning_factor: overprovisioningFactor },
+  };
 }
 
 function localityJson({ locality, priority, weight, endpoints }: LocalityEndpoints): Json {

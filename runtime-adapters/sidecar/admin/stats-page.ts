@@ -5,7 +5,7 @@ import type { StatsExport } from "../../../core/telemetry/stats-export.ts";
 import { renderJson } from "../../../core/telemetry/stats-json.ts";
 import { PROMETHEUS_CONTENT_TYPE, renderPrometheus } from "../../../core/telemetry/stats-prometheus.ts";
 import { type HistogramView, renderText } from "../../../core/telemetry/stats-text.ts";
-import { nameFilter } from "./name-filter.ts";
+import { containsFilter } from "./name-filter.ts";
 
 /** A page, or why there is none. */
 export interface StatsPage {
@@ -49,8 +49,8 @@ export async function statsPage(
   if (view === undefined) {
     return wrong("invalid &histogram_buckets= choice: use cumulative, disjoint, detailed or summary");
   }
-  const filter = nameFilter(query.get("filter") ?? "");
-  if (typeof filter === "string") return wrong(filter);
+  const filter = containsFilter(query.get("filter") ?? "");
+  if (typeof filter === "string") return wrong(`Invalid re2 regex: ${filter}`);
 
   const list = listStats(await stats(), { accepts: filter, usedOnly: query.has("usedonly"), type });
   switch (format) {

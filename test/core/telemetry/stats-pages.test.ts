@@ -48,7 +48,6 @@ test("filter, type and usedonly leave out lines", () => {
   const membership = (name: string) => name.startsWith("cluster.shop.membership");
   expect(names({ accepts: membership, type: "gauges" })).toEqual([
     "cluster.shop.membership_degraded",
-    "cluster.shop.membership_excluded",
     "cluster.shop.membership_healthy",
     "cluster.shop.membership_total",
   ]);
@@ -60,6 +59,12 @@ test("filter, type and usedonly leave out lines", () => {
   expect(names({ accepts: connections, usedOnly: true })).toEqual([
     "http.ingress.downstream_cx_active",
     "http.ingress.downstream_cx_total",
+  ]);
+  // Nobody ever got as far as a request to the dead cluster.
+  const requests = (name: string) => /^cluster\.(dead|shop)\.upstream_rq_(active|total)$/.test(name);
+  expect(names({ accepts: requests, usedOnly: true })).toEqual([
+    "cluster.shop.upstream_rq_active",
+    "cluster.shop.upstream_rq_total",
   ]);
 });
 

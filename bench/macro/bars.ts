@@ -1,0 +1,147 @@
+/**
+ * The bars that Tulle has set itself, judged from one result: each a number of ours against a limit, met, missed or not
+ * measured. Ratios are medians of the per-round ratios. Pure.
+ */
+import { BURST_LIMIT, type Cell, DIRECT, type Metric, type Result, valuesOf } from "./result.ts";
+import { differences, median, medianRatio } from "./statistics.ts";
+
+export interface Bar {
+  /** "65 B GET, CPU: Bun ≤ 1.1 × nginx". */
+  readonly claim: string;
+  /** Id of the scenario that it is judged from. */
+  readonly section: string;
+  /** NaN if not measured. */
+  readonly value: number;
+  readonly limit: number;
+  readonly verdict: "met" | "missed" | "not measured";
+}
+
+export function barsOf(result: Result): Bar[] {
+  const judge = new Judge(result);
+  for (const [id, what] of [
+    ["get", "65 B GET, CPU"],
+    ["post", "1 KiB POST, CPU"],
+  ]) {
+    judge.against(what, id, "cpuUs", "tulle-bun", 1.1, "nginx");
+    judge.against(what, id, "cpuUs", "tulle-bun", 0.35, "envoy");
+    judge.against(what, id, "cpuUs", "tulle-node", 1.4, "nginx");
+    judge.against(what, id, "cpuUs", "tulle-node", 0.5, "envoy");
+    judge.against(what, id, "cpuUs", "tulle-deno", 1.8, "nginx");
+  }
+  for (const [id, what] of [
+    ["download", "1 MiB download, CPU"],
+    ["upload", "1 MiB upload, CPU"],
+  ]) {
+    judge.against(what, id, "cpuMsPerMiB", "tulle-bun", 0.9, "nginx");
+    judge.against(what, id, "cpuMsPerMiB", "tulle-node", 1.05, "nginx");
+  }
+  for (const ours of ["tulle-bun", "tulle-node"]) {
+    judge.against("new connection per request, CPU", "connections", "cpuUs", ours, 0.75, "envoy");
+  }
+  for (const ours of ["tulle-bun", "tulle-node"]) {
+    judge.added("p50", ours, 1, "nginx");
+    judge.added("p50", ours, 0.6, "envoy");
+    judge.added("p99", ours, 1, "envoy");
+  }
+  for (const ours of ["tulle-bun", "tulle-node"]) {
+    judge.atMost("longest pause in 60 s, ms", "pause", "max", ours, 20);
+  }
+  judge.against("memory idle", "memory", "idlePss", "tulle-bun", 0.75, "envoy");
+  judge.against("memory with 1000 idle connections", "idle-connections", "loadPss", "tulle-bun", 1, "envoy");
+  judge.burst("tulle-bun");
+  for (const ours of ["tulle-bun", "tulle-node"]) {
+    judge.growth("10 000 routes, CPU", "routes", ours, 10_000, 10, 1.15);
+    judge.growth("1000 clusters, CPU", "clusters", ours, 1000, 10, 1.15);
+  }
+  for (const ours of ["tulle-bun", "tulle-node", "tulle-deno"]) {
+    for (const id of ["download", "upload"])
+      judge.atMost(`1 MiB ${id}, copied_bytes`, id, "copiedBytes", ours, 0);
+  }
+  return judge.bars;
+}
+
+class Judge {
+  readonly bars: Bar[] = [];
+  readonly #result: Result;
+
+  constructor(result: Result) {
+    this.#result = result;
+  }
+
+  against(what: string, section: string, metric: Metric, ours: string, limit: number, theirs: string): void {
+    const a = cellOf(this.#result, section, ours);
+    const b = cellOf(this.#result, section, theirs);
+    const value = a && b ? medianRatio(valuesOf(a, metric), valuesOf(b, metric)) : Number.NaN;
+    this.#add(section, `${what}: ${nameOf(ours)} ≤ ${limit} × ${nameOf(theirs)}`, value, limit);
+  }
+
+  added(metric: "p50" | "p99", ours: string, limit: number, theirs: string): void {
+    const added = (who: string) => {
+      const cell = cellOf(this.#result, "latency", who);
+      const direct = cellOf(this.#result, "latency", DIRECT);
+      return cell && direct ? differences(valuesOf(cell, metric), valuesOf(direct, metric)) : [];
+    };
+    const value = medianRatio(added(ours), added(theirs));
+    this.#add(
+      "latency",
+      `${metric} added at 1000/s: ${nameOf(ours)} ≤ ${limit} × ${nameOf(theirs)}`,
+      value,
+      limit,
+    );
+  }
+
+  atMost(what: string, section: string, metric: Metric, ours: string, limit: number): void {
+    const cell = cellOf(this.#result, section, ours);
+    const values = cell ? valuesOf(cell, metric).filter((value) => !Number.isNaN(value)) : [];
+    const value = values.length > 0 ? Math.max(...values) : Number.NaN;
+    this.#add(section, `${what}: ${nameOf(ours)} ≤ ${limit}`, value, limit);
+  }
+
+  burst(ours: string): void {
+    const cell = cellOf(this.#result, "burst", ours);
+    const value = cell ? medianRatio(valuesOf(cell, "afterPss"), valuesOf(cell, "idlePss")) : Number.NaN;
+    this.#add(
+      "burst",
+      `memory within 60 s after a burst of 10 000: ${nameOf(ours)} ≤ ${BURST_LIMIT} × idle`,
+      value,
+      BURST_LIMIT,
+    );
+  }
+
+  growth(what: string, section: string, ours: string, large: number, small: number, limit: number): void {
+    const a = cellOf(this.#result, section, ours, large);
+    const b = cellOf(this.#result, section, ours, small);
+    const value = a && b ? medianRatio(valuesOf(a, "cpuUs"), valuesOf(b, "cpuUs")) : Number.NaN;
+    this.#add(section, `${what}: ${nameOf(ours)} ≤ ${limit} × ${small}`, value, limit);
+  }
+
+  #add(section: string, claim: string, value: number, limit: number): void {
+    const verdict = Number.isNaN(value) ? "not measured" : value <= limit ? "met" : "missed";
+    this.bars.push({ claim, section, value, limit, verdict });
+  }
+}
+
+/** The valid cell of a contestant, or null. */
+export function cellOf(result: Result, section: string, contestant: string, variant = 0): Cell | null {
+  const cells = result.sections.find(({ id }) => id === section)?.cells ?? [];
+  const cell = cells.find((each) => each.contestant === contestant && each.variant === variant);
+  return cell && cell.invalid === "" && cell.rounds.length > 0 ? cell : null;
+}
+
+/** How a contestant is called in tables. */
+export function nameOf(contestant: string): string {
+  const names: { readonly [name: string]: string } = {
+    haproxy: "HAProxy",
+    envoy: "Envoy",
+    "node-http": "node:http + undici",
+    "tulle-bun": "Tulle, Bun",
+    "tulle-node": "Tulle, Node",
+    "tulle-deno": "Tulle, Deno",
+  };
+  return names[contestant] ?? contestant;
+}
+
+/** Median over the rounds of a valid cell, NaN without one. */
+export function figure(cell: Cell | null, metric: Metric): number {
+  return cell ? median(valuesOf(cell, metric)) : Number.NaN;
+}

@@ -1,0 +1,73 @@
+/**
+ * The topology as an Envoy v3 bootstrap: the very same file drives Envoy and Tulle. Everything that it leaves out is
+ * Envoy's default: request id generated, statistics on, circuit breakers at 1024. `use_remote_address` puts
+ * X-Forwarded-For on. No access log.
+ */
+import { routesOf, type Topology } from "./topology.ts";
+
+/** A JSON document, which is YAML too. */
+export function envoyBootstrap(topology: Topology): string {
+  const clusters = [];
+  for (let i = 0; i < topology.table.clusters; i++) {
+    clusters.push({
+      name: `cluster_${i}`,
+      type: "STATIC",
+      connect_timeout: "5s",
+      load_assignment: {
+        cluster_name: `cluster_${i}`,
+        endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(topology.upstream) } }] }],
+      },
+    });
+  }
+  const routes = [...routesOf(topology.table), { kind: "prefix", text: "/", cluster: 0 }];
+  const manager = {
+    "@type":
+      "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+    stat_prefix: "bench",
+    codec_type: "HTTP1",
+    use_remote_address: true,
+    http_filters: [
+      {
+        name: "envoy.filters.http.router",
+        typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+      },
+    ],
+    route_config: {
+      name: "bench",
+      virtual_hosts: [
+        {
+          name: "all",
+          domains: ["*"],
+          routes: routes.map((route) => ({
+            match: { [route.kind]: route.text },
+            route: { cluster: `cluster_${route.cluster}` },
+          })),
+        },
+      ],
+    },
+  };
+  return JSON.stringify(
+    {
+      node: { id: "bench", cluster: "bench" },
+      admin: { address: socket(topology.admin) },
+      static_resources: {
+        listeners: [
+          {
+            name: "bench",
+            address: socket(topology.listen),
+            filter_chains: [
+              { filters: [{ name: "envoy.filters.network.http_connection_manager", typed_config: manager }] },
+            ],
+          },
+        ],
+        clusters,
+      },
+    },
+    null,
+    1,
+  );
+}
+
+function socket(port: number) {
+  return { socket_address: { address: "127.0.0.1", port_value: port } };
+}

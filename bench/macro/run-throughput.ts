@@ -1,0 +1,155 @@
+/**
+ * Runs a throughput scenario: all proxies are up, the one whose turn it is gets the load, A B C … A B C …. The others are
+ * idle meanwhile; CPU time is each process's own, so they do not get into its figure.
+ */
+
+import { readFileSync } from "node:fs";
+import { coreTime, cpuNs, memoryOf } from "./accounting.ts";
+import { ask, checkFeatures, checkScenario } from "./guard.ts";
+import type { Running } from "./lab.ts";
+import { loadWithWrk, type WrkLoad, type WrkResult } from "./load-wrk.ts";
+import type { Cell, Round, Section } from "./result.ts";
+import type { ThroughputScenario } from "./scenario.ts";
+import type { Session } from "./session.ts";
+
+const CONNECTIONS = 50;
+
+export async function runThroughput(session: Session, scenario: ThroughputScenario): Promise<Section> {
+  const { lab, settings } = session;
+  const cells: MutableCell[] = [];
+  const entrants: { running: Running; cell: MutableCell }[] = [];
+  for (const contestant of session.contestants) {
+    const cell: MutableCell = { contestant: contestant.name, variant: 0, invalid: "", rounds: [] };
+    cells.push(cell);
+    try {
+      const running = await lab.start(contestant);
+      cell.invalid = (await checkFeatures(running.port)) || (await checkScenario(running.port, scenario));
+      if (cell.invalid === "") entrants.push({ running, cell });
+      else await running.stop();
+    } catch (error) {
+      cell.invalid = (error as Error).message;
+    }
+    if (cell.invalid !== "") session.say(`  ✗ ${contestant.name}: ${cell.invalid}`);
+  }
+  const load = (running: Running, seconds: number): WrkLoad => ({
+    port: running.port,
+    connections: CONNECTIONS,
+    seconds,
+    method: scenario.method,
+    paths: [scenario.path],
+    bodyBytes: scenario.requestBytes,
+    newConnections: scenario.newConnections,
+  });
+  for (const { running } of entrants)
+    await loadWithWrk(load(running, settings.warmup), lab.cores.load, lab.folder);
+  for (let round = 0; round < settings.rounds; round++) {
+    for (const { running, cell } of entrants) {
+      if (cell.invalid !== "") continue;
+      const measured = await measure(session, running, load(running, settings.seconds));
+      if (measured.fault !== "") {
+        cell.invalid = measured.fault;
+        session.say(`  ✗ ${cell.contestant}: ${cell.invalid}`);
+        continue;
+      }
+      const { mib, round: figures } = measured;
+      const perMiB = scenario.requestBytes > 0 ? measured.requests * (scenario.requestBytes / 2 ** 20) : mib;
+      const cpuMsPerMiB = ((figures.cpuUs ?? 0) * measured.requests) / 1000 / perMiB;
+      cell.rounds.push(scenario.unit === "ms/MiB" ? { ...figures, cpuMsPerMiB } : figures);
+      const said =
+        scenario.unit === "ms/MiB" ? `${cpuMsPerMiB.toFixed(2)} ms/MiB` : `${figures.cpuUs?.toFixed(1)} µs`;
+      session.say(
+        `  ${round + 1}/${settings.rounds} ${cell.contestant}: ${said}, ${Math.round(figures.rps ?? 0)}/s` +
+          `${measured.suspicion}`,
+      );
+    }
+  }
+  for (const { running, cell } of entrants) {
+    const copied = await copiedBytes(running);
+    if (copied >= 0 && cell.rounds.length > 0) {
+      cell.rounds[cell.rounds.length - 1] = { ...cell.rounds[cell.rounds.length - 1], copiedBytes: copied };
+    }
+    await running.stop();
+  }
+  return { id: scenario.id, cells };
+}
+
+export interface MutableCell extends Cell {
+  invalid: string;
+  rounds: Round[];
+}
+
+interface Measured {
+  /** Why it must not count, or "". */
+  readonly fault: string;
+  /** What may have disturbed it, for the progress line, or "". */
+  readonly suspicion: string;
+  readonly requests: number;
+  /** That the load received, MiB. */
+  readonly mib: number;
+  readonly round: Round;
+}
+
+/** One round of wrk with the kernel's accounts before and after. */
+export async function measure(session: Session, running: Running, load: WrkLoad): Promise<Measured> {
+  const { lab } = session;
+  const core = Math.max(0, lab.cores.proxy);
+  let memory = { pss: 0, rss: 0 };
+  const halfway = setTimeout(() => {
+    try {
+      memory = memoryOf(running.owners);
+    } catch {
+      // The proxy died; the CPU account below says so.
+    }
+  }, load.seconds * 700);
+  const coreBefore = coreTime(core);
+  let cpu: number;
+  let result: WrkResult;
+  try {
+    const before = cpuNs(running.family);
+    result = await loadWithWrk(load, lab.cores.load, lab.folder);
+    cpu = cpuNs(running.family) - before;
+  } catch (error) {
+    const fault = `died under load (${(error as Error).message}): ${lastWords(running.log)}`;
+    return { fault, suspicion: "", requests: 0, mib: 0, round: {} };
+  } finally {
+    clearTimeout(halfway);
+  }
+  const coreAfter = coreTime(core);
+  const ticks = coreAfter.total - coreBefore.total;
+  const busy = (coreAfter.busy - coreBefore.busy) / ticks;
+  const foreign = Math.max(0, busy - cpu / 1e9 / result.seconds);
+  const stolen = (coreAfter.stolen - coreBefore.stolen) / ticks;
+  let fault = "";
+  if (result.errors > 0)
+    fault = `${result.errors} errors in ${result.requests} answers (${result.firstError})`;
+  else if (result.requests === 0) fault = "not one answer";
+  let suspicion = "";
+  if (foreign > 0.1) suspicion += `; somebody else used ${Math.round(foreign * 100)} % of its core`;
+  if (stolen > 0.02) suspicion += `; the hypervisor took ${Math.round(stolen * 100)} % of its core`;
+  const round = {
+    rps: result.requests / result.seconds,
+    cpuUs: cpu / 1000 / result.requests,
+    coreBusy: busy,
+    foreign,
+    stolen,
+    pss: memory.pss,
+    rss: memory.rss,
+  };
+  return { fault, suspicion, requests: result.requests, mib: result.bytes / 2 ** 20, round };
+}
+
+/** The proxy's own count of copied body bytes, or -1 if it has none. */
+async function copiedBytes(running: Running): Promise<number> {
+  if (!running.contestant.ours) return -1;
+  try {
+    const { body } = await ask(running.admin, "GET", "/stats?filter=copied_bytes", 0, true);
+    const counts = [...body.matchAll(/copied_bytes: *(\d+)/g)].map((match) => Number(match[1]));
+    return counts.length === 0 ? -1 : counts.reduce((sum, count) => sum + count, 0);
+  } catch {
+    return -1;
+  }
+}
+
+function lastWords(log: string): string {
+  return readFileSync(log, "utf8").trim().slice(-200).replaceAll("\n", " ");
+}

@@ -1,0 +1,66 @@
+/**
+ * The one topology that every proxy gets: a listener on one loopback port, an upstream on another, and a table of
+ * routes and clusters of a given size between them. How a proxy writes it down is its own file's business.
+ */
+
+export interface Topology {
+  /** Loopback port that the proxy must listen on. */
+  readonly listen: number;
+  /** Loopback port for its admin interface, if it has one. */
+  readonly admin: number;
+  /** Loopback port of the upstream. */
+  readonly upstream: number;
+  /** Most client connections at once. Proxies that set memory aside per connection are told, not left to guess. */
+  readonly clients: number;
+  readonly table: Table;
+  /** Folder for its configuration files. */
+  readonly folder: string;
+}
+
+/** What stands between listener and upstream besides the catch-all route to it. */
+export interface Table {
+  /** Routes: the even ones are prefixes (`/route-8/`), the odd ones exact paths (`/route-9/exact`). */
+  readonly routes: number;
+  /** Clusters, all with the same single endpoint. Only `ACTIVE_CLUSTERS` of them have a route (`/cluster-7/`). */
+  readonly clusters: number;
+}
+
+export const PLAIN: Table = { routes: 0, clusters: 1 };
+
+/** So many clusters get traffic however many there are: the question is what *having* the others costs. */
+export const ACTIVE_CLUSTERS = 10;
+
+export interface RouteEntry {
+  readonly kind: "prefix" | "path";
+  readonly text: string;
+  readonly cluster: number;
+}
+
+/** The routes of a table in order, without the catch-all that ends them. */
+export function routesOf(table: Table): RouteEntry[] {
+  const routes: RouteEntry[] = [];
+  for (let i = 0; i < table.routes; i++) {
+    if (i % 2 === 0) routes.push({ kind: "prefix", text: `/route-${i}/`, cluster: 0 });
+    else routes.push({ kind: "path", text: `/route-${i}/exact`, cluster: 0 });
+  }
+  if (table.clusters > 1) {
+    for (let i = 0; i < ACTIVE_CLUSTERS; i++) {
+      const cluster = Math.floor((i * table.clusters) / ACTIVE_CLUSTERS);
+      routes.push({ kind: "prefix", text: `/cluster-${cluster}/`, cluster });
+    }
+  }
+  return routes;
+}
+
+/** Request paths that walk evenly over a table: at most 1000 of them, `/` alone for the plain one. */
+export function pathsOver(table: Table): string[] {
+  const routes = routesOf(table);
+  if (routes.length === 0) return ["/"];
+  const step = Math.max(1, routes.length / 1000);
+  const paths: string[] = [];
+  for (let at = 0; at < routes.length; at += step) {
+    const route = routes[Math.floor(at)];
+    paths.push(route.kind === "prefix" ? `${route.text}item` : route.text);
+  }
+  return paths;
+}

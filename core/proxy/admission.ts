@@ -1,0 +1,121 @@
+/**
+ * What a request must pass before it is routed: version, host, hop-by-hop fields, path, expectation, method. Each
+ * step either lets it go on or answers it; the order is the order in which the steps depend on each other.
+ *
+ * Law: policy sees exactly what goes upstream (invariant 9): host and path are brought into their final form here.
+ */
+import { lowerCase, parseDecimalText } from "../bytes/ascii.ts";
+import { hostEnd, stripAuthority } from "../http/authority.ts";
+import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
+import { known } from "../http/names.ts";
+import { PATH_DETAILS, PathAccepted, PathRedirected } from "../http/path.ts";
+import { NoBody } from "../http1/message-parser.ts";
+import type { ReplyHeaders, Stream } from "./stream.ts";
+
+const EXPECT = known("expect");
+const UPGRADE = known("upgrade");
+const MAX_FORWARDS = known("max-forwards");
+
+/** Reused for every request: read at once, never kept. */
+const hop = new HopOptions();
+
+const ALLOW: ReplyHeaders = [["allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"]];
+
+/** True if the request goes on; false if it was answered here. */
+export function admit(stream: Stream, endOfStream: boolean): boolean {
+  const { request, manager, connection } = stream;
+  const { fields } = request;
+  const { socket } = connection;
+  const isConnect = request.method === "CONNECT";
+  if (request.version === 10 && !admitHttp10(stream)) return false;
+  if (hostEnd(request.authority) < 0) return stream.reply(400, "", "invalid_authority", "");
+  request.authority = stripAuthority(
+    request.authority,
+    manager.authorityOptions,
+    socket.local.port,
+    isConnect,
+  );
+  if (readHopOptions(fields, hop) !== HopAccepted)
+    return stream.reply(400, "", "invalid_connection_header", "DPE");
+  if (hop.close) connection.closeAfter();
+  stream.trailers = hop.trailers;
+  const upgradeAsked = hop.upgrade && fields.hasId(UPGRADE);
+  if (request.path !== "" && request.path !== "*" && !admitPath(stream)) return false;
+  stream.downstreamRemote = manager.headerRules.apply(request, socket.remote, false);
+  if (!manager.headerRules.via(request)) return stream.reply(508, "", "loop_detected", "");
+  if (fields.hasId(EXPECT) && !admitExpectation(stream)) return false;
+  if (request.method === "TRACE") return stream.reply(405, "", "trace_not_allowed", "", ALLOW);
+  if (request.method === "OPTIONS" && fields.hasId(MAX_FORWARDS) && !countForwards(stream)) return false;
+  if (isConnect) return admitConnect(stream);
+  return upgradeAsked ? admitUpgrade(stream, endOfStream) : true;
+}
+
+function admitHttp10(stream: Stream): boolean {
+  const { request, manager } = stream;
+  const { http1 } = manager.config;
+  if (!http1.acceptHttp10) return stream.reply(426, "", "low_version", "");
+  if (request.authority === "") request.authority = http1.defaultHostForHttp10;
+  return request.authority !== "" || stream.reply(400, "", "missing_host_header", "");
+}
+
+function admitPath(stream: Stream): boolean {
+  const { request, manager } = stream;
+  const policy = manager.pathPolicy;
+  const action = policy.apply(request.path);
+  if (action === PathAccepted) {
+    request.path = policy.path;
+    return true;
+  }
+  if (action === PathRedirected) {
+    manager.stats.downstreamRqRedirectedWithNormalizedPath++;
+    return stream.reply(307, "", "path_normalization_redirect", "", [["location", policy.path]]);
+  }
+  manager.stats.downstreamRqFailedPathNormalization++;
+  return stream.reply(400, "", PATH_DETAILS, "");
+}
+
+/** Row E2: the expectation is forwarded, and the client waits for the upstream's word. */
+function admitExpectation(stream: Stream): boolean {
+  const { fields, version } = stream.request;
+  if (version === 10) {
+    fields.removeId(EXPECT);
+    return true;
+  }
+  if (lowerCase(fields.getId(EXPECT) as string) !== "100-continue") {
+    return stream.reply(417, "", "unknown_expectation", "");
+  }
+  stream.expects100 = true;
+  return true;
+}
+
+/** Row H9: OPTIONS with Max-Forwards 0 is for us. */
+function countForwards(stream: Stream): boolean {
+  const { fields } = stream.request;
+  const left = parseDecimalText(fields.getId(MAX_FORWARDS) as string, 0xffff);
+  if (left < 0) return stream.reply(400, "", "bad_max_forwards", "DPE");
+  if (left === 0) return stream.reply(200, "", "max_forwards_reached", "", ALLOW);
+  fields.setId(MAX_FORWARDS, String(left - 1));
+  return true;
+}
+
+/** Row E4: off unless configured; nothing behind a refused CONNECT is read (RFC 9931). */
+function admitConnect(stream: Stream): boolean {
+  if (!stream.manager.upgrades.has("connect")) {
+    stream.connection.closeAfter();
+    return stream.reply(404, "", "route_not_found", "NR");
+  }
+  stream.upgrade = "connect";
+  return true;
+}
+
+/** Row E3: an unlisted protocol is stripped and the request goes on as usual. */
+function admitUpgrade(stream: Stream, endOfStream: boolean): boolean {
+  const { request, manager, connection } = stream;
+  const protocol = lowerCase(request.fields.getId(UPGRADE) as string);
+  if (request.version !== 11 || !manager.upgrades.has(protocol)) return true;
+  if (request.method !== "GET" || !endOfStream || connection.parser.framing !== NoBody) {
+    return stream.reply(400, "", "upgrade_with_body", "DPE");
+  }
+  stream.upgrade = protocol;
+  return true;
+}

@@ -1,0 +1,177 @@
+/**
+ * One try of a request at one endpoint: waits for a connection, writes the request to it, and reports what comes
+ * back. It keeps the counts that must go up and down together (breaker, active requests) and the connection's
+ * pauses. What a failure means, and whether there is another try, is the router's decision.
+ *
+ *   WAITING (in the pool's queue) ─▶ OPEN (has a connection) ─▶ OVER       WAITING ─ failure ─▶ OVER
+ *
+ * Law: after OVER the router hears nothing more of this try, and every count is back where it was.
+ */
+import type { Breaker } from "../cluster/breaker.ts";
+import type { ClusterState } from "../cluster/cluster.ts";
+import type { EndpointState } from "../cluster/endpoint.ts";
+import type { ResetReason } from "../cluster/reset-reason.ts";
+import type { Fault } from "../errors.ts";
+import type { ResponseHead } from "../http/head.ts";
+import type { Framing } from "../http1/message-parser.ts";
+import type { ConnectionPool, PoolWaiter } from "./pool.ts";
+import type { AttemptSink, UpstreamConnection } from "./upstream.ts";
+
+const WAITING = 0;
+const OPEN = 1;
+const OVER = 2;
+
+/** Who made the try. Every call is about its current one. */
+export interface AttemptOwner {
+  /** The connection is there: write the request. */
+  onAttemptReady(connection: UpstreamConnection): void;
+  onInformational(head: ResponseHead): void;
+  onResponseHead(head: ResponseHead, framing: Framing, contentLength: number, endOfStream: boolean): void;
+  onResponseBody(bytes: Uint8Array, start: number, end: number): void;
+  /** The response is complete; in a tunnel: the upstream sent FIN. */
+  onResponseEnd(): void;
+  /**
+   * The try is over without (complete) response. `connection` is null if there never was one; `reused` that it had
+   * carried a request before.
+   */
+  onAttemptFailed(
+    reason: ResetReason,
+    detail: string,
+    fault: Fault | null,
+    connected: boolean,
+    reused: boolean,
+  ): void;
+  onUpstreamBlocked(): void;
+  onUpstreamDrain(): void;
+}
+
+export class Attempt implements AttemptSink, PoolWaiter {
+  readonly endpoint: EndpointState;
+  connection: UpstreamConnection | null = null;
+  private readonly owner: AttemptOwner;
+  private readonly cluster: ClusterState;
+  private readonly breaker: Breaker;
+  private readonly pool: ConnectionPool;
+  private state = WAITING;
+  private paused = false;
+
+  constructor(
+    owner: AttemptOwner,
+    cluster: ClusterState,
+    breaker: Breaker,
+    endpoint: EndpointState,
+    pool: ConnectionPool,
+  ) {
+    this.owner = owner;
+    this.cluster = cluster;
+    this.breaker = breaker;
+    this.endpoint = endpoint;
+    this.pool = pool;
+  }
+
+  /** Asks for a connection; the owner hears, perhaps before this returns. */
+  start(): void {
+    const connection = this.pool.acquire(this);
+    if (connection !== null) this.onPoolReady(connection);
+  }
+
+  /** Ends the try from this side: leaves the queue, or destroys the connection with its unfinished exchange. */
+  abandon(): void {
+    const { connection, state } = this;
+    if (state === OVER) return;
+    this.close();
+    if (state === WAITING) this.pool.cancel(this);
+    else {
+      this.cluster.stats.upstreamRqTxReset++;
+      connection?.abort();
+    }
+  }
+
+  /** The exchange is whole on both sides: the connection goes back to its pool by itself. */
+  complete(): void {
+    this.resume();
+    this.close();
+  }
+
+  /** Stops reading the response: the client does not take it. */
+  pause(): void {
+    if (this.connection === null || this.paused) return;
+    this.paused = true;
+    this.cluster.stats.upstreamFlowControlPausedReadingTotal++;
+    this.connection.pauseReading();
+  }
+
+  resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.cluster.stats.upstreamFlowControlResumedReadingTotal++;
+    this.connection?.resumeReading();
+  }
+
+  private close(): void {
+    if (this.state === OPEN) {
+      this.breaker.requests.release();
+      this.cluster.stats.upstreamRqActive--;
+      this.endpoint.rqActive--;
+    }
+    this.state = OVER;
+    this.connection = null;
+  }
+
+  // ── The pool's side ───────────────────────────────────────────────────────────────────────────────────────
+
+  onPoolReady(connection: UpstreamConnection): void {
+    const { cluster, endpoint } = this;
+    this.state = OPEN;
+    this.connection = connection;
+    connection.assign(this);
+    this.breaker.requests.acquire();
+    cluster.stats.upstreamRqTotal++;
+    cluster.stats.upstreamRqActive++;
+    endpoint.rqTotal++;
+    endpoint.rqActive++;
+    this.owner.onAttemptReady(connection);
+  }
+
+  onPoolFailure(reason: ResetReason, detail: string): void {
+    this.state = OVER;
+    if (reason !== "overflow") this.endpoint.rqError++;
+    this.owner.onAttemptFailed(reason, detail, null, false, false);
+  }
+
+  // ── The connection's side ─────────────────────────────────────────────────────────────────────────────────
+
+  onUpstreamInformational(head: ResponseHead): void {
+    this.owner.onInformational(head);
+  }
+
+  onUpstreamHead(head: ResponseHead, framing: Framing, contentLength: number, endOfStream: boolean): void {
+    this.owner.onResponseHead(head, framing, contentLength, endOfStream);
+  }
+
+  onUpstreamBody(bytes: Uint8Array, start: number, end: number): void {
+    this.owner.onResponseBody(bytes, start, end);
+  }
+
+  onUpstreamEnd(): void {
+    this.owner.onResponseEnd();
+  }
+
+  onUpstreamReset(reason: ResetReason, detail: string, fault: Fault | null): void {
+    const reused = this.connection?.reused === true;
+    this.cluster.stats.upstreamRqRxReset++;
+    this.endpoint.rqError++;
+    this.close();
+    this.owner.onAttemptFailed(reason, detail, fault, true, reused);
+  }
+
+  onUpstreamBlocked(): void {
+    this.cluster.stats.upstreamFlowControlBackedUpTotal++;
+    this.owner.onUpstreamBlocked();
+  }
+
+  onUpstreamDrain(): void {
+    this.cluster.stats.upstreamFlowControlDrainedTotal++;
+    this.owner.onUpstreamDrain();
+  }
+}

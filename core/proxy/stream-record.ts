@@ -1,0 +1,97 @@
+/**
+ * What is known about one request and its answer: the fields of `StreamInfo`, filled by the stream and the router
+ * as things happen, read by logs, formatters and statistics. It decides nothing.
+ */
+import type { ResponseFlag } from "../errors.ts";
+import type { Fields } from "../http/fields.ts";
+import type { RequestHead, ResponseHead } from "../http/head.ts";
+import { known } from "../http/names.ts";
+import type { Address } from "../io/socket.ts";
+import type { RouteEntry } from "../route/route-entry.ts";
+import type { DownstreamConnection } from "./downstream.ts";
+import type { ReplyDraft } from "./local-reply.ts";
+
+const REQUEST_ID = known("x-request-id");
+const NO_FLAGS: readonly ResponseFlag[] = [];
+
+export class StreamRecord implements ReplyDraft {
+  readonly connection: DownstreamConnection;
+  readonly request: RequestHead;
+  response: ResponseHead | null = null;
+  responseTrailers: Fields | null = null;
+
+  /** ms on the clock's scale. */
+  readonly started: number;
+  requestReceived = -1;
+  upstreamRequestSent = -1;
+  upstreamResponseStarted = -1;
+  upstreamResponseEnded = -1;
+  responseStarted = -1;
+  duration = -1;
+  responseCode = 0;
+  responseCodeDetails = "";
+  connectionTerminationDetails = "";
+  flags: readonly ResponseFlag[] = NO_FLAGS;
+  bytesReceived = 0;
+  bytesSent = 0;
+  headerBytesReceived = 0;
+  headerBytesSent = 0;
+  upstreamBytesReceived = 0;
+  upstreamBytesSent = 0;
+  clusterName = "";
+  clusterStatName = "";
+  upstreamHost: Address | null = null;
+  upstreamLocal: Address | null = null;
+  upstreamFailure = "";
+  upstreamAttempts = 0;
+  downstreamRemote: Address;
+  localReplyBody = "";
+
+  route: RouteEntry | null = null;
+
+  constructor(connection: DownstreamConnection) {
+    this.connection = connection;
+    this.request = connection.parser.head;
+    this.started = connection.requestStarted;
+    this.downstreamRemote = connection.socket.remote;
+    this.headerBytesReceived = connection.parser.headBytes;
+  }
+
+  get startWall(): number {
+    return this.connection.services.clock.epoch + this.started;
+  }
+  get routeName(): string {
+    return this.route === null ? "" : this.route.name;
+  }
+  get virtualHostName(): string {
+    return this.route === null ? "" : this.route.virtualHost.name;
+  }
+  get downstreamLocal(): Address {
+    return this.connection.socket.local;
+  }
+  get downstreamDirectRemote(): Address {
+    return this.connection.socket.remote;
+  }
+  get requestedServerName(): string {
+    return "";
+  }
+  get connectionId(): number {
+    return this.connection.id;
+  }
+  get streamId(): string {
+    return this.request.fields.getId(REQUEST_ID) ?? "";
+  }
+  get filterChainName(): string {
+    return this.connection.manager.filterChainName;
+  }
+
+  /** ms since the request began. */
+  elapsed(): number {
+    return this.connection.services.clock.now - this.started;
+  }
+
+  /** Adds a response flag once. */
+  flag(flag: ResponseFlag): void {
+    if (!this.flags.includes(flag)) this.flags = [...this.flags, flag];
+  }
+}

@@ -1,0 +1,52 @@
+/** One message of a dynamic or static resource → `Resource`: its model, its source for dumps, its version. */
+import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from "../config/model.ts";
+import { readCluster } from "./cluster.ts";
+import { readLoadAssignment } from "./endpoints.ts";
+import type { Cluster as ClusterMessage } from "./generated/envoy/config/cluster/v3/cluster_pb.ts";
+import type { ClusterLoadAssignment as ClusterLoadAssignmentMessage } from "./generated/envoy/config/endpoint/v3/endpoint_pb.ts";
+import type { Listener as ListenerMessage } from "./generated/envoy/config/listener/v3/listener_pb.ts";
+import type { RouteConfiguration as RouteConfigurationMessage } from "./generated/envoy/config/route/v3/route_pb.ts";
+import { readListener } from "./listener.ts";
+import type { AnyMessage } from "./message.ts";
+import type { Reader } from "./reader.ts";
+import type { Resource, Subscription } from "./resource.ts";
+import { readRouteConfiguration } from "./route-configuration.ts";
+import { messageToJson } from "./to-json.ts";
+import { versionOf } from "./version.ts";
+
+/** Reads a listener (LDS or static). */
+export function listenerResource(reader: Reader<ListenerMessage>): Resource<Listener> {
+  return resource(reader, (version, wants) => readListener(reader, version, wants));
+}
+
+/** Reads a cluster (CDS or static). */
+export function clusterResource(reader: Reader<ClusterMessage>): Resource<Cluster> {
+  return resource(reader, (version, wants) => readCluster(reader, version, wants));
+}
+
+/** Reads a route configuration (RDS). */
+export function routesResource(reader: Reader<RouteConfigurationMessage>): Resource<RouteConfiguration> {
+  return resource(reader, (version) => {
+    const routes = readRouteConfiguration(reader, version, false);
+    if (routes.name === "") reader.fault("name", "must not be empty");
+    return routes;
+  });
+}
+
+/** Reads the endpoints of a cluster (EDS), which are addresses, not names. */
+export function endpointsResource(
+  reader: Reader<ClusterLoadAssignmentMessage>,
+): Resource<ClusterLoadAssignment> {
+  return resource(reader, (version) => readLoadAssignment(reader, version, "EDS"));
+}
+
+function resource<T extends Listener | Cluster | RouteConfiguration | ClusterLoadAssignment>(
+  reader: { readonly message: { $typeName: string } },
+  read: (version: string, wants: Subscription[]) => T,
+): Resource<T> {
+  const source = messageToJson(reader.message as AnyMessage);
+  const wants: Subscription[] = [];
+  const model = read(versionOf(source), wants);
+  const name = "clusterName" in model ? model.clusterName : model.name;
+  return { name, version: model.version, model, source, wants };
+}

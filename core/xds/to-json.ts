@@ -1,0 +1,65 @@
+/**
+ * Message → Envoy's JSON shape: proto field names, defaults left out, enums by name, durations as text, `@type`
+ * inside a packed `Any`. This is what `/config_dump` shows and what a resource's version is the hash of.
+ */
+import type { Json } from "../config/model.ts";
+import { type AnyMessage, fieldValue, type PackedAny, wrappedScalar } from "./message.ts";
+import { toBase64 } from "./scalars.ts";
+import { enumType, type FieldType, messageType } from "./schema.ts";
+
+/** `message` as JSON. Messages of unknown type become `{}`. */
+export function messageToJson(message: AnyMessage): { [name: string]: Json } {
+  const out: { [name: string]: Json } = {};
+  const type = messageType(message.$typeName);
+  if (type === null) return out;
+  for (const field of type.fields) {
+    const value = fieldValue(message, field);
+    if (value === undefined) continue;
+    if (field.repeated) {
+      out[field.name] = (value as unknown[]).map((entry) => valueToJson(field, entry));
+    } else if (field.mapKey !== "") {
+      const entries = Object.entries(value as object).map(([key, entry]) => [key, valueToJson(field, entry)]);
+      out[field.name] = Object.fromEntries(entries) as Json;
+    } else {
+      out[field.name] = valueToJson(field, value);
+    }
+  }
+  return out;
+}
+
+function valueToJson(field: FieldType, value: unknown): Json {
+  if (field.kind === "enum") return enumType(field.type).names.get(value as number) ?? (value as number);
+  if (field.kind === "scalar" || wrappedScalar(field.type) !== "") return scalarToJson(value);
+  switch (field.type) {
+    case "google.protobuf.Any": {
+      const any = value as PackedAny;
+      const content = any.message === null ? any.json : messageToJson(any.message);
+      return { "@type": any.typeUrl, ...(content as { [name: string]: Json }) };
+    }
+    case "google.protobuf.Duration":
+      return durationToJson(value as { seconds: bigint; nanos: number });
+    case "google.protobuf.Struct":
+    case "google.protobuf.Value":
+    case "google.protobuf.ListValue":
+    case "google.protobuf.Timestamp":
+      return value as Json;
+    default:
+      return messageToJson(value as AnyMessage);
+  }
+}
+
+function scalarToJson(value: unknown): Json {
+  if (typeof value === "bigint") return String(value); // protobuf's JSON quotes 64-bit integers
+  if (value instanceof Uint8Array) return toBase64(value);
+  return value as Json;
+}
+
+/** "1.500s": as many decimals as protobuf prints (0, 3, 6 or 9). */
+function durationToJson(duration: { seconds: bigint; nanos: number }): string {
+  const nanos = Math.abs(duration.nanos);
+  const sign = duration.seconds < 0n || duration.nanos < 0 ? "-" : "";
+  const whole = `${sign}${duration.seconds < 0n ? -duration.seconds : duration.seconds}`;
+  if (nanos === 0) return `${whole}s`;
+  const digits = String(nanos).padStart(9, "0");
+  return `${whole}.${digits.replace(/(000){1,2}$/, "")}s`;
+}

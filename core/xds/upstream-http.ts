@@ -1,0 +1,83 @@
+/**
+ * How a cluster speaks HTTP: the options extension, or the older fields that stand in the cluster itself.
+ * HTTP/1.1 is what there is; HTTP/2 and HTTP/3 are refused by name.
+ */
+import type { Cluster } from "../config/model.ts";
+import { entryPath } from "./faults.ts";
+import type { Cluster as ClusterMessage } from "./generated/envoy/config/cluster/v3/cluster_pb.ts";
+import type { HttpProtocolOptions } from "./generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import { readCommonHttpOptions, readHttp1Options } from "./http-options.ts";
+import { type PackedAny, typeNameOf } from "./message.ts";
+import { openUnpacked, type Reader } from "./reader.ts";
+
+type UpstreamHttp = Pick<Cluster, "common" | "http1" | "maxResponseHeadersBytes">;
+
+const OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+/** Envoy's default for responses. */
+const MAX_RESPONSE_HEADERS_BYTES = 60 * 1024;
+
+/** Reads the HTTP options of a cluster. */
+export function readUpstreamHttp(reader: Reader<ClusterMessage>): UpstreamHttp {
+  const extension = findExtension(reader);
+  const oldCommon = reader.child("commonHttpProtocolOptions");
+  const oldHttp1 = reader.child("httpProtocolOptions");
+  const oldMaxRequests = reader.take("maxRequestsPerConnection");
+  if (extension !== null) {
+    for (const key of ["commonHttpProtocolOptions", "httpProtocolOptions"] as const) {
+      if (reader.has(key)) reader.fault(key, `must not be set beside ${OPTIONS}`);
+    }
+    const options = readOptions(extension);
+    return oldMaxRequests === undefined ||
+      extension.message.commonHttpProtocolOptions?.maxRequestsPerConnection !== undefined
+      ? options
+      : { ...options, common: { ...options.common, maxRequestsPerConnection: oldMaxRequests } };
+  }
+  const common = readCommonHttpOptions(oldCommon);
+  return {
+    common: { ...common, maxRequestsPerConnection: oldMaxRequests ?? common.maxRequestsPerConnection },
+    http1: readHttp1Options(oldHttp1),
+    maxResponseHeadersBytes: MAX_RESPONSE_HEADERS_BYTES,
+  };
+}
+
+function findExtension(reader: Reader<ClusterMessage>): Reader<HttpProtocolOptions> | null {
+  let found: Reader<HttpProtocolOptions> | null = null;
+  const entries = reader.take("typedExtensionProtocolOptions");
+  for (const [key, value] of Object.entries(entries)) {
+    const any = value as unknown as PackedAny;
+    const path = entryPath(reader.at("typedExtensionProtocolOptions"), key);
+    const typeName = typeNameOf(any.typeUrl);
+    const options = openUnpacked<HttpProtocolOptions>(reader.context, { typeName, path, any }, OPTIONS);
+    if (key !== OPTIONS) reader.context.faults.refuse(path, key);
+    else if (options === null) reader.context.faults.add(path, `must be of type ${OPTIONS}, not ${typeName}`);
+    else found = options;
+  }
+  return found;
+}
+
+function readOptions(reader: Reader<HttpProtocolOptions>): UpstreamHttp {
+  return {
+    common: readCommonHttpOptions(reader.child("commonHttpProtocolOptions")),
+    http1: readHttp1(reader),
+    maxResponseHeadersBytes: MAX_RESPONSE_HEADERS_BYTES,
+  };
+}
+
+function readHttp1(reader: Reader<HttpProtocolOptions>): Cluster["http1"] {
+  const chosen = reader.oneof("upstreamProtocolOptions");
+  switch (chosen.case) {
+    case "explicitHttpConfig": {
+      const protocol = chosen.value.oneof("protocolConfig");
+      if (protocol.case === "httpProtocolOptions") return readHttp1Options(protocol.value);
+      if (protocol.case !== undefined) chosen.value.refuseOneof(protocol);
+      break;
+    }
+    case "useDownstreamProtocolConfig":
+      // Downstream is HTTP/1.1 as well.
+      return readHttp1Options(chosen.value.child("httpProtocolOptions"));
+    case "autoConfig":
+      reader.refuseOneof(chosen);
+      break;
+  }
+  return readHttp1Options(null);
+}

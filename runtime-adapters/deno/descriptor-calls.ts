@@ -1,0 +1,80 @@
+/**
+ * What Deno's own sockets cannot do, done on their descriptors through FFI, on Linux with `--allow-ffi`:
+ * - RST. Deno's `close` always sends FIN first, so a peer would take a broken answer for a complete one.
+ * - Writes that answer at once. A write of Deno's is a promise, and a head and its body are two of them.
+ *
+ * Deno tells the descriptor (under an internal symbol) of accepted connections only. Those are the ones that
+ * matter: a request that was cut off is never taken for complete, and requests are mostly one piece.
+ */
+import type { WriteQueue } from "../write-queue.ts";
+import { deno, type NativeConnection } from "./native.ts";
+
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+/** More follows: the kernel does not send a packet of its own for this piece. */
+const MSG_MORE = 0x8000;
+
+/** `struct sockaddr` with family AF_UNSPEC, which is 0. */
+const NOBODY = new Uint8Array(16);
+
+interface Calls {
+  connect(fd: number, address: Uint8Array, length: number): number;
+  send(fd: number, bytes: Uint8Array, length: number, flags: number): number;
+}
+
+const calls = open();
+
+function open(): Calls | null {
+  if (deno?.build.os !== "linux") return null;
+  for (const name of ["libc.so.6", "libc.so"]) {
+    try {
+      return deno.dlopen(name, {
+        connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+        // The result is a ssize_t; its lower half is enough below 2 GiB, and no BigInt.
+        send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+      }).symbols as unknown as Calls;
+    } catch {
+      // Not this name, or not allowed.
+    }
+  }
+  return null;
+}
+
+/** The descriptor of an accepted connection, or -1 where Deno does not tell. */
+export function descriptor(native: NativeConnection): number {
+  for (const key of Object.getOwnPropertySymbols(native)) {
+    if (key.description !== "Deno.internal.fd") continue;
+    const value = (native as unknown as { [key: symbol]: unknown })[key];
+    return typeof value === "number" ? value : -1;
+  }
+  return -1;
+}
+
+/** The descriptor, if the calls below can be made on it; otherwise -1. */
+export function callable(native: NativeConnection): number {
+  return calls === null ? -1 : descriptor(native);
+}
+
+/** Makes Linux send RST and forget the connection; the caller closes it next. */
+export function sendReset(fd: number): void {
+  calls?.connect(fd, NOBODY, NOBODY.length);
+}
+
+/**
+ * Hands pieces of `queue` to the kernel until it takes no more, and takes them off. True if the queue is empty.
+ * Otherwise Deno's own write finds out why.
+ */
+export function sendQueue(fd: number, queue: WriteQueue): boolean {
+  if (calls === null) return false;
+  while (queue.bytes !== 0) {
+    const { first, last, chunks, starts, ends } = queue;
+    const chunk = chunks[first];
+    const start = starts[first];
+    const length = ends[first] - start;
+    const flags = first + 1 < last ? MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE : MSG_DONTWAIT | MSG_NOSIGNAL;
+    const taken = calls.send(fd, start === 0 ? chunk : chunk.subarray(start), length, flags);
+    if (taken > 0) queue.consume(taken);
+    if (taken < length) return false;
+  }
+  return true;
+}

@@ -1,0 +1,75 @@
+/** Every case of compliance.ts on every runtime: Bun and memory here, Node and Deno in processes of their own. */
+import { beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import type { Runtime, RuntimeName } from "../../runtime-adapters/runtime.ts";
+import { cases } from "./compliance.ts";
+import { load, type Outcome, runCase } from "./run.ts";
+import { COMMANDS } from "./runtimes.ts";
+
+const LIMIT = 60_000;
+
+function each(name: RuntimeName, verdict: (caseName: string) => Promise<Outcome> | Outcome): void {
+  for (const one of cases) {
+    const why = one.except?.[name];
+    if (why !== undefined) {
+      test.skip(`${one.name} (${why})`, () => {});
+      continue;
+    }
+    test(
+      one.name,
+      async () => {
+        const outcome = await verdict(one.name);
+        expect(outcome.error).toBe("");
+      },
+      LIMIT,
+    );
+  }
+}
+
+for (const name of ["memory", "bun"] as const) {
+  describe(`${name} adapter`, async () => {
+    const runtime = await load(name);
+    each(name, (caseName) => runCase(caseName, runtime));
+  });
+}
+
+describe("bun adapter without FFI", async () => {
+  const { BunDriver } = await import("../../runtime-adapters/bun/driver.ts");
+  const bun = await load("bun");
+  const plain: Runtime = {
+    name: "bun",
+    version: bun.version,
+    createDriver: (services) => new BunDriver(services, null),
+  };
+  for (const part of ["in order", "10 MiB", "half-close", "close lets go"]) {
+    for (const one of cases.filter(({ name }) => name.includes(part))) {
+      test(one.name, async () => expect((await runCase(one.name, plain)).error).toBe(""), LIMIT);
+    }
+  }
+});
+
+for (const name of ["node", "deno"] as const) {
+  describe(`${name} adapter`, () => {
+    const outcomes = new Map<string, Outcome>();
+    let complaint = "";
+    beforeAll(async () => {
+      const child = Bun.spawn([...COMMANDS[name], join(import.meta.dir, "run.ts"), name], {
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const [out, errors] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+      ]);
+      complaint = errors;
+      for (const line of out.split("\n")) {
+        if (!line.startsWith("{")) continue;
+        const outcome: Outcome = JSON.parse(line);
+        outcomes.set(outcome.name, outcome);
+      }
+    }, 2 * LIMIT);
+    each(name, (caseName) => {
+      return outcomes.get(caseName) ?? { name: caseName, error: `no outcome; stderr: ${complaint}`, ms: 0 };
+    });
+  });
+}

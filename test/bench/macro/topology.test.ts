@@ -1,0 +1,41 @@
+import { describe, expect, test } from "bun:test";
+import { envoyBootstrap } from "../../../bench/macro/envoy-bootstrap.ts";
+import { PLAIN, pathsOver, type RouteEntry, routesOf } from "../../../bench/macro/topology.ts";
+
+function matches(routes: readonly RouteEntry[], path: string): number {
+  return routes.findIndex(({ kind, text }) => (kind === "path" ? path === text : path.startsWith(text)));
+}
+
+describe("tables", () => {
+  test("every request path of a table hits a route of its own, spread from the first to the last", () => {
+    for (const routes of [10, 100, 1000, 10_000]) {
+      const table = { routes, clusters: 1 };
+      const list = routesOf(table);
+      const hit = pathsOver(table).map((path) => matches(list, path));
+      expect(hit.length).toBe(Math.min(routes, 1000));
+      expect(new Set(hit).size).toBe(hit.length);
+      expect(Math.min(...hit)).toBe(0);
+      expect(Math.max(...hit)).toBeGreaterThanOrEqual(routes - 10);
+    }
+  });
+
+  test("only ten clusters get traffic, however many there are", () => {
+    for (const clusters of [10, 1000]) {
+      const used = routesOf({ routes: 0, clusters }).map(({ cluster }) => cluster);
+      expect(new Set(used).size).toBe(10);
+      expect(Math.max(...used)).toBeLessThan(clusters);
+    }
+  });
+});
+
+test("the bootstrap ends with the catch-all route and names only clusters that it has", () => {
+  const topology = { listen: 1, admin: 2, upstream: 3, clients: 10, folder: "/nowhere" };
+  for (const table of [PLAIN, { routes: 5, clusters: 1 }, { routes: 0, clusters: 40 }]) {
+    const { static_resources } = JSON.parse(envoyBootstrap({ ...topology, table }));
+    const manager = static_resources.listeners[0].filter_chains[0].filters[0].typed_config;
+    const { routes } = manager.route_config.virtual_hosts[0];
+    expect(routes.at(-1)).toEqual({ match: { prefix: "/" }, route: { cluster: "cluster_0" } });
+    const names = static_resources.clusters.map(({ name }: { name: string }) => name);
+    for (const { route } of routes) expect(names).toContain(route.cluster);
+  }
+});
