@@ -12,6 +12,7 @@ import type { Fault, ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
+import { allowedTrailers } from "../http/trailers.ts";
 import { AsTunnel, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import type { RouteTable } from "../route/route-table.ts";
@@ -21,6 +22,7 @@ import type { ConnectionManager } from "./connection-manager.ts";
 import type { DownstreamConnection } from "./downstream.ts";
 import { type Router, routeRequest } from "./router.ts";
 import { StreamRecord } from "./stream-record.ts";
+import type { StreamDeadlines } from "./stream-timers.ts";
 
 const SERVER = known("server");
 const REQUEST_ID = known("x-request-id");
@@ -32,7 +34,7 @@ const VIA = known("via");
 export type ReplyHeaders = readonly (readonly [string, string])[];
 const NO_HEADERS: ReplyHeaders = [];
 
-export class Stream extends StreamRecord {
+export class Stream extends StreamRecord implements StreamDeadlines {
   readonly manager: ConnectionManager;
   /** The protocol to switch to, lower case, "connect" for CONNECT, or "". */
   upgrade = "";
@@ -111,9 +113,9 @@ export class Stream extends StreamRecord {
     if (this.done || this.requestEnded) return;
     this.requestEnded = true;
     this.requestReceived = this.elapsed();
-    const { timers } = this.connection.services;
-    timers.cancel(this.connection.requestTimer);
-    if (!this.responseEnded) this.router?.onEnd(trailers !== null && trailers.count > 0 ? trailers : null);
+    const { services, timers } = this.connection;
+    services.timers.cancel(timers.request);
+    if (!this.responseEnded) this.router?.onEnd(this.passTrailers(trailers));
     if (this.responseEnded) this.finish();
   }
 
@@ -164,6 +166,12 @@ export class Stream extends StreamRecord {
 
   private replyRouted(route: RouteEntry, status: number, body: string, headers: ReplyHeaders): void {
     this.reply(status, body, "direct_response", "", headers, route);
+  }
+
+  /** Row C6: trailers go on, either way, only where the listener enables them. */
+  private passTrailers(trailers: Fields | null): Fields | null {
+    if (trailers === null || trailers.count === 0 || !this.manager.config.http1.enableTrailers) return null;
+    return allowedTrailers(trailers);
   }
 
   private requestIsEmpty(): boolean {
@@ -227,7 +235,7 @@ export class Stream extends StreamRecord {
     if (this.done || this.responseEnded) return;
     this.responseEnded = true;
     this.responseTrailers = trailers;
-    this.connection.writeEnd(this.manager.config.http1.enableTrailers ? trailers : null);
+    this.connection.writeEnd(this.passTrailers(trailers));
     if (this.requestEnded || this.requestIsEmptyNow()) this.finish();
     else if (!this.tunnelOpen) {
       // Row E5: what is left of the request is of no use to anybody.
@@ -329,8 +337,8 @@ export class Stream extends StreamRecord {
   touch(): void {
     const idle = this.idleTimeout;
     if (idle > 0) {
-      const { services, streamIdle } = this.connection;
-      services.timers.arm(streamIdle, services.clock.now + idle);
+      const { services, timers } = this.connection;
+      services.timers.arm(timers.idle, services.clock.now + idle);
     }
   }
 
@@ -342,13 +350,13 @@ export class Stream extends StreamRecord {
 
   private armTimers(endOfStream: boolean): void {
     const { config } = this.manager;
-    const { services, streamIdle, requestTimer, maxDuration } = this.connection;
+    const { services, timers } = this.connection;
     const { now } = services.clock;
-    if (config.streamIdleTimeout > 0) services.timers.arm(streamIdle, now + config.streamIdleTimeout);
+    if (config.streamIdleTimeout > 0) services.timers.arm(timers.idle, now + config.streamIdleTimeout);
     if (config.requestTimeout > 0 && !endOfStream)
-      services.timers.arm(requestTimer, this.started + config.requestTimeout);
+      services.timers.arm(timers.request, this.started + config.requestTimeout);
     if (config.common.maxStreamDuration > 0)
-      services.timers.arm(maxDuration, this.started + config.common.maxStreamDuration);
+      services.timers.arm(timers.duration, this.started + config.common.maxStreamDuration);
   }
 
   private finish(clean = true): void {

@@ -45,6 +45,7 @@ function onClose(this: NativeSocket): void {
 
 const EMPTY = new Uint8Array(0);
 
+/** A connection on `node:net`. */
 export class NodeSocket extends Connection {
   private readonly driver: NodeDriver;
   private readonly target: Address;
