@@ -72,6 +72,29 @@ function parentOf(pid: number): number {
   }
 }
 
+/**
+ * How many processes outside `family` run one of its programs. They share the program's pages, and PSS then says less
+ * than the proxy would need alone.
+ */
+export function othersLike(family: readonly number[]): number {
+  const programs = new Set(family.map(programOf));
+  programs.delete("");
+  let others = 0;
+  for (const entry of readdirSync("/proc")) {
+    const pid = Number(entry);
+    if (Number.isInteger(pid) && !family.includes(pid) && programs.has(programOf(pid))) others++;
+  }
+  return others;
+}
+
+function programOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return ""; // ended, or a kernel thread
+  }
+}
+
 /** Those of `pids` that hold a socket listening on TCP `port`: the processes that *are* the proxy. */
 export function ownersOf(port: number, pids: readonly number[]): number[] {
   const inodes = listeningInodes(port);

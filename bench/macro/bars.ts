@@ -131,6 +131,7 @@ export function cellOf(result: Result, section: string, contestant: string, vari
 /** How a contestant is called in tables. */
 export function nameOf(contestant: string): string {
   const names: { readonly [name: string]: string } = {
+    "nginx-tuned": "nginx, 64 KiB buffers",
     haproxy: "HAProxy",
     envoy: "Envoy",
     "node-http": "node:http + undici",

@@ -10,6 +10,8 @@ export interface Contestant {
   readonly ours: boolean;
   /** Whether it can be given tables of routes and clusters. */
   readonly hasTables: boolean;
+  /** Scenarios that it takes part in, by id; null for all. */
+  readonly scenarios: readonly string[] | null;
   /** Looks for the program. Never throws. */
   find(): Promise<Presence>;
   /** Writes the configuration into `topology.folder` and says how to start it. Call only if `find` found it. */

@@ -18,7 +18,7 @@ import { reportOf } from "./report-table.ts";
 import type { Result, Section } from "./result.ts";
 import { envoy } from "./rivals/envoy.ts";
 import { haproxy } from "./rivals/haproxy.ts";
-import { nginx } from "./rivals/nginx.ts";
+import { nginx, nginxTuned } from "./rivals/nginx.ts";
 import { nodeHttp } from "./rivals/node-http.ts";
 import { runLatency, runPause } from "./run-latency.ts";
 import { runMemory } from "./run-memory.ts";
@@ -28,7 +28,7 @@ import { SCENARIOS, type Scenario } from "./scenario.ts";
 import type { Session } from "./session.ts";
 import { tulleOn } from "./tulle.ts";
 
-const RIVALS = [nginx, haproxy, envoy, nodeHttp];
+const RIVALS = [nginx, nginxTuned, haproxy, envoy, nodeHttp];
 
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
@@ -59,10 +59,15 @@ async function run(options: Options): Promise<Result> {
   const say = (line: string) => process.stderr.write(`${line}\n`);
   const machine = describeMachine();
   const { cores, warning } = chooseCores();
-  const warnings = warning === "" ? [] : [warning];
-  if (machine.load > 0.5) {
-    warnings.push(`the machine was busy when the run began (load average ${machine.load.toFixed(2)})`);
-  }
+  const warnings: string[] = [];
+  const warn = (text: string) => {
+    if (warnings.includes(text)) return;
+    warnings.push(text);
+    say(`warning: ${text}`);
+  };
+  if (warning !== "") warn(warning);
+  if (machine.load > 0.5)
+    warn(`the machine was busy when the run began (load average ${machine.load.toFixed(2)})`);
   const chosen: Contestant[] = [
     ...RIVALS.filter(({ name }) => options.rivals.includes(name)),
     ...options.runtimes.map(tulleOn),
@@ -86,7 +91,6 @@ async function run(options: Options): Promise<Result> {
       remedy: "install wrk (Debian: apt install wrk); throughput is not measured",
     });
   for (const { name, remedy } of missing) say(`missing: ${name}: ${remedy}`);
-  for (const text of warnings) say(`warning: ${text}`);
 
   const lab = await Lab.open(cores, options.port);
   const nginxVersion = await versionOf(["nginx", "-v"], /nginx\/(\S+)/);
@@ -100,12 +104,15 @@ async function run(options: Options): Promise<Result> {
     upstream: lab.upstream.kind === "nginx" ? `nginx ${nginxVersion}` : `built-in, on Bun ${Bun.version}`,
     wrk: wrk === null ? "no wrk" : `wrk ${wrk}`,
   };
-  const session: Session = { lab, settings, contestants, say };
+  const session: Session = { lab, settings, contestants, say, warn };
   const sections: Section[] = [];
   for (const scenario of SCENARIOS.filter(({ id }) => options.only.includes(id))) {
     if (wrk === null && (scenario.kind === "throughput" || scenario.kind === "sweep")) continue;
     say(`${scenario.id}: ${scenario.title}`);
-    sections.push(await runScenario(session, scenario));
+    const takePart = contestants.filter(
+      ({ scenarios }) => scenarios === null || scenarios.includes(scenario.id),
+    );
+    sections.push(await runScenario({ ...session, contestants: takePart }, scenario));
   }
   return {
     format: 1,

@@ -18,7 +18,7 @@ export interface Options {
   readonly port: number;
 }
 
-export const RIVALS = ["nginx", "haproxy", "envoy", "node-http"];
+export const RIVALS = ["nginx", "nginx-tuned", "haproxy", "envoy", "node-http"];
 
 const ids = SCENARIOS.map(({ id }) => id);
 

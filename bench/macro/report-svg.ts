@@ -19,7 +19,7 @@ const GAP = 28;
 const MARGIN = 24;
 const HEAD = 78;
 const ROW = 22;
-const LABEL = 130;
+const LABEL = 146;
 const NUMBER = 52;
 
 export function chartOf(result: Result): string {

@@ -39,7 +39,7 @@ export async function runLatency(session: Session, scenario: LatencyScenario): P
     for (const { port, cell } of entrants) {
       if (cell.invalid !== "") continue;
       // A warm-up in the first round lets just-in-time compilers see the load; later ones only settle the connections.
-      const warmup = round === 0 ? settings.warmup : 0.5;
+      const warmup = round === 0 ? 3 * settings.warmup : 0.5;
       const result = await openLoop(session, { ...load, port, warmup, seconds: settings.seconds });
       if (result.errors > 0) {
         cell.invalid = `${result.errors} errors (${result.firstError})`;

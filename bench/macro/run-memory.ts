@@ -3,7 +3,7 @@
  * that happens to run the same program. Memory is that of the processes that own the listening port.
  */
 import { join } from "node:path";
-import { memoryOf } from "./accounting.ts";
+import { memoryOf, othersLike } from "./accounting.ts";
 import { pinned } from "./children.ts";
 import type { Running } from "./lab.ts";
 import type { HoldOptions, HoldResult } from "./load/hold-connections.ts";
@@ -18,6 +18,8 @@ import { SMALL } from "./upstream.ts";
 const SETTLE = 2000;
 /** How long a proxy may take to give the memory of a burst back, s. */
 const PATIENCE = 60;
+/** How long it must stay below the limit to count as given back, s: a proxy may not have seen all the closes yet. */
+const STEADY = 3;
 
 export async function runMemory(session: Session, scenario: MemoryScenario): Promise<Section> {
   const { lab, settings } = session;
@@ -41,6 +43,12 @@ export async function runMemory(session: Session, scenario: MemoryScenario): Pro
         });
         try {
           await Bun.sleep(SETTLE);
+          const others = othersLike(running.owners);
+          if (others > 0) {
+            session.warn(
+              `${others} other processes ran the program of ${contestant.name}: its PSS is too small, see RSS`,
+            );
+          }
           const idle = memoryOf(running.owners);
           const rest = await whatHappens(session, scenario, running, connections, idle.pss);
           cell.rounds.push({ idlePss: idle.pss, idleRss: idle.rss, ...rest });
@@ -91,13 +99,17 @@ async function whatHappens(
     throw new Error(`${dropped} of ${connections} idle connections were closed by the proxy`);
   if (scenario.what === "idle-connections") return { loadPss: held.pss, loadRss: held.rss };
   const start = Date.now();
-  const patience = (quick ? 5 : PATIENCE) * 1000;
+  const elapsed = () => (Date.now() - start) / 1000;
   let after = memoryOf(running.owners);
-  while (after.pss >= BURST_LIMIT * idlePss && Date.now() - start < patience) {
-    await Bun.sleep(500);
+  let underSince = -1;
+  while (elapsed() < (quick ? 5 : PATIENCE)) {
+    if (after.pss >= BURST_LIMIT * idlePss) underSince = -1;
+    else if (underSince < 0) underSince = elapsed();
+    if (underSince >= 0 && elapsed() - underSince >= STEADY) break;
+    await Bun.sleep(250);
     after = memoryOf(running.owners);
   }
-  const settleSeconds = after.pss < BURST_LIMIT * idlePss ? (Date.now() - start) / 1000 : -1;
+  const settleSeconds = underSince;
   return { peakPss: held.pss, afterPss: after.pss, settleSeconds };
 }
 

@@ -5,9 +5,9 @@
  */
 import { ask } from "./guard.ts";
 import type { Running } from "./lab.ts";
-import { loadWithWrk, type WrkLoad } from "./load-wrk.ts";
+import type { WrkLoad } from "./load-wrk.ts";
 import type { Section } from "./result.ts";
-import { type MutableCell, measure } from "./run-throughput.ts";
+import { type MutableCell, measure, warmUp } from "./run-throughput.ts";
 import type { SweepScenario } from "./scenario.ts";
 import type { Session } from "./session.ts";
 import { PLAIN, pathsOver, type Table } from "./topology.ts";
@@ -47,7 +47,7 @@ export async function runSweep(session: Session, scenario: SweepScenario): Promi
           newConnections: false,
         };
         if (round < 0) {
-          await loadWithWrk(load, lab.cores.load, lab.folder);
+          await warmUp(session, load);
           continue;
         }
         const measured = await measure(session, running, load);

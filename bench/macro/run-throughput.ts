@@ -40,8 +40,7 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
     bodyBytes: scenario.requestBytes,
     newConnections: scenario.newConnections,
   });
-  for (const { running } of entrants)
-    await loadWithWrk(load(running, settings.warmup), lab.cores.load, lab.folder);
+  for (const { running } of entrants) await warmUp(session, load(running, settings.warmup));
   for (let round = 0; round < settings.rounds; round++) {
     for (const { running, cell } of entrants) {
       if (cell.invalid !== "") continue;
@@ -71,6 +70,21 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
     await running.stop();
   }
   return { id: scenario.id, cells };
+}
+
+/** Answers after which a just-in-time compiler has seen enough of a proxy's code. */
+const WARM_ANSWERS = 20_000;
+const WARM_MIB = 1000;
+
+/** Loads a proxy until it has answered so much that it is compiled, but not longer than five times `load.seconds`. */
+export async function warmUp(session: Session, load: WrkLoad): Promise<void> {
+  let answers = 0;
+  let mib = 0;
+  for (let i = 0; i < 5 && answers < WARM_ANSWERS && mib < WARM_MIB; i++) {
+    const result = await loadWithWrk(load, session.lab.cores.load, session.lab.folder);
+    answers += result.requests;
+    mib += (result.bytes + result.requests * load.bodyBytes) / 2 ** 20;
+  }
 }
 
 export interface MutableCell extends Cell {
@@ -124,7 +138,12 @@ export async function measure(session: Session, running: Running, load: WrkLoad)
     fault = `${result.errors} errors in ${result.requests} answers (${result.firstError})`;
   else if (result.requests === 0) fault = "not one answer";
   let suspicion = "";
-  if (foreign > 0.1) suspicion += `; somebody else used ${Math.round(foreign * 100)} % of its core`;
+  if (foreign > 0.1) {
+    suspicion += `; somebody else used ${Math.round(foreign * 100)} % of its core`;
+    session.warn(
+      "in some rounds somebody else used more than 10 % of the proxy's core (see `foreign` in the JSON)",
+    );
+  }
   if (stolen > 0.02) suspicion += `; the hypervisor took ${Math.round(stolen * 100)} % of its core`;
   const round = {
     rps: result.requests / result.seconds,

@@ -10,4 +10,6 @@ export interface Session {
   readonly contestants: readonly Contestant[];
   /** Progress, for the person who waits. */
   say(line: string): void;
+  /** Something that a reader of the result must know; told once. */
+  warn(text: string): void;
 }

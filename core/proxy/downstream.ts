@@ -30,6 +30,7 @@ import type { ConnectionOwner } from "./connection-owner.ts";
 import { PausedByPipeline } from "./pressure.ts";
 import type { Services } from "./services.ts";
 import { Stream } from "./stream.ts";
+import { StreamTimers } from "./stream-timers.ts";
 
 const OPEN = 0;
 const LINGER = 1;
@@ -75,12 +76,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   private readonly idleTimer: Timer;
   /** Life of the connection; armed only if configured. */
   private durationTimer: Timer | null = null;
-  // The deadlines of the current stream live here, so that a request costs no timer objects.
-  readonly streamIdle: Timer;
-  readonly requestTimer: Timer;
-  readonly routeTimer: Timer;
-  readonly tryTimer: Timer;
-  readonly maxDuration: Timer;
+  readonly timers: StreamTimers;
 
   constructor(manager: ConnectionManager, services: Services, socket: Socket, owner: ConnectionOwner) {
     this.manager = manager;
@@ -97,11 +93,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     );
     this.answer = new AnswerWriter(socket, services.writer, manager.nameCase, manager.stats);
     this.idleTimer = new Timer(() => this.onIdleTimer());
-    this.streamIdle = new Timer(() => this.stream?.onStreamIdle());
-    this.requestTimer = new Timer(() => this.stream?.onRequestTimeout());
-    this.routeTimer = new Timer(() => this.stream?.onRouteTimeout());
-    this.tryTimer = new Timer(() => this.stream?.onTryTimer());
-    this.maxDuration = new Timer(() => this.stream?.onMaxDuration());
+    this.timers = new StreamTimers(services.timers, () => this.stream);
     const { stats, config } = manager;
     stats.downstreamCxTotal++;
     stats.downstreamCxActive++;
@@ -253,7 +245,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   /** The stream is over and was logged. `clean`: request and answer are complete, so another may follow. */
   streamDone(clean: boolean): void {
     this.stream = null;
-    this.cancelStreamTimers();
+    this.timers.cancel();
     if (this.state !== OPEN) return;
     if (!clean || this.closeAfterAnswer || this.answer.endsWithConnection) {
       this.linger();
@@ -274,7 +266,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   /** The answer cannot be completed: the connection closes without a terminator (invariant 3). */
   abort(): void {
     this.stream = null;
-    this.cancelStreamTimers();
+    this.timers.cancel();
     if (this.state === CLOSED) return;
     this.gone(false, "");
     // A counted or chunked body ends visibly short; one that ends with the connection needs the reset to show it.
@@ -376,17 +368,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   private close(): void {
     if (this.state === CLOSED) return;
-    this.gone(false, "");
+    this.gone(this.peerEnded, "");
     this.socket.close();
-  }
-
-  private cancelStreamTimers(): void {
-    const { timers } = this.services;
-    timers.cancel(this.streamIdle);
-    timers.cancel(this.requestTimer);
-    timers.cancel(this.routeTimer);
-    timers.cancel(this.tryTimer);
-    timers.cancel(this.maxDuration);
   }
 
   private gone(remote: boolean, reason: CloseReason): void {
@@ -402,16 +385,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     }
     this.parser.stop();
     const { timers, clock } = this.services;
-    for (const timer of [
-      this.idleTimer,
-      this.streamIdle,
-      this.requestTimer,
-      this.routeTimer,
-      this.tryTimer,
-      this.maxDuration,
-    ]) {
-      timers.release(timer);
-    }
+    timers.release(this.idleTimer);
+    this.timers.release();
     if (this.durationTimer !== null) timers.release(this.durationTimer);
     stats.downstreamCxActive--;
     stats.downstreamCxHttp1Active--;

@@ -104,8 +104,8 @@ export class Router implements AttemptOwner {
     if (route.retryPolicy !== null || fields.hasId(RETRY_ON) || fields.hasId(RETRY_GRPC_ON))
       this.beginRetries();
     if (action.maxStreamDuration !== null && action.maxStreamDuration > 0) {
-      const { services, maxDuration } = stream.connection;
-      services.timers.arm(maxDuration, stream.started + action.maxStreamDuration);
+      const { services, timers } = stream.connection;
+      services.timers.arm(timers.duration, stream.started + action.maxStreamDuration);
     }
     if (this.requestEnded) this.armRouteTimer();
     this.try();
@@ -181,6 +181,7 @@ export class Router implements AttemptOwner {
     const { stream, route, cluster, breaker, retry } = this;
     this.state = TRYING;
     const endpoint = cluster.chooseEndpoint(this.retried ? retry : null);
+    stream.upstreamAttempts++;
     if (endpoint === null) {
       this.fail(503, "no healthy upstream", "no_healthy_upstream", "UH");
       return;
@@ -192,7 +193,6 @@ export class Router implements AttemptOwner {
       return;
     }
     stream.upstreamHost = endpoint.address;
-    stream.upstreamAttempts++;
     retry?.onTry(endpoint);
     if (this.action.autoHostRewrite && endpoint.hostname !== "" && stream.upstreamAttempts === 1) {
       route.rewriteHost(stream.request, endpoint.hostname);
@@ -231,8 +231,8 @@ export class Router implements AttemptOwner {
     const { stream, timeouts } = this;
     if (stream.upstreamRequestSent < 0) stream.upstreamRequestSent = stream.elapsed();
     if (timeouts.perTry > 0 && this.state === TRYING) {
-      const { services, tryTimer } = stream.connection;
-      services.timers.arm(tryTimer, services.clock.now + timeouts.perTry);
+      const { services, timers } = stream.connection;
+      services.timers.arm(timers.attempt, services.clock.now + timeouts.perTry);
     }
     connection.sendEnd(this.trailers);
   }
@@ -263,8 +263,8 @@ export class Router implements AttemptOwner {
     else if (decision === Overflow) stream.flag("UO");
     this.state = ANSWERING;
     this.body?.clear();
-    const { services, tryTimer, routeTimer } = stream.connection;
-    services.timers.cancel(tryTimer);
+    const { services, timers } = stream.connection;
+    services.timers.cancel(timers.attempt);
     const now = stream.elapsed();
     stream.upstreamResponseStarted = now;
     cluster.responses.charge(head.status, this.internal);
@@ -272,7 +272,7 @@ export class Router implements AttemptOwner {
     else endpoint.rqSuccess++;
     this.decorate(head, now);
     if (framing === AsTunnel) {
-      services.timers.cancel(routeTimer);
+      services.timers.cancel(timers.route);
       this.requestEnded = false;
     } else if (stream.upgrade !== "") this.refusedUpgrade();
     stream.sendHead(head, framing, contentLength, endOfStream);
@@ -301,7 +301,7 @@ export class Router implements AttemptOwner {
       attempt.complete();
       this.over();
     }
-    stream.sendEnd(parser.trailers.count > 0 ? parser.trailers : null);
+    stream.sendEnd(this.cluster.config.http1.enableTrailers ? parser.trailers : null);
   }
 
   onAttemptFailed(
@@ -324,7 +324,7 @@ export class Router implements AttemptOwner {
       stream.abort();
       return;
     }
-    if (!connected) stream.upstreamFailure = detail;
+    if (!connected) stream.upstreamFailure = underscored(detail);
     // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
     if (connected && reused && fault === null && !this.staleRetried && this.canReplay() && this.keepBody) {
       this.staleRetried = true;
@@ -403,10 +403,13 @@ export class Router implements AttemptOwner {
   }
 
   private scheduleRetry(): void {
-    const { services, tryTimer } = this.stream.connection;
+    const { services, timers } = this.stream.connection;
     this.retried = true;
     this.state = BACKOFF;
-    services.timers.arm(tryTimer, services.clock.now + (this.retry as RetryState).backOff(services.random));
+    services.timers.arm(
+      timers.attempt,
+      services.clock.now + (this.retry as RetryState).backOff(services.random),
+    );
   }
 
   /** Gives up the current try; the request lives on. */
@@ -418,9 +421,9 @@ export class Router implements AttemptOwner {
 
   private over(): void {
     this.state = OVER;
-    const { services, tryTimer, routeTimer } = this.stream.connection;
-    services.timers.cancel(tryTimer);
-    services.timers.cancel(routeTimer);
+    const { services, timers } = this.stream.connection;
+    services.timers.cancel(timers.attempt);
+    services.timers.cancel(timers.route);
     this.retry?.end();
     this.body?.clear();
   }
@@ -450,8 +453,8 @@ export class Router implements AttemptOwner {
   /** Starts once the whole request is here (Envoy); a tunnel has no route timeout. */
   private armRouteTimer(): void {
     if (this.timeouts.total === 0 || this.stream.upgrade !== "" || this.state === ANSWERING) return;
-    const { services, routeTimer } = this.stream.connection;
-    services.timers.arm(routeTimer, services.clock.now + this.timeouts.total);
+    const { services, timers } = this.stream.connection;
+    services.timers.arm(timers.route, services.clock.now + this.timeouts.total);
   }
 
   /** Keeps a piece of the body: it waits (`sent` false), or another try may need it. */
@@ -481,7 +484,6 @@ export class Router implements AttemptOwner {
 export function routeRequest(stream: Stream, route: RouteEntry, endOfStream: boolean): Router | null {
   const { manager, request } = stream;
   const action = route.action as RouteAction;
-  manager.stats.rqTotal++;
   const target = (route.clusters as ClusterChoice).choose(stream.random);
   const name = target.clusterName(request);
   stream.clusterName = name;

@@ -176,7 +176,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
 
   onEnd(): void {
     if (this.state !== Busy) {
-      this.destroy();
+      if (this.state !== Closed) this.close(true, "");
       return;
     }
     this.reusable = false;
@@ -233,6 +233,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
       this.onFault(RESPONSE_FAULTS.protected_nomination);
       return;
     }
+    // Row F11: a body announced where none may be; what comes next on this connection is anybody's guess.
+    if (parser.announcedBody) this.reusable = false;
     if (this.hop.close || (head.version === 10 && !this.hop.keepAlive)) this.reusable = false;
     if (parser.framing === AsTunnel) {
       this.tunnel = true;

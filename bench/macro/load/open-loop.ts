@@ -113,12 +113,13 @@ export function openLoop(options: OpenLoopOptions): OpenLoopResult {
   const lastChance = start + total * interval + DRAIN_NS;
   let sent = 0;
   let free = connections.length;
+  let freeSince = start; // since when there is a free connection
   let next = 0; // round robin over the free connections
 
   const finish = (connection: Connection, now: number, ok: boolean) => {
     const { meant } = connection;
     connection.meant = -1;
-    free++;
+    if (free++ === 0) freeSince = now;
     if (meant < measuredFrom) return;
     if (!ok) return;
     const latency = now - meant;
@@ -158,7 +159,7 @@ export function openLoop(options: OpenLoopOptions): OpenLoopResult {
       while (connections[next].meant >= 0) next = (next + 1) % connections.length;
       const connection = connections[next];
       next = (next + 1) % connections.length;
-      if (meant >= measuredFrom) lateness.record(now - meant);
+      if (meant >= measuredFrom) lateness.record(now - Math.max(meant, freeSince));
       connection.meant = meant;
       free--;
       sent++;

@@ -8,7 +8,14 @@ import { type Command, type Contestant, type Presence, versionOf } from "../cont
 import { envoyBootstrap } from "../envoy-bootstrap.ts";
 import type { Topology } from "../topology.ts";
 
-export const envoy: Contestant = { name: "envoy", ours: false, hasTables: true, find, prepare };
+export const envoy: Contestant = {
+  name: "envoy",
+  ours: false,
+  hasTables: true,
+  scenarios: null,
+  find,
+  prepare,
+};
 
 function program(): string | null {
   const asked = process.env.ENVOY_BIN;

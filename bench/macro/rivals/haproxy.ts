@@ -8,7 +8,14 @@ import { join } from "node:path";
 import { type Command, type Contestant, type Presence, versionOf } from "../contestant.ts";
 import { routesOf, type Topology } from "../topology.ts";
 
-export const haproxy: Contestant = { name: "haproxy", ours: false, hasTables: true, find, prepare };
+export const haproxy: Contestant = {
+  name: "haproxy",
+  ours: false,
+  hasTables: true,
+  scenarios: null,
+  find,
+  prepare,
+};
 
 async function find(): Promise<Presence> {
   const version = await versionOf(["haproxy", "-v"], /version (\S+?)[\s,]/);

@@ -6,7 +6,14 @@ import { join } from "node:path";
 import { type Command, type Contestant, type Presence, versionOf } from "../contestant.ts";
 import type { Topology } from "../topology.ts";
 
-export const nodeHttp: Contestant = { name: "node-http", ours: false, hasTables: false, find, prepare };
+export const nodeHttp: Contestant = {
+  name: "node-http",
+  ours: false,
+  hasTables: false,
+  scenarios: null,
+  find,
+  prepare,
+};
 
 const node = join(import.meta.dir, "../../../node_modules/node/bin/node");
 
