@@ -54,5 +54,7 @@ if (live && envoyProgram() === "") {
 afterAll(() => {
   if (ran < groups.length * runtimes.length) return;
   const unused = [...differences, ...statDifferences].filter((one) => !used.has(one));
+  const open = [...differences, ...statDifferences].filter((one) => one.kind === "open");
+  if (open.length > 0) console.log(`oracle: ${open.length} faults are known and open (differences.ts)`);
   expect(unused.map((one) => one.title)).toEqual([]);
 });
