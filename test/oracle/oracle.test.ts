@@ -9,6 +9,7 @@ import { startTulle } from "../support/our-proxy.ts";
 import { envoyProgram, startEnvoy } from "../support/rivals.ts";
 import { compare } from "./compare.ts";
 import { type Difference, differences, type StatDifference, statDifferences } from "./differences.ts";
+import { committedPage, differencesPage } from "./differences-page.ts";
 import { groups } from "./groups.ts";
 import { type Record, runGroup } from "./run-group.ts";
 
@@ -50,6 +51,10 @@ for (const group of groups) {
 if (live && envoyProgram() === "") {
   console.log("oracle: Envoy is not installed (ENVOY_BIN or PATH): compared with the recorded answers only");
 }
+
+test("docs/differences-from-envoy.md says what the list says", () => {
+  expect(committedPage()).toBe(differencesPage());
+});
 
 afterAll(() => {
   if (ran < groups.length * runtimes.length) return;
