@@ -10,6 +10,7 @@ import { hostEnd, stripAuthority } from "../http/authority.ts";
 import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
 import { known } from "../http/names.ts";
 import { PATH_DETAILS, PathAccepted, PathRedirected } from "../http/path.ts";
+import { reasonPhrase } from "../http/status.ts";
 import { NoBody } from "../http1/message-parser.ts";
 import type { ReplyHeaders, Stream } from "./stream.ts";
 
@@ -29,7 +30,7 @@ export function admit(stream: Stream, endOfStream: boolean): boolean {
   const { socket } = connection;
   const isConnect = request.method === "CONNECT";
   if (request.version === 10 && !admitHttp10(stream)) return false;
-  if (hostEnd(request.authority) < 0) return refuse(stream, 400, "invalid_authority", "");
+  if (hostEnd(request.authority) < 0) return refuse(stream, 400, "http.invalid_authority", "DPE");
   request.authority = stripAuthority(
     request.authority,
     manager.authorityOptions,
@@ -54,13 +55,13 @@ export function admit(stream: Stream, endOfStream: boolean): boolean {
 /** Refuses a malformed request: what follows on its connection cannot be trusted (row K1). */
 function refuse(stream: Stream, status: number, details: string, flag: ResponseFlag | ""): boolean {
   stream.connection.closeAfter();
-  return stream.reply(status, "", details, flag);
+  return stream.reply(status, flag === "" ? "" : reasonPhrase(status), details, flag);
 }
 
 function admitHttp10(stream: Stream): boolean {
   const { request, manager } = stream;
   const { http1 } = manager.config;
-  if (!http1.acceptHttp10) return refuse(stream, 426, "low_version", "");
+  if (!http1.acceptHttp10) return refuse(stream, 426, "low_version", "DPE");
   if (request.authority === "") request.authority = http1.defaultHostForHttp10;
   return request.authority !== "" || refuse(stream, 400, "missing_host_header", "");
 }

@@ -16,6 +16,7 @@ import type { ResponseHead } from "../http/head.ts";
 import type { Framing } from "../http1/message-parser.ts";
 import type { ConnectionPool, PoolWaiter } from "./pool.ts";
 import type { AttemptSink, UpstreamConnection } from "./upstream.ts";
+import { connectFailureText } from "./upstream-failure.ts";
 
 const WAITING = 0;
 const OPEN = 1;
@@ -136,7 +137,7 @@ export class Attempt implements AttemptSink, PoolWaiter {
   onPoolFailure(reason: ResetReason, detail: string): void {
     this.state = OVER;
     if (reason !== "overflow") this.endpoint.rqError++;
-    this.owner.onAttemptFailed(reason, detail, null, false, false);
+    this.owner.onAttemptFailed(reason, connectFailureText(detail), null, false, false);
   }
 
   // ── The connection's side ─────────────────────────────────────────────────────────────────────────────────

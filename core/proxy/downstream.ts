@@ -368,7 +368,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   private close(): void {
     if (this.state === CLOSED) return;
-    this.gone(false, "");
+    this.gone(this.peerEnded, "");
     this.socket.close();
   }
 

@@ -181,6 +181,7 @@ export class Router implements AttemptOwner {
     const { stream, route, cluster, breaker, retry } = this;
     this.state = TRYING;
     const endpoint = cluster.chooseEndpoint(this.retried ? retry : null);
+    stream.upstreamAttempts++;
     if (endpoint === null) {
       this.fail(503, "no healthy upstream", "no_healthy_upstream", "UH");
       return;
@@ -192,7 +193,6 @@ export class Router implements AttemptOwner {
       return;
     }
     stream.upstreamHost = endpoint.address;
-    stream.upstreamAttempts++;
     retry?.onTry(endpoint);
     if (this.action.autoHostRewrite && endpoint.hostname !== "" && stream.upstreamAttempts === 1) {
       route.rewriteHost(stream.request, endpoint.hostname);
@@ -323,7 +323,7 @@ export class Router implements AttemptOwner {
       stream.abort();
       return;
     }
-    if (!connected) stream.upstreamFailure = detail;
+    if (!connected) stream.upstreamFailure = underscored(detail);
     // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
     if (stale && fault === null && !this.staleRetried && this.canReplay() && this.keepBody) {
       this.staleRetried = true;
@@ -490,7 +490,6 @@ export class Router implements AttemptOwner {
 export function routeRequest(stream: Stream, route: RouteEntry, endOfStream: boolean): Router | null {
   const { manager, request } = stream;
   const action = route.action as RouteAction;
-  manager.stats.rqTotal++;
   const target = (route.clusters as ClusterChoice).choose(stream.random);
   const name = target.clusterName(request);
   stream.clusterName = name;

@@ -166,7 +166,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
 
   onEnd(): void {
     if (this.state !== Busy) {
-      this.destroy();
+      if (this.state !== Closed) this.close(true, "");
       return;
     }
     this.reusable = false;

@@ -7,7 +7,7 @@ import { readBootstrap } from "../../core/xds/bootstrap.ts";
 import type { Checks } from "../../core/xds/checks.ts";
 import { readResources } from "../../core/xds/discovery.ts";
 import type { Bootstrap, ModelOf, Resource, ResourceKind } from "../../core/xds/resource.ts";
-import { type Document, formatFault, readDocument } from "./document.ts";
+import { type Document, formatFaults, readDocument } from "./document.ts";
 
 /** A bootstrap, or why there is none. */
 export interface BootstrapFile {
@@ -78,7 +78,7 @@ export function readBootstrapFile(path: string, checks: Checks): BootstrapFile {
   const document = readDocument(text);
   if (document.value === undefined) return { bootstrap: null, faults: syntaxFaults(path, document) };
   const { bootstrap, faults } = readBootstrap(document.value, checks);
-  return { bootstrap, faults: faults.map((each) => formatFault(path, document, each)) };
+  return { bootstrap, faults: formatFaults(path, document, faults) };
 }
 
 /** Reads a file with a DiscoveryResponse. Never throws; the good resources of a file are usable beside bad ones. */
@@ -101,11 +101,10 @@ export function readResourceFile<K extends ResourceKind>(
   if (document.value === undefined) return nothing(syntaxFaults(path, document));
 
   const update = readResources(kind, document.value, checks);
-  if (update.faults.length > 0)
-    return nothing(update.faults.map((each) => formatFault(path, document, each)));
+  if (update.faults.length > 0) return nothing(formatFaults(path, document, update.faults));
   const refusals = update.rejected.map(({ name, faults }) => ({
     name,
-    faults: faults.map((each) => formatFault(path, document, each)),
+    faults: formatFaults(path, document, faults),
   }));
   return {
     versionInfo: update.versionInfo,
