@@ -138,7 +138,7 @@ export class Router implements AttemptOwner {
     const { attempt } = this;
     this.attempt = null;
     attempt?.abandon();
-    this.stream.connection.release(PausedByUpstream | PausedByBuffer);
+    this.stream.connection.pressure.release(PausedByUpstream | PausedByBuffer);
   }
 
   pauseUpstream(): void {
@@ -220,7 +220,7 @@ export class Router implements AttemptOwner {
       stream.upstreamBytesSent += this.body.bytes;
       this.body.replay(connection);
       if (!this.keepBody) this.body.clear();
-      stream.connection.release(PausedByBuffer);
+      stream.connection.pressure.release(PausedByBuffer);
     }
     if (this.requestEnded) this.endRequest(connection);
     if (blocked) this.pauseUpstream();
@@ -312,7 +312,7 @@ export class Router implements AttemptOwner {
     const { stream } = this;
     this.attempt = null;
     if (this.state === OVER) return;
-    stream.connection.release(PausedByUpstream); // the next try's connection is not the one that was full
+    stream.connection.pressure.release(PausedByUpstream); // the next try's connection is not the one that was full
     if (this.state === ANSWERING) {
       stream.flag(fault === null ? "UC" : "UPE");
       if (stream.upgrade === "") {
@@ -335,12 +335,12 @@ export class Router implements AttemptOwner {
   }
 
   onUpstreamBlocked(): void {
-    this.stream.connection.press(PausedByUpstream);
+    this.stream.connection.pressure.press(PausedByUpstream);
   }
 
   onUpstreamDrain(): void {
     this.stream.touch();
-    this.stream.connection.release(PausedByUpstream);
+    this.stream.connection.pressure.release(PausedByUpstream);
   }
 
   // ── Failure and retry ─────────────────────────────────────────────────────────────────────────────────────
@@ -422,7 +422,7 @@ export class Router implements AttemptOwner {
     const { attempt } = this;
     this.attempt = null;
     attempt?.abandon();
-    this.stream.connection.release(PausedByUpstream);
+    this.stream.connection.pressure.release(PausedByUpstream);
   }
 
   private over(): void {
@@ -474,7 +474,7 @@ export class Router implements AttemptOwner {
       this.bodyLost = true;
       this.keepBody = false;
       this.body.clear();
-    } else this.stream.connection.press(PausedByBuffer);
+    } else this.stream.connection.pressure.press(PausedByBuffer);
   }
 
   /** The upstream answered an upgrade with an ordinary response. */
