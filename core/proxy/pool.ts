@@ -201,11 +201,15 @@ export class ConnectionPool {
   }
 
   private offer(connection: UpstreamConnection): void {
-    const waiter = this.waiting.shift();
-    if (waiter !== undefined) {
+    for (let waiter = this.waiting.shift(); waiter !== undefined; waiter = this.waiting.shift()) {
       this.dequeued();
-      waiter.onPoolReady(connection);
-      return;
+      if (this.breaker.requests.available) {
+        waiter.onPoolReady(connection);
+        return;
+      }
+      this.stats.upstreamRqActiveOverflow++;
+      this.stats.upstreamRqPendingOverflow++;
+      waiter.onPoolFailure("overflow", "");
     }
     if (this.draining) {
       connection.destroy();

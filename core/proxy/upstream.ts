@@ -89,6 +89,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
 
   sendHead(head: RequestHead, framing: Framing, contentLength: number, upgrade: string, te: boolean): void {
     const last = this.pool.maxRequests > 0 && this.requests >= this.pool.maxRequests;
+    if (last) this.pool.stats.upstreamCxMaxRequests++;
     if (last || upgrade !== "" || head.method === "CONNECT") this.reusable = false;
     this.parser.expect(head.method, upgrade !== "");
     this.chunked = framing === ByChunks;
@@ -225,6 +226,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     }
     // Row F11: a body announced where none may be; what comes next on this connection is anybody's guess.
     if (parser.announcedBody) this.reusable = false;
+    if (this.hop.close) this.pool.stats.upstreamCxCloseNotify++;
     if (this.hop.close || (head.version === 10 && !this.hop.keepAlive)) this.reusable = false;
     if (parser.framing === AsTunnel) {
       this.tunnel = true;

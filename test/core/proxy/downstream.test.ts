@@ -114,11 +114,11 @@ describe("pipelining", () => {
     const s = await story({ routes: [direct("/direct", body)], network: { buffer: 16 * 1024 } });
     const client = s.client();
     client.pause();
-    const count = 20_000;
+    const count = 3000;
     client.send(get("/direct").repeat(count));
     s.advance(1000);
     const answered = s.stat("http.test.downstream_rq_2xx");
-    expect(answered).toBeLessThan(600); // the limit of 1 MiB and a little, not 80 MB
+    expect(answered).toBeLessThan(600); // the limit of 1 MiB and a little, not 12 MB
     client.keep = false;
     client.resume();
     s.advance(1000);
@@ -497,9 +497,10 @@ describe("time-outs of a connection", () => {
     s.proxy.network.line = { ...s.proxy.network.line, buffer: 2 * size, maxRead: 2 * size };
     client.send(get("/1") + get("/2"));
     s.advance(9_900);
-    expect(s.logs).toHaveLength(1); // the second request waits until the first answer is read
-    expect(s.stat("http.test.downstream_cx_active")).toBe(1);
+    expect(s.logs).toHaveLength(1);
     s.advance(200);
+    expect(s.logs[1]).toBe("GET /2 504 SI stream_idle_timeout");
+    s.advance(10_000);
     expect(s.stat("http.test.downstream_cx_active")).toBe(0);
     s.expectNothingLeft();
   });
