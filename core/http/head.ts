@@ -12,6 +12,7 @@ export function protocolName(version: HttpVersion): string {
   return version === 10 ? "HTTP/1.0" : version === 11 ? "HTTP/1.1" : "HTTP/2";
 }
 
+/** The start line and fields of a request. One object serves many: `clear()` starts the next. */
 export class RequestHead {
   version: HttpVersion = 11;
   /** Case-sensitive token. */
@@ -49,6 +50,7 @@ export class RequestHead {
   }
 }
 
+/** The status and fields of an answer. One object serves many: `clear()` starts the next. */
 export class ResponseHead {
   version: HttpVersion = 11;
   status = 0;

@@ -103,6 +103,7 @@ export class PathPolicy {
           if (high === 255 || low === 255) return PathRejected;
           const byte = (high << 4) | low;
           if (byte === 0 || byte === 0x0d || byte === 0x0a) return PathRejected;
+          if (byte >= 0xc0 && isOverlong(path, i, byte)) return PathRejected;
           if (byte === 0x2f || byte === 0x5c) {
             if (this.escaped === "REJECT_REQUEST") return PathRejected;
             change ||= this.escaped !== "KEEP_UNCHANGED";
@@ -144,6 +145,17 @@ export class PathPolicy {
     this.path = text + path.slice(end);
     return redirect ? PathRedirected : PathAccepted;
   }
+}
+
+/**
+ * True if the triplet at `at` begins a UTF-8 sequence that no encoder writes (RFC 3629 3): some decoders read
+ * %C0%AE as "." and %C0%AF as "/".
+ */
+function isOverlong(path: string, at: number, byte: number): boolean {
+  if (byte === 0xc0 || byte === 0xc1 || byte > 0xf4) return true;
+  if ((byte !== 0xe0 && byte !== 0xf0) || path.charCodeAt(at + 3) !== 0x25) return false;
+  const next = (HEX[path.charCodeAt(at + 4) & 0xff] << 4) | HEX[path.charCodeAt(at + 5) & 0xff];
+  return next >= 0x80 && next < (byte === 0xe0 ? 0xa0 : 0x90);
 }
 
 /** One triplet or one loose byte as it stands in a normalised path. */

@@ -62,6 +62,7 @@ const LIMIT_STATUS = {
   duplicate_host: 400,
   bad_host: 400,
   target: 400,
+  target_fragment: 400,
   connect_body: 400,
   upgrade_body: 400,
   protected_nomination: 400,
@@ -79,7 +80,11 @@ function table(make: (code: string, status?: number) => Fault): FaultTable {
   return Object.freeze(out) as FaultTable;
 }
 
-/** What is wrong with a request. */
-export const REQUEST_FAULTS: FaultTable = table(bad);
+/** What is wrong with a request. Envoy answers the last two without a body and without a flag. */
+export const REQUEST_FAULTS: FaultTable = Object.freeze({
+  ...table(bad),
+  missing_host: fault("http1.missing_host", "downstream", 400, "missing_host_header", ""),
+  target_fragment: fault("http1.target_fragment", "downstream", 400, "path_normalization_failed", ""),
+});
 /** What is wrong with a response: always 502 and never a reusable connection. */
 export const RESPONSE_FAULTS: FaultTable = table((code) => badUpstream(code));

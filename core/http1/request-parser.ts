@@ -76,7 +76,7 @@ export class RequestParser extends MessageParser {
     p = target;
     while (p < end && IS_TARGET[bytes[p]] === 1) p++;
     if (p === target || p >= end) return FAULTS.start_line;
-    if (bytes[p] !== 0x20) return bytes[p] === 0x23 ? FAULTS.target : FAULTS.start_line;
+    if (bytes[p] !== 0x20) return bytes[p] === 0x23 ? FAULTS.target_fragment : FAULTS.start_line;
     const fault = this.version(bytes, p + 1, end);
     if (fault !== null) return fault;
     return this.target(bytes, target, p);

@@ -29,6 +29,8 @@ export class ResponseParser extends MessageParser {
   readonly trailers: Fields = new Fields();
   /** Interim responses seen for the current request. */
   informational = 0;
+  /** The head announced a body although its status has none (204, 205, 1xx). */
+  announcedBody = false;
   /** What the request was, which decides how its response ends (row F11). */
   private toHead = false;
   private toConnect = false;
@@ -91,6 +93,7 @@ export class ResponseParser extends MessageParser {
     const hasLength = fields.hasId(CONTENT_LENGTH);
     const hasCoding = fields.hasId(TRANSFER_ENCODING);
     this.contentLength = 0;
+    this.announcedBody = false;
     // Checked also where the fields do not decide: an ambiguous head is never forwarded.
     if (hasCoding) {
       if (version === 10) return FAULTS.transfer_encoding_in_1_0;
@@ -117,6 +120,7 @@ export class ResponseParser extends MessageParser {
       this.framing = AsTunnel;
     } else if (this.toHead || status === 204 || status === 304 || status === 205) {
       this.framing = NoBody;
+      this.announcedBody = !this.toHead && status !== 304 && (hasCoding || length > 0);
       this.contentLength = hasLength ? length : -1; // declared for a body that is not sent
     } else if (hasCoding) {
       this.framing = ByChunks;

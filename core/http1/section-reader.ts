@@ -11,7 +11,7 @@
 import { IS_FIELD_VALUE, IS_TCHAR } from "../bytes/ascii.ts";
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
-import type { FaultTable } from "./faults.ts";
+import { type FaultTable, RESPONSE_FAULTS } from "./faults.ts";
 import type { Http1Limits } from "./limits.ts";
 
 /** Counts bytes copied because a token spanned two chunks. */
@@ -44,6 +44,8 @@ export class SectionReader {
   private readonly faults: FaultTable;
   private readonly copied: CopyCounter;
   private readonly starter: StartLineReader;
+  /** Row L10: white space before the colon is stripped from responses and refused in requests. */
+  private readonly lenientColon: boolean;
   private fields: Fields;
   private trailers = false;
   /** The start line has not been read yet. */
@@ -67,6 +69,7 @@ export class SectionReader {
     this.starter = starter;
     this.limits = limits;
     this.faults = faults;
+    this.lenientColon = faults === RESPONSE_FAULTS;
     this.fields = fields;
     this.copied = copied;
   }
@@ -205,6 +208,8 @@ export class SectionReader {
       }
       if (p >= end) return -line - 1;
       const nameEnd = p;
+      if (this.lenientColon && p > line) while (p < end && (bytes[p] === 0x20 || bytes[p] === 9)) p++;
+      if (p >= end) return -line - 1;
       if (bytes[p] !== 0x3a || p === line) {
         if (p === line && bytes[p] === CR) {
           if (p + 1 >= end) return -line - 1;

@@ -5,10 +5,12 @@
  * Law: policy sees exactly what goes upstream (invariant 9): host and path are brought into their final form here.
  */
 import { lowerCase, parseDecimalText } from "../bytes/ascii.ts";
+import type { ResponseFlag } from "../errors.ts";
 import { hostEnd, stripAuthority } from "../http/authority.ts";
 import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
 import { known } from "../http/names.ts";
 import { PATH_DETAILS, PathAccepted, PathRedirected } from "../http/path.ts";
+import { reasonPhrase } from "../http/status.ts";
 import { NoBody } from "../http1/message-parser.ts";
 import type { ReplyHeaders, Stream } from "./stream.ts";
 
@@ -28,7 +30,7 @@ export function admit(stream: Stream, endOfStream: boolean): boolean {
   const { socket } = connection;
   const isConnect = request.method === "CONNECT";
   if (request.version === 10 && !admitHttp10(stream)) return false;
-  if (hostEnd(request.authority) < 0) return stream.reply(400, "", "invalid_authority", "");
+  if (hostEnd(request.authority) < 0) return refuse(stream, 400, "http.invalid_authority", "DPE");
   request.authority = stripAuthority(
     request.authority,
     manager.authorityOptions,
@@ -36,13 +38,13 @@ export function admit(stream: Stream, endOfStream: boolean): boolean {
     isConnect,
   );
   if (readHopOptions(fields, hop) !== HopAccepted)
-    return stream.reply(400, "", "invalid_connection_header", "DPE");
+    return refuse(stream, 400, "invalid_connection_header", "DPE");
   if (hop.close) connection.closeAfter();
   stream.trailers = hop.trailers;
   const upgradeAsked = hop.upgrade && fields.hasId(UPGRADE);
   if (request.path !== "" && request.path !== "*" && !admitPath(stream)) return false;
   stream.downstreamRemote = manager.headerRules.apply(request, socket.remote, false);
-  if (!manager.headerRules.via(request)) return stream.reply(508, "", "loop_detected", "");
+  if (!manager.headerRules.via(request)) return refuse(stream, 508, "loop_detected", "");
   if (fields.hasId(EXPECT) && !admitExpectation(stream)) return false;
   if (request.method === "TRACE") return stream.reply(405, "", "trace_not_allowed", "", ALLOW);
   if (request.method === "OPTIONS" && fields.hasId(MAX_FORWARDS) && !countForwards(stream)) return false;
@@ -50,12 +52,18 @@ export function admit(stream: Stream, endOfStream: boolean): boolean {
   return upgradeAsked ? admitUpgrade(stream, endOfStream) : true;
 }
 
+/** Refuses a malformed request: what follows on its connection cannot be trusted (row K1). */
+function refuse(stream: Stream, status: number, details: string, flag: ResponseFlag | ""): boolean {
+  stream.connection.closeAfter();
+  return stream.reply(status, flag === "" ? "" : reasonPhrase(status), details, flag);
+}
+
 function admitHttp10(stream: Stream): boolean {
   const { request, manager } = stream;
   const { http1 } = manager.config;
-  if (!http1.acceptHttp10) return stream.reply(426, "", "low_version", "");
+  if (!http1.acceptHttp10) return refuse(stream, 426, "low_version", "DPE");
   if (request.authority === "") request.authority = http1.defaultHostForHttp10;
-  return request.authority !== "" || stream.reply(400, "", "missing_host_header", "");
+  return request.authority !== "" || refuse(stream, 400, "missing_host_header", "");
 }
 
 function admitPath(stream: Stream): boolean {
@@ -68,10 +76,10 @@ function admitPath(stream: Stream): boolean {
   }
   if (action === PathRedirected) {
     manager.stats.downstreamRqRedirectedWithNormalizedPath++;
-    return stream.reply(307, "", "path_normalization_redirect", "", [["location", policy.path]]);
+    return stream.reply(307, "", "path_normalization_failed", "", [["location", policy.path]]);
   }
   manager.stats.downstreamRqFailedPathNormalization++;
-  return stream.reply(400, "", PATH_DETAILS, "");
+  return refuse(stream, 400, PATH_DETAILS, "");
 }
 
 /** Row E2: the expectation is forwarded, and the client waits for the upstream's word. */
@@ -82,7 +90,7 @@ function admitExpectation(stream: Stream): boolean {
     return true;
   }
   if (lowerCase(fields.getId(EXPECT) as string) !== "100-continue") {
-    return stream.reply(417, "", "unknown_expectation", "");
+    return refuse(stream, 417, "unknown_expectation", "");
   }
   stream.expects100 = true;
   return true;
@@ -92,7 +100,7 @@ function admitExpectation(stream: Stream): boolean {
 function countForwards(stream: Stream): boolean {
   const { fields } = stream.request;
   const left = parseDecimalText(fields.getId(MAX_FORWARDS) as string, 0xffff);
-  if (left < 0) return stream.reply(400, "", "bad_max_forwards", "DPE");
+  if (left < 0) return refuse(stream, 400, "bad_max_forwards", "DPE");
   if (left === 0) return stream.reply(200, "", "max_forwards_reached", "", ALLOW);
   fields.setId(MAX_FORWARDS, String(left - 1));
   return true;
@@ -114,7 +122,7 @@ function admitUpgrade(stream: Stream, endOfStream: boolean): boolean {
   const protocol = lowerCase(request.fields.getId(UPGRADE) as string);
   if (request.version !== 11 || !manager.upgrades.has(protocol)) return true;
   if (request.method !== "GET" || !endOfStream || connection.parser.framing !== NoBody) {
-    return stream.reply(400, "", "upgrade_with_body", "DPE");
+    return refuse(stream, 400, "upgrade_with_body", "DPE");
   }
   stream.upgrade = protocol;
   return true;

@@ -104,8 +104,8 @@ export class Router implements AttemptOwner {
     if (route.retryPolicy !== null || fields.hasId(RETRY_ON) || fields.hasId(RETRY_GRPC_ON))
       this.beginRetries();
     if (action.maxStreamDuration !== null && action.maxStreamDuration > 0) {
-      const { services, maxDuration } = stream.connection;
-      services.timers.arm(maxDuration, stream.started + action.maxStreamDuration);
+      const { services, timers } = stream.connection;
+      services.timers.arm(timers.duration, stream.started + action.maxStreamDuration);
     }
     if (this.requestEnded) this.armRouteTimer();
     this.try();
@@ -138,7 +138,7 @@ export class Router implements AttemptOwner {
     const { attempt } = this;
     this.attempt = null;
     attempt?.abandon();
-    this.stream.connection.release(PausedByUpstream | PausedByBuffer);
+    this.stream.connection.pressure.release(PausedByUpstream | PausedByBuffer);
   }
 
   pauseUpstream(): void {
@@ -170,7 +170,7 @@ export class Router implements AttemptOwner {
     const decision = this.askRetry("local reset", true);
     if (decision === Retry) this.scheduleRetry();
     else {
-      if (decision === LimitExceeded) this.stream.flag("URX");
+      this.flagRefusal(decision);
       this.timedOut("upstream_per_try_timeout");
     }
   }
@@ -181,6 +181,7 @@ export class Router implements AttemptOwner {
     const { stream, route, cluster, breaker, retry } = this;
     this.state = TRYING;
     const endpoint = cluster.chooseEndpoint(this.retried ? retry : null);
+    stream.upstreamAttempts++;
     if (endpoint === null) {
       this.fail(503, "no healthy upstream", "no_healthy_upstream", "UH");
       return;
@@ -192,7 +193,6 @@ export class Router implements AttemptOwner {
       return;
     }
     stream.upstreamHost = endpoint.address;
-    stream.upstreamAttempts++;
     retry?.onTry(endpoint);
     if (this.action.autoHostRewrite && endpoint.hostname !== "" && stream.upstreamAttempts === 1) {
       route.rewriteHost(stream.request, endpoint.hostname);
@@ -215,13 +215,12 @@ export class Router implements AttemptOwner {
       parser.contentLength,
       stream.upgrade === "connect" ? "" : stream.upgrade,
       stream.trailers,
-      stream.manager.clusters.nameCaseOf(this.cluster),
     );
     if (this.body !== null) {
       stream.upstreamBytesSent += this.body.bytes;
       this.body.replay(connection);
       if (!this.keepBody) this.body.clear();
-      stream.connection.release(PausedByBuffer);
+      stream.connection.pressure.release(PausedByBuffer);
     }
     if (this.requestEnded) this.endRequest(connection);
     if (blocked) this.pauseUpstream();
@@ -231,8 +230,8 @@ export class Router implements AttemptOwner {
     const { stream, timeouts } = this;
     if (stream.upstreamRequestSent < 0) stream.upstreamRequestSent = stream.elapsed();
     if (timeouts.perTry > 0 && this.state === TRYING) {
-      const { services, tryTimer } = stream.connection;
-      services.timers.arm(tryTimer, services.clock.now + timeouts.perTry);
+      const { services, timers } = stream.connection;
+      services.timers.arm(timers.attempt, services.clock.now + timeouts.perTry);
     }
     connection.sendEnd(this.trailers);
   }
@@ -259,12 +258,11 @@ export class Router implements AttemptOwner {
       this.scheduleRetry();
       return;
     }
-    if (decision === LimitExceeded) stream.flag("URX");
-    else if (decision === Overflow) stream.flag("UO");
+    this.flagRefusal(decision);
     this.state = ANSWERING;
     this.body?.clear();
-    const { services, tryTimer, routeTimer } = stream.connection;
-    services.timers.cancel(tryTimer);
+    const { services, timers } = stream.connection;
+    services.timers.cancel(timers.attempt);
     const now = stream.elapsed();
     stream.upstreamResponseStarted = now;
     cluster.responses.charge(head.status, this.internal);
@@ -272,7 +270,7 @@ export class Router implements AttemptOwner {
     else endpoint.rqSuccess++;
     this.decorate(head, now);
     if (framing === AsTunnel) {
-      services.timers.cancel(routeTimer);
+      services.timers.cancel(timers.route);
       this.requestEnded = false;
     } else if (stream.upgrade !== "") this.refusedUpgrade();
     stream.sendHead(head, framing, contentLength, endOfStream);
@@ -301,7 +299,7 @@ export class Router implements AttemptOwner {
       attempt.complete();
       this.over();
     }
-    stream.sendEnd(parser.trailers.count > 0 ? parser.trailers : null);
+    stream.sendEnd(this.cluster.config.http1.enableTrailers ? parser.trailers : null);
   }
 
   onAttemptFailed(
@@ -309,11 +307,12 @@ export class Router implements AttemptOwner {
     detail: string,
     fault: Fault | null,
     connected: boolean,
-    reused: boolean,
+    stale: boolean,
   ): void {
     const { stream } = this;
     this.attempt = null;
     if (this.state === OVER) return;
+    stream.connection.pressure.release(PausedByUpstream); // the next try's connection is not the one that was full
     if (this.state === ANSWERING) {
       stream.flag(fault === null ? "UC" : "UPE");
       if (stream.upgrade === "") {
@@ -324,9 +323,9 @@ export class Router implements AttemptOwner {
       stream.abort();
       return;
     }
-    if (!connected) stream.upstreamFailure = detail;
+    if (!connected) stream.upstreamFailure = underscored(detail);
     // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
-    if (connected && reused && fault === null && !this.staleRetried && this.canReplay() && this.keepBody) {
+    if (stale && fault === null && !this.staleRetried && this.canReplay() && this.keepBody) {
       this.staleRetried = true;
       stream.upstreamAttempts--;
       this.try();
@@ -336,12 +335,12 @@ export class Router implements AttemptOwner {
   }
 
   onUpstreamBlocked(): void {
-    this.stream.connection.press(PausedByUpstream);
+    this.stream.connection.pressure.press(PausedByUpstream);
   }
 
   onUpstreamDrain(): void {
     this.stream.touch();
-    this.stream.connection.release(PausedByUpstream);
+    this.stream.connection.pressure.release(PausedByUpstream);
   }
 
   // ── Failure and retry ─────────────────────────────────────────────────────────────────────────────────────
@@ -353,9 +352,15 @@ export class Router implements AttemptOwner {
       this.scheduleRetry();
       return;
     }
-    if (decision === LimitExceeded) this.stream.flag("URX");
+    this.flagRefusal(decision);
     const { status, body, details, flag, headers } = describeFailure(reason, detail, fault, this.retried);
     this.fail(status, body, details, flag, headers);
+  }
+
+  /** Says in the log why a further try that the policy wants was not made. */
+  private flagRefusal(decision: RetryDecision): void {
+    if (decision === LimitExceeded) this.stream.flag("URX");
+    else if (decision === Overflow) this.stream.flag("UO");
   }
 
   private fail(
@@ -403,10 +408,13 @@ export class Router implements AttemptOwner {
   }
 
   private scheduleRetry(): void {
-    const { services, tryTimer } = this.stream.connection;
+    const { services, timers } = this.stream.connection;
     this.retried = true;
     this.state = BACKOFF;
-    services.timers.arm(tryTimer, services.clock.now + (this.retry as RetryState).backOff(services.random));
+    services.timers.arm(
+      timers.attempt,
+      services.clock.now + (this.retry as RetryState).backOff(services.random),
+    );
   }
 
   /** Gives up the current try; the request lives on. */
@@ -414,13 +422,14 @@ export class Router implements AttemptOwner {
     const { attempt } = this;
     this.attempt = null;
     attempt?.abandon();
+    this.stream.connection.pressure.release(PausedByUpstream);
   }
 
   private over(): void {
     this.state = OVER;
-    const { services, tryTimer, routeTimer } = this.stream.connection;
-    services.timers.cancel(tryTimer);
-    services.timers.cancel(routeTimer);
+    const { services, timers } = this.stream.connection;
+    services.timers.cancel(timers.attempt);
+    services.timers.cancel(timers.route);
     this.retry?.end();
     this.body?.clear();
   }
@@ -450,8 +459,8 @@ export class Router implements AttemptOwner {
   /** Starts once the whole request is here (Envoy); a tunnel has no route timeout. */
   private armRouteTimer(): void {
     if (this.timeouts.total === 0 || this.stream.upgrade !== "" || this.state === ANSWERING) return;
-    const { services, routeTimer } = this.stream.connection;
-    services.timers.arm(routeTimer, services.clock.now + this.timeouts.total);
+    const { services, timers } = this.stream.connection;
+    services.timers.arm(timers.route, services.clock.now + this.timeouts.total);
   }
 
   /** Keeps a piece of the body: it waits (`sent` false), or another try may need it. */
@@ -465,7 +474,7 @@ export class Router implements AttemptOwner {
       this.bodyLost = true;
       this.keepBody = false;
       this.body.clear();
-    } else this.stream.connection.press(PausedByBuffer);
+    } else this.stream.connection.pressure.press(PausedByBuffer);
   }
 
   /** The upstream answered an upgrade with an ordinary response. */
@@ -481,7 +490,6 @@ export class Router implements AttemptOwner {
 export function routeRequest(stream: Stream, route: RouteEntry, endOfStream: boolean): Router | null {
   const { manager, request } = stream;
   const action = route.action as RouteAction;
-  manager.stats.rqTotal++;
   const target = (route.clusters as ClusterChoice).choose(stream.random);
   const name = target.clusterName(request);
   stream.clusterName = name;

@@ -12,7 +12,9 @@ import type { Fault, ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
-import { AsTunnel, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
+import { reasonPhrase } from "../http/status.ts";
+import { allowedTrailers } from "../http/trailers.ts";
+import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import type { RouteTable } from "../route/route-table.ts";
 import type { Runtime } from "../route/runtime-fraction.ts";
@@ -21,6 +23,7 @@ import type { ConnectionManager } from "./connection-manager.ts";
 import type { DownstreamConnection } from "./downstream.ts";
 import { type Router, routeRequest } from "./router.ts";
 import { StreamRecord } from "./stream-record.ts";
+import type { StreamDeadlines } from "./stream-timers.ts";
 
 const SERVER = known("server");
 const REQUEST_ID = known("x-request-id");
@@ -28,11 +31,15 @@ const CONTENT_TYPE = known("content-type");
 const WEBSOCKET_KEY = known("sec-websocket-key");
 const VIA = known("via");
 
+/** How much of an answered request is read and thrown away, bytes and ms, before its connection closes. */
+const MAX_DISCARDED_BYTES = 64 * 1024;
+const MAX_DISCARD_MS = 5000;
+
 /** More fields for a local reply: lower-case name, value. */
 export type ReplyHeaders = readonly (readonly [string, string])[];
 const NO_HEADERS: ReplyHeaders = [];
 
-export class Stream extends StreamRecord {
+export class Stream extends StreamRecord implements StreamDeadlines {
   readonly manager: ConnectionManager;
   /** The protocol to switch to, lower case, "connect" for CONNECT, or "". */
   upgrade = "";
@@ -48,6 +55,9 @@ export class Stream extends StreamRecord {
   private responseEnded = false;
   private done = false;
   private tunnelOpen = false;
+  /** The rest of the request is read and thrown away after the answer. */
+  private discards = false;
+  private discarded = 0;
 
   constructor(connection: DownstreamConnection) {
     super(connection);
@@ -66,6 +76,7 @@ export class Stream extends StreamRecord {
     this.armTimers(endOfStream);
     if (!admit(this, endOfStream)) return;
     const { manager, request } = this;
+    manager.stats.rqTotal++;
     const table = manager.routeTable;
     const route = table === null ? null : lookUp(table, request, this.random, manager.runtime);
     this.route = route;
@@ -91,10 +102,11 @@ export class Stream extends StreamRecord {
       return;
     }
     if (route.action === null) {
-      manager.stats.noRoute++;
-      this.reply(404, "", "route_not_found", "NR");
+      manager.stats.noCluster++;
+      this.reply(503, "", "cluster_not_found", "NC");
       return;
     }
+    if (route.action.idleTimeout !== null) this.touch();
     this.router = routeRequest(this, route, endOfStream);
     this.router?.start();
   }
@@ -102,8 +114,14 @@ export class Stream extends StreamRecord {
   onRequestBody(bytes: Uint8Array, start: number, end: number): void {
     if (this.done) return;
     this.bytesReceived += end - start;
+    if (this.responseEnded) {
+      // Row F14: what is left of an answered request is read and thrown away, up to a limit.
+      this.discarded += end - start;
+      if (this.discarded > MAX_DISCARDED_BYTES) this.finish(false);
+      return;
+    }
     this.touch();
-    if (!this.responseEnded) this.router?.onData(bytes, start, end);
+    this.router?.onData(bytes, start, end);
   }
 
   /** The request is complete (or, in a tunnel, the client sent FIN). */
@@ -111,9 +129,9 @@ export class Stream extends StreamRecord {
     if (this.done || this.requestEnded) return;
     this.requestEnded = true;
     this.requestReceived = this.elapsed();
-    const { timers } = this.connection.services;
-    timers.cancel(this.connection.requestTimer);
-    if (!this.responseEnded) this.router?.onEnd(trailers !== null && trailers.count > 0 ? trailers : null);
+    const { services, timers } = this.connection;
+    services.timers.cancel(timers.request);
+    if (!this.responseEnded) this.router?.onEnd(this.passTrailers(trailers));
     if (this.responseEnded) this.finish();
   }
 
@@ -148,12 +166,13 @@ export class Stream extends StreamRecord {
     this.responseCode = status;
     this.localReplyBody = body;
     for (const [name, value] of headers) head.fields.add(name, value);
-    const grpc = this.request.fields.getId(CONTENT_TYPE)?.startsWith("application/grpc") === true;
+    const grpc = isGrpc(this.request);
     const text = manager.localReplies.compose(this, head, grpc);
     if (route !== null) route.finalizeResponse(head.fields, null, this);
     if (!this.requestEnded && !this.requestIsEmpty()) {
       manager.stats.downstreamRqResponseBeforeRqComplete++;
-      connection.closeAfter();
+      this.discards = status !== 408 && status !== 413 && this.mayDiscard();
+      if (!this.discards) connection.closeAfter();
     }
     const bytes = toBytes(text);
     this.sendHead(head, ByLength, bytes.length, bytes.length === 0);
@@ -164,6 +183,12 @@ export class Stream extends StreamRecord {
 
   private replyRouted(route: RouteEntry, status: number, body: string, headers: ReplyHeaders): void {
     this.reply(status, body, "direct_response", "", headers, route);
+  }
+
+  /** Row C6: trailers go on, either way, only where the listener enables them. */
+  private passTrailers(trailers: Fields | null): Fields | null {
+    if (trailers === null || trailers.count === 0 || !this.manager.config.http1.enableTrailers) return null;
+    return allowedTrailers(trailers);
   }
 
   private requestIsEmpty(): boolean {
@@ -199,7 +224,10 @@ export class Stream extends StreamRecord {
       const id = this.request.fields.getId(REQUEST_ID);
       if (id !== null) fields.setId(REQUEST_ID, id);
     }
-    if (!this.requestEnded && !this.requestIsEmpty() && framing !== AsTunnel) connection.closeAfter(); // row E5
+    // Row E5: an upstream that answers early leaves the client's framing in doubt.
+    if (!this.requestEnded && !this.discards && !this.requestIsEmpty() && framing !== AsTunnel) {
+      connection.closeAfter();
+    }
     const upgrade = framing === AsTunnel && head.status === 101 ? this.upgrade : "";
     this.headerBytesSent = connection.writeHead(
       head,
@@ -227,13 +255,24 @@ export class Stream extends StreamRecord {
     if (this.done || this.responseEnded) return;
     this.responseEnded = true;
     this.responseTrailers = trailers;
-    this.connection.writeEnd(this.manager.config.http1.enableTrailers ? trailers : null);
+    this.connection.writeEnd(this.passTrailers(trailers));
     if (this.requestEnded || this.requestIsEmptyNow()) this.finish();
     else if (!this.tunnelOpen) {
       // Row E5: what is left of the request is of no use to anybody.
       this.router?.stop();
-      this.finish(false);
+      if (!this.discards) this.finish(false);
+      else {
+        const { services, timers } = this.connection;
+        services.timers.arm(timers.idle, services.clock.now + MAX_DISCARD_MS);
+      }
     }
+  }
+
+  /** A refused request whose rest is known to be small costs no connection; one that waits for a 100 does. */
+  private mayDiscard(): boolean {
+    const { closing, parser } = this.connection;
+    if (closing || this.expects100) return false;
+    return parser.framing === ByChunks || parser.contentLength <= MAX_DISCARDED_BYTES;
   }
 
   private requestIsEmptyNow(): boolean {
@@ -250,11 +289,12 @@ export class Stream extends StreamRecord {
   /** The client's bytes are not HTTP. */
   onCodecFault(fault: Fault): void {
     if (fault.flag !== "") this.flag(fault.flag);
-    this.reply(fault.status, fault.status === 400 ? "Bad Request" : "", fault.details, "");
+    const body = fault.flag === "" ? "" : reasonPhrase(fault.status);
+    this.reply(fault.status, body, fault.details, "");
   }
 
   onHeadTimeout(): void {
-    this.reply(408, "", "request_header_timeout", "");
+    this.reply(408, "request header timeout", "request_header_timeout", "");
   }
 
   /** The client's connection is gone. */
@@ -280,6 +320,10 @@ export class Stream extends StreamRecord {
 
   onStreamIdle(): void {
     if (this.done) return;
+    if (this.responseEnded && !this.tunnelOpen) {
+      this.finish(false);
+      return;
+    }
     this.manager.stats.downstreamRqIdleTimeout++;
     if (this.response !== null) {
       this.flag("SI");
@@ -328,10 +372,9 @@ export class Stream extends StreamRecord {
   /** Restarts the stream idle timeout: something moved. */
   touch(): void {
     const idle = this.idleTimeout;
-    if (idle > 0) {
-      const { services, streamIdle } = this.connection;
-      services.timers.arm(streamIdle, services.clock.now + idle);
-    }
+    const { services, timers } = this.connection;
+    if (idle > 0) services.timers.arm(timers.idle, services.clock.now + idle);
+    else services.timers.cancel(timers.idle);
   }
 
   private get idleTimeout(): number {
@@ -342,13 +385,13 @@ export class Stream extends StreamRecord {
 
   private armTimers(endOfStream: boolean): void {
     const { config } = this.manager;
-    const { services, streamIdle, requestTimer, maxDuration } = this.connection;
+    const { services, timers } = this.connection;
     const { now } = services.clock;
-    if (config.streamIdleTimeout > 0) services.timers.arm(streamIdle, now + config.streamIdleTimeout);
+    if (config.streamIdleTimeout > 0) services.timers.arm(timers.idle, now + config.streamIdleTimeout);
     if (config.requestTimeout > 0 && !endOfStream)
-      services.timers.arm(requestTimer, this.started + config.requestTimeout);
+      services.timers.arm(timers.request, this.started + config.requestTimeout);
     if (config.common.maxStreamDuration > 0)
-      services.timers.arm(maxDuration, this.started + config.common.maxStreamDuration);
+      services.timers.arm(timers.duration, this.started + config.common.maxStreamDuration);
   }
 
   private finish(clean = true): void {
@@ -374,6 +417,12 @@ export class Stream extends StreamRecord {
     const loggers = manager.loggers;
     for (let i = 0; i < loggers.length; i++) loggers[i].log(this);
   }
+}
+
+/** gRPC by its content type: "application/grpc" or "application/grpc+proto"; not grpc-web. */
+function isGrpc(request: RequestHead): boolean {
+  const type = request.fields.getId(CONTENT_TYPE);
+  return type !== null && (type === "application/grpc" || type.startsWith("application/grpc+"));
 }
 
 /** "OPTIONS *" asks about the server: it is routed like "/". */

@@ -21,8 +21,7 @@ export function describeFailure(
   retried: boolean,
 ): UpstreamFailure {
   const again = retried ? "retried and the latest " : "";
-  const transport = detail === "" || !isConnectFailure(reason) ? "" : `, transport failure reason: ${detail}`;
-  const body = `upstream connect error or disconnect/reset before headers. ${again}reset reason: ${reason}${transport}`;
+  const body = `upstream connect error or disconnect/reset before headers. ${again}reset reason: ${reason}`;
   const more = detail === "" ? "" : `|${underscored(detail)}`;
   const details = `upstream_reset_before_response_started{${underscored(reason)}${more}}`;
   if (fault !== null || reason === "protocol error") {
@@ -30,6 +29,22 @@ export function describeFailure(
   }
   if (reason === "overflow") return { status: 503, body, details, flag: "UO", headers: OVERLOADED };
   return { status: 503, body, details, flag: isConnectFailure(reason) ? "UF" : "UC", headers: NO_HEADERS };
+}
+
+const ERRNO_TEXT: { readonly [errno: string]: string } = {
+  ECONNREFUSED: "Connection refused",
+  ECONNRESET: "Connection reset by peer",
+  EHOSTUNREACH: "No route to host",
+  ENETUNREACH: "Network is unreachable",
+  ETIMEDOUT: "Connection timed out",
+  ENOENT: "No such file or directory",
+  EACCES: "Permission denied",
+  EADDRNOTAVAIL: "Cannot assign requested address",
+};
+
+/** Envoy's `%UPSTREAM_TRANSPORT_FAILURE_REASON%` for a connection that could not be made; "" for a timeout of ours. */
+export function connectFailureText(errno: string): string {
+  return errno === "" ? "" : `delayed connect error: ${ERRNO_TEXT[errno] ?? errno}`;
 }
 
 /** Details hold no spaces. */

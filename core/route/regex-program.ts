@@ -265,7 +265,8 @@ export function programSize(node: RegexNode): number {
     }
     case "repeat": {
       const child = programSize(node.child);
-      if (node.max === Number.POSITIVE_INFINITY) return Math.max(node.min, 1) * child + (node.min === 0 ? 2 : 1);
+      if (node.max === Number.POSITIVE_INFINITY)
+        return Math.max(node.min, 1) * child + (node.min === 0 ? 2 : 1);
       return node.max * child + (node.max - node.min);
     }
   }

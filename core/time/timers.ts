@@ -26,6 +26,7 @@ export class Timer {
   }
 }
 
+/** The heap of all timers of one worker. */
 export class Timers {
   private readonly heap: Timer[] = [];
 

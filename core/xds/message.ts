@@ -36,20 +36,30 @@ export function typeNameOf(typeUrl: string): string {
   return typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
 }
 
-/** An empty message of that type. */
+const templates = new Map<MessageType, AnyMessage>();
+const NOT_SET: Oneof = Object.freeze({ case: undefined });
+const NO_ITEMS = Object.freeze([]);
+const NO_ENTRIES = Object.freeze({});
+const NO_BYTES = new Uint8Array(0);
+
+/** An empty message of that type. Its fields may be replaced; what they hold is shared and must not change. */
 export function emptyMessage(type: MessageType): AnyMessage {
-  const message: AnyMessage = { $typeName: type.name };
-  for (const field of type.fields) {
-    if (field.oneof === "") message[field.jsonName] = defaultOf(field);
-    else message[field.oneof] = { case: undefined };
+  let template = templates.get(type);
+  if (template === undefined) {
+    template = { $typeName: type.name };
+    for (const field of type.fields) {
+      if (field.oneof === "") template[field.jsonName] = defaultOf(field);
+      else template[field.oneof] = NOT_SET;
+    }
+    templates.set(type, template);
   }
-  return message;
+  return { ...template };
 }
 
 /** What an unset field holds. */
 export function defaultOf(field: FieldType): unknown {
-  if (field.repeated) return [];
-  if (field.mapKey !== "") return {};
+  if (field.repeated) return NO_ITEMS;
+  if (field.mapKey !== "") return NO_ENTRIES;
   if (field.kind === "message" || field.optional) return undefined;
   if (field.kind === "enum") return 0;
   switch (field.type) {
@@ -58,7 +68,7 @@ export function defaultOf(field: FieldType): unknown {
     case "bool":
       return false;
     case "bytes":
-      return new Uint8Array(0);
+      return NO_BYTES;
     case "int64":
     case "uint64":
     case "sint64":

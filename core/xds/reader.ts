@@ -72,7 +72,8 @@ export class Reader<M extends Message> {
   readonly path: string;
   readonly context: Context;
   private readonly type: MessageType;
-  private readonly read = new Set<string>();
+  /** Properties that were read; few, so a list is quicker than a set. */
+  private readonly read: string[] = [];
 
   constructor(message: M, path: string, context: Context) {
     this.message = message;
@@ -108,13 +109,13 @@ export class Reader<M extends Message> {
 
   /** The field as it is. */
   take<K extends Key<M>>(key: K): M[K] {
-    this.read.add(key);
+    this.read.push(key);
     return this.message[key];
   }
 
   /** Names fields that are accepted although nothing here acts on them; the caller says why. */
   inert(...keys: Key<M>[]): void {
-    for (const key of keys) this.read.add(key);
+    for (const key of keys) this.read.push(key);
   }
 
   /** True if the field is set to something other than its default. */
@@ -175,7 +176,9 @@ export class Reader<M extends Message> {
   /** Readers of a repeated message field. */
   children<K extends ChildrenKey<M>>(key: K): Reader<Held<M[K]> & Message>[] {
     const values = this.take(key) as unknown as AnyMessage[];
-    return values.map((value, i) => this.context.open(value, `${this.at(key)}[${i}]`));
+    if (values.length === 0) return [];
+    const path = this.at(key);
+    return values.map((value, i) => this.context.open(value, `${path}[${i}]`));
   }
 
   /** The alternative that is set. */
@@ -194,7 +197,7 @@ export class Reader<M extends Message> {
   packed(): Unpacked {
     const message = this.message as unknown as AnyMessage;
     const path = fieldPath(this.path, "typed_config");
-    this.read.add("typedConfig");
+    this.read.push("typedConfig");
     const group = this.type.byName.get("typedConfig")?.oneof ?? "";
     const any = group === "" ? message.typedConfig : this.packedChoice(message[group] as Oneof);
     if (any === undefined) return { typeName: "", path, any: null };
@@ -214,11 +217,11 @@ export class Reader<M extends Message> {
   /** Used by `Context.finish`. */
   reportUnread(): void {
     for (const field of this.type.fields) {
-      const key = field.oneof === "" ? field.jsonName : field.oneof;
-      if (this.read.has(key) || this.read.has(field.jsonName)) continue;
       const value = fieldValue(this.message as unknown as AnyMessage, field);
       // A wrapper that says what the default says anyhow asks for nothing.
       if (value === undefined || value === false || value === 0) continue;
+      const key = field.oneof === "" ? field.jsonName : field.oneof;
+      if (this.read.includes(key) || this.read.includes(field.jsonName)) continue;
       this.context.faults.refuse(fieldPath(this.path, field.name), field.name);
     }
   }

@@ -29,7 +29,7 @@ export function headerValue(context: Context, text: string, path: string): strin
 /** A text with `%…%` operators. */
 export function formatText(context: Context, text: string, path: string): string {
   const format = utf8ByteString(text);
-  const why = context.checks.checkFormat?.(format) ?? "";
+  const why = format.includes("%") ? (context.checks.checkFormat?.(format) ?? "") : "";
   if (why !== "") context.faults.add(path, why);
   return format;
 }

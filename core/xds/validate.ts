@@ -14,8 +14,9 @@ export function validate(message: AnyMessage, path: string, faults: Faults): voi
   const type = messageType(message.$typeName);
   if (type === null) return;
   for (const field of type.fields) {
-    const at = fieldPath(path, field.name);
     const value = fieldValue(message, field);
+    if (field.rules === null && (value === undefined || field.kind !== "message")) continue;
+    const at = fieldPath(path, field.name);
     if (field.rules !== null) checkField(message, field, value, field.rules, at, faults);
     if (value !== undefined && field.kind === "message") descend(field, value, at, faults);
   }

@@ -60,6 +60,7 @@ const SYN_TIMEOUT = 130_000;
 /** How long a name that answers nothing keeps a resolver waiting, ms. */
 const RESOLVER_TIMEOUT = 20_000;
 
+/** A virtual network: its drivers, listeners, links and clock. */
 export class Network {
   readonly schedule = new Schedule();
   readonly random: Random;

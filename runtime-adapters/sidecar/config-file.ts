@@ -7,7 +7,7 @@ import { readBootstrap } from "../../core/xds/bootstrap.ts";
 import type { Checks } from "../../core/xds/checks.ts";
 import { readResources } from "../../core/xds/discovery.ts";
 import type { Bootstrap, ModelOf, Resource, ResourceKind } from "../../core/xds/resource.ts";
-import { type Document, formatFault, readDocument } from "./document.ts";
+import { type Document, formatFaults, readDocument } from "./document.ts";
 
 /** A bootstrap, or why there is none. */
 export interface BootstrapFile {
@@ -32,6 +32,8 @@ export interface ResourceFile<K extends ResourceKind> {
   readonly refusals: readonly Refusal[];
   /** True if the file as a whole could not be read or is not a DiscoveryResponse: nothing in it counts. */
   readonly unreadable: boolean;
+  /** True if there is no such file. */
+  readonly missing: boolean;
   /** Every fault of the file and of its resources. */
   readonly faults: readonly string[];
 }
@@ -40,13 +42,17 @@ export interface ResourceFile<K extends ResourceKind> {
 const MAX_FILE_BYTES = 256 << 20;
 
 /** The text of a file, or why it cannot be read. */
-function readText(path: string): { readonly text: string; readonly fault: string } {
+function readText(path: string): {
+  readonly text: string;
+  readonly fault: string;
+  readonly missing: boolean;
+} {
   try {
     const bytes = readFileSync(path);
     if (bytes.length > MAX_FILE_BYTES) {
-      return { text: "", fault: `${path}: larger than ${MAX_FILE_BYTES} bytes` };
+      return { text: "", fault: `${path}: larger than ${MAX_FILE_BYTES} bytes`, missing: false };
     }
-    return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), fault: "" };
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), fault: "", missing: false };
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     const reasons: { [code: string]: string } = {
@@ -55,7 +61,7 @@ function readText(path: string): { readonly text: string; readonly fault: string
       EISDIR: "is a directory",
       ERR_ENCODING_INVALID_ENCODED_DATA: "is not UTF-8",
     };
-    return { text: "", fault: `${path}: ${reasons[code ?? ""] ?? message}` };
+    return { text: "", fault: `${path}: ${reasons[code ?? ""] ?? message}`, missing: code === "ENOENT" };
   }
 }
 
@@ -72,7 +78,7 @@ export function readBootstrapFile(path: string, checks: Checks): BootstrapFile {
   const document = readDocument(text);
   if (document.value === undefined) return { bootstrap: null, faults: syntaxFaults(path, document) };
   const { bootstrap, faults } = readBootstrap(document.value, checks);
-  return { bootstrap, faults: faults.map((each) => formatFault(path, document, each)) };
+  return { bootstrap, faults: formatFaults(path, document, faults) };
 }
 
 /** Reads a file with a DiscoveryResponse. Never throws; the good resources of a file are usable beside bad ones. */
@@ -81,30 +87,31 @@ export function readResourceFile<K extends ResourceKind>(
   path: string,
   checks: Checks,
 ): ResourceFile<K> {
-  const nothing = (faults: readonly string[]): ResourceFile<K> => ({
+  const nothing = (faults: readonly string[], missing = false): ResourceFile<K> => ({
     versionInfo: "",
     resources: [],
     refusals: [],
     unreadable: true,
+    missing,
     faults,
   });
-  const { text, fault } = readText(path);
-  if (fault !== "") return nothing([fault]);
+  const { text, fault, missing } = readText(path);
+  if (fault !== "") return nothing([fault], missing);
   const document = readDocument(text);
   if (document.value === undefined) return nothing(syntaxFaults(path, document));
 
   const update = readResources(kind, document.value, checks);
-  if (update.faults.length > 0)
-    return nothing(update.faults.map((each) => formatFault(path, document, each)));
+  if (update.faults.length > 0) return nothing(formatFaults(path, document, update.faults));
   const refusals = update.rejected.map(({ name, faults }) => ({
     name,
-    faults: faults.map((each) => formatFault(path, document, each)),
+    faults: formatFaults(path, document, faults),
   }));
   return {
     versionInfo: update.versionInfo,
     resources: update.resources,
     refusals,
     unreadable: false,
+    missing: false,
     faults: refusals.flatMap((each) => each.faults),
   };
 }

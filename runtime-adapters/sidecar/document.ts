@@ -39,6 +39,14 @@ export function formatFault(file: string, document: Document, fault: ConfigFault
   return `${file}:${at.line}:${at.column}: ${place}${fault.message}`;
 }
 
+/** `formatFault` of each, in the order of the file. */
+export function formatFaults(file: string, document: Document, faults: readonly ConfigFault[]): string[] {
+  return faults
+    .map((fault) => ({ at: document.locate(fault.path), line: formatFault(file, document, fault) }))
+    .sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column)
+    .map(({ line }) => line);
+}
+
 class YamlDocument implements Document {
   readonly value: Json | undefined;
   readonly errors: { readonly position: Position; readonly message: string }[] = [];

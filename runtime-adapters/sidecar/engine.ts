@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { utf8ByteString } from "../../core/bytes/ascii.ts";
-import { compileFormat } from "../../core/http/formatter.ts";
+import { compileFormat, type FormatEnvironment } from "../../core/http/formatter.ts";
 import { Worker } from "../../core/proxy/worker.ts";
 import { compileRegex } from "../../core/route/regex.ts";
 import { Clock } from "../../core/time/clock.ts";
@@ -15,13 +15,14 @@ function variables(): { readonly [name: string]: string } {
   return Object.fromEntries(entries);
 }
 
+/** What `%ENVIRONMENT(X)%` and its like may refer to; the clock is the caller's, or one that stands still. */
+export function formatEnvironment(clock: Clock = new Clock()): FormatEnvironment {
+  return { variables: variables(), hostname: utf8ByteString(hostname()), clock };
+}
+
 /** See `MakeEngine`. */
 export const makeEngine: MakeEngine = (platform, clock, stats, { concurrency }) =>
-  new Worker(platform, clock, stats, {
-    concurrency,
-    variables: variables(),
-    hostname: utf8ByteString(hostname()),
-  });
+  new Worker(platform, clock, stats, { concurrency, ...formatEnvironment(clock) });
 
 /** Bytes of a file that a configuration may quote (a direct response's body). */
 const MAX_QUOTED_FILE = 16 << 20;
@@ -30,8 +31,7 @@ const MAX_QUOTED_FILE = 16 << 20;
 export const checks: Checks = {
   checkRegex: (pattern) => compileRegex(pattern).error,
   checkFormat: (format) => {
-    const environment = { variables: {}, hostname: "", clock: new Clock() };
-    return compileFormat(format, environment).errors.join("; ");
+    return compileFormat(format, formatEnvironment()).errors.join("; ");
   },
   readFile: (path) => {
     try {

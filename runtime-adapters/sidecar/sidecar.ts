@@ -5,7 +5,6 @@
  *   PRE_INITIALIZING ──first snapshot──▶ INITIALIZING ──sockets bound──▶ LIVE ──SIGTERM/SIGINT──▶ DRAINING ──▶ exit 0
  *         └──faults: exit 1                   └──port in use: exit 1        └─/healthcheck/fail ─▶ DRAINING (and back)
  */
-import { writeFileSync } from "node:fs";
 import type { ClusterStatus } from "../../core/cluster/cluster-status.ts";
 import type { Listener, Snapshot } from "../../core/config/model.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
@@ -14,7 +13,7 @@ import { mergeExports } from "../../core/telemetry/merge-exports.ts";
 import type { StatsExport } from "../../core/telemetry/stats-export.ts";
 import type { Bootstrap, Warming } from "../../core/xds/resource.ts";
 import type { FetchServer } from "../fetch-server.ts";
-import { ListenError } from "../runtime.ts";
+import { startAdminServer } from "./admin/admin-server.ts";
 import type { AdminSource, ServerState } from "./admin/admin-source.ts";
 import { mergeClusters } from "./admin/clusters-page.ts";
 import type { Options } from "./command-line.ts";
@@ -22,10 +21,11 @@ import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
 import type { LogThreshold, OperatorLog } from "./operator-log.ts";
 import { ProcessStats } from "./process-stats.ts";
+import { bindComplaint, StartFailure } from "./start-failure.ts";
 import { type Outcome, Subscriptions } from "./subscriptions.ts";
 import { Supervisor } from "./supervisor.ts";
 import { ThreadServices } from "./thread-services.ts";
-import type { BindFailure, Bound, StopScope, WorkerReport } from "./worker-control.ts";
+import type { Bound, StopScope, WorkerReport } from "./worker-control.ts";
 import { RemoteWorker } from "./worker-port.ts";
 
 /** How often the number of open connections is looked at while draining, ms. */
@@ -33,16 +33,7 @@ const DRAIN_LOOK = 50;
 /** How long `/quitquitquit` waits so that its answer gets out, ms. */
 const QUIT_DELAY = 50;
 
-/** A reason to end the process before it served anything; each line is for the operator. */
-export class StartFailure extends Error {
-  readonly lines: readonly string[];
-  constructor(lines: readonly string[]) {
-    super(lines.join("\n"));
-    this.name = "StartFailure";
-    this.lines = lines;
-  }
-}
-
+/** One proxy process. */
 export class Sidecar implements AdminSource {
   readonly options: Options;
   readonly bootstrap: Bootstrap;
@@ -53,6 +44,8 @@ export class Sidecar implements AdminSource {
 
   private readonly entry: Entry;
   private readonly operatorLog: OperatorLog;
+  /** Of this thread: the only worker's, or (with several workers) the process's own. */
+  private readonly services: ThreadServices;
   private readonly supervisor: Supervisor;
   private readonly counters = new ProcessStats();
   private admin: FetchServer | null = null;
@@ -61,6 +54,8 @@ export class Sidecar implements AdminSource {
   private drainRequested = false;
   /** Exceptions outside of the workers' cores. */
   private exceptions = 0;
+  /** Faults of files that were not there at the start. */
+  private readonly missingFiles: string[] = [];
   /** The update that is being applied, and the newest that waits for it. */
   private applying: Promise<void> = Promise.resolve();
   /** Resolves when the first snapshot is in force; rejects if it cannot be. */
@@ -77,6 +72,7 @@ export class Sidecar implements AdminSource {
     this.options = options;
     this.bootstrap = bootstrap;
     this.operatorLog = operatorLog;
+    this.services = new ThreadServices(operatorLog);
     this.startedAt = startedAt;
     this.version = `${entry.version}/${entry.runtime.name}-${entry.runtime.version}`;
     const { node, runtime } = bootstrap;
@@ -95,12 +91,13 @@ export class Sidecar implements AdminSource {
 
   /** Resolves when traffic is served; rejects with `StartFailure`. */
   async start(): Promise<void> {
+    const { entry, services } = this;
     this.log(
       "info",
       "main",
       `tulle ${this.version}, ${this.options.concurrency} worker(s), pid ${process.pid}`,
     );
-    await this.startAdmin();
+    this.admin = await startAdminServer(this, entry, services);
     this.phase = "INITIALIZING";
     this.supervisor.start(this.options.concurrency);
     const ready = new Promise<void>((resolve, reject) => {
@@ -114,44 +111,6 @@ export class Sidecar implements AdminSource {
       this.log("info", "main", `listener ${listener} on ${formatAddress(actual)}`);
     }
     this.log("info", "main", "all listeners are up, serving");
-  }
-
-  private async startAdmin(): Promise<void> {
-    const { admin } = this.bootstrap;
-    if (admin === null) return;
-    const { ip } = admin.address;
-    const isLoopback = admin.address.path !== "" || ip === "::1" || ip.startsWith("127.");
-    if (!isLoopback) {
-      this.log("warning", "admin", `the admin server listens on ${ip}: who can reach it can stop this proxy`);
-    }
-    // Loaded with the first question that is asked: an idle proxy does not pay for it.
-    let app: Promise<(request: Request) => Promise<Response>> | null = null;
-    const load = async () => {
-      const { adminApp } = await import("./admin/admin-app.ts");
-      const built = adminApp(this, isLoopback);
-      return async (request: Request) => built.fetch(request);
-    };
-    try {
-      const serveFetch = await this.entry.loadServeFetch();
-      this.admin = await serveFetch(admin.address, async (request) => {
-        app ??= load();
-        return (await app)(request);
-      });
-    } catch (error) {
-      if (!(error instanceof ListenError)) throw error;
-      throw new StartFailure([
-        `admin: cannot listen on ${formatAddress(error.address)}: ${reason(error.code)}`,
-      ]);
-    }
-    const address = formatAddress(this.admin.address);
-    this.log("info", "admin", `admin address: ${address}`);
-    const file = this.options.adminAddressPath;
-    if (file === "") return;
-    try {
-      writeFileSync(file, address);
-    } catch (error) {
-      throw new StartFailure([`--admin-address-path: ${(error as Error).message}`]);
-    }
   }
 
   private startWorker(index: number, onGone: (reason: string) => void): LocalWorker | RemoteWorker {
@@ -169,13 +128,14 @@ export class Sidecar implements AdminSource {
         onGone,
       );
     }
-    return new LocalWorker(entry.runtime, entry.makeEngine, new ThreadServices(this.operatorLog), index, 1);
+    return new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1);
   }
 
   // ── Configuration changes ─────────────────────────────────────────────────────────────────────────────────
 
   private onOutcome(outcome: Outcome): void {
     this.counters.countOutcome(outcome, this.snapshot);
+    if (this.first !== null && outcome.missing) this.missingFiles.push(...outcome.faults);
     const what = outcome.name === "" ? outcome.kind : `${outcome.kind} ${outcome.name}`;
     for (const fault of outcome.faults) this.log("warning", "config", `${what} ${outcome.result}: ${fault}`);
     if (outcome.result === "success") {
@@ -193,6 +153,11 @@ export class Sidecar implements AdminSource {
   }
 
   private async apply(wanted: Snapshot, warming: readonly Warming[]): Promise<void> {
+    if (this.missingFiles.length > 0) {
+      // A file that goes missing later is waited for; one that was never there is a misspelt path.
+      this.first?.reject(new StartFailure(this.missingFiles));
+      return;
+    }
     const before = this.snapshot;
     const failures = await this.supervisor.apply(wanted);
     this.counters.countBinds(wanted.listeners.length - failures.length, failures.length);
@@ -278,6 +243,7 @@ export class Sidecar implements AdminSource {
   }
 
   async reopenLogs(): Promise<void> {
+    this.services.reopenLogs();
     await this.supervisor.reopenLogs();
   }
 
@@ -296,7 +262,8 @@ export class Sidecar implements AdminSource {
       },
       reports,
     );
-    return mergeExports([...reports.map((report) => report.stats), own]);
+    const threads = this.options.concurrency > 1 ? [this.services.stats.export()] : [];
+    return mergeExports([...reports.map((report) => report.stats), own, ...threads]);
   }
 
   // ── End ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -326,6 +293,7 @@ export class Sidecar implements AdminSource {
     this.subscriptions.close();
     this.admin?.stop();
     await this.supervisor.close();
+    this.services.close();
     this.log("info", "main", "exiting");
     process.exit(code);
   }
@@ -345,21 +313,6 @@ export class Sidecar implements AdminSource {
   log(level: LogLevel, component: string, message: string): void {
     this.operatorLog.log(level, component, message);
   }
-}
-
-/** What an errno means to somebody who starts a proxy. */
-function reason(code: string): string {
-  const reasons: { readonly [code: string]: string } = {
-    EADDRINUSE: "the address is in use (EADDRINUSE)",
-    EACCES: "permission denied (EACCES)",
-    EADDRNOTAVAIL: "this machine does not have that address (EADDRNOTAVAIL)",
-    ENOENT: "the directory of the socket does not exist (ENOENT)",
-  };
-  return reasons[code] ?? code;
-}
-
-function bindComplaint({ listener, address, code }: BindFailure): string {
-  return `listener ${listener}: cannot listen on ${formatAddress(address)}: ${reason(code)}`;
 }
 
 /** `wanted`, with the listeners in `failed` as they were in `before` (or not at all). */

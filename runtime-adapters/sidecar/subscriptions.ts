@@ -6,7 +6,7 @@
  * Laws: what cannot be read or is refused changes nothing that is in force; everything that changed together is
  * handed out as one snapshot.
  */
-import type { Json, Snapshot } from "../../core/config/model.ts";
+import type { Snapshot } from "../../core/config/model.ts";
 import type { Checks } from "../../core/xds/checks.ts";
 import type {
   Bootstrap,
@@ -28,6 +28,8 @@ export interface Outcome {
   readonly name: string;
   /** "rejected": something in it was refused; "failure": it could not be read at all. */
   readonly result: "success" | "rejected" | "failure";
+  /** True if there is no such file. */
+  readonly missing: boolean;
   readonly versionInfo: string;
   /** Finished lines, empty on success. */
   readonly faults: readonly string[];
@@ -56,11 +58,6 @@ export interface SubscriptionsObserver {
   onSnapshot(snapshot: Snapshot, warming: readonly Warming[]): void;
 }
 
-/** How long a listener or cluster waits for what it wants before it goes without, ms (Envoy's default). */
-const INITIAL_FETCH_TIMEOUT = 15_000;
-
-const KINDS: readonly ResourceKind[] = ["CDS", "EDS", "LDS", "RDS"];
-
 export class Subscriptions {
   /** Everything delivered or refused so far, by kind and name. */
   readonly deliveries: { readonly [K in ResourceKind]: Map<string, Delivery> } = {
@@ -78,8 +75,11 @@ export class Subscriptions {
   private readonly checks: Checks;
   private readonly observer: SubscriptionsObserver;
   private readonly watch: FileWatch;
+  /**
+   * "<kind>/<name>" of what was asked for and not delivered. A file answers at once, so nobody waits for these
+   * (`initial_fetch_timeout` has nothing to end): a listener then answers 404, a cluster has no endpoints.
+   */
   private readonly givenUp = new Set<string>();
-  private readonly deadlines = new Map<string, ReturnType<typeof setTimeout>>();
   /** Subscriptions as "<kind>/<name>" that have been read at least once. */
   private readonly subscribed = new Set<string>();
   private previous: Snapshot | null = null;
@@ -99,8 +99,6 @@ export class Subscriptions {
   /** Watches no more; what was delivered stays readable. */
   close(): void {
     this.watch.close();
-    for (const deadline of this.deadlines.values()) clearTimeout(deadline);
-    this.deadlines.clear();
   }
 
   /** Reads what `changed` (null: everything) touches, then whatever that made wanted. */
@@ -119,6 +117,8 @@ export class Subscriptions {
       const file = files.get(fileKey) ?? readResourceFile(kind, path, this.checks);
       files.set(fileKey, file);
       this.readNamed(kind, name, path, file);
+      if (this.deliveries[kind].get(name)?.resource == null) this.givenUp.add(key);
+      else this.givenUp.delete(key);
     }
     this.forget(wants);
     this.watch.watch(
@@ -186,7 +186,8 @@ export class Subscriptions {
     faults: readonly string[],
   ): void {
     const result = faults.length === 0 ? "success" : file.unreadable ? "failure" : "rejected";
-    this.observer.onOutcome({ kind, name, result, versionInfo: file.versionInfo, faults });
+    const { versionInfo, missing } = file;
+    this.observer.onOutcome({ kind, name, result, missing, versionInfo, faults });
   }
 
   private deliver(
@@ -231,11 +232,6 @@ export class Subscriptions {
       const slash = key.indexOf("/");
       this.deliveries[key.slice(0, slash) as ResourceKind].delete(key.slice(slash + 1));
     }
-    for (const [key, deadline] of this.deadlines) {
-      if (wants.has(key)) continue;
-      clearTimeout(deadline);
-      this.deadlines.delete(key);
-    }
   }
 
   private publish(): void {
@@ -248,32 +244,8 @@ export class Subscriptions {
     const { snapshot, warming } = buildSnapshot(this.bootstrap, dynamic, this.previous, this.givenUp);
     this.previous = snapshot;
     this.warming = warming;
-    for (const { waitsFor } of warming) {
-      for (const { kind, name } of waitsFor) this.startDeadline(`${kind}/${name}`);
-    }
     this.observer.onSnapshot(snapshot, warming);
   }
-
-  private startDeadline(key: string): void {
-    if (this.deadlines.has(key)) return;
-    const deadline = setTimeout(() => {
-      this.givenUp.add(key);
-      this.publish();
-    }, INITIAL_FETCH_TIMEOUT);
-    this.deadlines.set(key, deadline);
-  }
-
-  /** Every delivery in Envoy's order, for `/config_dump`. */
-  *all(): Generator<{ readonly kind: ResourceKind; readonly name: string; readonly delivery: Delivery }> {
-    for (const kind of KINDS) {
-      for (const [name, delivery] of this.deliveries[kind]) yield { kind, name, delivery };
-    }
-  }
-}
-
-/** The resource as Envoy's JSON, with the type that it has in a dump. */
-export function dumped(typeName: string, source: Json): Json {
-  return { "@type": `type.googleapis.com/${typeName}`, ...(source as { readonly [key: string]: Json }) };
 }
 
 function usable<K extends ResourceKind>(

@@ -26,6 +26,7 @@ function writeToStandardError(line: string): void {
   }
 }
 
+/** The services of one thread. */
 export class ThreadServices implements Services {
   readonly stats = new StatsStore();
   readonly operatorLog: OperatorLog;

@@ -47,6 +47,7 @@ export function serveWorker(port: MessagePort, worker: WorkerControl): void {
   });
 }
 
+/** A worker in a thread of its own, as its supervisor sees it. */
 export class RemoteWorker implements WorkerControl {
   private readonly thread: Worker;
   private readonly waiting = new Map<number, Waiting>();

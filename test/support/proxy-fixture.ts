@@ -13,7 +13,7 @@ export class ProxyFixture {
   readonly logs: string[] = [];
   /** What the operator was told. */
   readonly messages: string[] = [];
-  private readonly driver: ReturnType<Network["createDriver"]>;
+  readonly driver: ReturnType<Network["createDriver"]>;
 
   constructor(options: NetworkOptions = {}) {
     this.network = new Network(options);

@@ -86,11 +86,13 @@ export function staticCluster(name: string, port: number): object {
 /** How a process ended. */
 export interface Ending {
   readonly code: number;
+  readonly stdout: string;
   readonly stderr: string;
 }
 
 export class SidecarProcess {
   private readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  private readonly stdoutText: Promise<string>;
   private readonly stderrText: Promise<string>;
   private readonly adminFile: string;
   admin = "";
@@ -112,6 +114,7 @@ export class SidecarProcess {
       stdout: "pipe",
       stderr: "pipe",
     });
+    this.stdoutText = new Response(this.child.stdout).text();
     this.stderrText = new Response(this.child.stderr).text();
   }
 
@@ -163,7 +166,7 @@ export class SidecarProcess {
   /** Resolves when the process is gone. */
   async ended(): Promise<Ending> {
     const code = await this.child.exited;
-    return { code, stderr: await this.stderrText };
+    return { code, stdout: await this.stdoutText, stderr: await this.stderrText };
   }
 
   /** For clean-up: ends it if it is still there. */

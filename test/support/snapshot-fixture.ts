@@ -7,6 +7,7 @@ import type {
   Http1ProtocolOptions,
   HttpConnectionManager,
   Listener,
+  RetryPolicy,
   Route,
   RouteAction,
   RouteConfiguration,
@@ -124,6 +125,24 @@ export function routeTo(clusterName: string, change: Partial<RouteAction> = {}):
     retryPolicy: null,
     priority: "DEFAULT",
     upgrades: [],
+    ...change,
+  };
+}
+
+/** Retries nothing, once, with Envoy's back-off. */
+export function retryPolicy(change: Partial<RetryPolicy>): RetryPolicy {
+  return {
+    retryOn: [],
+    numRetries: 1,
+    perTryTimeout: 0,
+    perTryIdleTimeout: 0,
+    retriableStatusCodes: [],
+    retriableHeaders: [],
+    retriableRequestHeaders: [],
+    backOffBase: 25,
+    backOffMax: 250,
+    previousHosts: false,
+    hostSelectionAttempts: 1,
     ...change,
   };
 }

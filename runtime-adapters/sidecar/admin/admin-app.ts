@@ -8,7 +8,6 @@
  */
 import type { Context } from "hono";
 import { Hono } from "hono/tiny";
-import { formatAddress } from "../../../core/io/socket.ts";
 import { HistogramIntervals } from "../../../core/telemetry/histogram-intervals.ts";
 import { ADMIN_COMMANDS, adminHelp } from "./admin-command.ts";
 import type { AdminSource } from "./admin-source.ts";
@@ -34,6 +33,7 @@ function answer(body: string, status = 200, contentType = TEXT): Response {
       "content-type": contentType,
       "cache-control": "no-cache, max-age=0",
       "x-content-type-options": "nosniff",
+      "content-length": String(Buffer.byteLength(body)),
       server: "tulle",
     },
   });
@@ -175,9 +175,4 @@ export function adminApp(source: AdminSource, isLoopback: boolean): Hono {
     return answer("OK\n");
   });
   return app;
-}
-
-/** What a listening admin server is announced as. */
-export function adminAnnouncement(address: Parameters<typeof formatAddress>[0]): string {
-  return `admin address: ${formatAddress(address)}`;
 }

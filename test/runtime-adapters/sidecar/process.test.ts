@@ -81,6 +81,10 @@ const endpoints = (cluster_name: string, port: number) =>
     cluster_name,
     endpoints: [{ lb_endpoints: [{ endpoint: { address: loopback(port) } }] }],
   });
+const stdoutLog = (format: string) => ({
+  "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+  log_format: { text_format_source: { inline_string: format } },
+});
 const fromFile = (name: string) => ({ path_config_source: { path: workspace.file(name) } });
 const text = async (url: string) => (await fetch(url, { headers: { connection: "close" } })).text();
 
@@ -123,6 +127,76 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
         expect(stderr).toMatch(
           /bootstrap\.json:\d+:\d+: static_resources\.listeners\[0\]\.bogus: unknown field/,
         );
+      },
+      SLOW,
+    );
+
+    test(
+      "a file that is not there at the start is a misspelt path",
+      async () => {
+        workspace.write("lds.json", listeners());
+        const { code, stderr } = await start({
+          admin: ADMIN,
+          dynamic_resources: { lds_config: fromFile("lds.json"), cds_config: fromFile("sdc.json") },
+        }).ended();
+        expect(code).toBe(1);
+        expect(stderr).toContain(`${workspace.file("sdc.json")}: no such file`);
+      },
+      SLOW,
+    );
+
+    test(
+      "routes that are broken from the start: 404 until they are mended",
+      async () => {
+        const rds = { rds: { route_config_name: "r", config_source: fromFile("rds.json") } };
+        workspace.write("rds.json", routes({ name: "r", bogus: 1 }));
+        const access_log = [
+          { name: "admin", typed_config: stdoutLog("%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE%\n") },
+        ];
+        const proxy = await start({
+          admin: { ...ADMIN, access_log },
+          static_resources: { listeners: [httpListener("in", 0, rds)] },
+        }).ready();
+        const url = await proxy.url("in");
+        expect((await fetch(url)).status).toBe(404);
+        replace("rds.json", routes(answering("mended", "r")));
+        expect(
+          await eventually(
+            () => text(url),
+            (answer) => answer === "mended",
+          ),
+        ).toBe("mended");
+        await proxy.get("/certs?x=1");
+        proxy.signal("SIGTERM");
+        expect((await proxy.ended()).stdout).toContain("GET /certs?x=1 200\n");
+      },
+      SLOW,
+    );
+
+    test(
+      "two signals of one key press are one",
+      async () => {
+        const port = upstream(async () => {
+          await Bun.sleep(500);
+          return new Response("whole");
+        });
+        const proxy = await start({
+          admin: ADMIN,
+          static_resources: {
+            listeners: [httpListener("in", 0, { route_config: forwarding("app") })],
+            clusters: [staticCluster("app", port)],
+          },
+        }).ready();
+        const answer = text(await proxy.url("in"));
+        await eventually(
+          () => proxy.stat("http.in.downstream_rq_active"),
+          (active) => active === 1,
+        );
+        // A terminal signals the whole group, and npm then passes its own on.
+        proxy.signal("SIGINT");
+        proxy.signal("SIGINT");
+        expect(await answer).toBe("whole");
+        expect((await proxy.ended()).code).toBe(0);
       },
       SLOW,
     );

@@ -1,0 +1,19 @@
+/** What `npm run bench:micro` measures, in the order of its table. */
+import { BALANCER_PICKS } from "./cases/balancer-picks.ts";
+import { BODY_QUEUE } from "./cases/body-queue.ts";
+import { HEAD_PARSE } from "./cases/head-parse.ts";
+import { HEAD_WRITE } from "./cases/head-write.ts";
+import { HEADER_GET } from "./cases/header-get.ts";
+import { ROUTE_MATCH } from "./cases/route-match.ts";
+import { TIMERS } from "./cases/timers.ts";
+import type { MicroCase } from "./micro-case.ts";
+
+export const ALL_CASES: readonly MicroCase[] = [
+  ...HEAD_PARSE,
+  ...HEAD_WRITE,
+  ...HEADER_GET,
+  ...ROUTE_MATCH,
+  ...BODY_QUEUE,
+  ...BALANCER_PICKS,
+  ...TIMERS,
+];

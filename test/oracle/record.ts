@@ -1,0 +1,32 @@
+/**
+ * Records what real Envoy answers: bun test/oracle/record.ts [group …]. Needs Envoy (ENVOY_BIN or PATH). Writes
+ * test/oracle/expected/<group>.json; look at the diff before you commit it.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { envoyProgram, startEnvoy } from "../support/rivals.ts";
+import { groups } from "./groups.ts";
+import { runGroup } from "./run-group.ts";
+
+const wanted = process.argv.slice(2);
+const folder = new URL("./expected/", import.meta.url);
+mkdirSync(folder, { recursive: true });
+const program = envoyProgram();
+if (program === "") {
+  console.log("Envoy is not installed: set ENVOY_BIN or put `envoy` on PATH");
+  process.exit(1);
+}
+const version = /\/(\d+\.\d+\.\d+)\//.exec(execFileSync(program, ["--version"]).toString())?.[1] ?? "unknown";
+for (const group of groups) {
+  if (wanted.length > 0 && !wanted.includes(group.name)) continue;
+  const started = performance.now();
+  const record = await runGroup(group, startEnvoy);
+  writeFileSync(
+    new URL(`${group.name}.json`, folder),
+    `${JSON.stringify({ envoy: version, ...record }, null, 1)}\n`,
+  );
+  console.log(
+    `${group.name}: ${group.asks.length} asks, ${((performance.now() - started) / 1000).toFixed(1)} s`,
+  );
+}
+process.exit(0);
