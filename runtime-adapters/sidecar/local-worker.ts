@@ -38,6 +38,7 @@ export class LocalWorker implements WorkerControl {
   private readonly driver: Driver;
   private readonly engine: Engine;
   private readonly services: ThreadServices;
+  private readonly workerIndex: number;
   private readonly concurrency: number;
   private readonly open = new Map<string, Open>();
   private warmedUp = false;
@@ -52,6 +53,7 @@ export class LocalWorker implements WorkerControl {
     concurrency: number,
   ) {
     this.services = services;
+    this.workerIndex = workerIndex;
     this.concurrency = concurrency;
     this.driver = runtime.createDriver(services);
     this.engine = makeEngine(this.driver.platform, this.driver.clock, services.stats, {
@@ -70,6 +72,8 @@ export class LocalWorker implements WorkerControl {
     for (const listener of snapshot.listeners) {
       if (!listener.bindToPort || this.isStopped(listener.trafficDirection === "INBOUND")) continue;
       for (const address of listener.addresses) {
+        // A Unix socket cannot be shared: binding it again takes it away. The first worker serves it.
+        if (address.path !== "" && this.workerIndex > 0) continue;
         wanted.add(bindKey(listener.name, address));
         const failure = await this.bind(listener, address, known);
         if (failure !== null) failures.push(failure);

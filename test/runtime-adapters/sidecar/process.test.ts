@@ -501,6 +501,41 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
       SLOW,
     );
 
+    test.each(["1", "2"])(
+      "Unix sockets for everything, with %s worker(s)",
+      async (concurrency) => {
+        const pipe = (name: string) => ({ pipe: { path: workspace.file(name) } });
+        const proxy = start(
+          {
+            admin: { address: pipe("admin.sock") },
+            static_resources: {
+              listeners: [
+                { ...httpListener("in", 0, { route_config: answering("ok") }), address: pipe("in.sock") },
+              ],
+            },
+          },
+          "--concurrency",
+          concurrency,
+        );
+        const ask = (socket: string, path: string) =>
+          fetch(`http://any.name${path}`, { unix: workspace.file(socket) }).then(
+            (response) => response.text(),
+            () => "",
+          );
+        expect(
+          await eventually(
+            () => ask("admin.sock", "/ready"),
+            (answer) => answer === "LIVE\n",
+          ),
+        ).toBe("LIVE\n");
+        for (let i = 0; i < 5; i++) expect(await ask("in.sock", "/")).toBe("ok");
+        expect(await ask("admin.sock", "/listeners")).toBe(`in::${workspace.file("in.sock")}\n`);
+        proxy.signal("SIGTERM");
+        expect((await proxy.ended()).code).toBe(0);
+      },
+      SLOW,
+    );
+
     test(
       "two workers share a port and are one to the admin",
       async () => {
