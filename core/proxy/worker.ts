@@ -112,7 +112,7 @@ export class Worker implements RouteTables {
 
   private retireState(listener: ListenerState): void {
     this.retired.add(listener);
-    listener.drain();
+    listener.retire();
     if (listener.size === 0 && this.retired.delete(listener)) listener.release();
   }
 
@@ -143,7 +143,7 @@ export class Worker implements RouteTables {
   /** Nothing new is accepted; idle connections close, answers say `connection: close`. */
   drain(): void {
     this.drained = true;
-    for (const listener of this.active.values()) listener.drain();
+    for (const listener of [...this.active.values(), ...this.retired]) listener.drain();
   }
 
   /** Says `connection: close` on every answer while `on` holds, without closing anything itself. */

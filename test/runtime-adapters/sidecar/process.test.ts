@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { renameSync } from "node:fs";
+import { Agent, get } from "node:http";
 import type { AddressInfo } from "node:net";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { installedRuntimes } from "../../support/runtimes.ts";
@@ -306,6 +307,42 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
     );
 
     test(
+      "a listener that changes again and again loses no request",
+      async () => {
+        const version = (n: number) =>
+          listeners(httpListener("in", 0, { via: `v${n}`, route_config: answering(`version ${n}`) }));
+        workspace.write("lds.json", version(0));
+        const proxy = await start({
+          admin: ADMIN,
+          dynamic_resources: { lds_config: fromFile("lds.json") },
+        }).ready();
+        const url = await proxy.url("in");
+        const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+        const outcomes = new Map<string, number>();
+        let running = true;
+        const client = async () => {
+          while (running) {
+            const outcome = await ask(url, agent);
+            outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+          }
+        };
+        const clients = [client(), client(), client(), client()];
+        for (let n = 1; n <= 4; n++) {
+          replace("lds.json", version(n));
+          await eventually(
+            async () => outcomes.has(`200 version ${n}`),
+            (seen) => seen,
+          );
+        }
+        running = false;
+        await Promise.all(clients);
+        agent.destroy();
+        expect([...outcomes.keys()].sort()).toEqual([0, 1, 2, 3, 4].map((n) => `200 version ${n}`));
+      },
+      SLOW,
+    );
+
+    test(
       "a broken file changes nothing, and says why in the log, the counters and the dump",
       async () => {
         const rds = { rds: { route_config_name: "r", config_source: fromFile("rds.json") } };
@@ -555,6 +592,21 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
     );
   },
 );
+
+/** One request on a connection that the agent keeps: "200 body", or what went wrong. */
+function ask(url: string, agent: Agent): Promise<string> {
+  return new Promise((resolve) => {
+    const request = get(url, { agent }, (response) => {
+      let body = "";
+      response.on("data", (chunk) => {
+        body += chunk;
+      });
+      response.on("end", () => resolve(`${response.statusCode} ${body}`));
+      response.on("error", (error) => resolve(String(error)));
+    });
+    request.on("error", (error) => resolve(String(error)));
+  });
+}
 
 /** A client with one connection that it keeps. */
 class Keeper {
