@@ -20,9 +20,6 @@ import type { Services } from "./services.ts";
 import { TcpProxyConnection } from "./tcp-connection.ts";
 import { TcpProxyFilter } from "./tcp-filter.ts";
 
-/** How long idle connections of a listener that was replaced or removed may still bring a request, ms. */
-const RETIREMENT = 60_000;
-
 /** Where route tables come from: RDS by name, inline ones by content. */
 export interface RouteTables {
   byName(name: string): RouteTable | null;
@@ -127,13 +124,13 @@ export class ListenerState implements ConnectionOwner {
   }
 
   /**
-   * Accepts nothing more; a connection ends with its next answer. Idle ones are left alone for a while: their
-   * clients may be writing a request just now, and would lose it.
+   * Accepts nothing more; a connection ends with its next answer. Idle ones are left alone for `patience` ms:
+   * their clients may be writing a request just now, and would lose it.
    */
-  retire(): void {
+  retire(patience: number): void {
     this.draining = true;
     const { timers, clock } = this.services;
-    timers.arm(this.retirement, clock.now + RETIREMENT);
+    if (!this.closesIdle) timers.arm(this.retirement, clock.now + patience);
   }
 
   /** Accepts nothing more; idle connections close, busy ones after their answer. */

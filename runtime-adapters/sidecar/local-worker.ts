@@ -4,7 +4,14 @@
  */
 import type { Listener, Snapshot } from "../../core/config/model.ts";
 import type { Address } from "../../core/io/socket.ts";
-import { type Driver, ListenError, type ListenSocket, type Runtime } from "../runtime.ts";
+import {
+  type Accept,
+  type Driver,
+  ListenError,
+  type ListenOptions,
+  type ListenSocket,
+  type Runtime,
+} from "../runtime.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type { ThreadServices } from "./thread-services.ts";
 import type {
@@ -29,6 +36,10 @@ interface Open {
 
 /** Permission bits of a Unix socket: left to the umask. */
 const UNIX_MODE = 0;
+
+/** How often, and after how many ms, a port that was just given back is asked for again. */
+const RELEASE_TRIES = 50;
+const RELEASE_WAIT = 10;
 
 /** How long the first listeners wait for clusters, and how often is looked, ms. */
 const WARM_UP_LIMIT = 5000;
@@ -172,22 +183,41 @@ export class LocalWorker implements WorkerControl {
     const options = { reusePort: isShared, backlog: listener.backlog, mode: UNIX_MODE };
     // The name is read at each accept: the listener behind an address may be replaced.
     const open: { current: Open | null } = { current: null };
+    const accept: Accept = (accepted) =>
+      this.engine.accept(open.current?.listener ?? listener.name, accepted);
     try {
-      // A shared port would let a second process take half of the traffic unnoticed. So whoever of our workers
-      // comes first asks for the port alone before it shares it.
-      if (isShared && elsewhere === undefined && address.port !== 0) {
-        const alone = { ...options, reusePort: false };
-        (await this.driver.listen(address, alone, () => null)).stop();
-      }
-      const socket = await this.driver.listen(address, options, (accepted) =>
-        this.engine.accept(open.current?.listener ?? listener.name, accepted),
-      );
+      const asksAlone = isShared && elsewhere === undefined && address.port !== 0;
+      const socket = asksAlone
+        ? await this.listenShared(address, options, accept)
+        : await this.driver.listen(address, options, accept);
       open.current = { wanted, socket, listener: listener.name, inbound };
       this.open.set(key, open.current);
       return null;
     } catch (error) {
       if (!(error instanceof ListenError)) throw error;
       return { listener: listener.name, address, code: error.code, message: error.message };
+    }
+  }
+
+  /**
+   * A shared port would let a second process take half of the traffic unnoticed. So whoever of our workers comes
+   * first asks for the port alone before it shares it.
+   */
+  private async listenShared(
+    address: Address,
+    options: ListenOptions,
+    accept: Accept,
+  ): Promise<ListenSocket> {
+    const alone = await this.driver.listen(address, { ...options, reusePort: false }, () => null);
+    alone.stop();
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.driver.listen(address, options, accept);
+      } catch (error) {
+        // It was ours a moment ago: the runtime (Deno) has not closed it yet.
+        if (tries === RELEASE_TRIES || (error as ListenError).code !== "EADDRINUSE") throw error;
+        await new Promise((resolve) => setTimeout(resolve, RELEASE_WAIT));
+      }
     }
   }
 

@@ -576,8 +576,13 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
     test(
       "two workers share a port and are one to the admin",
       async () => {
+        // A port that was free a moment ago: unlike port 0 it is asked for alone first.
+        const free = createServer();
+        await new Promise<void>((resolve) => free.listen(0, "127.0.0.1", resolve));
+        const { port } = free.address() as AddressInfo;
+        await new Promise((resolve) => free.close(resolve));
         const proxy = await start(
-          serving(httpListener("in", 0, { route_config: answering("both") })),
+          serving(httpListener("in", port, { route_config: answering("both") })),
           "--concurrency",
           "2",
         ).ready();
