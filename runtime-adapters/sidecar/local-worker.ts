@@ -3,15 +3,8 @@
  * Knows neither other workers nor files nor admin pages.
  */
 import type { Listener, Snapshot } from "../../core/config/model.ts";
-import type { Address } from "../../core/io/socket.ts";
-import {
-  type Accept,
-  type Driver,
-  ListenError,
-  type ListenOptions,
-  type ListenSocket,
-  type Runtime,
-} from "../runtime.ts";
+import type { Address, SocketHandler } from "../../core/io/socket.ts";
+import { type Accept, type Driver, ListenError, type ListenSocket, type Runtime } from "../runtime.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type { ThreadServices } from "./thread-services.ts";
 import type {
@@ -37,9 +30,8 @@ interface Open {
 /** Permission bits of a Unix socket: left to the umask. */
 const UNIX_MODE = 0;
 
-/** How often, and after how many ms, a port that was just given back is asked for again. */
-const RELEASE_TRIES = 50;
-const RELEASE_WAIT = 10;
+/** How long it may take to find out whether a port is taken, ms. */
+const LOOK_LIMIT = 500;
 
 /** How long the first listeners wait for clusters, and how often is looked, ms. */
 const WARM_UP_LIMIT = 5000;
@@ -186,10 +178,10 @@ export class LocalWorker implements WorkerControl {
     const accept: Accept = (accepted) =>
       this.engine.accept(open.current?.listener ?? listener.name, accepted);
     try {
-      const asksAlone = isShared && elsewhere === undefined && address.port !== 0;
-      const socket = asksAlone
-        ? await this.listenShared(address, options, accept)
-        : await this.driver.listen(address, options, accept);
+      if (isShared && elsewhere === undefined && address.port !== 0 && (await this.isTaken(address))) {
+        throw new ListenError("EADDRINUSE", address, "somebody else listens there");
+      }
+      const socket = await this.driver.listen(address, options, accept);
       open.current = { wanted, socket, listener: listener.name, inbound };
       this.open.set(key, open.current);
       return null;
@@ -200,25 +192,27 @@ export class LocalWorker implements WorkerControl {
   }
 
   /**
-   * A shared port would let a second process take half of the traffic unnoticed. So whoever of our workers comes
-   * first asks for the port alone before it shares it.
+   * Whether somebody accepts connections there. The kernel would let us share the port with another process of the
+   * same user, which would take a part of the traffic unnoticed. So whoever of our workers comes first looks.
    */
-  private async listenShared(
-    address: Address,
-    options: ListenOptions,
-    accept: Accept,
-  ): Promise<ListenSocket> {
-    const alone = await this.driver.listen(address, { ...options, reusePort: false }, () => null);
-    alone.stop();
-    for (let tries = 1; ; tries++) {
-      try {
-        return await this.driver.listen(address, options, accept);
-      } catch (error) {
-        // It was ours a moment ago: the runtime (Deno) has not closed it yet.
-        if (tries === RELEASE_TRIES || (error as ListenError).code !== "EADDRINUSE") throw error;
-        await new Promise((resolve) => setTimeout(resolve, RELEASE_WAIT));
-      }
-    }
+  private isTaken({ ip, port }: Address): Promise<boolean> {
+    const to: Address = { ip: ip === "0.0.0.0" ? "127.0.0.1" : ip === "::" ? "::1" : ip, port, path: "" };
+    return new Promise((resolve) => {
+      const nothing = () => {};
+      const handler: SocketHandler = {
+        onConnect: () => {
+          resolve(true);
+          socket.reset();
+        },
+        onClose: () => resolve(false),
+        onData: nothing,
+        onEnd: nothing,
+        onBlocked: nothing,
+        onDrain: nothing,
+      };
+      const socket = this.driver.run(() => this.driver.platform.connect(to, handler));
+      setTimeout(() => this.driver.run(() => socket.reset()), LOOK_LIMIT);
+    });
   }
 
   private unbind(key: string, open: Open): void {
