@@ -27,7 +27,7 @@ import { Timer } from "../time/timers.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
-import { PausedByPipeline } from "./pressure.ts";
+import { ANY_REASON, PausedByAnswers, PausedByPipeline, Pressure } from "./pressure.ts";
 import type { Services } from "./services.ts";
 import { Stream } from "./stream.ts";
 import { StreamTimers } from "./stream-timers.ts";
@@ -38,7 +38,7 @@ const CLOSED = 2;
 
 /** Bytes read and thrown away after the answer before we stop being polite (row E5). */
 const MAX_LINGER_BYTES = 64 * 1024;
-/** A client that does not read its last answer is given this long, ms. */
+/** A client that reads nothing of its last answer is given this long, ms. */
 const MAX_LINGER_MS = 60_000;
 
 const DATE = known("date");
@@ -56,19 +56,25 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   private http10 = false;
   /** The request being answered, or null. */
   stream: Stream | null = null;
+  /** Reading from the client, paused for one reason or another. */
+  readonly pressure: Pressure;
   /** For answers made here. */
   readonly localHead: ResponseHead = new ResponseHead();
 
+  /** The connection ends after the current answer. */
+  closing = false;
   private readonly owner: ConnectionOwner;
   private readonly answer: AnswerWriter;
   private state = OPEN;
-  private pressure = 0;
   private requests = 0;
   private lastRequest = false;
-  private closeAfterAnswer = false;
   private peerEnded = false;
   private lingerBytes = 0;
-  private lingerDeadline = 0;
+  /** What the kernel had not taken when we last looked, and until when it must have taken some of it. */
+  private unsent = 0;
+  private unsentDeadline = 0;
+  /** The next request waits until the client has read more of the answers before it. */
+  private holding = false;
   /** True while the kernel does not take what we write. */
   blocked = false;
 
@@ -92,13 +98,11 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       services.copied,
     );
     this.answer = new AnswerWriter(socket, services.writer, manager.nameCase, manager.stats);
+    this.pressure = new Pressure(socket, manager.stats);
     this.idleTimer = new Timer(() => this.onIdleTimer());
     this.timers = new StreamTimers(services.timers, () => this.stream);
-    const { stats, config } = manager;
-    stats.downstreamCxTotal++;
-    stats.downstreamCxActive++;
-    stats.downstreamCxHttp1Total++;
-    stats.downstreamCxHttp1Active++;
+    const { config } = manager;
+    manager.connectionOpened();
     if (config.common.maxConnectionDuration > 0) {
       this.durationTimer = new Timer(() => this.onMaxConnectionDuration());
       services.timers.arm(this.durationTimer, this.accepted + config.common.maxConnectionDuration);
@@ -120,7 +124,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     const parser = this.parser;
     if (this.stream === null && parser.idle) this.beginHead();
     parser.feed(chunk);
-    if (this.stream !== null && parser.done && parser.restLength > 0) this.press(PausedByPipeline);
+    if (this.stream !== null && parser.done && parser.restLength > 0) this.pressure.press(PausedByPipeline);
   }
 
   onEnd(): void {
@@ -142,7 +146,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   onDrain(): void {
     this.blocked = false;
-    this.stream?.onDownstreamDrain();
+    if (this.holding) this.nextRequest();
+    else this.stream?.onDownstreamDrain();
   }
 
   onClose(reason: CloseReason): void {
@@ -179,7 +184,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   onFault(fault: Fault): void {
     this.manager.stats.downstreamCxProtocolError++;
-    this.closeAfterAnswer = true;
+    this.closing = true;
     let stream = this.stream;
     if (stream === null) {
       // The head itself is bad: an answer and a log line are still owed.
@@ -193,14 +198,9 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   // ── The stream's side ─────────────────────────────────────────────────────────────────────────────────────
 
-  /** True if the connection ends after the current answer. */
-  get closing(): boolean {
-    return this.closeAfterAnswer;
-  }
-
   /** The current answer is the last one. Takes effect in its head if that is not written yet. */
   closeAfter(): void {
-    this.closeAfterAnswer = true;
+    this.closing = true;
   }
 
   /** An interim response; HTTP/1.0 clients never get one (row E1). */
@@ -220,17 +220,16 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     toHead: boolean,
     upgrade: string,
   ): number {
-    if ((this.owner.draining || this.services.closing) && !this.closeAfterAnswer && upgrade === "") {
+    if ((this.owner.draining || this.services.closing) && !this.closing && upgrade === "") {
       this.manager.stats.downstreamCxDrainClose++;
-      this.closeAfterAnswer = true;
+      this.closing = true;
     }
     if (!head.fields.hasId(DATE)) head.fields.addId(DATE, this.services.date.now());
     const { answer } = this;
     answer.choose(head, framing, endOfStream, toHead, !this.http10);
-    if (this.http10 || this.lastRequest || this.peerEnded || answer.framing === ByClose)
-      this.closeAfterAnswer = true;
+    if (this.http10 || this.lastRequest || this.peerEnded || answer.framing === ByClose) this.closing = true;
     const declared = framing === ByLength || framing === NoBody ? length : endOfStream && !toHead ? 0 : -1;
-    return answer.head(head, declared, upgrade, this.closeAfterAnswer && upgrade === "");
+    return answer.head(head, declared, upgrade, this.closing && upgrade === "");
   }
 
   writeBody(bytes: Uint8Array, start: number, end: number): void {
@@ -247,20 +246,39 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.stream = null;
     this.timers.cancel();
     if (this.state !== OPEN) return;
-    if (!clean || this.closeAfterAnswer || this.answer.endsWithConnection) {
+    if (!clean || this.closing || this.answer.endsWithConnection) {
       this.linger();
       return;
     }
     if (this.parser.failed) return;
+    if (this.blocked || this.socket.pendingBytes > this.manager.bufferLimit) this.hold();
+    else this.nextRequest();
+  }
+
+  /** The client does not read as fast as it asks: no request is begun until what waits for it has gone. */
+  private hold(): void {
+    const { timers, clock } = this.services;
+    const { streamIdleTimeout } = this.manager.config;
+    this.holding = true;
+    this.pressure.press(PausedByAnswers);
+    this.unsentDeadline = streamIdleTimeout > 0 ? clock.now + streamIdleTimeout : Number.MAX_SAFE_INTEGER;
+    // Whether the kernel takes it all shows when this turn is over, and if it does there is no `onDrain`.
+    timers.arm(this.idleTimer, this.blocked ? this.unsentDeadline : clock.now);
+  }
+
+  private nextRequest(): void {
+    this.holding = false;
     this.awaitRequest();
-    this.release(PausedByPipeline);
-    this.parser.next();
+    this.pressure.release(PausedByPipeline | PausedByAnswers);
+    const { parser } = this;
+    if (parser.restLength > 0) this.beginHead();
+    parser.next();
     if (this.stream !== null) {
-      if (this.parser.done && this.parser.restLength > 0) this.press(PausedByPipeline);
-    } else if (this.peerEnded && this.state === OPEN) {
-      if (this.parser.idle) this.close();
-      else this.parser.finish();
-    } else if (!this.parser.idle) this.beginHead();
+      if (parser.done && parser.restLength > 0) this.pressure.press(PausedByPipeline);
+    } else if (this.state === OPEN && !this.holding && parser.idle) {
+      if (this.peerEnded) this.close();
+      else if (this.owner.draining) this.drain();
+    } else if (this.peerEnded && this.state === OPEN && !this.holding) parser.finish();
   }
 
   /** The answer cannot be completed: the connection closes without a terminator (invariant 3). */
@@ -278,27 +296,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   enterTunnel(): void {
     this.manager.stats.downstreamCxUpgradesTotal++;
     this.manager.stats.downstreamCxUpgradesActive++;
-    this.release(PausedByPipeline);
+    this.pressure.release(PausedByPipeline);
     this.parser.enterTunnel();
-  }
-
-  /** Pauses reading for `reason` (a bit). */
-  press(reason: number): void {
-    if (this.pressure === 0) {
-      this.socket.pause();
-      this.manager.stats.downstreamFlowControlPausedReadingTotal++;
-    }
-    this.pressure |= reason;
-  }
-
-  /** Takes one reason away. */
-  release(reason: number): void {
-    if ((this.pressure & reason) === 0) return;
-    this.pressure &= ~reason;
-    if (this.pressure === 0 && this.state !== CLOSED) {
-      this.socket.resume();
-      this.manager.stats.downstreamFlowControlResumedReadingTotal++;
-    }
   }
 
   // ── The connection's own life ─────────────────────────────────────────────────────────────────────────────
@@ -326,9 +325,19 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   private onIdleTimer(): void {
     const { stats } = this.manager;
-    if (this.state === LINGER) {
-      const { timers, clock } = this.services;
-      if (this.socket.pendingBytes > 0 && clock.now < this.lingerDeadline) {
+    const { timers, clock } = this.services;
+    if (this.holding) {
+      if (!this.blocked) this.nextRequest();
+      else if (clock.now < this.unsentDeadline) timers.arm(this.idleTimer, this.unsentDeadline);
+      else {
+        stats.downstreamCxIdleTimeout++;
+        this.close();
+      }
+    } else if (this.state === LINGER) {
+      const { pendingBytes } = this.socket;
+      if (pendingBytes < this.unsent) this.unsentDeadline = clock.now + MAX_LINGER_MS;
+      this.unsent = pendingBytes;
+      if (pendingBytes > 0 && clock.now < this.unsentDeadline) {
         timers.arm(this.idleTimer, clock.now + this.manager.config.delayedCloseTimeout);
         return;
       }
@@ -339,7 +348,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       this.linger();
     } else if (this.stream === null) {
       stats.downstreamRqHeaderTimeout++;
-      this.closeAfterAnswer = true;
+      this.closing = true;
       const stream = new Stream(this);
       this.stream = stream;
       stream.onHeadTimeout();
@@ -348,8 +357,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   private onMaxConnectionDuration(): void {
     this.manager.stats.downstreamCxMaxDurationReached++;
-    if (this.stream === null) this.linger();
-    else this.closeAfterAnswer = true;
+    if (this.stream === null && this.parser.idle) this.linger();
+    else this.closing = true;
   }
 
   /** FIN now, and read on for a little while, so that a reset does not eat the answer (RFC 9112 9.6). */
@@ -358,11 +367,11 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.parser.stop();
     this.state = LINGER;
     this.socket.end();
-    this.pressure = 0;
-    this.socket.resume();
+    this.pressure.release(ANY_REASON);
     const { delayedCloseTimeout } = this.manager.config;
     const { timers, clock } = this.services;
-    this.lingerDeadline = clock.now + MAX_LINGER_MS;
+    this.unsent = this.socket.pendingBytes;
+    this.unsentDeadline = clock.now + MAX_LINGER_MS;
     timers.arm(this.idleTimer, clock.now + delayedCloseTimeout);
   }
 
@@ -376,24 +385,13 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.state = CLOSED;
     const stream = this.stream;
     this.stream = null;
-    const { stats } = this.manager;
-    if (stream !== null) {
-      stats.downstreamCxDestroyActiveRq++;
-      if (remote) stats.downstreamCxDestroyRemoteActiveRq++;
-      else stats.downstreamCxDestroyLocalActiveRq++;
-      stream.onDownstreamGone(reason);
-    }
-    this.parser.stop();
     const { timers, clock } = this.services;
+    this.manager.connectionClosed(remote, stream !== null, clock.now - this.accepted);
+    stream?.onDownstreamGone(reason);
+    this.parser.stop();
     timers.release(this.idleTimer);
     this.timers.release();
     if (this.durationTimer !== null) timers.release(this.durationTimer);
-    stats.downstreamCxActive--;
-    stats.downstreamCxHttp1Active--;
-    stats.downstreamCxDestroy++;
-    if (remote) stats.downstreamCxDestroyRemote++;
-    else stats.downstreamCxDestroyLocal++;
-    stats.downstreamCxLengthMs.record(clock.now - this.accepted);
     this.owner.connectionClosed(this);
   }
 }

@@ -138,7 +138,7 @@ export class Router implements AttemptOwner {
     const { attempt } = this;
     this.attempt = null;
     attempt?.abandon();
-    this.stream.connection.release(PausedByUpstream | PausedByBuffer);
+    this.stream.connection.pressure.release(PausedByUpstream | PausedByBuffer);
   }
 
   pauseUpstream(): void {
@@ -170,7 +170,7 @@ export class Router implements AttemptOwner {
     const decision = this.askRetry("local reset", true);
     if (decision === Retry) this.scheduleRetry();
     else {
-      if (decision === LimitExceeded) this.stream.flag("URX");
+      this.flagRefusal(decision);
       this.timedOut("upstream_per_try_timeout");
     }
   }
@@ -215,13 +215,12 @@ export class Router implements AttemptOwner {
       parser.contentLength,
       stream.upgrade === "connect" ? "" : stream.upgrade,
       stream.trailers,
-      stream.manager.clusters.nameCaseOf(this.cluster),
     );
     if (this.body !== null) {
       stream.upstreamBytesSent += this.body.bytes;
       this.body.replay(connection);
       if (!this.keepBody) this.body.clear();
-      stream.connection.release(PausedByBuffer);
+      stream.connection.pressure.release(PausedByBuffer);
     }
     if (this.requestEnded) this.endRequest(connection);
     if (blocked) this.pauseUpstream();
@@ -259,8 +258,7 @@ export class Router implements AttemptOwner {
       this.scheduleRetry();
       return;
     }
-    if (decision === LimitExceeded) stream.flag("URX");
-    else if (decision === Overflow) stream.flag("UO");
+    this.flagRefusal(decision);
     this.state = ANSWERING;
     this.body?.clear();
     const { services, timers } = stream.connection;
@@ -309,11 +307,12 @@ export class Router implements AttemptOwner {
     detail: string,
     fault: Fault | null,
     connected: boolean,
-    reused: boolean,
+    stale: boolean,
   ): void {
     const { stream } = this;
     this.attempt = null;
     if (this.state === OVER) return;
+    stream.connection.pressure.release(PausedByUpstream); // the next try's connection is not the one that was full
     if (this.state === ANSWERING) {
       stream.flag(fault === null ? "UC" : "UPE");
       if (stream.upgrade === "") {
@@ -326,7 +325,7 @@ export class Router implements AttemptOwner {
     }
     if (!connected) stream.upstreamFailure = underscored(detail);
     // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
-    if (connected && reused && fault === null && !this.staleRetried && this.canReplay() && this.keepBody) {
+    if (stale && fault === null && !this.staleRetried && this.canReplay() && this.keepBody) {
       this.staleRetried = true;
       stream.upstreamAttempts--;
       this.try();
@@ -336,12 +335,12 @@ export class Router implements AttemptOwner {
   }
 
   onUpstreamBlocked(): void {
-    this.stream.connection.press(PausedByUpstream);
+    this.stream.connection.pressure.press(PausedByUpstream);
   }
 
   onUpstreamDrain(): void {
     this.stream.touch();
-    this.stream.connection.release(PausedByUpstream);
+    this.stream.connection.pressure.release(PausedByUpstream);
   }
 
   // ── Failure and retry ─────────────────────────────────────────────────────────────────────────────────────
@@ -353,9 +352,15 @@ export class Router implements AttemptOwner {
       this.scheduleRetry();
       return;
     }
-    if (decision === LimitExceeded) this.stream.flag("URX");
+    this.flagRefusal(decision);
     const { status, body, details, flag, headers } = describeFailure(reason, detail, fault, this.retried);
     this.fail(status, body, details, flag, headers);
+  }
+
+  /** Says in the log why a further try that the policy wants was not made. */
+  private flagRefusal(decision: RetryDecision): void {
+    if (decision === LimitExceeded) this.stream.flag("URX");
+    else if (decision === Overflow) this.stream.flag("UO");
   }
 
   private fail(
@@ -417,6 +422,7 @@ export class Router implements AttemptOwner {
     const { attempt } = this;
     this.attempt = null;
     attempt?.abandon();
+    this.stream.connection.pressure.release(PausedByUpstream);
   }
 
   private over(): void {
@@ -468,7 +474,7 @@ export class Router implements AttemptOwner {
       this.bodyLost = true;
       this.keepBody = false;
       this.body.clear();
-    } else this.stream.connection.press(PausedByBuffer);
+    } else this.stream.connection.pressure.press(PausedByBuffer);
   }
 
   /** The upstream answered an upgrade with an ordinary response. */
