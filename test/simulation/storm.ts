@@ -93,21 +93,23 @@ function stormSnapshot(age: number): Snapshot {
 export async function storm(seed: number): Promise<Outcome> {
   const random = new Random(seed * 7919 + 1);
   const chance = (percent: number) => random.between(1, 100) <= percent;
+  const crumbs = chance(30);
   const proxy = new ProxyFixture({
     seed,
     latency: random.between(0, 3),
     jitter: random.between(0, 4),
     splitReads: chance(70),
-    maxRead: chance(30) ? random.between(1, 40) : random.between(500, 20_000),
+    maxRead: crumbs ? random.between(1, 40) : random.between(500, 20_000),
     buffer: random.between(2_000, 40_000),
   });
   const { network } = proxy;
   const later = (ms: number, job: () => void) => network.schedule.after(ms, job);
-  const requestsSeen: string[] = [];
 
   // ── Origins ──
 
-  const wire = new Map<Peer, { text: string; answered: number; dead: boolean }>();
+  const wire = new Map<Peer, { text: string; answered: number; dead: boolean; untilClose: boolean }>();
+  /** A body that ends with the connection is whole for everybody if FIN ends it: only RST cuts it visibly. */
+  const leave = (peer: Peer) => (wire.get(peer)?.untilClose === true ? peer.reset() : peer.close());
   const answer = (peer: Peer, request: WireRequest) => {
     const id = request.target.slice(1);
     const length = lengthOf(id);
@@ -139,6 +141,7 @@ export async function storm(seed: number): Promise<Outcome> {
 
     const fate = random.between(0, 99);
     const state = wire.get(peer);
+    if (ends && state !== undefined) state.untilClose = true;
     const die = (how: () => void) => {
       if (state !== undefined) state.dead = true;
       how();
@@ -157,13 +160,13 @@ export async function storm(seed: number): Promise<Outcome> {
       later(random.between(0, 40), () => die(() => peer.reset()));
     } else if (fate < 16) {
       peer.send(toBytes(bytes.slice(0, cut)));
-      // A body that ends with the connection is whole for everybody if FIN ends it.
-      later(random.between(0, 40), () => die(() => (ends ? peer.reset() : peer.close())));
+      later(random.between(0, 40), () => die(() => leave(peer)));
     } else if (fate < 19) {
       peer.send(toBytes(bytes.slice(0, cut)));
       die(() => undefined); // stalls for ever
-    } else if (fate < 22 && !ends) {
-      // A liar: something of its own behind the answer.
+    } else if (fate < 22 && !ends && arrivesWhole(peer, bytes.length + 100)) {
+      // A liar: something of its own behind the answer, in one piece with it. (Later it could just as well be the
+      // answer to the next request.)
       peer.send(toBytes(`${bytes}HTTP/1.1 200 OK\r\nx-id: POISON\r\ncontent-length: 6\r\n\r\npoison`));
     } else if (fate < 24) {
       die(() => peer.vanish());
@@ -175,14 +178,19 @@ export async function storm(seed: number): Promise<Outcome> {
           if (state !== undefined) state.dead = true;
         });
       } else if (fate < 30) {
-        later(random.between(31, 60), () => die(() => peer.close())); // an idle close that may cross a request
+        later(random.between(31, 60), () => die(() => leave(peer))); // an idle close that may cross a request
       }
     }
   };
+  const arrivesWhole = (peer: Peer, size: number) =>
+    !network.line.splitReads &&
+    size < network.line.maxRead &&
+    size < network.line.buffer &&
+    peer.unsentBytes === 0;
   const script = (peer: Peer) => {
     let state = wire.get(peer);
     if (state === undefined) {
-      state = { text: "", answered: 0, dead: false };
+      state = { text: "", answered: 0, dead: false, untilClose: false };
       wire.set(peer, state);
       if (chance(15)) {
         peer.pause();
@@ -194,7 +202,7 @@ export async function storm(seed: number): Promise<Outcome> {
     if (peer.ended && !peer.closed) {
       state.dead = true;
       later(random.between(0, 20), () => {
-        if (!peer.closed) peer.close();
+        if (!peer.closed) leave(peer);
       });
       return;
     }
@@ -203,7 +211,6 @@ export async function storm(seed: number): Promise<Outcome> {
       const request = requests[state.answered];
       if (!request.complete && !chance(5)) break; // now and then an answer comes early
       state.answered++;
-      requestsSeen.push(request.target);
       const current = request;
       later(random.between(0, 50), () => answer(peer, current));
       if (!request.complete) break;
@@ -232,7 +239,7 @@ export async function storm(seed: number): Promise<Outcome> {
       let at = 0;
       for (let r = 0; r < count; r++) {
         at += style < 40 ? random.between(0, 20) : random.between(0, 400);
-        const id = `${c}-${r}-${chance(20) ? random.between(0, 60_000) : random.between(0, 800)}`;
+        const id = `${c}-${r}-${!crumbs && chance(20) ? random.between(0, 60_000) : random.between(0, 800)}`;
         later(at, () => {
           if ((client.peer.ended || client.peer.closed) && !client.rude) {
             client = { ...client, peer: proxy.dial(), sent: [] }; // a new connection for the rest
@@ -271,7 +278,8 @@ export async function storm(seed: number): Promise<Outcome> {
     const method = kind === 0 ? "HEAD" : kind < 3 ? "POST" : kind === 3 ? "PUT" : "GET";
     client.sent.push({ id, method });
     const head = `${method} /${id} HTTP/1.${client.http10 ? 0 : 1}\r\nhost: a.example\r\nx-id: ${id}\r\n`;
-    const body = method === "POST" || method === "PUT" ? bodyOf(id, random.between(0, 9000)) : "";
+    const body =
+      method === "POST" || method === "PUT" ? bodyOf(id, random.between(0, crumbs ? 900 : 9000)) : "";
     if (body === "") peer.send(toBytes(`${head}\r\n`));
     else if (chance(50) || client.http10)
       peer.send(toBytes(`${head}content-length: ${body.length}\r\n\r\n${body}`));
@@ -319,8 +327,6 @@ export async function storm(seed: number): Promise<Outcome> {
     if (rest !== "" && !/^[A-Z]/.test(rest))
       violations.push(`an origin got ${JSON.stringify(rest.slice(0, 40))}`);
   }
-  const safe = new Map<string, number>();
-  for (const target of requestsSeen) safe.set(target, (safe.get(target) ?? 0) + 1);
   transcript += proxy.logs.join("");
   return { violations, transcript, tally, story };
 }
