@@ -139,8 +139,8 @@ describe("the admin page", () => {
 test("the limits of the codec are those of docs/limits.md", () => {
   const rows = new Map(
     [...read("docs/limits.md").matchAll(/^\| ([^|]+) \| ([^|]+) \|/gm)].map(([, name, value]) => [
-      name,
-      value,
+      name.trim(),
+      value.trim(),
     ]),
   );
   const kib = (bytes: number) => `${bytes / 1024} KiB`;
