@@ -277,7 +277,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       if (parser.done && parser.restLength > 0) this.pressure.press(PausedByPipeline);
     } else if (this.state === OPEN && !this.holding && parser.idle) {
       if (this.peerEnded) this.close();
-      else if (this.owner.draining) this.drain();
+      else if (this.owner.closesIdle) this.drain();
     } else if (this.peerEnded && this.state === OPEN && !this.holding) parser.finish();
   }
 
