@@ -32,15 +32,15 @@ export interface AttemptOwner {
   /** The response is complete; in a tunnel: the upstream sent FIN. */
   onResponseEnd(): void;
   /**
-   * The try is over without (complete) response. `connection` is null if there never was one; `reused` that it had
-   * carried a request before.
+   * The try is over without (complete) response. `connected`: there was a connection; `stale`: it had carried a
+   * request before and nothing of an answer to this one came.
    */
   onAttemptFailed(
     reason: ResetReason,
     detail: string,
     fault: Fault | null,
     connected: boolean,
-    reused: boolean,
+    stale: boolean,
   ): void;
   onUpstreamBlocked(): void;
   onUpstreamDrain(): void;
@@ -159,11 +159,11 @@ export class Attempt implements AttemptSink, PoolWaiter {
   }
 
   onUpstreamReset(reason: ResetReason, detail: string, fault: Fault | null): void {
-    const reused = this.connection?.reused === true;
+    const stale = this.connection?.stale === true;
     this.cluster.stats.upstreamRqRxReset++;
     this.endpoint.rqError++;
     this.close();
-    this.owner.onAttemptFailed(reason, detail, fault, true, reused);
+    this.owner.onAttemptFailed(reason, detail, fault, true, stale);
   }
 
   onUpstreamBlocked(): void {

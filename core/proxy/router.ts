@@ -29,6 +29,7 @@ import type { Fault, ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
+import type { NameCase } from "../http1/head-writer.ts";
 import { AsTunnel, type Framing, NoBody } from "../http1/message-parser.ts";
 import type { ClusterChoice, ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
@@ -60,6 +61,8 @@ export class Router implements AttemptOwner {
   private readonly timeouts: RouteTimeouts;
   private readonly cluster: ClusterState;
   private readonly breaker: Breaker;
+  /** Kept from the start: the cluster may leave the configuration while the request is under way. */
+  private readonly nameCase: NameCase;
   /** The current try, or null. */
   private attempt: Attempt | null = null;
   /** Null if this request is not retried under a policy. */
@@ -87,6 +90,7 @@ export class Router implements AttemptOwner {
     this.target = target;
     this.cluster = cluster;
     this.breaker = cluster.breaker(this.action.priority);
+    this.nameCase = stream.manager.clusters.nameCaseOf(cluster);
     this.requestEnded = endOfStream;
     const { request } = stream;
     this.timeouts = new RouteTimeouts(route, this.action.timeout, request.fields);
@@ -138,7 +142,6 @@ export class Router implements AttemptOwner {
     const { attempt } = this;
     this.attempt = null;
     attempt?.abandon();
-    this.stream.connection.release(PausedByUpstream | PausedByBuffer);
   }
 
   pauseUpstream(): void {
@@ -194,8 +197,9 @@ export class Router implements AttemptOwner {
     }
     stream.upstreamHost = endpoint.address;
     retry?.onTry(endpoint);
-    if (this.action.autoHostRewrite && endpoint.hostname !== "" && stream.upstreamAttempts === 1) {
-      route.rewriteHost(stream.request, endpoint.hostname);
+    if (this.action.autoHostRewrite && endpoint.hostname !== "") {
+      if (this.retried || this.staleRetried) stream.request.authority = endpoint.hostname;
+      else route.rewriteHost(stream.request, endpoint.hostname);
     }
     if (route.virtualHost.includeRequestAttemptCount) {
       stream.request.fields.setId(ATTEMPT_COUNT, String(stream.upstreamAttempts));
@@ -215,7 +219,7 @@ export class Router implements AttemptOwner {
       parser.contentLength,
       stream.upgrade === "connect" ? "" : stream.upgrade,
       stream.trailers,
-      stream.manager.clusters.nameCaseOf(this.cluster),
+      this.nameCase,
     );
     if (this.body !== null) {
       stream.upstreamBytesSent += this.body.bytes;
@@ -251,8 +255,8 @@ export class Router implements AttemptOwner {
       this.failed("protocol error", "upgrade_refused", null, true);
       return;
     }
-    const decision = this.retry === null ? NoRetry : this.retry.onHeaders(head);
-    if (decision === Retry && this.canReplay()) {
+    const decision = this.retry === null || !this.canReplay() ? NoRetry : this.retry.onHeaders(head);
+    if (decision === Retry) {
       cluster.responses.chargeRetried(head.status);
       endpoint.rqError++;
       this.leaveAttempt();
@@ -309,11 +313,12 @@ export class Router implements AttemptOwner {
     detail: string,
     fault: Fault | null,
     connected: boolean,
-    reused: boolean,
+    stale: boolean,
   ): void {
     const { stream } = this;
     this.attempt = null;
     if (this.state === OVER) return;
+    stream.connection.release(PausedByUpstream);
     if (this.state === ANSWERING) {
       stream.flag(fault === null ? "UC" : "UPE");
       if (stream.upgrade === "") {
@@ -326,7 +331,8 @@ export class Router implements AttemptOwner {
     }
     if (!connected) stream.upstreamFailure = underscored(detail);
     // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
-    if (connected && reused && fault === null && !this.staleRetried && this.canReplay() && this.keepBody) {
+    // Only what may be done twice is: a policy for other failures keeps the body of a POST, too.
+    if (stale && fault === null && !this.staleRetried && this.canReplay() && this.mayRepeat()) {
       this.staleRetried = true;
       stream.upstreamAttempts--;
       this.try();
@@ -398,6 +404,11 @@ export class Router implements AttemptOwner {
     return this.retry.onReset(reason, started);
   }
 
+  /** Idempotent, and its body so far is kept. */
+  private mayRepeat(): boolean {
+    return this.keepBody && isIdempotent(this.stream.request.method);
+  }
+
   private canReplay(): boolean {
     return !this.bodyLost && this.stream.response === null && this.stream.upgrade === "";
   }
@@ -417,6 +428,7 @@ export class Router implements AttemptOwner {
     const { attempt } = this;
     this.attempt = null;
     attempt?.abandon();
+    this.stream.connection.release(PausedByUpstream);
   }
 
   private over(): void {
@@ -426,6 +438,8 @@ export class Router implements AttemptOwner {
     services.timers.cancel(timers.route);
     this.retry?.end();
     this.body?.clear();
+    // The next request comes over the same connection.
+    this.stream.connection.release(PausedByUpstream | PausedByBuffer);
   }
 
   // ── Details ───────────────────────────────────────────────────────────────────────────────────────────────

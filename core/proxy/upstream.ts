@@ -42,6 +42,9 @@ export interface AttemptSink {
   onUpstreamDrain(): void;
 }
 
+/** An upstream that does not read the last bytes of a tunnel is given this long, ms. */
+const MAX_FAREWELL_MS = 60_000;
+
 export class UpstreamConnection implements SocketHandler, MessageSink {
   state: UpstreamState = Connecting;
   readonly pool: ConnectionPool;
@@ -50,7 +53,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   /** Carried attempt, or null. */
   private attempt: AttemptSink | null = null;
   private readonly hop = new HopOptions();
-  /** Connect timeout while connecting, idle timeout while idle. */
+  /** Connect timeout while connecting, idle timeout while idle, farewell of a tunnel. */
   readonly timer: Timer;
   /** When it was opened, ms. */
   readonly started: number;
@@ -62,6 +65,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   private chunked = false;
   private firstChunk = true;
   private tunnel = false;
+  /** Something of an answer to the current request arrived. */
+  private heard = false;
   private feeding = false;
   /** True while the kernel does not take what we write. */
   blocked = false;
@@ -73,9 +78,9 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.started = pool.services.clock.now;
   }
 
-  /** A request was already carried: a reset before any response byte may be the peer's idle close. */
-  get reused(): boolean {
-    return this.requests > 1;
+  /** A request was carried before, and nothing was heard since: an end here may be the peer's idle close. */
+  get stale(): boolean {
+    return this.requests > 1 && !this.heard;
   }
 
   // ── The attempt's side ────────────────────────────────────────────────────────────────────────────────────
@@ -87,6 +92,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.requests++;
     this.requestEnded = false;
     this.responseEnded = false;
+    this.heard = false;
     this.pool.services.timers.cancel(this.timer);
   }
 
@@ -135,7 +141,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
 
   /** The attempt gives up: an unfinished exchange destroys the connection (row D2, invariant 3). */
   abort(): void {
-    this.destroy();
+    if (this.tunnel && this.requestEnded && this.responseEnded) this.farewell();
+    else this.destroy();
   }
 
   pauseReading(): void {
@@ -168,6 +175,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
       this.destroy();
       return;
     }
+    this.heard = true;
     this.feeding = true;
     this.parser.feed(chunk);
     this.feeding = false;
@@ -181,6 +189,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     }
     this.reusable = false;
     if (this.tunnel) {
+      this.responseEnded = true;
       this.attempt?.onUpstreamEnd();
       return;
     }
@@ -212,7 +221,6 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   private onTimer(): void {
     if (this.state === Connecting) this.pool.onConnectTimeout();
     else if (this.state === Idle) this.pool.stats.upstreamCxIdleTimeout++;
-    else return;
     this.destroy();
   }
 
@@ -239,6 +247,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     if (parser.framing === AsTunnel) {
       this.tunnel = true;
       this.reusable = false;
+      this.requestEnded = false; // now it is the client's FIN
     }
     // What the head announces is what the sink sees; ByLength 0 and no body end here.
     const empty = parser.framing === 0 || (parser.framing === 1 && parser.contentLength === 0);
@@ -277,13 +286,25 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   private releaseIfDone(): void {
     if (this.state !== Busy || !this.responseEnded || this.feeding || !this.requestEnded) return;
     this.attempt = null;
-    if (!this.reusable || this.tunnel || this.parser.restLength > 0) {
+    if (this.tunnel) {
+      this.farewell();
+      return;
+    }
+    // `blocked`: answered before the request was taken whole.
+    if (!this.reusable || this.blocked || this.parser.restLength > 0) {
       this.destroy();
       return;
     }
     this.parser.next();
     this.state = Idle;
     this.pool.onIdle(this);
+  }
+
+  /** FIN went both ways: the socket closes by itself when the last bytes of the client are out. */
+  private farewell(): void {
+    this.attempt = null;
+    const { timers, clock } = this.pool.services;
+    if (this.state !== Closed) timers.arm(this.timer, clock.now + MAX_FAREWELL_MS);
   }
 
   /** Closes for good, without telling the attempt. */
