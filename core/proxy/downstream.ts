@@ -41,6 +41,11 @@ const MAX_LINGER_BYTES = 64 * 1024;
 /** A client that does not read its last answer is given this long, ms. */
 const MAX_LINGER_MS = 60_000;
 
+/** While more than this waits to be written, no further (pipelined) request is answered, bytes. */
+const MAX_QUEUED_BYTES = 1024 * 1024;
+/** How often a client that reads its last answer is looked at again, at least, ms. */
+const MIN_LINGER_STEP = 100;
+
 const DATE = known("date");
 
 export class DownstreamConnection implements SocketHandler, MessageSink {
@@ -67,6 +72,12 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   private lastRequest = false;
   private closeAfterAnswer = false;
   private peerEnded = false;
+  /** The parser is on the stack: it goes on with the next request by itself. */
+  private parsing = false;
+  /** The first byte of a head was seen, and its time runs. */
+  private inHead = false;
+  /** The last answer is complete, but too much of it waits: the next request is not begun. */
+  private deferred = false;
   private lingerBytes = 0;
   private lingerDeadline = 0;
   /** True while the kernel does not take what we write. */
@@ -119,8 +130,10 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     }
     const parser = this.parser;
     if (this.stream === null && parser.idle) this.beginHead();
+    this.parsing = true;
     parser.feed(chunk);
-    if (this.stream !== null && parser.done && parser.restLength > 0) this.press(PausedByPipeline);
+    this.parsing = false;
+    this.settle();
   }
 
   onEnd(): void {
@@ -131,18 +144,19 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       // Row E6: FIN is not an abort; the answer is still delivered. A cut body is a fault.
       if (this.parser.framing === AsTunnel && !this.parser.done) stream.onRequestEnd(null);
       else this.parser.finish();
-    } else if (this.parser.idle) this.close();
-    else this.parser.finish();
+    } else this.settle();
   }
 
   onBlocked(): void {
     this.blocked = true;
+    if (this.deferred) this.awaitRequest();
     this.stream?.onDownstreamBlocked();
   }
 
   onDrain(): void {
     this.blocked = false;
     this.stream?.onDownstreamDrain();
+    if (this.deferred && this.state === OPEN) this.nextRequest();
   }
 
   onClose(reason: CloseReason): void {
@@ -154,6 +168,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   onHead(): void {
     this.services.timers.cancel(this.idleTimer);
+    this.inHead = false;
     this.requests++;
     const parser = this.parser;
     const { config, stats } = this.manager;
@@ -227,8 +242,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (!head.fields.hasId(DATE)) head.fields.addId(DATE, this.services.date.now());
     const { answer } = this;
     answer.choose(head, framing, endOfStream, toHead, !this.http10);
-    if (this.http10 || this.lastRequest || this.peerEnded || answer.framing === ByClose)
-      this.closeAfterAnswer = true;
+    const noMore = this.peerEnded && !this.parsing && this.parser.restLength === 0;
+    if (this.http10 || this.lastRequest || noMore || answer.framing === ByClose) this.closeAfterAnswer = true;
     const declared = framing === ByLength || framing === NoBody ? length : endOfStream && !toHead ? 0 : -1;
     return answer.head(head, declared, upgrade, this.closeAfterAnswer && upgrade === "");
   }
@@ -252,15 +267,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       return;
     }
     if (this.parser.failed) return;
-    this.awaitRequest();
-    this.release(PausedByPipeline);
-    this.parser.next();
-    if (this.stream !== null) {
-      if (this.parser.done && this.parser.restLength > 0) this.press(PausedByPipeline);
-    } else if (this.peerEnded && this.state === OPEN) {
-      if (this.parser.idle) this.close();
-      else this.parser.finish();
-    } else if (!this.parser.idle) this.beginHead();
+    if (this.blocked || this.socket.pendingBytes > MAX_QUEUED_BYTES) this.defer();
+    else this.nextRequest();
   }
 
   /** The answer cannot be completed: the connection closes without a terminator (invariant 3). */
@@ -280,6 +288,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.manager.stats.downstreamCxUpgradesActive++;
     this.release(PausedByPipeline);
     this.parser.enterTunnel();
+    if (this.peerEnded) this.stream?.onRequestEnd(null);
   }
 
   /** Pauses reading for `reason` (a bit). */
@@ -316,9 +325,51 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (idleTimeout > 0) this.services.timers.arm(this.idleTimer, this.services.clock.now + idleTimeout);
   }
 
+  /** Goes on to the next request, which may be here already. */
+  private nextRequest(): void {
+    this.deferred = false;
+    this.requestStarted = this.services.clock.now;
+    this.awaitRequest();
+    if (this.parsing) {
+      this.parser.next();
+      return;
+    }
+    this.release(PausedByPipeline);
+    this.parsing = true;
+    this.parser.next();
+    this.parsing = false;
+    this.settle();
+  }
+
+  /**
+   * A client that sends requests and reads no answers must not fill our memory: its next request waits until the
+   * kernel has taken what is queued. If it is not known yet whether the kernel takes it all, the timer asks.
+   */
+  private defer(): void {
+    this.deferred = true;
+    if (this.blocked) this.awaitRequest();
+    else this.services.timers.arm(this.idleTimer, this.services.clock.now);
+    if (!this.parsing) this.settle();
+  }
+
+  /** The parser has taken all that it can: what it left decides about reading on, timers and the end. */
+  private settle(): void {
+    if (this.state !== OPEN) return;
+    const { parser } = this;
+    if (parser.done) {
+      if (parser.restLength > 0) this.press(PausedByPipeline);
+    } else if (this.stream === null) {
+      if (parser.idle) {
+        if (this.peerEnded || this.owner.draining) this.linger();
+      } else if (this.peerEnded) parser.finish();
+      else if (!this.inHead) this.beginHead();
+    }
+  }
+
   /** The first byte of a request is here. */
   private beginHead(): void {
     const { clock, timers } = this.services;
+    this.inHead = true;
     this.requestStarted = clock.now;
     const { requestHeadersTimeout } = this.manager.config;
     if (requestHeadersTimeout > 0) timers.arm(this.idleTimer, clock.now + requestHeadersTimeout);
@@ -329,12 +380,15 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (this.state === LINGER) {
       const { timers, clock } = this.services;
       if (this.socket.pendingBytes > 0 && clock.now < this.lingerDeadline) {
-        timers.arm(this.idleTimer, clock.now + this.manager.config.delayedCloseTimeout);
+        const step = Math.max(this.manager.config.delayedCloseTimeout, MIN_LINGER_STEP);
+        timers.arm(this.idleTimer, clock.now + step);
         return;
       }
       stats.downstreamCxDelayedCloseTimeout++;
       this.close();
-    } else if (this.stream === null && this.parser.idle) {
+    } else if (this.deferred && !this.blocked) {
+      this.nextRequest();
+    } else if (this.stream === null && (this.parser.idle || this.deferred)) {
       stats.downstreamCxIdleTimeout++;
       this.linger();
     } else if (this.stream === null) {
@@ -369,7 +423,9 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   private close(): void {
     if (this.state === CLOSED) return;
     this.gone(this.peerEnded, "");
-    this.socket.close();
+    // Invariant 3, as in `abort`: bytes that are still here make an answer without a length look complete.
+    if (this.answer.framing === ByClose && this.socket.pendingBytes > 0) this.socket.reset();
+    else this.socket.close();
   }
 
   private gone(remote: boolean, reason: CloseReason): void {
