@@ -16,6 +16,9 @@ import type { ConnectionOwner } from "./connection-owner.ts";
 import type { Services } from "./services.ts";
 import type { TcpProxyFilter } from "./tcp-filter.ts";
 
+/** When both sides have ended, a peer that does not read the last bytes is given this long, ms. */
+const MAX_FAREWELL_MS = 60_000;
+
 export class TcpProxyConnection implements SocketHandler, StreamInfo {
   private readonly filter: TcpProxyFilter;
   private readonly services: Services;
@@ -28,6 +31,8 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo {
   private closed = false;
   private clientEnded = false;
   private upstreamEnded = false;
+  /** The client's side closed in order; what it sent last is still on its way to the upstream. */
+  private clientGone = false;
   private connectStarted = 0;
   private readonly started: number;
   private readonly idle: Timer;
@@ -149,6 +154,12 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo {
   onClose(reason: CloseReason): void {
     if (this.closed) return;
     const { upstream } = this;
+    if (reason === "" && upstream !== null && this.clientEnded && this.upstreamEnded) {
+      // FIN went both ways: the upstream's socket closes by itself when it has written everything.
+      this.clientGone = true;
+      this.services.timers.arm(this.idle, this.services.clock.now + MAX_FAREWELL_MS);
+      return;
+    }
     if (reason !== "") upstream?.reset();
     else upstream?.close();
     this.finish();
@@ -246,10 +257,14 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo {
       this.connect();
       return;
     }
-    if (reason !== "") {
+    if (this.clientGone) this.finish();
+    else if (this.upstreamEnded) {
+      // All of the answer is here: the client's socket closes when it is written and the client has sent FIN.
+      this.services.timers.arm(this.idle, this.services.clock.now + MAX_FAREWELL_MS);
+    } else if (reason !== "") {
       this.socket.reset();
       this.finish();
-    } else if (!this.upstreamEnded || this.clientEnded) this.close();
+    } else this.close();
   }
 
   // ── The end ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -263,6 +278,10 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo {
   }
 
   private onIdle(): void {
+    if (this.clientGone || (this.connected && this.upstream === null)) {
+      this.close();
+      return;
+    }
     this.filter.stats.idleTimeout++;
     this.connectionTerminationDetails = "idle_timeout";
     this.flags.push("SI");

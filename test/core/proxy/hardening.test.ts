@@ -247,6 +247,24 @@ describe("half-closed peers lose nothing", () => {
     s.expectNothingLeft();
   });
 
+  test("TCP: an upstream that resets behind its FIN does not cost the client the answer", async () => {
+    const s = await tcpStory(1000);
+    const { network } = s.proxy;
+    const client = s.client();
+    s.send(client, "q");
+    client.pause();
+    s.upstream()[0].send("r".repeat(900)).end();
+    s.advance(10);
+    s.upstream()[0].send("");
+    s.upstream()[0].reset();
+    s.advance(10);
+    client.resume();
+    s.advance(100);
+    expect(client.receivedBytes).toBe(900);
+    expect(network.now).toBeLessThan(1000);
+    s.expectNothingLeft();
+  });
+
   const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
   const upgrades = { upgrades: [{ upgradeType: "echo", enabled: true, terminateConnect: false }] };
   const ASK = get("/", "connection: upgrade\r\nupgrade: echo\r\n");
