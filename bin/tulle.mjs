@@ -43,14 +43,15 @@ const flags = {
   bun: ["--no-env-file", "--no-install", `--config=${join(here, "bunfig.toml")}`],
   // 22.18 still warns about type stripping.
   node: ["--disable-warning=ExperimentalWarning"],
-  // Everything but running programs and calling native code. `net` is unstable only for sharing a port.
+  // Everything but running programs. FFI is for libc's calls on sockets that Deno lacks (RST, for one); `net` is
+  // unstable only for sharing a port.
   deno: [
     "run",
     "--quiet",
     "--no-lock",
     "--no-prompt",
     "--unstable-net",
-    ...["net", "read", "write", "env", "sys"].map((right) => `--allow-${right}`),
+    ...["net", "read", "write", "env", "sys", "ffi"].map((right) => `--allow-${right}`),
   ],
 };
 

@@ -35,6 +35,11 @@ export interface Dirty {
 /** How long the wall clock may be off after a step, ms. */
 const EPOCH_CHECK_INTERVAL = 1000;
 
+/** Entries that the list of dirty items keeps room for after a burst. */
+const KEPT_ROOM = 1024;
+
+const CLEAN: Dirty = Object.freeze({ flush() {}, abandon() {} });
+
 export class Turn {
   readonly clock = new Clock();
   /** Exceptions that the core let through. */
@@ -44,7 +49,9 @@ export class Turn {
   private readonly services: Services;
   private core: Core | null = null;
   private depth = 0;
+  /** The first `dirtyCount` entries are to be flushed; emptying the array would make it allocate anew each turn. */
   private readonly dirty: Dirty[] = [];
+  private dirtyCount = 0;
   private armedFor = Number.POSITIVE_INFINITY;
   private nextEpochCheck = Number.NEGATIVE_INFINITY;
   private closed = false;
@@ -78,18 +85,20 @@ export class Turn {
       this.depth--;
       return;
     }
-    const dirty = this.dirty;
-    if (dirty.length !== 0) {
+    if (this.dirtyCount !== 0) {
+      const dirty = this.dirty;
       // The list grows while it is walked: a flush may tell the core something, and the core answers by writing.
-      for (let i = 0; i < dirty.length; i++) {
+      for (let i = 0; i < this.dirtyCount; i++) {
         const item = dirty[i];
+        dirty[i] = CLEAN;
         try {
           item.flush();
         } catch (error) {
           this.fault(error, item);
         }
       }
-      dirty.length = 0;
+      if (dirty.length > KEPT_ROOM) dirty.length = 0;
+      this.dirtyCount = 0;
     }
     this.depth = 0;
     if (this.core !== null && !this.closed) {
@@ -100,7 +109,7 @@ export class Turn {
 
   /** Puts `item` on the list that `finish` walks. The caller sees to it that it is there once. */
   mark(item: Dirty): void {
-    this.dirty.push(item);
+    this.dirty[this.dirtyCount++] = item;
     // Outside a turn (a test, a forgotten `run`) nobody would flush: give it one of its own.
     if (this.depth === 0) this.time.soon(this.onStray);
   }

@@ -13,9 +13,10 @@ export class WriteQueue {
   /** Index of the first piece still queued; pieces are `[first, last)`. */
   first = 0;
   last = 0;
-  chunks: Uint8Array[] = [];
-  starts: number[] = [];
-  ends: number[] = [];
+  // Four of each from the start: growing from nothing would cost more, in time and in room.
+  chunks: Uint8Array[] = [EMPTY, EMPTY, EMPTY, EMPTY];
+  starts: number[] = [0, 0, 0, 0];
+  ends: number[] = [0, 0, 0, 0];
 
   /** Number of pieces. */
   get pieces(): number {
@@ -52,9 +53,9 @@ export class WriteQueue {
   clear(): void {
     const last = this.last;
     if (last > KEPT_ROOM) {
-      this.chunks = [];
-      this.starts = [];
-      this.ends = [];
+      this.chunks = [EMPTY, EMPTY, EMPTY, EMPTY];
+      this.starts = [0, 0, 0, 0];
+      this.ends = [0, 0, 0, 0];
     } else {
       for (let i = this.first; i < last; i++) this.chunks[i] = EMPTY;
     }

@@ -115,7 +115,10 @@ class Judge {
     this.#add(section, `${what}: ${nameOf(ours)} ≤ ${limit} × ${small}`, value, limit);
   }
 
-  #add(section: string, claim: string, value: number, limit: number): void {
+  #add(section: string, claim: string, measured: number, limit: number): void {
+    // A quick run hunts pauses for 3 s and bursts with 1000 connections: it cannot tell.
+    const tooSmall = this.#result.settings.quick && (section === "pause" || section === "burst");
+    const value = tooSmall ? Number.NaN : measured;
     const verdict = Number.isNaN(value) ? "not measured" : value <= limit ? "met" : "missed";
     this.bars.push({ claim, section, value, limit, verdict });
   }

@@ -72,16 +72,21 @@ export function pinned(argv: readonly string[], core: number): string[] {
   return [...pin, "/bin/sh", "-c", raise, "sh", ...argv];
 }
 
-/** Runs a load program on `core` to its end and returns what it printed. Throws with its last words if it fails. */
-export async function runToEnd(argv: readonly string[], core: number): Promise<string> {
+/**
+ * Runs a load program on `core` to its end and returns what it printed. Throws with its last words if it fails or takes a
+ * minute longer than `seconds`.
+ */
+export async function runToEnd(argv: readonly string[], core: number, seconds: number): Promise<string> {
   const load = Bun.spawn(pinned(argv, core), { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const kill = () => load.kill("SIGKILL");
   process.once("exit", kill);
+  const limit = setTimeout(kill, (seconds + 60) * 1000);
   const [out, err, code] = await Promise.all([
     new Response(load.stdout).text(),
     new Response(load.stderr).text(),
     load.exited,
   ]);
+  clearTimeout(limit);
   process.off("exit", kill);
   if (code !== 0) throw new Error(`${argv[0]} ended with ${code}: ${(err || out).trim().slice(-500)}`);
   return out;

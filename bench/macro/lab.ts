@@ -125,7 +125,8 @@ async function answers(port: number, broken: () => string, log: string): Promise
   for (;;) {
     if (await answersOnce(port)) return;
     const reason = broken() || (Date.now() > deadline ? `no answer on port ${port} for 20 s` : "");
-    if (reason !== "") throw new Error(`${reason}\n${readFileSync(log, "utf8").slice(-2000)}`);
+    if (reason !== "")
+      throw new Error(`${reason}: ${readFileSync(log, "utf8").trim().slice(-1000) || "it said nothing"}`);
     await Bun.sleep(25);
   }
 }

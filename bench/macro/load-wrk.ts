@@ -49,7 +49,7 @@ export async function loadWithWrk(load: WrkLoad, core: number, folder: string): 
     "-s",
     script,
   ];
-  const out = await runToEnd([...argv, `http://127.0.0.1:${load.port}${load.paths[0]}`], core);
+  const out = await runToEnd([...argv, `http://127.0.0.1:${load.port}${load.paths[0]}`], core, load.seconds);
   return readWrk(out);
 }
 

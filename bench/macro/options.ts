@@ -27,8 +27,8 @@ export const USAGE = `usage: npm run bench -- [options]
 Measures Tulle on each runtime beside other proxies: same upstream, same load, one core each, interleaved rounds.
 docs/benchmarks.md says how to read the result.
 
-  --only a,b        scenarios: ${ids.join(", ")}
-                    (default: all but pause)
+  --only a,b        scenarios (default: all but pause):
+${ids.map((id) => `                    ${id}`).join("\n")}
   --long            also run pause: one minute of open loop per proxy
   --rounds N        rounds per scenario (default 5); the median of the rounds is told
   --duration S      seconds per measurement (default 4)

@@ -24,18 +24,17 @@ const NUMBER = 52;
 
 export function chartOf(result: Result): string {
   const panels = panelsOf(result).filter(({ bars }) => bars.length > 0);
-  const rows = Math.max(1, ...panels.map(({ bars }) => bars.length));
-  const panelHeight = 44 + rows * ROW;
-  const lines = Math.ceil(panels.length / COLUMNS);
   const width = 2 * MARGIN + COLUMNS * PANEL_WIDTH + (COLUMNS - 1) * GAP;
-  const height = HEAD + lines * (panelHeight + GAP) + 10;
-  const drawn = panels.map((panel, i) =>
-    draw(
-      panel,
-      MARGIN + (i % COLUMNS) * (PANEL_WIDTH + GAP),
-      HEAD + Math.floor(i / COLUMNS) * (panelHeight + GAP),
-    ),
-  );
+  const drawn: string[] = [];
+  let top = HEAD;
+  for (let i = 0; i < panels.length; i += COLUMNS) {
+    const line = panels.slice(i, i + COLUMNS);
+    line.forEach((panel, column) => {
+      drawn.push(draw(panel, MARGIN + column * (PANEL_WIDTH + GAP), top));
+    });
+    top += 32 + Math.max(...line.map(({ bars }) => bars.length)) * ROW + GAP;
+  }
+  const height = top;
   const { machine, settings } = result;
   const caption =
     `${machine.cpu}, one core per proxy, ${machine.kernel}; median of ${settings.rounds} interleaved rounds of ` +
@@ -69,12 +68,13 @@ function panelsOf(result: Result): Panel[] {
     digits: number,
     id: string,
     value: (cell: Cell) => number,
+    variant = 0,
   ): Panel => ({
     title,
     unit,
     digits,
     bars: result.contestants.flatMap(({ name }) => {
-      const cell = cellOf(result, id, name);
+      const cell = cellOf(result, id, name, variant);
       const height = cell ? value(cell) : Number.NaN;
       return Number.isFinite(height) ? [{ name, ours: name.startsWith("tulle-"), value: height }] : [];
     }),
@@ -101,6 +101,15 @@ function panelsOf(result: Result): Panel[] {
       "idle-connections",
       (cell) => figure(cell, "loadPss") / 1e6,
     ),
+    panel("Memory after a burst", "PSS, MB", 1, "burst", (cell) => figure(cell, "afterPss") / 1e6),
+    panel(
+      "GET with 10 000 routes",
+      "CPU, µs per request",
+      1,
+      "routes",
+      (cell) => figure(cell, "cpuUs"),
+      10_000,
+    ),
   ];
 }
 
@@ -118,15 +127,20 @@ function draw(panel: Panel, x: number, y: number): string {
     parts.push(
       `<text x="${x + LABEL - 10}" y="${top + 12}" text-anchor="end">${escaped(nameOf(bar.name))}</text>`,
       `<rect class="${bar.ours ? "ours" : "theirs"}" x="${x + LABEL}" y="${top}" width="${length.toFixed(1)}" height="15" rx="2"/>`,
-      `<text class="number" x="${(x + LABEL + length + 7).toFixed(1)}" y="${top + 12}">${bar.value.toFixed(panel.digits)}</text>`,
+      `<text class="number" x="${(x + LABEL + length + 7).toFixed(1)}" y="${top + 12}">${told(bar.value, panel)}</text>`,
     );
   });
   return parts.join("\n");
 }
 
 function describe(panel: Panel): string {
-  const bars = panel.bars.map(({ name, value }) => `${nameOf(name)} ${value.toFixed(panel.digits)}`);
+  const bars = panel.bars.map(({ name, value }) => `${nameOf(name)} ${told(value, panel)}`);
   return `${panel.title} (${panel.unit}): ${bars.join(", ")}.`;
+}
+
+/** Large numbers need fewer decimals. */
+function told(value: number, { digits }: Panel): string {
+  return value.toFixed(value >= 100 ? 0 : value >= 10 ? Math.min(1, digits) : digits);
 }
 
 function escaped(text: string): string {

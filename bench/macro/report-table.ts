@@ -11,7 +11,7 @@ export function reportOf(result: Result, chart = ""): string {
     `# Benchmark of ${result.date.slice(0, 10)}`,
     `${machine.cpu}, ${machine.cores} cores (${machine.kind}), ${machine.memoryMiB} MiB, ${machine.kernel}, ` +
       `${machine.arch}; frequency governor: ${machine.governor}; load average at the start: ${machine.load.toFixed(2)}.`,
-    `Proxy on core ${settings.proxyCore}, load and upstream (${settings.upstream}) on core ${settings.loadCore}; ` +
+    `${settings.proxyCore < 0 ? "Nothing pinned to a core" : `Proxy on core ${settings.proxyCore}, load and upstream on core ${settings.loadCore}`}; upstream ${settings.upstream}; ` +
       `${settings.rounds} interleaved rounds of ${settings.seconds} s; ${settings.wrk}. ` +
       `${result.contestants.map(({ name, version }) => `${nameOf(name)} (${version})`).join("; ")}.`,
   ];

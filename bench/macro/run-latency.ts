@@ -112,6 +112,10 @@ function figuresOf(result: OpenLoopResult): Round {
 /** Runs the open-loop program on the load core. */
 export async function openLoop(session: Session, options: OpenLoopOptions): Promise<OpenLoopResult> {
   const program = join(import.meta.dir, "load/open-loop.ts");
-  const out = await runToEnd([process.execPath, program, JSON.stringify(options)], session.lab.cores.load);
+  const out = await runToEnd(
+    [process.execPath, program, JSON.stringify(options)],
+    session.lab.cores.load,
+    options.seconds + options.warmup,
+  );
   return JSON.parse(out);
 }

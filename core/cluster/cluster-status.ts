@@ -20,6 +20,7 @@ export interface EndpointStatus {
   readonly cxTotal: number;
   readonly rqActive: number;
   readonly rqError: number;
+  readonly rqPendingActive: number;
   readonly rqSuccess: number;
   readonly rqTimeout: number;
   readonly rqTotal: number;
@@ -48,10 +49,20 @@ export function statusOf(config: Cluster, endpoints: Iterable<EndpointState>): C
   };
 }
 
-/** One workers' statuses of the same endpoint are merged by adding the eight numbers. */
+/** The statuses that workers give of one endpoint are merged by adding the numbers from `cxActive` on. */
 function endpointStatus(endpoint: EndpointState): EndpointStatus {
   const { address, text, hostname, weight, priority, locality } = endpoint;
-  const { cxActive, cxConnectFail, cxTotal, rqActive, rqError, rqSuccess, rqTimeout, rqTotal } = endpoint;
+  const {
+    cxActive,
+    cxConnectFail,
+    cxTotal,
+    rqActive,
+    rqError,
+    rqPendingActive,
+    rqSuccess,
+    rqTimeout,
+    rqTotal,
+  } = endpoint;
   return {
     address,
     text,
@@ -66,6 +77,7 @@ function endpointStatus(endpoint: EndpointState): EndpointStatus {
     cxTotal,
     rqActive,
     rqError,
+    rqPendingActive,
     rqSuccess,
     rqTimeout,
     rqTotal,

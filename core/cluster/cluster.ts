@@ -213,5 +213,6 @@ export class ClusterState implements DnsHandler {
     this.stats.membershipTotal = this.endpoints.total;
     this.stats.membershipHealthy = this.endpoints.healthy;
     this.stats.membershipDegraded = this.endpoints.degraded;
+    this.stats.membershipExcluded = this.endpoints.excluded;
   }
 }

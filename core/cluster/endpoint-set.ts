@@ -82,6 +82,11 @@ export class EndpointSet {
     return this.levels.reduce((sum, level) => sum + level.degraded, 0);
   }
 
+  /** Draining ones. */
+  get excluded(): number {
+    return this.levels.reduce((sum, level) => sum + level.excluded, 0);
+  }
+
   /** Largest endpoint weight, 0 if there is none. */
   get maxWeight(): number {
     let max = 0;

@@ -58,6 +58,8 @@ export class EndpointState {
   /** Requests in flight: what LEAST_REQUEST looks at. Queued ones are not counted, as in Envoy. */
   rqActive = 0;
   rqError = 0;
+  /** Requests that wait for a connection of this endpoint. */
+  rqPendingActive = 0;
   rqSuccess = 0;
   rqTimeout = 0;
   rqTotal = 0;

@@ -67,6 +67,7 @@ export class PriorityLevel implements LevelHealth {
   private healthyLocalities: LocalitySources | null = null;
   private degradedLocalities: LocalitySources | null = null;
   total = 0;
+  excluded = 0;
   healthy = 0;
   degraded = 0;
 
@@ -88,6 +89,7 @@ export class PriorityLevel implements LevelHealth {
     const healthy = all.filter(isHealthy);
     const degraded = all.filter(isDegraded);
     this.total = all.length;
+    this.excluded = all.filter(isDraining).length;
     this.healthy = healthy.length;
     this.degraded = degraded.length;
     this.allSource.set(all);
@@ -125,10 +127,8 @@ export class PriorityLevel implements LevelHealth {
       const source = new Source(this.makeBalancer());
       source.set(usable);
       sources.push(source);
-      const availability =
-        group.endpoints.length === 0
-          ? 0
-          : ((overprovisioningFactor / 100) * usable.length) / group.endpoints.length;
+      const counted = group.endpoints.filter((endpoint) => !isDraining(endpoint)).length;
+      const availability = counted === 0 ? 0 : ((overprovisioningFactor / 100) * usable.length) / counted;
       shares.push(group.weight * Math.min(1, availability));
     }
     return new LocalitySources(sources, shares, phase);
@@ -141,4 +141,8 @@ function isHealthy(endpoint: EndpointState): boolean {
 
 function isDegraded(endpoint: EndpointState): boolean {
   return endpoint.health === Degraded;
+}
+
+function isDraining(endpoint: EndpointState): boolean {
+  return endpoint.configuredHealth === "DRAINING";
 }

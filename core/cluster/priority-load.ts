@@ -5,6 +5,7 @@
  * - A level's availability is `healthy / total`, times the overprovisioning factor (140 %: a level stays full
  *   until fewer than 71.4 % of it are healthy), at most 100.
  * - Load fills the levels in order with what each can take; degraded endpoints take what healthy ones leave.
+ * - Draining endpoints count neither for nor against a level's health: a level that is being emptied stays full.
  * - When all levels together cannot take 100 %, a level with fewer than the panic threshold of its endpoints
  *   healthy balances over *all* its endpoints; when every level is in panic, load goes by size.
  */
@@ -12,6 +13,8 @@
 /** What the computation needs to know about one level. */
 export interface LevelHealth {
   readonly total: number;
+  /** Of those, how many are on their way out and do not count against its health. */
+  readonly excluded: number;
   readonly healthy: number;
   readonly degraded: number;
 }
@@ -35,9 +38,10 @@ export function priorityLoad(
   let available = 0;
   for (let i = 0; i < levels.length; i++) {
     const level = levels[i];
-    if (level.total === 0) continue;
-    healthyAvailable[i] = Math.min(100, Math.floor((overprovisioningFactor * level.healthy) / level.total));
-    degradedAvailable[i] = Math.min(100, Math.floor((overprovisioningFactor * level.degraded) / level.total));
+    const counted = level.total - level.excluded;
+    if (counted === 0) continue;
+    healthyAvailable[i] = Math.min(100, Math.floor((overprovisioningFactor * level.healthy) / counted));
+    degradedAvailable[i] = Math.min(100, Math.floor((overprovisioningFactor * level.degraded) / counted));
     available += healthyAvailable[i] + degradedAvailable[i];
   }
   available = Math.min(100, available);
@@ -60,8 +64,8 @@ export function priorityLoad(
   let allPanic = true;
   for (let i = 0; i < count; i++) {
     const level = levels[i];
-    const usable =
-      level === undefined || level.total === 0 ? 0 : (level.healthy + level.degraded) / level.total;
+    const counted = level === undefined ? 0 : level.total - level.excluded;
+    const usable = counted === 0 ? 0 : (level.healthy + level.degraded) / counted;
     load.panic[i] = usable * 100 < panicThreshold;
     allPanic &&= load.panic[i];
   }

@@ -32,8 +32,8 @@ export interface AttemptOwner {
   /** The response is complete; in a tunnel: the upstream sent FIN. */
   onResponseEnd(): void;
   /**
-   * The try is over without (complete) response. `connected`: there was a connection; `stale`: it had carried a
-   * request before and nothing of an answer to this one came.
+   * The try is over without (complete) response. `connected`: there was a connection; `stale`: its end was
+   * most likely an idle close that crossed the request.
    */
   onAttemptFailed(
     reason: ResetReason,

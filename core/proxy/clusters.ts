@@ -7,7 +7,6 @@ import { type ClusterEnvironment, type ClusterHandler, ClusterState } from "../c
 import type { EndpointState } from "../cluster/endpoint.ts";
 import { type CompiledRetryPolicy, compileRetryPolicy } from "../cluster/retry-policy.ts";
 import type { Cluster, ClusterLoadAssignment, RetryPolicy } from "../config/model.ts";
-import type { NameCase } from "../http1/head-writer.ts";
 import { DEFAULT_LIMITS } from "../http1/limits.ts";
 import { nameCaseOf } from "./name-case.ts";
 import { ConnectionPool, type PoolOptions } from "./pool.ts";
@@ -22,7 +21,6 @@ interface Pools {
 interface Derived {
   readonly version: string;
   readonly options: PoolOptions;
-  readonly nameCase: NameCase;
 }
 
 export class Clusters implements ClusterHandler {
@@ -70,13 +68,13 @@ export class Clusters implements ClusterHandler {
         idleTimeout: config.common.idleTimeout,
         maxRequests: config.common.maxRequestsPerConnection,
         forwardTrailers: config.http1.enableTrailers,
+        nameCase: nameCaseOf(config.http1.headerKeyFormat),
         limits: {
           ...DEFAULT_LIMITS,
           maxHeadBytes: config.maxResponseHeadersBytes,
           maxFields: config.common.maxHeadersCount,
         },
       },
-      nameCase: nameCaseOf(config.http1.headerKeyFormat),
     });
     if (known !== undefined) {
       known.applyConfig(config);
@@ -104,10 +102,6 @@ export class Clusters implements ClusterHandler {
   /** Every cluster, for admin pages. */
   all(): IterableIterator<ClusterState> {
     return this.states.values();
-  }
-
-  nameCaseOf(cluster: ClusterState): NameCase {
-    return (this.derived.get(cluster.name) as Derived).nameCase;
   }
 
   /** The pool of an endpoint for requests under that breaker, made when first asked for. */

@@ -78,6 +78,30 @@ export class ConnectionManager {
     this.upgrades = new Set(config.upgrades.filter((u) => u.enabled).map((u) => u.upgradeType));
   }
 
+  /** Counts an accepted connection. */
+  connectionOpened(): void {
+    const { stats } = this;
+    stats.downstreamCxTotal++;
+    stats.downstreamCxActive++;
+    stats.downstreamCxHttp1Total++;
+    stats.downstreamCxHttp1Active++;
+  }
+
+  /** Counts its end: `remote` if the client ended it, `busy` if a request was under way; its life in ms. */
+  connectionClosed(remote: boolean, busy: boolean, life: number): void {
+    const { stats } = this;
+    stats.downstreamCxActive--;
+    stats.downstreamCxHttp1Active--;
+    stats.downstreamCxDestroy++;
+    if (remote) stats.downstreamCxDestroyRemote++;
+    else stats.downstreamCxDestroyLocal++;
+    stats.downstreamCxLengthMs.record(life);
+    if (!busy) return;
+    stats.downstreamCxDestroyActiveRq++;
+    if (remote) stats.downstreamCxDestroyRemoteActiveRq++;
+    else stats.downstreamCxDestroyLocalActiveRq++;
+  }
+
   /** Gives its statistics back. */
   release(): void {
     for (const scope of this.scopes) scope.release();

@@ -27,7 +27,7 @@ import { Timer } from "../time/timers.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
-import { PausedByPipeline } from "./pressure.ts";
+import { ANY_REASON, PausedByAnswers, PausedByPipeline, Pressure } from "./pressure.ts";
 import type { Services } from "./services.ts";
 import { Stream } from "./stream.ts";
 import { StreamTimers } from "./stream-timers.ts";
@@ -38,13 +38,13 @@ const CLOSED = 2;
 
 /** Bytes read and thrown away after the answer before we stop being polite (row E5). */
 const MAX_LINGER_BYTES = 64 * 1024;
-/** A client that does not read its last answer is given this long, ms. */
+/** A client that reads nothing of its last answer is given this long, ms. */
 const MAX_LINGER_MS = 60_000;
 
-/** While more than this waits to be written, no further (pipelined) request is answered, bytes. */
-const MAX_QUEUED_BYTES = 1024 * 1024;
-/** How often a client that reads its last answer is looked at again, at least, ms. */
+/** How often a client that reads its last answer is looked at again, at most, ms. */
 const MIN_LINGER_STEP = 100;
+/** No pipelined request is begun while more than this waits to be written, bytes. */
+const MAX_UNSENT_BYTES = 1024 * 1024;
 
 const DATE = known("date");
 
@@ -61,25 +61,29 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   private http10 = false;
   /** The request being answered, or null. */
   stream: Stream | null = null;
+  /** Reading from the client, paused for one reason or another. */
+  readonly pressure: Pressure;
   /** For answers made here. */
   readonly localHead: ResponseHead = new ResponseHead();
 
+  /** The connection ends after the current answer. */
+  closing = false;
   private readonly owner: ConnectionOwner;
   private readonly answer: AnswerWriter;
   private state = OPEN;
-  private pressure = 0;
   private requests = 0;
   private lastRequest = false;
-  private closeAfterAnswer = false;
   private peerEnded = false;
   /** The parser is on the stack: it goes on with the next request by itself. */
   private parsing = false;
   /** The first byte of a head was seen, and its time runs. */
   private inHead = false;
-  /** The last answer is complete, but too much of it waits: the next request is not begun. */
-  private deferred = false;
   private lingerBytes = 0;
-  private lingerDeadline = 0;
+  /** What the kernel had not taken when we last looked, and until when it must have taken some of it. */
+  private unsent = 0;
+  private unsentDeadline = 0;
+  /** The next request waits until the client has read more of the answers before it. */
+  private holding = false;
   /** True while the kernel does not take what we write. */
   blocked = false;
 
@@ -103,13 +107,11 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       services.copied,
     );
     this.answer = new AnswerWriter(socket, services.writer, manager.nameCase, manager.stats);
+    this.pressure = new Pressure(socket, manager.stats);
     this.idleTimer = new Timer(() => this.onIdleTimer());
     this.timers = new StreamTimers(services.timers, () => this.stream);
-    const { stats, config } = manager;
-    stats.downstreamCxTotal++;
-    stats.downstreamCxActive++;
-    stats.downstreamCxHttp1Total++;
-    stats.downstreamCxHttp1Active++;
+    const { config } = manager;
+    manager.connectionOpened();
     if (config.common.maxConnectionDuration > 0) {
       this.durationTimer = new Timer(() => this.onMaxConnectionDuration());
       services.timers.arm(this.durationTimer, this.accepted + config.common.maxConnectionDuration);
@@ -149,14 +151,13 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   onBlocked(): void {
     this.blocked = true;
-    if (this.deferred) this.awaitRequest();
     this.stream?.onDownstreamBlocked();
   }
 
   onDrain(): void {
     this.blocked = false;
-    this.stream?.onDownstreamDrain();
-    if (this.deferred && this.state === OPEN) this.nextRequest();
+    if (this.holding && this.state === OPEN) this.nextRequest();
+    else this.stream?.onDownstreamDrain();
   }
 
   onClose(reason: CloseReason): void {
@@ -194,7 +195,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   onFault(fault: Fault): void {
     this.manager.stats.downstreamCxProtocolError++;
-    this.closeAfterAnswer = true;
+    this.closing = true;
     let stream = this.stream;
     if (stream === null) {
       // The head itself is bad: an answer and a log line are still owed.
@@ -208,14 +209,9 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   // ── The stream's side ─────────────────────────────────────────────────────────────────────────────────────
 
-  /** True if the connection ends after the current answer. */
-  get closing(): boolean {
-    return this.closeAfterAnswer;
-  }
-
   /** The current answer is the last one. Takes effect in its head if that is not written yet. */
   closeAfter(): void {
-    this.closeAfterAnswer = true;
+    this.closing = true;
   }
 
   /** An interim response; HTTP/1.0 clients never get one (row E1). */
@@ -235,17 +231,17 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     toHead: boolean,
     upgrade: string,
   ): number {
-    if ((this.owner.draining || this.services.closing) && !this.closeAfterAnswer && upgrade === "") {
+    if ((this.owner.draining || this.services.closing) && !this.closing && upgrade === "") {
       this.manager.stats.downstreamCxDrainClose++;
-      this.closeAfterAnswer = true;
+      this.closing = true;
     }
     if (!head.fields.hasId(DATE)) head.fields.addId(DATE, this.services.date.now());
     const { answer } = this;
     answer.choose(head, framing, endOfStream, toHead, !this.http10);
     const noMore = this.peerEnded && !this.parsing && this.parser.restLength === 0;
-    if (this.http10 || this.lastRequest || noMore || answer.framing === ByClose) this.closeAfterAnswer = true;
+    if (this.http10 || this.lastRequest || noMore || answer.framing === ByClose) this.closing = true;
     const declared = framing === ByLength || framing === NoBody ? length : endOfStream && !toHead ? 0 : -1;
-    return answer.head(head, declared, upgrade, this.closeAfterAnswer && upgrade === "");
+    return answer.head(head, declared, upgrade, this.closing && upgrade === "");
   }
 
   writeBody(bytes: Uint8Array, start: number, end: number): void {
@@ -262,13 +258,55 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.stream = null;
     this.timers.cancel();
     if (this.state !== OPEN) return;
-    if (!clean || this.closeAfterAnswer || this.answer.endsWithConnection) {
+    if (!clean || this.closing || this.answer.endsWithConnection) {
       this.linger();
       return;
     }
     if (this.parser.failed) return;
-    if (this.blocked || this.socket.pendingBytes > MAX_QUEUED_BYTES) this.defer();
+    if (this.blocked || this.socket.pendingBytes > MAX_UNSENT_BYTES) this.hold();
     else this.nextRequest();
+  }
+
+  /** The client does not read as fast as it asks: no request is begun until what waits for it has gone. */
+  private hold(): void {
+    const { timers, clock } = this.services;
+    const { streamIdleTimeout } = this.manager.config;
+    this.holding = true;
+    this.pressure.press(PausedByAnswers);
+    this.unsentDeadline = streamIdleTimeout > 0 ? clock.now + streamIdleTimeout : Number.MAX_SAFE_INTEGER;
+    // Whether the kernel takes it all shows when this turn is over, and if it does there is no `onDrain`.
+    timers.arm(this.idleTimer, this.blocked ? this.unsentDeadline : clock.now);
+  }
+
+  /** Goes on to the next request, which may be here already: its time begins now. */
+  private nextRequest(): void {
+    this.holding = false;
+    this.requestStarted = this.services.clock.now;
+    this.awaitRequest();
+    if (this.parsing) {
+      this.parser.next();
+      return;
+    }
+    this.pressure.release(PausedByPipeline | PausedByAnswers);
+    this.parsing = true;
+    this.parser.next();
+    this.parsing = false;
+    this.settle();
+  }
+
+  /** The parser has taken all that it can: what it left decides about reading on, timers and the end. */
+  private settle(): void {
+    if (this.state !== OPEN) return;
+    const { parser } = this;
+    if (parser.done) {
+      if (parser.restLength > 0) this.pressure.press(PausedByPipeline);
+    } else if (this.stream === null) {
+      if (parser.idle) {
+        if (this.peerEnded || this.closing) this.linger();
+        else if (this.owner.draining) this.drain();
+      } else if (this.peerEnded) parser.finish();
+      else if (!this.inHead) this.beginHead();
+    }
   }
 
   /** The answer cannot be completed: the connection closes without a terminator (invariant 3). */
@@ -286,28 +324,9 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   enterTunnel(): void {
     this.manager.stats.downstreamCxUpgradesTotal++;
     this.manager.stats.downstreamCxUpgradesActive++;
-    this.release(PausedByPipeline);
+    this.pressure.release(PausedByPipeline);
     this.parser.enterTunnel();
     if (this.peerEnded) this.stream?.onRequestEnd(null);
-  }
-
-  /** Pauses reading for `reason` (a bit). */
-  press(reason: number): void {
-    if (this.pressure === 0) {
-      this.socket.pause();
-      this.manager.stats.downstreamFlowControlPausedReadingTotal++;
-    }
-    this.pressure |= reason;
-  }
-
-  /** Takes one reason away. */
-  release(reason: number): void {
-    if ((this.pressure & reason) === 0) return;
-    this.pressure &= ~reason;
-    if (this.pressure === 0 && this.state !== CLOSED) {
-      this.socket.resume();
-      this.manager.stats.downstreamFlowControlResumedReadingTotal++;
-    }
   }
 
   // ── The connection's own life ─────────────────────────────────────────────────────────────────────────────
@@ -325,47 +344,6 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (idleTimeout > 0) this.services.timers.arm(this.idleTimer, this.services.clock.now + idleTimeout);
   }
 
-  /** Goes on to the next request, which may be here already. */
-  private nextRequest(): void {
-    this.deferred = false;
-    this.requestStarted = this.services.clock.now;
-    this.awaitRequest();
-    if (this.parsing) {
-      this.parser.next();
-      return;
-    }
-    this.release(PausedByPipeline);
-    this.parsing = true;
-    this.parser.next();
-    this.parsing = false;
-    this.settle();
-  }
-
-  /**
-   * A client that sends requests and reads no answers must not fill our memory: its next request waits until the
-   * kernel has taken what is queued. If it is not known yet whether the kernel takes it all, the timer asks.
-   */
-  private defer(): void {
-    this.deferred = true;
-    if (this.blocked) this.awaitRequest();
-    else this.services.timers.arm(this.idleTimer, this.services.clock.now);
-    if (!this.parsing) this.settle();
-  }
-
-  /** The parser has taken all that it can: what it left decides about reading on, timers and the end. */
-  private settle(): void {
-    if (this.state !== OPEN) return;
-    const { parser } = this;
-    if (parser.done) {
-      if (parser.restLength > 0) this.press(PausedByPipeline);
-    } else if (this.stream === null) {
-      if (parser.idle) {
-        if (this.peerEnded || this.owner.draining) this.linger();
-      } else if (this.peerEnded) parser.finish();
-      else if (!this.inHead) this.beginHead();
-    }
-  }
-
   /** The first byte of a request is here. */
   private beginHead(): void {
     const { clock, timers } = this.services;
@@ -377,23 +355,31 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   private onIdleTimer(): void {
     const { stats } = this.manager;
-    if (this.state === LINGER) {
-      const { timers, clock } = this.services;
-      if (this.socket.pendingBytes > 0 && clock.now < this.lingerDeadline) {
+    const { timers, clock } = this.services;
+    if (this.holding) {
+      if (!this.blocked) this.nextRequest();
+      else if (clock.now < this.unsentDeadline) timers.arm(this.idleTimer, this.unsentDeadline);
+      else {
+        stats.downstreamCxIdleTimeout++;
+        this.close();
+      }
+    } else if (this.state === LINGER) {
+      const { pendingBytes } = this.socket;
+      if (pendingBytes < this.unsent) this.unsentDeadline = clock.now + MAX_LINGER_MS;
+      this.unsent = pendingBytes;
+      if (pendingBytes > 0 && clock.now < this.unsentDeadline) {
         const step = Math.max(this.manager.config.delayedCloseTimeout, MIN_LINGER_STEP);
         timers.arm(this.idleTimer, clock.now + step);
         return;
       }
       stats.downstreamCxDelayedCloseTimeout++;
       this.close();
-    } else if (this.deferred && !this.blocked) {
-      this.nextRequest();
-    } else if (this.stream === null && (this.parser.idle || this.deferred)) {
+    } else if (this.stream === null && this.parser.idle) {
       stats.downstreamCxIdleTimeout++;
       this.linger();
     } else if (this.stream === null) {
       stats.downstreamRqHeaderTimeout++;
-      this.closeAfterAnswer = true;
+      this.closing = true;
       const stream = new Stream(this);
       this.stream = stream;
       stream.onHeadTimeout();
@@ -402,8 +388,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   private onMaxConnectionDuration(): void {
     this.manager.stats.downstreamCxMaxDurationReached++;
-    if (this.stream === null) this.linger();
-    else this.closeAfterAnswer = true;
+    if (this.stream === null && this.parser.idle) this.linger();
+    else this.closing = true;
   }
 
   /** FIN now, and read on for a little while, so that a reset does not eat the answer (RFC 9112 9.6). */
@@ -411,12 +397,13 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (this.state !== OPEN) return;
     this.parser.stop();
     this.state = LINGER;
+    this.holding = false;
     this.socket.end();
-    this.pressure = 0;
-    this.socket.resume();
+    this.pressure.release(ANY_REASON);
     const { delayedCloseTimeout } = this.manager.config;
     const { timers, clock } = this.services;
-    this.lingerDeadline = clock.now + MAX_LINGER_MS;
+    this.unsent = this.socket.pendingBytes;
+    this.unsentDeadline = clock.now + MAX_LINGER_MS;
     timers.arm(this.idleTimer, clock.now + delayedCloseTimeout);
   }
 
@@ -432,24 +419,13 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.state = CLOSED;
     const stream = this.stream;
     this.stream = null;
-    const { stats } = this.manager;
-    if (stream !== null) {
-      stats.downstreamCxDestroyActiveRq++;
-      if (remote) stats.downstreamCxDestroyRemoteActiveRq++;
-      else stats.downstreamCxDestroyLocalActiveRq++;
-      stream.onDownstreamGone(reason);
-    }
-    this.parser.stop();
     const { timers, clock } = this.services;
+    this.manager.connectionClosed(remote, stream !== null, clock.now - this.accepted);
+    stream?.onDownstreamGone(reason);
+    this.parser.stop();
     timers.release(this.idleTimer);
     this.timers.release();
     if (this.durationTimer !== null) timers.release(this.durationTimer);
-    stats.downstreamCxActive--;
-    stats.downstreamCxHttp1Active--;
-    stats.downstreamCxDestroy++;
-    if (remote) stats.downstreamCxDestroyRemote++;
-    else stats.downstreamCxDestroyLocal++;
-    stats.downstreamCxLengthMs.record(clock.now - this.accepted);
     this.owner.connectionClosed(this);
   }
 }

@@ -8,6 +8,7 @@
 import type { Breaker } from "../cluster/breaker.ts";
 import type { EndpointState } from "../cluster/endpoint.ts";
 import type { ResetReason } from "../cluster/reset-reason.ts";
+import type { NameCase } from "../http1/head-writer.ts";
 import type { Http1Limits } from "../http1/limits.ts";
 import type { ClusterStats } from "../telemetry/cluster-stats.ts";
 import type { Services } from "./services.ts";
@@ -30,6 +31,7 @@ export interface PoolOptions {
   readonly maxRequests: number;
   readonly limits: Http1Limits;
   readonly forwardTrailers: boolean;
+  readonly nameCase: NameCase;
 }
 
 export class ConnectionPool {
@@ -64,6 +66,10 @@ export class ConnectionPool {
 
   get maxRequests(): number {
     return this.options.maxRequests;
+  }
+
+  get nameCase(): NameCase {
+    return this.options.nameCase;
   }
 
   get forwardTrailers(): boolean {
@@ -195,11 +201,15 @@ export class ConnectionPool {
   }
 
   private offer(connection: UpstreamConnection): void {
-    const waiter = this.waiting.shift();
-    if (waiter !== undefined) {
+    for (let waiter = this.waiting.shift(); waiter !== undefined; waiter = this.waiting.shift()) {
       this.dequeued();
-      waiter.onPoolReady(connection);
-      return;
+      if (this.breaker.requests.available) {
+        waiter.onPoolReady(connection);
+        return;
+      }
+      this.stats.upstreamRqActiveOverflow++;
+      this.stats.upstreamRqPendingOverflow++;
+      waiter.onPoolFailure("overflow", "");
     }
     if (this.draining) {
       connection.destroy();

@@ -1,4 +1,8 @@
-/** Why reading from a client is paused. Bits: reading goes on when none is set. */
+/**
+ * Why reading from a client is paused, as bits: it goes on when none is set. One object per connection; it decides
+ * nothing, and a closed socket takes its calls without harm.
+ */
+import type { Socket } from "../io/socket.ts";
 
 /** The upstream's kernel takes no more of the request. */
 export const PausedByUpstream = 1;
@@ -6,3 +10,42 @@ export const PausedByUpstream = 1;
 export const PausedByPipeline = 2;
 /** The body waits for an upstream connection and the buffer is full. */
 export const PausedByBuffer = 4;
+/** The client has not read the answers before. */
+export const PausedByAnswers = 8;
+/** All of them. */
+export const ANY_REASON = 15;
+
+/** Where pauses are counted. */
+export interface FlowControlStats {
+  downstreamFlowControlPausedReadingTotal: number;
+  downstreamFlowControlResumedReadingTotal: number;
+}
+
+export class Pressure {
+  private readonly socket: Socket;
+  private readonly stats: FlowControlStats;
+  private reasons = 0;
+
+  constructor(socket: Socket, stats: FlowControlStats) {
+    this.socket = socket;
+    this.stats = stats;
+  }
+
+  /** Pauses reading for `reason`. */
+  press(reason: number): void {
+    if (this.reasons === 0) {
+      this.socket.pause();
+      this.stats.downstreamFlowControlPausedReadingTotal++;
+    }
+    this.reasons |= reason;
+  }
+
+  /** Takes reasons away; reading goes on if none is left. */
+  release(reasons: number): void {
+    if ((this.reasons & reasons) === 0) return;
+    this.reasons &= ~reasons;
+    if (this.reasons !== 0) return;
+    this.socket.resume();
+    this.stats.downstreamFlowControlResumedReadingTotal++;
+  }
+}

@@ -29,7 +29,6 @@ import type { Fault, ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
-import type { NameCase } from "../http1/head-writer.ts";
 import { AsTunnel, type Framing, NoBody } from "../http1/message-parser.ts";
 import type { ClusterChoice, ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
@@ -61,8 +60,6 @@ export class Router implements AttemptOwner {
   private readonly timeouts: RouteTimeouts;
   private readonly cluster: ClusterState;
   private readonly breaker: Breaker;
-  /** Kept from the start: the cluster may leave the configuration while the request is under way. */
-  private readonly nameCase: NameCase;
   /** The current try, or null. */
   private attempt: Attempt | null = null;
   /** Null if this request is not retried under a policy. */
@@ -90,7 +87,6 @@ export class Router implements AttemptOwner {
     this.target = target;
     this.cluster = cluster;
     this.breaker = cluster.breaker(this.action.priority);
-    this.nameCase = stream.manager.clusters.nameCaseOf(cluster);
     this.requestEnded = endOfStream;
     const { request } = stream;
     this.timeouts = new RouteTimeouts(route, this.action.timeout, request.fields);
@@ -173,7 +169,7 @@ export class Router implements AttemptOwner {
     const decision = this.askRetry("local reset", true);
     if (decision === Retry) this.scheduleRetry();
     else {
-      if (decision === LimitExceeded) this.stream.flag("URX");
+      this.flagRefusal(decision);
       this.timedOut("upstream_per_try_timeout");
     }
   }
@@ -219,13 +215,12 @@ export class Router implements AttemptOwner {
       parser.contentLength,
       stream.upgrade === "connect" ? "" : stream.upgrade,
       stream.trailers,
-      this.nameCase,
     );
     if (this.body !== null) {
       stream.upstreamBytesSent += this.body.bytes;
       this.body.replay(connection);
       if (!this.keepBody) this.body.clear();
-      stream.connection.release(PausedByBuffer);
+      stream.connection.pressure.release(PausedByBuffer);
     }
     if (this.requestEnded) this.endRequest(connection);
     if (blocked) this.pauseUpstream();
@@ -263,8 +258,7 @@ export class Router implements AttemptOwner {
       this.scheduleRetry();
       return;
     }
-    if (decision === LimitExceeded) stream.flag("URX");
-    else if (decision === Overflow) stream.flag("UO");
+    this.flagRefusal(decision);
     this.state = ANSWERING;
     this.body?.clear();
     const { services, timers } = stream.connection;
@@ -318,7 +312,7 @@ export class Router implements AttemptOwner {
     const { stream } = this;
     this.attempt = null;
     if (this.state === OVER) return;
-    stream.connection.release(PausedByUpstream);
+    stream.connection.pressure.release(PausedByUpstream); // the next try's connection is not the one that was full
     if (this.state === ANSWERING) {
       stream.flag(fault === null ? "UC" : "UPE");
       if (stream.upgrade === "") {
@@ -342,12 +336,12 @@ export class Router implements AttemptOwner {
   }
 
   onUpstreamBlocked(): void {
-    this.stream.connection.press(PausedByUpstream);
+    this.stream.connection.pressure.press(PausedByUpstream);
   }
 
   onUpstreamDrain(): void {
     this.stream.touch();
-    this.stream.connection.release(PausedByUpstream);
+    this.stream.connection.pressure.release(PausedByUpstream);
   }
 
   // ── Failure and retry ─────────────────────────────────────────────────────────────────────────────────────
@@ -359,9 +353,15 @@ export class Router implements AttemptOwner {
       this.scheduleRetry();
       return;
     }
-    if (decision === LimitExceeded) this.stream.flag("URX");
+    this.flagRefusal(decision);
     const { status, body, details, flag, headers } = describeFailure(reason, detail, fault, this.retried);
     this.fail(status, body, details, flag, headers);
+  }
+
+  /** Says in the log why a further try that the policy wants was not made. */
+  private flagRefusal(decision: RetryDecision): void {
+    if (decision === LimitExceeded) this.stream.flag("URX");
+    else if (decision === Overflow) this.stream.flag("UO");
   }
 
   private fail(
@@ -428,7 +428,7 @@ export class Router implements AttemptOwner {
     const { attempt } = this;
     this.attempt = null;
     attempt?.abandon();
-    this.stream.connection.release(PausedByUpstream);
+    this.stream.connection.pressure.release(PausedByUpstream);
   }
 
   private over(): void {
@@ -439,7 +439,7 @@ export class Router implements AttemptOwner {
     this.retry?.end();
     this.body?.clear();
     // The next request comes over the same connection.
-    this.stream.connection.release(PausedByUpstream | PausedByBuffer);
+    this.stream.connection.pressure.release(PausedByUpstream | PausedByBuffer);
   }
 
   // ── Details ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -482,7 +482,7 @@ export class Router implements AttemptOwner {
       this.bodyLost = true;
       this.keepBody = false;
       this.body.clear();
-    } else this.stream.connection.press(PausedByBuffer);
+    } else this.stream.connection.pressure.press(PausedByBuffer);
   }
 
   /** The upstream answered an upgrade with an ordinary response. */

@@ -14,7 +14,7 @@ import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
 import { RESPONSE_FAULTS } from "../http1/faults.ts";
-import { LAST_CHUNK, LowerCase, type NameCase } from "../http1/head-writer.ts";
+import { LAST_CHUNK, LowerCase } from "../http1/head-writer.ts";
 import { AsTunnel, ByChunks, type Framing, type MessageSink } from "../http1/message-parser.ts";
 import { ResponseParser } from "../http1/response-parser.ts";
 import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
@@ -65,22 +65,17 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   private chunked = false;
   private firstChunk = true;
   private tunnel = false;
-  /** Something of an answer to the current request arrived. */
-  private heard = false;
   private feeding = false;
   /** True while the kernel does not take what we write. */
   blocked = false;
+  /** It carried a request before and ended without a byte for this one: most likely the peer's idle close. */
+  stale = false;
 
   constructor(pool: ConnectionPool) {
     this.pool = pool;
     this.parser = new ResponseParser(this, pool.limits, pool.services.copied);
     this.timer = new Timer(() => this.onTimer());
     this.started = pool.services.clock.now;
-  }
-
-  /** A request was carried before, and nothing was heard since: an end here may be the peer's idle close. */
-  get stale(): boolean {
-    return this.requests > 1 && !this.heard;
   }
 
   // ── The attempt's side ────────────────────────────────────────────────────────────────────────────────────
@@ -92,25 +87,18 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.requests++;
     this.requestEnded = false;
     this.responseEnded = false;
-    this.heard = false;
     this.pool.services.timers.cancel(this.timer);
   }
 
-  sendHead(
-    head: RequestHead,
-    framing: Framing,
-    contentLength: number,
-    upgrade: string,
-    te: boolean,
-    nameCase: NameCase,
-  ): void {
+  sendHead(head: RequestHead, framing: Framing, contentLength: number, upgrade: string, te: boolean): void {
     const last = this.pool.maxRequests > 0 && this.requests >= this.pool.maxRequests;
+    if (last) this.pool.stats.upstreamCxMaxRequests++;
     if (last || upgrade !== "" || head.method === "CONNECT") this.reusable = false;
     this.parser.expect(head.method, upgrade !== "");
     this.chunked = framing === ByChunks;
     this.firstChunk = true;
     const writer = this.pool.services.writer;
-    writer.request(head, framing, contentLength, upgrade, te, last, nameCase);
+    writer.request(head, framing, contentLength, upgrade, te, last, this.pool.nameCase);
     this.write(writer.bytes, writer.start, writer.end);
   }
 
@@ -175,7 +163,6 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
       this.destroy();
       return;
     }
-    this.heard = true;
     this.feeding = true;
     this.parser.feed(chunk);
     this.feeding = false;
@@ -243,6 +230,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     }
     // Row F11: a body announced where none may be; what comes next on this connection is anybody's guess.
     if (parser.announcedBody) this.reusable = false;
+    if (this.hop.close) this.pool.stats.upstreamCxCloseNotify++;
     if (this.hop.close || (head.version === 10 && !this.hop.keepAlive)) this.reusable = false;
     if (parser.framing === AsTunnel) {
       this.tunnel = true;
@@ -316,6 +304,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     const before = this.state;
     this.state = Closed;
     this.attempt = null;
+    this.stale = this.requests > 1 && this.parser.idle && this.parser.informational === 0;
     this.parser.stop();
     this.pool.services.timers.release(this.timer);
     this.socket?.close();

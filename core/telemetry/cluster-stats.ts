@@ -87,6 +87,8 @@ export class ClusterStats {
   membershipHealthy = 0;
   /** Level. */
   membershipDegraded = 0;
+  /** Level: draining ones. */
+  membershipExcluded = 0;
   /** Total. */
   membershipChange = 0;
   lbHealthyPanic = 0;
@@ -106,7 +108,7 @@ const CLUSTER = layoutOf("cluster", () => new ClusterStats(), {
     "upstreamRqActive",
     "upstreamRqPendingActive",
   ],
-  levels: ["membershipTotal", "membershipHealthy", "membershipDegraded"],
+  levels: ["membershipTotal", "membershipHealthy", "membershipDegraded", "membershipExcluded"],
   totals: ["membershipChange"],
 });
 

@@ -5,6 +5,8 @@
  * Arguments go to the sidecar, e.g. `npm start -- --runtime node --concurrency 2`.
  */
 import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -14,21 +16,34 @@ const modules = join(root, "node_modules");
 
 const upstreamPort = 18080;
 const proxy = "127.0.0.1:10080";
-const admin = "127.0.0.1:9901";
+/** The sidecar writes the address of its admin server there. */
+const scratch = mkdtempSync(join(tmpdir(), "tulle-quickstart-"));
+const adminFile = join(scratch, "admin");
 
-/** Resolves when `url` answers with `status`, rejects when `child` ends first. */
-async function answers(url, status, child, name) {
-  for (;;) {
+/** Longest wait for a program to come up, ms. */
+const patience = 30_000;
+
+/** Asks until there is an answer; rejects when `child` ends first or time is up. */
+async function until(ask, child, name) {
+  for (const start = performance.now(); performance.now() - start < patience; ) {
     if (child.exitCode !== null) throw new Error(`${name} ended with exit code ${child.exitCode}`);
-    try {
-      const response = await fetch(url);
-      await response.arrayBuffer();
-      if (response.status === status) return;
-    } catch {
-      // Not there yet.
-    }
+    const answer = await ask().catch(() => "");
+    if (answer !== "") return answer;
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
+  throw new Error(`${name} did not come up within ${patience / 1000} s`);
+}
+
+/** The admin server's address once the sidecar is ready. Another program on the same port would not know the file. */
+async function adminAddress() {
+  const address = readFileSync(adminFile, "utf8");
+  const response = await fetch(`http://${address}/ready`);
+  return response.status === 200 ? address : "";
+}
+
+async function upstreamAnswers() {
+  const response = await fetch(`http://127.0.0.1:${upstreamPort}/teas`);
+  return response.status === 200 ? "yes" : "";
 }
 
 function ended(child) {
@@ -46,7 +61,11 @@ const upstream = spawn(join(modules, "node/bin/node"), [join(here, "upstream.ts"
 });
 const sidecar = spawn(
   process.execPath,
-  [join(root, "bin/tulle.mjs"), "sidecar", "-c", join(here, "envoy.yaml"), ...process.argv.slice(2)],
+  [
+    join(root, "bin/tulle.mjs"),
+    ...["sidecar", "-c", join(here, "envoy.yaml"), "--admin-address-path", adminFile],
+    ...process.argv.slice(2),
+  ],
   { stdio: "inherit", detached: true },
 );
 
@@ -75,11 +94,12 @@ process.on("SIGINT", () => onSignal("SIGINT"));
 process.on("SIGTERM", () => onSignal("SIGTERM"));
 process.on("exit", () => {
   for (const child of [sidecar, upstream]) if (child.exitCode === null) child.kill("SIGKILL");
+  rmSync(scratch, { recursive: true, force: true });
 });
 
 try {
-  await answers(`http://127.0.0.1:${upstreamPort}/teas`, 200, upstream, "the upstream");
-  await answers(`http://${admin}/ready`, 200, sidecar, "the sidecar");
+  await until(upstreamAnswers, upstream, "the upstream");
+  const admin = await until(adminAddress, sidecar, "the sidecar");
   process.stdout.write(`
   upstream  http://127.0.0.1:${upstreamPort}   a small tea shop (examples/quickstart/upstream.ts)
   proxy     http://${proxy}   in front of it (examples/quickstart/envoy.yaml)

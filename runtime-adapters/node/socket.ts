@@ -1,6 +1,6 @@
 /**
  * A connection on `node:net`. Node's stream takes every byte and keeps what the kernel did not take, so "blocked"
- * is read off `writableLength`, and an empty write behind the last byte says when it is gone.
+ * is read off `writableLength`, and "drain" or an empty write behind the last byte says when it is gone.
  *
  * Listeners are plain functions that find the connection on `this`: no closure per connection or chunk.
  */
@@ -31,6 +31,10 @@ function onData(this: NativeSocket, chunk: Uint8Array): void {
   this.connection?.onData(chunk);
 }
 
+function onDrain(this: NativeSocket): void {
+  this.connection?.onFlushed();
+}
+
 function onEnd(this: NativeSocket): void {
   this.connection?.onEnd();
 }
@@ -53,7 +57,10 @@ export class NodeSocket extends Connection {
   private localAddress: Address | null = null;
   private remoteAddress: Address | null;
   private failure = "";
-  private readonly onFlushed = (): void => this.writable();
+  /** Nothing is left in Node's stream. For the listeners. */
+  readonly onFlushed = (): void => {
+    if (this.native?.writableLength === 0) this.writable();
+  };
 
   /** @param target where to dial; null for an accepted connection. */
   constructor(driver: NodeDriver, handler: SocketHandler, target: Address | null) {
@@ -123,7 +130,8 @@ export class NodeSocket extends Connection {
     }
     queue.clear();
     if (native.writableLength === 0) return true;
-    native.write(EMPTY, this.onFlushed);
+    // "drain" comes by itself only if the stream thinks that it is full.
+    if (!native.writableNeedDrain) native.write(EMPTY, this.onFlushed);
     return false;
   }
 
@@ -189,6 +197,7 @@ export class NodeSocket extends Connection {
     this.native = native;
     native.connection = this;
     native.on("data", onData);
+    native.on("drain", onDrain);
     native.on("end", onEnd);
     native.on("error", onError);
     native.on("close", onClose);

@@ -9,7 +9,7 @@ function pattern(text: string): RegExp {
 }
 
 export interface Comparison {
-  /** One line per leaf that differs without permission. */
+  /** One line per kind of leaf that differs without permission, with the asks where it does. */
   readonly faults: readonly string[];
   /** Differences that were met. */
   readonly used: ReadonlySet<Difference | StatDifference>;
@@ -24,7 +24,12 @@ export function compare(
   allowed: readonly Difference[],
   allowedStats: readonly StatDifference[],
 ): Comparison {
-  const faults: string[] = [];
+  const faults = new Map<string, string[]>();
+  const fault = (where: string, what: string) => {
+    const list = faults.get(what) ?? [];
+    faults.set(what, list);
+    list.push(where);
+  };
   const used = new Set<Difference | StatDifference>();
   let compared = 0;
   const rules = allowed.map((rule) => ({
@@ -46,19 +51,24 @@ export function compare(
           asks.some((one) => one.test(`${group}/${id}`)) && fields.some((one) => one.test(path)),
       );
       if (rule !== undefined) used.add(rule.rule);
-      else faults.push(`${group}/${id} ${path}: Envoy ${show(a.get(path))}, ours ${show(b.get(path))}`);
+      else fault(id, `${path}: Envoy ${show(a.get(path))}, ours ${show(b.get(path))}`);
     }
   }
   for (const name of new Set([...Object.keys(theirs.stats), ...Object.keys(ours.stats)])) {
     compared++;
     if (theirs.stats[name] === ours.stats[name]) continue;
-    const rule = statRules.find(({ names }) => names.some((one) => one.test(name)));
+    const rule = statRules.find(({ names }) => names.some((one) => one.test(`${group}/${name}`)));
     if (rule !== undefined) used.add(rule.rule);
-    else faults.push(`${group} ${name}: Envoy ${theirs.stats[name] ?? 0}, ours ${ours.stats[name] ?? 0}`);
+    else fault("statistics", `${name}: Envoy ${theirs.stats[name] ?? 0}, ours ${ours.stats[name] ?? 0}`);
   }
-  return { faults, used, compared };
+  const text = [...faults].map(([what, where]) => {
+    const more = where.length > 4 ? ` and ${where.length - 4} more` : "";
+    return `${group}: ${where.slice(0, 4).join(", ")}${more}: ${what}`;
+  });
+  return { faults: text, used, compared };
 }
 
 function show(value: Plain | undefined): string {
-  return value === undefined ? "nothing" : JSON.stringify(value);
+  const text = value === undefined ? "nothing" : JSON.stringify(value);
+  return text.length > 160 ? `${text.slice(0, 160)}…(${text.length})` : text;
 }

@@ -9,6 +9,7 @@ import { startTulle } from "../support/our-proxy.ts";
 import { envoyProgram, startEnvoy } from "../support/rivals.ts";
 import { compare } from "./compare.ts";
 import { type Difference, differences, type StatDifference, statDifferences } from "./differences.ts";
+import { committedPage, differencesPage } from "./differences-page.ts";
 import { groups } from "./groups.ts";
 import { type Record, runGroup } from "./run-group.ts";
 
@@ -51,8 +52,14 @@ if (live && envoyProgram() === "") {
   console.log("oracle: Envoy is not installed (ENVOY_BIN or PATH): compared with the recorded answers only");
 }
 
+test("docs/differences-from-envoy.md says what the list says", () => {
+  expect(committedPage()).toBe(differencesPage());
+});
+
 afterAll(() => {
   if (ran < groups.length * runtimes.length) return;
   const unused = [...differences, ...statDifferences].filter((one) => !used.has(one));
+  const open = [...differences, ...statDifferences].filter((one) => one.kind === "open");
+  if (open.length > 0) console.log(`oracle: ${open.length} faults are known and open (differences.ts)`);
   expect(unused.map((one) => one.title)).toEqual([]);
 });

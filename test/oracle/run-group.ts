@@ -4,6 +4,7 @@ import { get as httpGet } from "node:http";
 import { join } from "node:path";
 import { bootstrap, type YamlMap } from "../support/bootstrap.ts";
 import { freePorts, temporaryFolder } from "../support/child-process.ts";
+import type { Outcome } from "../support/exchange.ts";
 import { runExchange } from "../support/exchange-runner.ts";
 import { TcpLane } from "../support/tcp-target.ts";
 import { type Observation, observe } from "./observation.ts";
@@ -48,9 +49,9 @@ function fetchText(port: number, path: string): Promise<string> {
 
 /** Statistics that say what was done: not sizes, times or connection internals of one implementation. */
 const COMPARED =
-  /^(http\.(?!admin\b)|cluster\.|tcp\.|listener\..*\.(downstream_cx_total|no_filter_chain_match)$|vhost\.)/;
+  /^(http\.(?!admin\b)|cluster\.|tcp\.|listener\.(?!admin\.).*\.(downstream_cx_total|no_filter_chain_match)$|vhost\.)/;
 const LEFT_OUT =
-  /bytes|_ms$|length|tx_|rx_|lb_|\.http1\.|\.internal\.|\.external\.|circuit_breakers|flow_control/;
+  /bytes|_ms$|length|tx_|rx_|lb_|total_match_count|delayed_close|max_host_weight|downstream_cx_http1_total|\.http1\.|\.internal\.|\.external\.|circuit_breakers|flow_control/;
 
 function readStats(text: string, ports: ReadonlyMap<number, string>): { [name: string]: number } {
   const out: { [name: string]: number } = {};
@@ -64,6 +65,29 @@ function readStats(text: string, ports: ReadonlyMap<number, string>): { [name: s
     if (COMPARED.test(name) && !LEFT_OUT.test(name)) out[name] = Number(match[2]);
   }
   return Object.fromEntries(Object.entries(out).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Gives each ask as many lines of its listener's log as it is known to write; the last one gets what is left. */
+async function shareOut(
+  group: Group,
+  expected: Record,
+  logs: ReadonlyMap<string, string>,
+  lines: Map<string, string[]>,
+): Promise<void> {
+  for (const [listener, path] of logs) {
+    const asks = group.asks.filter((one) => one.listener === listener);
+    const counts = asks.map(({ id }) => {
+      const known = expected.asks[id]?.log;
+      return Array.isArray(known) ? known.length : 0;
+    });
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    const end = performance.now() + KNOWN_PATIENCE;
+    while (linesOf(path).length < total && performance.now() < end) await pause(10);
+    const rest = linesOf(path);
+    for (const [i, { id }] of asks.entries()) {
+      lines.set(id, i === asks.length - 1 ? rest.splice(0) : rest.splice(0, counts[i]));
+    }
+  }
 }
 
 /** Null if `start` found nothing to start. `expected` says how many log lines each ask will write. */
@@ -102,10 +126,11 @@ export async function runGroup(
     if (proxy === null) return null;
     try {
       lane.proxyAt((listener) => places.port(listener));
-      const asks: { [id: string]: Observation } = {};
+      const outcomes = new Map<string, Outcome>();
+      const lines = new Map<string, string[]>();
       for (const one of group.asks) {
         const log = logs.get(one.listener) ?? "";
-        const before = linesOf(log).length;
+        const before = expected === null ? linesOf(log).length : 0;
         const outcome = await runExchange(lane, {
           profile: one.listener,
           chunking: "whole",
@@ -115,14 +140,18 @@ export async function runGroup(
           followUp: false,
           victim: false,
         });
-        const known = expected?.asks[one.id]?.log;
+        outcomes.set(one.id, outcome);
+        if (expected !== null) continue;
         const sends = one.client.some((step) => typeof step === "string" && step !== "");
-        const wanted = Array.isArray(known)
-          ? before + known.length
-          : before + Math.max(outcome.responses.length, sends ? 1 : 0);
-        const end = performance.now() + (expected ? KNOWN_PATIENCE : FIRST_PATIENCE);
+        const wanted = before + Math.max(outcome.responses.length, sends ? 1 : 0);
+        const end = performance.now() + FIRST_PATIENCE;
         while (log !== "" && linesOf(log).length < wanted && performance.now() < end) await pause(5);
-        asks[one.id] = observe(outcome, linesOf(log).slice(before), names);
+        lines.set(one.id, linesOf(log).slice(before));
+      }
+      if (expected !== null) await shareOut(group, expected, logs, lines);
+      const asks: { [id: string]: Observation } = {};
+      for (const { id } of group.asks) {
+        asks[id] = observe(outcomes.get(id) as Outcome, lines.get(id) ?? [], names);
       }
       const stats = readStats(await fetchText(adminPort, "/stats"), names);
       return { asks, stats };

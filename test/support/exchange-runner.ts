@@ -4,7 +4,7 @@
  */
 import { AFTER, cut, type Exchange, type Outcome, VICTIM } from "./exchange.ts";
 import { OriginPlay } from "./scripted-origin.ts";
-import { readResponse, readResponses, type WireResponse } from "./wire-reader.ts";
+import { readResponse, readResponses, valuesOf, type WireResponse } from "./wire-reader.ts";
 
 /** One client connection. */
 export interface ClientWire {
@@ -29,6 +29,8 @@ export interface Stage {
 
 /** How long an answer or a close may take, ms. Only failing exchanges ever wait so long. */
 const PATIENCE = 1500;
+/** How long a connection may stay open that said it would close, ms. */
+const ANNOUNCED_CLOSE = 500;
 /** How long stray bytes or a close get to show up, ms. */
 const SETTLE = 15;
 
@@ -72,6 +74,10 @@ export async function runExchange(stage: Stage, exchange: Exchange): Promise<Out
     else if ("fin" in step) wire.end();
     else if ("reset" in step) wire.reset();
     else await stage.until(() => wire.ended !== "open", PATIENCE);
+  }
+  const last = read().responses.at(-1);
+  if (last !== undefined && valuesOf(last, "connection").some((value) => /close/i.test(value))) {
+    await stage.until(() => wire.ended !== "open", ANNOUNCED_CLOSE);
   }
   await stage.elapse(SETTLE);
   const received = wire.received;

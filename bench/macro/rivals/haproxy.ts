@@ -1,6 +1,7 @@
 /**
  * HAProxy as a reverse proxy. Choices: one thread; idle upstream connections shared between clients (`http-reuse
- * always`, its fastest setting and what the others do); room for as many clients as come; request id (a UUID) and
+ * always`, its fastest setting and what the others do); room for as many clients as come, or
+ * as the limit of open files allows; request id (a UUID) and
  * X-Forwarded-For on; no log. Large tables are maps, the way its own manual says.
  */
 import { writeFileSync } from "node:fs";
@@ -48,6 +49,7 @@ async function prepare(topology: Topology): Promise<Command> {
     `global
   nbthread 1
   maxconn ${topology.clients}
+  no strict-limits
 defaults
   mode http
   option forwardfor

@@ -203,6 +203,7 @@ describe("statistics and status", () => {
     const [host] = state.endpoints.endpoints;
     host.rqSuccess = 5;
     host.cxActive = 2;
+    expect(state.stats).toMatchObject({ membershipTotal: 1, membershipHealthy: 0, membershipExcluded: 1 });
     expect(structuredClone(state.status())).toEqual({
       name: "shop",
       observabilityName: "shop",
@@ -224,6 +225,7 @@ describe("statistics and status", () => {
           cxTotal: 0,
           rqActive: 0,
           rqError: 0,
+          rqPendingActive: 0,
           rqSuccess: 5,
           rqTimeout: 0,
           rqTotal: 0,

@@ -310,6 +310,17 @@ describe("weighted localities", () => {
     expect(shares(set)["10.0.0.1:80"]).toBe(Math.round(70 / 1.7));
   });
 
+  test("on: a draining endpoint does not cost its locality weight", () => {
+    const { set } = makeSet({ byLocality: true });
+    set.apply(
+      assignment(
+        group([a, { ...b, health: "DRAINING" }], { locality: east, weight: 1 }),
+        group([c], { locality: west, weight: 1 }),
+      ),
+    );
+    expect(shares(set)).toEqual({ "10.0.0.1:80": 50, "10.0.0.3:80": 50 });
+  });
+
   test("the same locality twice is one", () => {
     const { set } = makeSet({ byLocality: true });
     set.apply(

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type LevelHealth, priorityLoad } from "../../../core/cluster/priority-load.ts";
 
-function level(healthy: number, total: number, degraded = 0): LevelHealth {
-  return { healthy, total, degraded };
+function level(healthy: number, total: number, degraded = 0, excluded = 0): LevelHealth {
+  return { healthy, total, degraded, excluded };
 }
 
 describe("load of priority levels (Envoy's tables, overprovisioning 140 %)", () => {
@@ -48,6 +48,22 @@ describe("load of priority levels (Envoy's tables, overprovisioning 140 %)", () 
       degraded: [100],
       panic: [false],
     });
+  });
+});
+
+describe("draining endpoints", () => {
+  test("do not count against their level", () => {
+    expect(priorityLoad([level(1, 2, 0, 1), level(1, 1)], 140, 50).healthy).toEqual([100, 0]);
+    expect(priorityLoad([level(1, 4, 0, 2)], 140, 50)).toEqual({
+      healthy: [100],
+      degraded: [0],
+      panic: [false],
+    });
+  });
+
+  test("alone they are nobody: the next level takes all, or panic does", () => {
+    expect(priorityLoad([level(0, 2, 0, 2), level(1, 1)], 140, 50).healthy).toEqual([0, 100]);
+    expect(priorityLoad([level(0, 2, 0, 2)], 140, 50).panic).toEqual([true]);
   });
 });
 

@@ -28,9 +28,7 @@ const WAITING: { readonly [set: string]: readonly string[] } = {
   ClusterManagerStats: ["clusterUpdated"],
   ClusterStats: [
     "upstreamCxPoolOverflow",
-    "upstreamCxMaxRequests",
     "upstreamCxMaxDurationReached",
-    "upstreamCxCloseNotify",
     "upstreamCxRxBytesBuffered",
     "upstreamCxTxBytesBuffered",
     "bindErrors",

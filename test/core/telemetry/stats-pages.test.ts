@@ -48,6 +48,7 @@ test("filter, type and usedonly leave out lines", () => {
   const membership = (name: string) => name.startsWith("cluster.shop.membership");
   expect(names({ accepts: membership, type: "gauges" })).toEqual([
     "cluster.shop.membership_degraded",
+    "cluster.shop.membership_excluded",
     "cluster.shop.membership_healthy",
     "cluster.shop.membership_total",
   ]);

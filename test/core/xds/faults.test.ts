@@ -224,6 +224,7 @@ table("known, but not implemented", [
 ]);
 
 table("the API's own rules", [
+  ["bootstrap", "{ stats_flush_interval: 300s }", "/stats_flush_interval: must be below 300000 ms"],
   ["hcm", "{ stat_prefix: '' }", ".stat_prefix: must not be empty"],
   ["hcm", "{ route_config: '!' }", ": one of rds, route_config, scoped_routes must be set"],
   ["hcm", "{ max_request_headers_kb: 9000 }", ".max_request_headers_kb: must be at most 8192"],

@@ -35,17 +35,6 @@ const LISTENERS: { readonly [name: string]: YamlMap } = {
   "server-absent": { server_header_transformation: "APPEND_IF_ABSENT", server_name: "mine" },
   "server-pass": { server_header_transformation: "PASS_THROUGH" },
   scheme: { scheme_header_transformation: { scheme_to_overwrite: "https" } },
-  suppressed: {
-    http_filters: [
-      {
-        name: "envoy.filters.http.router",
-        typed_config: {
-          "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-          suppress_envoy_headers: true,
-        },
-      },
-    ],
-  },
 };
 
 const i = (listener: string, what: string, fields = "", origin: readonly string[] = []) =>
@@ -102,8 +91,6 @@ export const identity: Group = {
     i("server-pass", "there", "", [response(200, "Server: origin\r\n")]),
     i("scheme", "none"),
     i("scheme", "proto", "x-forwarded-proto: http\r\n"),
-    i("suppressed", "none"),
-    i("suppressed", "control", CONTROL),
     i("inner", "response-control", "", [
       response(
         200,

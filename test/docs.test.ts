@@ -1,0 +1,167 @@
+/** What the documents say is run: configurations are validated, commands parsed, links followed, pages asked for. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { DEFAULT_LIMITS } from "../core/http1/limits.ts";
+import { ADMIN_COMMANDS } from "../runtime-adapters/sidecar/admin/admin-command.ts";
+import { parseCommandLine } from "../runtime-adapters/sidecar/command-line.ts";
+import { readResourceFile } from "../runtime-adapters/sidecar/config-file.ts";
+import { checks } from "../runtime-adapters/sidecar/engine.ts";
+import { validate } from "../runtime-adapters/sidecar/validate.ts";
+import { installedRuntimes } from "./support/runtimes.ts";
+import { PATIENCE, SidecarProcess, Workspace } from "./support/sidecar-process.ts";
+
+const ROOT = resolve(import.meta.dir, "..");
+const DOCUMENTS = [
+  "README.md",
+  "CONTRIBUTING.md",
+  ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`),
+  "deploy/README.md",
+].filter((path) => path.endsWith(".md"));
+const workspace = new Workspace();
+afterAll(() => workspace.remove());
+
+const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
+
+/** The fenced blocks of a language, as [document, text]. */
+function blocks(language: string): [string, string][] {
+  return DOCUMENTS.flatMap((path) =>
+    [...read(path).matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "gm"))].map(
+      ([, text]): [string, string] => [path, text],
+    ),
+  );
+}
+
+const commands = blocks("sh").flatMap(([path, text]) =>
+  text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line): [string, string] => [path, line]),
+);
+
+describe("links", () => {
+  test.each(DOCUMENTS)("of %s lead somewhere", (path) => {
+    const links = [...read(path).matchAll(/\]\(([^)#]+)\)/g)].map(([, link]) => link);
+    const broken = links.filter(
+      (link) => !link.startsWith("http") && !existsSync(join(ROOT, dirname(path), link)),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  test.each(DOCUMENTS)("files that %s names are there", (path) => {
+    const named = [
+      ...read(path).matchAll(/`((?:core|runtime-adapters|test|bench|bin|docs|examples)\/[\w./-]*)`/g),
+    ];
+    expect(named.map(([, file]) => file).filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+  });
+});
+
+describe("configurations", () => {
+  test.each(blocks("yaml"))("in %s are sound", (_path, text) => {
+    const file = workspace.write("example.yaml", text);
+    if (!text.startsWith("version_info")) expect(validate(file, checks)).toEqual([]);
+    else expect(readResourceFile("EDS", file, checks)).toMatchObject({ faults: [], versionInfo: "7" });
+  });
+
+  test("of the examples are sound", () => {
+    const files = (readdirSync(join(ROOT, "examples"), { recursive: true }) as string[]).filter((name) =>
+      name.endsWith("envoy.yaml"),
+    );
+    expect(files.length).toBeGreaterThan(0);
+    // They name their files as seen from the root of the repository, where the tests run.
+    for (const file of files) expect(validate(join("examples", file), checks)).toEqual([]);
+  });
+
+  const envoy = process.env.ENVOY_BIN ?? Bun.which("envoy") ?? "";
+  const examples = readdirSync(join(ROOT, "examples"));
+  test.skipIf(envoy === "").each(examples)("examples/%s is sound for Envoy as well", async (name) => {
+    const config = join("examples", name, "envoy.yaml");
+    const child = Bun.spawn([envoy, "--mode", "validate", "-c", config], {
+      stdout: "ignore",
+      stderr: "pipe",
+    });
+    const [code, complaint] = [await child.exited, await new Response(child.stderr).text()];
+    expect({ code, complaint: code === 0 ? "" : complaint }).toEqual({ code: 0, complaint: "" });
+  });
+});
+
+describe("command lines", () => {
+  const { scripts } = JSON.parse(read("package.json")) as { scripts: { [name: string]: string } };
+
+  test.each(commands.filter(([, line]) => line.startsWith("npx tulle")))("%s: %s", (_path, line) => {
+    const args = line.split(" ").slice(2);
+    if (args[0] === "version") return;
+    const parsed = parseCommandLine(args);
+    expect(parsed.kind).toBe("options");
+    if (parsed.kind === "options") expect(existsSync(join(ROOT, parsed.options.configPath))).toBe(true);
+  });
+
+  test("npm scripts that are named exist", () => {
+    const named = DOCUMENTS.flatMap((path) => [
+      ...read(path).matchAll(/npm (?:run )?(start|test|(?<=run )[\w:]+)/g),
+    ]);
+    expect(named.length).toBeGreaterThan(3);
+    expect(named.map(([, name]) => name).filter((name) => scripts[name] === undefined)).toEqual([]);
+  });
+});
+
+describe("the admin page", () => {
+  let proxy: SidecarProcess;
+  beforeAll(async () => {
+    const quickstart = read("examples/quickstart/envoy.yaml").replaceAll(
+      /port_value: (9901|10080)/g,
+      "port_value: 0",
+    );
+    proxy = new SidecarProcess(installedRuntimes[0], workspace, Bun.YAML.parse(quickstart) as object);
+    await proxy.ready();
+  }, PATIENCE);
+  afterAll(() => proxy.kill());
+
+  test.each(commands.filter(([path, line]) => path === "docs/admin.md" && line.startsWith("curl")))(
+    "%s: %s",
+    async (_path, line) => {
+      const [, method = "GET", path] =
+        /^curl (?:-X (\w+) )?'?http:\/\/127\.0\.0\.1:9901([^']*)'?$/.exec(line) ?? [];
+      const response = await fetch(proxy.admin + path, { method });
+      expect(response.status).toBe(200);
+      expect((await response.text()).length).toBeGreaterThan(0);
+    },
+  );
+
+  test("describes every command and no other", () => {
+    const described = [...read("docs/admin.md").matchAll(/^\| (`\/.*?) \|/gm)].flatMap(([, cell]) =>
+      [...cell.matchAll(/`([^`]+)`/g)].map(([, path]) => path),
+    );
+    expect(described.sort()).toEqual(ADMIN_COMMANDS.map(({ path }) => path).sort());
+  });
+});
+
+test("the limits of the codec are those of docs/limits.md", () => {
+  const rows = new Map(
+    [...read("docs/limits.md").matchAll(/^\| ([^|]+) \| ([^|]+) \|/gm)].map(([, name, value]) => [
+      name,
+      value,
+    ]),
+  );
+  const kib = (bytes: number) => `${bytes / 1024} KiB`;
+  expect(rows.get("start line")).toBe(kib(DEFAULT_LIMITS.maxStartLineBytes));
+  expect(rows.get("request head")).toBe(kib(DEFAULT_LIMITS.maxHeadBytes));
+  expect(rows.get("header fields")).toBe(String(DEFAULT_LIMITS.maxFields));
+  expect(rows.get("one field's name")).toBe(`${DEFAULT_LIMITS.maxNameBytes} B`);
+  expect(rows.get("one field's value")).toBe(kib(DEFAULT_LIMITS.maxValueBytes));
+  expect(rows.get("empty lines before a request")).toBe(String(DEFAULT_LIMITS.maxLeadingBlankLines));
+  expect(rows.get("trailers")).toBe(
+    `${kib(DEFAULT_LIMITS.maxTrailerBytes)}, ${DEFAULT_LIMITS.maxTrailerFields} fields`,
+  );
+  expect(rows.get("interim (1xx) responses before the final one")).toBe(
+    String(DEFAULT_LIMITS.maxInformational),
+  );
+});
+
+test("the container file copies what is there", () => {
+  const copied = [...read("deploy/Containerfile").matchAll(/^COPY (?!--)(.+) \S+$/gm)].flatMap(([, files]) =>
+    files.split(" "),
+  );
+  expect(copied.length).toBeGreaterThan(3);
+  expect(copied.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+});
