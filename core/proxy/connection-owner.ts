@@ -2,6 +2,8 @@
 export interface ConnectionOwner {
   /** True while the listener or the process drains: answers say `connection: close`. */
   readonly draining: boolean;
+  /** True if idle connections are not waited for. */
+  readonly closesIdle: boolean;
   /** The last call about a connection. */
   connectionClosed(connection: DrainableConnection): void;
 }

@@ -303,7 +303,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     } else if (this.stream === null) {
       if (parser.idle) {
         if (this.peerEnded || this.closing) this.linger();
-        else if (this.owner.draining) this.drain();
+        else if (this.owner.closesIdle) this.drain();
       } else if (this.peerEnded) parser.finish();
       else if (!this.inHead) this.beginHead();
     }

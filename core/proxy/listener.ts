@@ -10,6 +10,7 @@ import type { Runtime } from "../route/runtime-fraction.ts";
 import type { AccessLogger } from "../telemetry/access-log.ts";
 import { type ListenerStats, listenerScope, listenerStats } from "../telemetry/listener-stats.ts";
 import type { Scope } from "../telemetry/stats.ts";
+import { Timer } from "../time/timers.ts";
 import type { Clusters } from "./clusters.ts";
 import { ConnectionManager } from "./connection-manager.ts";
 import type { ConnectionOwner, DrainableConnection } from "./connection-owner.ts";
@@ -29,6 +30,8 @@ export class ListenerState implements ConnectionOwner {
   readonly config: Listener;
   /** True if answers say `connection: close` and nothing new is accepted. */
   draining = false;
+  /** True if idle connections are not waited for. */
+  closesIdle = false;
   readonly stats: ListenerStats;
   private readonly services: Services;
   /** Null only if the configuration slipped through validation. */
@@ -39,6 +42,8 @@ export class ListenerState implements ConnectionOwner {
   private readonly loggers: readonly AccessLogger[];
   private readonly scope: Scope;
   private readonly onEmpty: (listener: ListenerState) => void;
+  /** Ends the patience with idle connections of a listener that was replaced or removed. */
+  private readonly retirement = new Timer(() => this.drain());
 
   constructor(
     config: Listener,
@@ -118,9 +123,21 @@ export class ListenerState implements ConnectionOwner {
     return connection;
   }
 
+  /**
+   * Accepts nothing more; a connection ends with its next answer. Idle ones are left alone for `patience` ms:
+   * their clients may be writing a request just now, and would lose it.
+   */
+  retire(patience: number): void {
+    this.draining = true;
+    const { timers, clock } = this.services;
+    if (!this.closesIdle) timers.arm(this.retirement, clock.now + patience);
+  }
+
   /** Accepts nothing more; idle connections close, busy ones after their answer. */
   drain(): void {
     this.draining = true;
+    this.closesIdle = true;
+    this.services.timers.release(this.retirement);
     for (const connection of [...this.connections.keys()]) connection.drain();
   }
 
@@ -142,6 +159,7 @@ export class ListenerState implements ConnectionOwner {
 
   /** Gives its statistics back; no connection may live any more. */
   release(): void {
+    this.services.timers.release(this.retirement);
     for (const manager of this.managers.values()) manager.release();
     for (const filter of this.tcp.values()) filter.release();
     this.scope.release();

@@ -30,10 +30,11 @@ import type { Fields } from "../http/fields.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { AsTunnel, type Framing, NoBody } from "../http1/message-parser.ts";
-import type { ClusterChoice, ClusterTarget } from "../route/cluster-choice.ts";
+import type { ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import { BodyQueue } from "./body-queue.ts";
+import type { Forwarder } from "./forwarder.ts";
 import { PausedByBuffer, PausedByUpstream } from "./pressure.ts";
 import { RouteTimeouts } from "./route-timeouts.ts";
 import type { Stream } from "./stream.ts";
@@ -52,7 +53,7 @@ const ANSWERING = 1;
 const BACKOFF = 2;
 const OVER = 3;
 
-export class Router implements AttemptOwner {
+export class Router implements Forwarder, AttemptOwner {
   private readonly stream: Stream;
   private readonly route: RouteEntry;
   private readonly action: RouteAction;
@@ -208,6 +209,7 @@ export class Router implements AttemptOwner {
   onAttemptReady(connection: UpstreamConnection): void {
     const { stream } = this;
     const { parser, blocked } = stream.connection;
+    stream.upstreamLocal = connection.local;
     const framing = stream.upgrade !== "" ? NoBody : parser.framing;
     connection.sendHead(
       stream.request,
@@ -492,21 +494,4 @@ export class Router implements AttemptOwner {
     if (stream.upgrade === "connect" || connection.parser.restLength > 0) connection.closeAfter();
     stream.upgrade = "";
   }
-}
-
-/** Finds the cluster for a route and a router for the request; null if it was answered here. */
-export function routeRequest(stream: Stream, route: RouteEntry, endOfStream: boolean): Router | null {
-  const { manager, request } = stream;
-  const action = route.action as RouteAction;
-  const target = (route.clusters as ClusterChoice).choose(stream.random);
-  const name = target.clusterName(request);
-  stream.clusterName = name;
-  const cluster = manager.clusters.find(name);
-  if (cluster === null) {
-    manager.stats.noCluster++;
-    stream.reply(action.clusterNotFoundStatus, "", "cluster_not_found", "NC");
-    return null;
-  }
-  stream.clusterStatName = cluster.config.altStatName === "" ? cluster.name : cluster.config.altStatName;
-  return new Router(stream, route, target, cluster, endOfStream);
 }

@@ -16,12 +16,11 @@ import { reasonPhrase } from "../http/status.ts";
 import { allowedTrailers } from "../http/trailers.ts";
 import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
-import type { RouteTable } from "../route/route-table.ts";
-import type { Runtime } from "../route/runtime-fraction.ts";
 import { admit } from "./admission.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
 import type { DownstreamConnection } from "./downstream.ts";
-import { type Router, routeRequest } from "./router.ts";
+import type { Forwarder } from "./forwarder.ts";
+import { routeRequest } from "./route-request.ts";
 import { StreamRecord } from "./stream-record.ts";
 import type { StreamDeadlines } from "./stream-timers.ts";
 
@@ -50,7 +49,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   /** One random number per request for all routing decisions. */
   readonly random: number;
 
-  private router: Router | null = null;
+  private router: Forwarder | null = null;
   private requestEnded = false;
   private responseEnded = false;
   private done = false;
@@ -74,40 +73,8 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   /** The head is complete. */
   begin(endOfStream: boolean): void {
     this.armTimers(endOfStream);
-    if (!admit(this, endOfStream)) return;
-    const { manager, request } = this;
-    manager.stats.rqTotal++;
-    const table = manager.routeTable;
-    const route = table === null ? null : lookUp(table, request, this.random, manager.runtime);
-    this.route = route;
-    if (route === null) {
-      manager.stats.noRoute++;
-      this.reply(404, "", "route_not_found", "NR");
-      return;
-    }
-    if (route.redirect !== null) {
-      manager.stats.rqDirectResponse++;
-      this.replyRouted(route, route.redirect.status, "", [["location", route.location(request)]]);
-      return;
-    }
-    if (route.directResponse !== null) {
-      manager.stats.rqDirectResponse++;
-      const { status, body } = route.directResponse;
-      const text = route.bodyFormatter === null ? body : route.bodyFormatter.format(this);
-      const headers: ReplyHeaders =
-        status === 201
-          ? [["location", `${request.scheme}://${request.authority}${request.path}`]]
-          : NO_HEADERS;
-      this.replyRouted(route, status, text, headers);
-      return;
-    }
-    if (route.action === null) {
-      manager.stats.noCluster++;
-      this.reply(503, "", "cluster_not_found", "NC");
-      return;
-    }
-    if (route.action.idleTimeout !== null) this.touch();
-    this.router = routeRequest(this, route, endOfStream);
+    if (!admit(this)) return;
+    this.router = routeRequest(this, endOfStream);
     this.router?.start();
   }
 
@@ -182,10 +149,6 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     if (bytes.length > 0 && this.request.method !== "HEAD") this.sendBody(bytes, 0, bytes.length);
     this.sendEnd(null);
     return false;
-  }
-
-  private replyRouted(route: RouteEntry, status: number, body: string, headers: ReplyHeaders): void {
-    this.reply(status, body, "direct_response", "", headers, route);
   }
 
   /** Row C6: trailers go on, either way, only where the listener enables them. */
@@ -436,18 +399,4 @@ export class Stream extends StreamRecord implements StreamDeadlines {
 function isGrpc(request: RequestHead): boolean {
   const type = request.fields.getId(CONTENT_TYPE);
   return type !== null && (type === "application/grpc" || type.startsWith("application/grpc+"));
-}
-
-/** "OPTIONS *" asks about the server: it is routed like "/". */
-function lookUp(
-  table: RouteTable,
-  request: RequestHead,
-  random: number,
-  runtime: Runtime,
-): RouteEntry | null {
-  if (request.path !== "*") return table.lookup(request, random, runtime);
-  request.path = "/";
-  const route = table.lookup(request, random, runtime);
-  request.path = "*";
-  return route;
 }

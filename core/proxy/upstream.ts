@@ -17,9 +17,10 @@ import { RESPONSE_FAULTS } from "../http1/faults.ts";
 import { LAST_CHUNK, LowerCase } from "../http1/head-writer.ts";
 import { AsTunnel, ByChunks, type Framing, type MessageSink } from "../http1/message-parser.ts";
 import { ResponseParser } from "../http1/response-parser.ts";
-import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
 import type { ConnectionPool } from "./pool.ts";
+import { MAX_FLUSH_MS } from "./tcp-upstream.ts";
 
 export const Connecting = 0;
 export const Idle = 1;
@@ -42,9 +43,6 @@ export interface AttemptSink {
   onUpstreamDrain(): void;
 }
 
-/** An upstream that does not read the last bytes of a tunnel is given this long, ms. */
-const MAX_FAREWELL_MS = 60_000;
-
 export class UpstreamConnection implements SocketHandler, MessageSink {
   state: UpstreamState = Connecting;
   readonly pool: ConnectionPool;
@@ -53,7 +51,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   /** Carried attempt, or null. */
   private attempt: AttemptSink | null = null;
   private readonly hop = new HopOptions();
-  /** Connect timeout while connecting, idle timeout while idle, farewell of a tunnel. */
+  /** Connect timeout while connecting, idle timeout while idle. */
   readonly timer: Timer;
   /** When it was opened, ms. */
   readonly started: number;
@@ -65,6 +63,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   private chunked = false;
   private firstChunk = true;
   private tunnel = false;
+  /** Bytes that the peer had not taken when a flush was last looked at. */
+  private unsent = 0;
   private feeding = false;
   /** True while the kernel does not take what we write. */
   blocked = false;
@@ -76,6 +76,11 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.parser = new ResponseParser(this, pool.limits, pool.services.copied);
     this.timer = new Timer(() => this.onTimer());
     this.started = pool.services.clock.now;
+  }
+
+  /** Our end of it, null while connecting. */
+  get local(): Address | null {
+    return this.socket === null ? null : this.socket.local;
   }
 
   // ── The attempt's side ────────────────────────────────────────────────────────────────────────────────────
@@ -129,8 +134,12 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
 
   /** The attempt gives up: an unfinished exchange destroys the connection (row D2, invariant 3). */
   abort(): void {
-    if (this.tunnel && this.requestEnded && this.responseEnded) this.farewell();
-    else this.destroy();
+    this.destroy();
+  }
+
+  /** Both sides of a tunnel have ended: it is no failure, and what is queued is still sent. */
+  get tunnelOver(): boolean {
+    return this.tunnel && this.requestEnded && this.responseEnded;
   }
 
   pauseReading(): void {
@@ -176,8 +185,10 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     }
     this.reusable = false;
     if (this.tunnel) {
+      const { attempt } = this;
       this.responseEnded = true;
-      this.attempt?.onUpstreamEnd();
+      this.releaseIfDone();
+      attempt?.onUpstreamEnd();
       return;
     }
     if (this.parser.idle) {
@@ -206,8 +217,15 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   }
 
   private onTimer(): void {
-    if (this.state === Connecting) this.pool.onConnectTimeout();
-    else if (this.state === Idle) this.pool.stats.upstreamCxIdleTimeout++;
+    const { pool, socket } = this;
+    if (this.state === Connecting) pool.onConnectTimeout();
+    else if (this.state === Idle) pool.stats.upstreamCxIdleTimeout++;
+    else if (!this.tunnelOver) return;
+    else if (socket !== null && socket.pendingBytes < this.unsent) {
+      this.unsent = socket.pendingBytes;
+      pool.services.timers.arm(this.timer, pool.services.clock.now + MAX_FLUSH_MS);
+      return;
+    }
     this.destroy();
   }
 
@@ -275,7 +293,10 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     if (this.state !== Busy || !this.responseEnded || this.feeding || !this.requestEnded) return;
     this.attempt = null;
     if (this.tunnel) {
-      this.farewell();
+      // FIN went both ways: the socket closes by itself once the peer has taken what is queued for it.
+      const { timers, clock } = this.pool.services;
+      this.unsent = this.socket === null ? 0 : this.socket.pendingBytes;
+      timers.arm(this.timer, clock.now + MAX_FLUSH_MS);
       return;
     }
     // `blocked`: answered before the request was taken whole.
@@ -286,13 +307,6 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.parser.next();
     this.state = Idle;
     this.pool.onIdle(this);
-  }
-
-  /** FIN went both ways: the socket closes by itself when the last bytes of the client are out. */
-  private farewell(): void {
-    this.attempt = null;
-    const { timers, clock } = this.pool.services;
-    if (this.state !== Closed) timers.arm(this.timer, clock.now + MAX_FAREWELL_MS);
   }
 
   /** Closes for good, without telling the attempt. */

@@ -25,6 +25,13 @@ export interface WorkerOptions {
   readonly hostname: string;
 }
 
+/**
+ * How long idle connections may still bring a request, ms: those of a listener that was replaced or removed, and
+ * all of them once the process drains.
+ */
+const RETIREMENT = 60_000;
+const DRAIN_PATIENCE = 1000;
+
 export class Worker implements RouteTables {
   private readonly services: Services;
   private readonly clusters: Clusters;
@@ -112,7 +119,7 @@ export class Worker implements RouteTables {
 
   private retireState(listener: ListenerState): void {
     this.retired.add(listener);
-    listener.drain();
+    listener.retire(RETIREMENT);
     if (listener.size === 0 && this.retired.delete(listener)) listener.release();
   }
 
@@ -140,10 +147,10 @@ export class Worker implements RouteTables {
     return this.active.get(name)?.ready === true;
   }
 
-  /** Nothing new is accepted; idle connections close, answers say `connection: close`. */
+  /** Nothing new is accepted; a connection ends with its next answer, or soon if none is asked for. */
   drain(): void {
     this.drained = true;
-    for (const listener of this.active.values()) listener.drain();
+    for (const listener of [...this.active.values(), ...this.retired]) listener.retire(DRAIN_PATIENCE);
   }
 
   /** Says `connection: close` on every answer while `on` holds, without closing anything itself. */

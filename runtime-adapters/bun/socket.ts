@@ -95,11 +95,13 @@ export class BunSocket extends Connection {
 
   protected dial(): void {
     const { ip, port, path } = this.target;
-    const options = { data: this, allowHalfOpen: true, socket: DIAL_REPORTS };
-    const where = path !== "" ? { unix: nativePath(path) } : { hostname: ip, port };
+    const options =
+      path !== ""
+        ? { unix: nativePath(path), data: this, allowHalfOpen: true, socket: DIAL_REPORTS }
+        : { hostname: ip, port, data: this, allowHalfOpen: true, socket: DIAL_REPORTS };
     try {
       // The promise says again what the callbacks say; a rejection of it must not count as unhandled.
-      (Bun.connect({ ...options, ...where } as never) as Promise<unknown>).catch(ignore);
+      (Bun.connect(options as never) as Promise<unknown>).catch(ignore);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? "EINVAL";
       queueMicrotask(() => this.onClose(code));

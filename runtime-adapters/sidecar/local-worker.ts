@@ -3,8 +3,8 @@
  * Knows neither other workers nor files nor admin pages.
  */
 import type { Listener, Snapshot } from "../../core/config/model.ts";
-import type { Address } from "../../core/io/socket.ts";
-import { type Driver, ListenError, type ListenSocket, type Runtime } from "../runtime.ts";
+import type { Address, SocketHandler } from "../../core/io/socket.ts";
+import { type Accept, type Driver, ListenError, type ListenSocket, type Runtime } from "../runtime.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type { ThreadServices } from "./thread-services.ts";
 import type {
@@ -30,6 +30,9 @@ interface Open {
 /** Permission bits of a Unix socket: left to the umask. */
 const UNIX_MODE = 0;
 
+/** How long it may take to find out whether a port is taken, ms. */
+const LOOK_LIMIT = 500;
+
 /** How long the first listeners wait for clusters, and how often is looked, ms. */
 const WARM_UP_LIMIT = 5000;
 const WARM_UP_LOOK = 5;
@@ -38,6 +41,7 @@ export class LocalWorker implements WorkerControl {
   private readonly driver: Driver;
   private readonly engine: Engine;
   private readonly services: ThreadServices;
+  private readonly workerIndex: number;
   private readonly concurrency: number;
   private readonly open = new Map<string, Open>();
   private warmedUp = false;
@@ -52,6 +56,7 @@ export class LocalWorker implements WorkerControl {
     concurrency: number,
   ) {
     this.services = services;
+    this.workerIndex = workerIndex;
     this.concurrency = concurrency;
     this.driver = runtime.createDriver(services);
     this.engine = makeEngine(this.driver.platform, this.driver.clock, services.stats, {
@@ -70,6 +75,8 @@ export class LocalWorker implements WorkerControl {
     for (const listener of snapshot.listeners) {
       if (!listener.bindToPort || this.isStopped(listener.trafficDirection === "INBOUND")) continue;
       for (const address of listener.addresses) {
+        // A Unix socket cannot be shared: binding it again takes it away. The first worker serves it.
+        if (address.path !== "" && this.workerIndex > 0) continue;
         wanted.add(bindKey(listener.name, address));
         const failure = await this.bind(listener, address, known);
         if (failure !== null) failures.push(failure);
@@ -168,16 +175,13 @@ export class LocalWorker implements WorkerControl {
     const options = { reusePort: isShared, backlog: listener.backlog, mode: UNIX_MODE };
     // The name is read at each accept: the listener behind an address may be replaced.
     const open: { current: Open | null } = { current: null };
+    const accept: Accept = (accepted) =>
+      this.engine.accept(open.current?.listener ?? listener.name, accepted);
     try {
-      // A shared port would let a second process take half of the traffic unnoticed. So whoever of our workers
-      // comes first asks for the port alone before it shares it.
-      if (isShared && elsewhere === undefined && address.port !== 0) {
-        const alone = { ...options, reusePort: false };
-        (await this.driver.listen(address, alone, () => null)).stop();
+      if (isShared && elsewhere === undefined && address.port !== 0 && (await this.isTaken(address))) {
+        throw new ListenError("EADDRINUSE", address, "somebody else listens there");
       }
-      const socket = await this.driver.listen(address, options, (accepted) =>
-        this.engine.accept(open.current?.listener ?? listener.name, accepted),
-      );
+      const socket = await this.driver.listen(address, options, accept);
       open.current = { wanted, socket, listener: listener.name, inbound };
       this.open.set(key, open.current);
       return null;
@@ -185,6 +189,30 @@ export class LocalWorker implements WorkerControl {
       if (!(error instanceof ListenError)) throw error;
       return { listener: listener.name, address, code: error.code, message: error.message };
     }
+  }
+
+  /**
+   * Whether somebody accepts connections there. The kernel would let us share the port with another process of the
+   * same user, which would take a part of the traffic unnoticed. So whoever of our workers comes first looks.
+   */
+  private isTaken({ ip, port }: Address): Promise<boolean> {
+    const to: Address = { ip: ip === "0.0.0.0" ? "127.0.0.1" : ip === "::" ? "::1" : ip, port, path: "" };
+    return new Promise((resolve) => {
+      const nothing = () => {};
+      const handler: SocketHandler = {
+        onConnect: () => {
+          resolve(true);
+          socket.reset();
+        },
+        onClose: () => resolve(false),
+        onData: nothing,
+        onEnd: nothing,
+        onBlocked: nothing,
+        onDrain: nothing,
+      };
+      const socket = this.driver.run(() => this.driver.platform.connect(to, handler));
+      setTimeout(() => this.driver.run(() => socket.reset()), LOOK_LIMIT);
+    });
   }
 
   private unbind(key: string, open: Open): void {

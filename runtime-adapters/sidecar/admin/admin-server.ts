@@ -19,8 +19,9 @@ export async function startAdminServer(
   const { admin } = source.bootstrap;
   if (admin === null) return null;
   const { ip, path } = admin.address;
-  const isLoopback = path !== "" || ip === "::1" || ip.startsWith("127.");
-  if (!isLoopback) {
+  // No web page reaches a Unix socket, so any Host will do there.
+  const isLoopback = path === "" && (ip === "::1" || ip.startsWith("127."));
+  if (!isLoopback && path === "") {
     const warning = `the admin server listens on ${ip}: whoever can reach it can stop this proxy`;
     services.log("warning", "admin", warning);
   }

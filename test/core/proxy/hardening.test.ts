@@ -285,6 +285,21 @@ describe("half-closed peers lose nothing", () => {
     s.expectNothingLeft();
   });
 
+  test("a tunnel whose upstream has ended is not cut while the client still sends", async () => {
+    const s = await story({ manager: upgrades, origins: [answers(SWITCH)] });
+    const client = s.client(ASK);
+    const origin = s.upstream()[0];
+    origin.take();
+    origin.onChange = null;
+    origin.end();
+    for (let i = 0; i < 5; i++) {
+      s.advance(50_000);
+      s.send(client, "x");
+    }
+    expect(origin.received).toBe("xxxxx");
+    s.expectNothingLeft();
+  });
+
   test("a FIN that came before the switch is passed on after it", async () => {
     const s = await story({ manager: upgrades, origins: [silent] });
     const client = s.client(ASK);
@@ -371,6 +386,7 @@ describe("configuration moves under requests", () => {
     s.upstream()[0].send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab");
     s.settle();
     s.proxy.run(() => s.proxy.worker.drain());
+    s.advance(1500); // the patience with idle connections is over
     s.upstream()[0].send("cd");
     s.settle();
     expect(client.received).toEndWith("abcd");

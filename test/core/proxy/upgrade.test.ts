@@ -1,7 +1,16 @@
 /** From HTTP to a tunnel: WebSocket and CONNECT. Nothing is a tunnel before the upstream has agreed. */
 import { describe, expect, test } from "bun:test";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
-import { answers, get, gist, OK, type Script, silent, story, type StorySetup } from "../../support/engine-story.ts";
+import {
+  answers,
+  get,
+  gist,
+  OK,
+  type Script,
+  type StorySetup,
+  silent,
+  story,
+} from "../../support/engine-story.ts";
 import { route, routeTo } from "../../support/snapshot-fixture.ts";
 
 // The example of RFC 6455 1.3.
@@ -241,8 +250,12 @@ describe("which protocols", () => {
   });
 
   test("a route may switch one off, or on, for itself", async () => {
-    const off = routeTo("app", { upgrades: [{ upgradeType: "websocket", enabled: false, terminateConnect: false }] });
-    const on = routeTo("app", { upgrades: [{ upgradeType: "foo/2", enabled: true, terminateConnect: false }] });
+    const off = routeTo("app", {
+      upgrades: [{ upgradeType: "websocket", enabled: false, terminateConnect: false }],
+    });
+    const on = routeTo("app", {
+      upgrades: [{ upgradeType: "foo/2", enabled: true, terminateConnect: false }],
+    });
     const s = await story({ routes: [route("/chat", off)] });
     expect(gist(s.client(ASK).received)).toBe("403 ");
     expect(s.logs[0]).toBe("GET /chat 403 - upgrade_failed");
@@ -348,7 +361,10 @@ describe("CONNECT", () => {
   });
 
   test("terminated: a server that speaks first is heard, one that leaves ends it", async () => {
-    const s = await story({ routes: [terminated], origins: [(peer) => peer.connected && peer.receivedBytes === 0 && peer.send("220 hello\r\n")] });
+    const s = await story({
+      routes: [terminated],
+      origins: [(peer) => peer.connected && peer.receivedBytes === 0 && peer.send("220 hello\r\n")],
+    });
     const client = s.client(CONNECT);
     expect(client.received).toEndWith("\r\n\r\n220 hello\r\n");
     s.upstream()[0].reset();

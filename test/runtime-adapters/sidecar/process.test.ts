@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { renameSync } from "node:fs";
+import { Agent, get } from "node:http";
 import type { AddressInfo } from "node:net";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { installedRuntimes } from "../../support/runtimes.ts";
@@ -306,6 +307,42 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
     );
 
     test(
+      "a listener that changes again and again loses no request",
+      async () => {
+        const version = (n: number) =>
+          listeners(httpListener("in", 0, { via: `v${n}`, route_config: answering(`version ${n}`) }));
+        workspace.write("lds.json", version(0));
+        const proxy = await start({
+          admin: ADMIN,
+          dynamic_resources: { lds_config: fromFile("lds.json") },
+        }).ready();
+        const url = await proxy.url("in");
+        const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+        const outcomes = new Map<string, number>();
+        let running = true;
+        const client = async () => {
+          while (running) {
+            const outcome = await ask(url, agent);
+            outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+          }
+        };
+        const clients = [client(), client(), client(), client()];
+        for (let n = 1; n <= 4; n++) {
+          replace("lds.json", version(n));
+          await eventually(
+            async () => outcomes.has(`200 version ${n}`),
+            (seen) => seen,
+          );
+        }
+        running = false;
+        await Promise.all(clients);
+        agent.destroy();
+        expect([...outcomes.keys()].sort()).toEqual([0, 1, 2, 3, 4].map((n) => `200 version ${n}`));
+      },
+      SLOW,
+    );
+
+    test(
       "a broken file changes nothing, and says why in the log, the counters and the dump",
       async () => {
         const rds = { rds: { route_config_name: "r", config_source: fromFile("rds.json") } };
@@ -501,11 +538,51 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
       SLOW,
     );
 
+    test.each(["1", "2"])(
+      "Unix sockets for everything, with %s worker(s)",
+      async (concurrency) => {
+        const pipe = (name: string) => ({ pipe: { path: workspace.file(name) } });
+        const proxy = start(
+          {
+            admin: { address: pipe("admin.sock") },
+            static_resources: {
+              listeners: [
+                { ...httpListener("in", 0, { route_config: answering("ok") }), address: pipe("in.sock") },
+              ],
+            },
+          },
+          "--concurrency",
+          concurrency,
+        );
+        const ask = (socket: string, path: string) =>
+          fetch(`http://any.name${path}`, { unix: workspace.file(socket) }).then(
+            (response) => response.text(),
+            () => "",
+          );
+        expect(
+          await eventually(
+            () => ask("admin.sock", "/ready"),
+            (answer) => answer === "LIVE\n",
+          ),
+        ).toBe("LIVE\n");
+        for (let i = 0; i < 5; i++) expect(await ask("in.sock", "/")).toBe("ok");
+        expect(await ask("admin.sock", "/listeners")).toBe(`in::${workspace.file("in.sock")}\n`);
+        proxy.signal("SIGTERM");
+        expect((await proxy.ended()).code).toBe(0);
+      },
+      SLOW,
+    );
+
     test(
       "two workers share a port and are one to the admin",
       async () => {
+        // A port that was free a moment ago: unlike port 0 it is asked for alone first.
+        const free = createServer();
+        await new Promise<void>((resolve) => free.listen(0, "127.0.0.1", resolve));
+        const { port } = free.address() as AddressInfo;
+        await new Promise((resolve) => free.close(resolve));
         const proxy = await start(
-          serving(httpListener("in", 0, { route_config: answering("both") })),
+          serving(httpListener("in", port, { route_config: answering("both") })),
           "--concurrency",
           "2",
         ).ready();
@@ -520,6 +597,21 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
     );
   },
 );
+
+/** One request on a connection that the agent keeps: "200 body", or what went wrong. */
+function ask(url: string, agent: Agent): Promise<string> {
+  return new Promise((resolve) => {
+    const request = get(url, { agent }, (response) => {
+      let body = "";
+      response.on("data", (chunk) => {
+        body += chunk;
+      });
+      response.on("end", () => resolve(`${response.statusCode} ${body}`));
+      response.on("error", (error) => resolve(String(error)));
+    });
+    request.on("error", (error) => resolve(String(error)));
+  });
+}
 
 /** A client with one connection that it keeps. */
 class Keeper {
