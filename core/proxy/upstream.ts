@@ -254,6 +254,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
       this.tunnel = true;
       this.requestEnded = false; // from here on "ended" means FIN
       this.reusable = false;
+      this.requestEnded = false; // now it is the client's FIN
     }
     // What the head announces is what the sink sees; ByLength 0 and no body end here.
     const empty = parser.framing === 0 || (parser.framing === 1 && parser.contentLength === 0);
@@ -299,7 +300,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
       timers.arm(this.timer, clock.now + MAX_FLUSH_MS);
       return;
     }
-    if (!this.reusable || this.parser.restLength > 0) {
+    // `blocked`: answered before the request was taken whole.
+    if (!this.reusable || this.blocked || this.parser.restLength > 0) {
       this.destroy();
       return;
     }
