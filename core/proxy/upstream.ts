@@ -252,6 +252,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     if (this.hop.close || (head.version === 10 && !this.hop.keepAlive)) this.reusable = false;
     if (parser.framing === AsTunnel) {
       this.tunnel = true;
+      this.requestEnded = false; // from here on "ended" means FIN
       this.reusable = false;
     }
     // What the head announces is what the sink sees; ByLength 0 and no body end here.
