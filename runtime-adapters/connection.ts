@@ -283,12 +283,12 @@ export abstract class Connection implements Socket, Dirty {
 
   private sendFin(): void {
     if (this.blocked || this.queue.bytes !== 0) return;
-    if (!this.finSent) {
+    // Both sides are done: closing sends the FIN as well. Not every runtime closes by itself then.
+    if (this.finSeen) this.leave(false);
+    else if (!this.finSent) {
       this.finSent = true;
       this.shutdown();
     }
-    // Both sides are done. Not every runtime closes by itself then, so this does it for all.
-    if (this.finSeen) this.leave(false);
   }
 
   private leave(abortive: boolean): void {

@@ -71,9 +71,14 @@ export async function runPause(session: Session, scenario: PauseScenario): Promi
     seconds,
   };
   const cells: Cell[] = [];
-  const hunt = async (name: string, port: number, log: string) => {
-    const result = await openLoop(session, { ...load, port, warmup: settings.warmup });
-    const pauses = log === "" ? [] : collectorPauses(readFileSync(log, "latin1"));
+  const hunt = async (name: string, port: number, running: Running | null) => {
+    let result: OpenLoopResult;
+    try {
+      result = await openLoop(session, { ...load, port, warmup: settings.warmup });
+    } finally {
+      await running?.stop(); // a runtime may hold its log back until it ends
+    }
+    const pauses = running?.contestant.ours ? collectorPauses(readFileSync(running.log, "latin1")) : [];
     const collector =
       pauses.length === 0
         ? {}
@@ -90,12 +95,11 @@ export async function runPause(session: Session, scenario: PauseScenario): Promi
       `  ${name}: longest ${result.max.toFixed(1)} ms, ${result.stalls.length} over 5 ms ${invalid}`,
     );
   };
-  await hunt(DIRECT, lab.upstream.port, "");
+  await hunt(DIRECT, lab.upstream.port, null);
   for (const contestant of session.contestants) {
     try {
       const running = await lab.start(contestant, { traceCollector: true });
-      await hunt(contestant.name, running.port, contestant.ours ? running.log : "");
-      await running.stop();
+      await hunt(contestant.name, running.port, running);
     } catch (error) {
       cells.push({ contestant: contestant.name, variant: 0, invalid: (error as Error).message, rounds: [] });
       session.say(`  ✗ ${contestant.name}: ${(error as Error).message}`);

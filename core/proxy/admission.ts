@@ -5,6 +5,7 @@
  * Law: policy sees exactly what goes upstream (invariant 9): host and path are brought into their final form here.
  */
 import { lowerCase, parseDecimalText } from "../bytes/ascii.ts";
+import type { RouteAction } from "../config/model.ts";
 import type { ResponseFlag } from "../errors.ts";
 import { hostEnd, stripAuthority } from "../http/authority.ts";
 import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
@@ -24,7 +25,7 @@ const hop = new HopOptions();
 const ALLOW: ReplyHeaders = [["allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"]];
 
 /** True if the request goes on; false if it was answered here. */
-export function admit(stream: Stream, endOfStream: boolean): boolean {
+export function admit(stream: Stream): boolean {
   const { request, manager, connection } = stream;
   const { fields } = request;
   const { socket } = connection;
@@ -41,15 +42,20 @@ export function admit(stream: Stream, endOfStream: boolean): boolean {
     return refuse(stream, 400, "invalid_connection_header", "DPE");
   if (hop.close) connection.closeAfter();
   stream.trailers = hop.trailers;
-  const upgradeAsked = hop.upgrade && fields.hasId(UPGRADE);
+  if (hop.upgrade && fields.hasId(UPGRADE) && request.version === 11)
+    stream.upgrade = lowerCase(fields.getId(UPGRADE) as string);
   if (request.path !== "" && request.path !== "*" && !admitPath(stream)) return false;
   stream.downstreamRemote = manager.headerRules.apply(request, socket.remote, false);
   if (!manager.headerRules.via(request)) return refuse(stream, 508, "loop_detected", "");
   if (fields.hasId(EXPECT) && !admitExpectation(stream)) return false;
   if (request.method === "TRACE") return stream.reply(405, "", "trace_not_allowed", "", ALLOW);
   if (request.method === "OPTIONS" && fields.hasId(MAX_FORWARDS) && !countForwards(stream)) return false;
-  if (isConnect) return admitConnect(stream);
-  return upgradeAsked ? admitUpgrade(stream, endOfStream) : true;
+  if (isConnect) {
+    // Nothing behind a refused CONNECT is read (RFC 9931); behind an accepted one nothing is HTTP.
+    connection.closeAfter();
+    stream.upgrade = "connect";
+  }
+  return true;
 }
 
 /** Refuses a malformed request: what follows on its connection cannot be trusted (row K1). */
@@ -106,24 +112,26 @@ function countForwards(stream: Stream): boolean {
   return true;
 }
 
-/** Row E4: off unless configured; nothing behind a refused CONNECT is read (RFC 9931). */
-function admitConnect(stream: Stream): boolean {
-  if (!stream.manager.upgrades.has("connect")) {
-    stream.connection.closeAfter();
-    return stream.reply(404, "", "route_not_found", "NR");
+/**
+ * Whether the protocol that `stream.upgrade` names may be switched to on this route; true if the request goes on.
+ * The route's word counts more than the connection manager's (Envoy). Row E3: an unlisted protocol is stripped and
+ * the request goes on as usual; one that is listed and switched off is refused, and so is CONNECT (row E4).
+ */
+export function admitUpgrade(stream: Stream, action: RouteAction | null, endOfStream: boolean): boolean {
+  const { manager, request, upgrade, connection } = stream;
+  const own = action === null ? undefined : action.upgrades.find((one) => one.upgradeType === upgrade);
+  const enabled = own !== undefined ? own.enabled : manager.upgrades.get(upgrade);
+  if (enabled === undefined && upgrade !== "connect") {
+    stream.upgrade = "";
+    return true;
   }
-  stream.upgrade = "connect";
-  return true;
-}
-
-/** Row E3: an unlisted protocol is stripped and the request goes on as usual. */
-function admitUpgrade(stream: Stream, endOfStream: boolean): boolean {
-  const { request, manager, connection } = stream;
-  const protocol = lowerCase(request.fields.getId(UPGRADE) as string);
-  if (request.version !== 11 || !manager.upgrades.has(protocol)) return true;
+  if (enabled !== true) {
+    manager.stats.downstreamRqWsOnNonWsRoute++;
+    return stream.reply(403, "", "upgrade_failed", "");
+  }
+  if (upgrade === "connect") return true;
   if (request.method !== "GET" || !endOfStream || connection.parser.framing !== NoBody) {
     return refuse(stream, 400, "upgrade_with_body", "DPE");
   }
-  stream.upgrade = protocol;
   return true;
 }

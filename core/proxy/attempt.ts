@@ -82,9 +82,9 @@ export class Attempt implements AttemptSink, PoolWaiter {
     if (state === OVER) return;
     this.close();
     if (state === WAITING) this.pool.cancel(this);
-    else {
+    else if (connection !== null && !connection.tunnelOver) {
       this.cluster.stats.upstreamRqTxReset++;
-      connection?.abort();
+      connection.abort();
     }
   }
 

@@ -32,8 +32,8 @@ export class ConnectionManager {
   readonly headerRules: RequestHeaderRules;
   readonly localReplies: LocalReplies;
   readonly loggers: readonly AccessLogger[];
-  /** Lower-case tokens that may be switched to; "connect" for CONNECT. */
-  readonly upgrades: ReadonlySet<string>;
+  /** Lower-case tokens that are configured, "connect" for CONNECT, and whether they may be switched to. */
+  readonly upgrades: ReadonlyMap<string, boolean>;
   readonly filterChainName: string;
   readonly clusters: Clusters;
   /** Bytes of a request body that may wait for an upstream. */
@@ -75,7 +75,7 @@ export class ConnectionManager {
     this.headerRules = new RequestHeaderRules(config, services.platform);
     this.localReplies = new LocalReplies(config.localReply, logs.context, logs.environment);
     this.loggers = logs.compile(config.accessLog);
-    this.upgrades = new Set(config.upgrades.filter((u) => u.enabled).map((u) => u.upgradeType));
+    this.upgrades = new Map(config.upgrades.map((u) => [u.upgradeType, u.enabled]));
   }
 
   /** Counts an accepted connection. */

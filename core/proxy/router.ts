@@ -30,10 +30,11 @@ import type { Fields } from "../http/fields.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { AsTunnel, type Framing, NoBody } from "../http1/message-parser.ts";
-import type { ClusterChoice, ClusterTarget } from "../route/cluster-choice.ts";
+import type { ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import { BodyQueue } from "./body-queue.ts";
+import type { Forwarder } from "./forwarder.ts";
 import { PausedByBuffer, PausedByUpstream } from "./pressure.ts";
 import { RouteTimeouts } from "./route-timeouts.ts";
 import type { Stream } from "./stream.ts";
@@ -52,7 +53,7 @@ const ANSWERING = 1;
 const BACKOFF = 2;
 const OVER = 3;
 
-export class Router implements AttemptOwner {
+export class Router implements Forwarder, AttemptOwner {
   private readonly stream: Stream;
   private readonly route: RouteEntry;
   private readonly action: RouteAction;
@@ -103,9 +104,10 @@ export class Router implements AttemptOwner {
     route.finalizeRequest(stream.request, this.target, stream);
     if (route.retryPolicy !== null || fields.hasId(RETRY_ON) || fields.hasId(RETRY_GRPC_ON))
       this.beginRetries();
-    if (action.maxStreamDuration !== null && action.maxStreamDuration > 0) {
+    if (action.maxStreamDuration !== null) {
       const { services, timers } = stream.connection;
-      services.timers.arm(timers.duration, stream.started + action.maxStreamDuration);
+      if (action.maxStreamDuration === 0) services.timers.cancel(timers.duration);
+      else services.timers.arm(timers.duration, stream.started + action.maxStreamDuration);
     }
     if (this.requestEnded) this.armRouteTimer();
     this.try();
@@ -138,7 +140,6 @@ export class Router implements AttemptOwner {
     const { attempt } = this;
     this.attempt = null;
     attempt?.abandon();
-    this.stream.connection.pressure.release(PausedByUpstream | PausedByBuffer);
   }
 
   pauseUpstream(): void {
@@ -194,8 +195,9 @@ export class Router implements AttemptOwner {
     }
     stream.upstreamHost = endpoint.address;
     retry?.onTry(endpoint);
-    if (this.action.autoHostRewrite && endpoint.hostname !== "" && stream.upstreamAttempts === 1) {
-      route.rewriteHost(stream.request, endpoint.hostname);
+    if (this.action.autoHostRewrite && endpoint.hostname !== "") {
+      if (this.retried || this.staleRetried) stream.request.authority = endpoint.hostname;
+      else route.rewriteHost(stream.request, endpoint.hostname);
     }
     if (route.virtualHost.includeRequestAttemptCount) {
       stream.request.fields.setId(ATTEMPT_COUNT, String(stream.upstreamAttempts));
@@ -208,6 +210,7 @@ export class Router implements AttemptOwner {
   onAttemptReady(connection: UpstreamConnection): void {
     const { stream } = this;
     const { parser, blocked } = stream.connection;
+    stream.upstreamLocal = connection.local;
     const framing = stream.upgrade !== "" ? NoBody : parser.framing;
     connection.sendHead(
       stream.request,
@@ -250,8 +253,8 @@ export class Router implements AttemptOwner {
       this.failed("protocol error", "upgrade_refused", null, true);
       return;
     }
-    const decision = this.retry === null ? NoRetry : this.retry.onHeaders(head);
-    if (decision === Retry && this.canReplay()) {
+    const decision = this.retry === null || !this.canReplay() ? NoRetry : this.retry.onHeaders(head);
+    if (decision === Retry) {
       cluster.responses.chargeRetried(head.status);
       endpoint.rqError++;
       this.leaveAttempt();
@@ -325,7 +328,8 @@ export class Router implements AttemptOwner {
     }
     if (!connected) stream.upstreamFailure = underscored(detail);
     // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
-    if (stale && fault === null && !this.staleRetried && this.canReplay() && this.keepBody) {
+    // Only what may be done twice is: a policy for other failures keeps the body of a POST, too.
+    if (stale && fault === null && !this.staleRetried && this.canReplay() && this.mayRepeat()) {
       this.staleRetried = true;
       stream.upstreamAttempts--;
       this.try();
@@ -403,6 +407,11 @@ export class Router implements AttemptOwner {
     return this.retry.onReset(reason, started);
   }
 
+  /** Idempotent, and its body so far is kept. */
+  private mayRepeat(): boolean {
+    return this.keepBody && isIdempotent(this.stream.request.method);
+  }
+
   private canReplay(): boolean {
     return !this.bodyLost && this.stream.response === null && this.stream.upgrade === "";
   }
@@ -432,6 +441,8 @@ export class Router implements AttemptOwner {
     services.timers.cancel(timers.route);
     this.retry?.end();
     this.body?.clear();
+    // The next request comes over the same connection.
+    this.stream.connection.pressure.release(PausedByUpstream | PausedByBuffer);
   }
 
   // ── Details ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -484,21 +495,4 @@ export class Router implements AttemptOwner {
     if (stream.upgrade === "connect" || connection.parser.restLength > 0) connection.closeAfter();
     stream.upgrade = "";
   }
-}
-
-/** Finds the cluster for a route and a router for the request; null if it was answered here. */
-export function routeRequest(stream: Stream, route: RouteEntry, endOfStream: boolean): Router | null {
-  const { manager, request } = stream;
-  const action = route.action as RouteAction;
-  const target = (route.clusters as ClusterChoice).choose(stream.random);
-  const name = target.clusterName(request);
-  stream.clusterName = name;
-  const cluster = manager.clusters.find(name);
-  if (cluster === null) {
-    manager.stats.noCluster++;
-    stream.reply(action.clusterNotFoundStatus, "", "cluster_not_found", "NC");
-    return null;
-  }
-  stream.clusterStatName = cluster.config.altStatName === "" ? cluster.name : cluster.config.altStatName;
-  return new Router(stream, route, target, cluster, endOfStream);
 }

@@ -16,12 +16,11 @@ import { reasonPhrase } from "../http/status.ts";
 import { allowedTrailers } from "../http/trailers.ts";
 import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
-import type { RouteTable } from "../route/route-table.ts";
-import type { Runtime } from "../route/runtime-fraction.ts";
 import { admit } from "./admission.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
 import type { DownstreamConnection } from "./downstream.ts";
-import { type Router, routeRequest } from "./router.ts";
+import type { Forwarder } from "./forwarder.ts";
+import { routeRequest } from "./route-request.ts";
 import { StreamRecord } from "./stream-record.ts";
 import type { StreamDeadlines } from "./stream-timers.ts";
 
@@ -50,7 +49,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   /** One random number per request for all routing decisions. */
   readonly random: number;
 
-  private router: Router | null = null;
+  private router: Forwarder | null = null;
   private requestEnded = false;
   private responseEnded = false;
   private done = false;
@@ -74,47 +73,15 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   /** The head is complete. */
   begin(endOfStream: boolean): void {
     this.armTimers(endOfStream);
-    if (!admit(this, endOfStream)) return;
-    const { manager, request } = this;
-    manager.stats.rqTotal++;
-    const table = manager.routeTable;
-    const route = table === null ? null : lookUp(table, request, this.random, manager.runtime);
-    this.route = route;
-    if (route === null) {
-      manager.stats.noRoute++;
-      this.reply(404, "", "route_not_found", "NR");
-      return;
-    }
-    if (route.redirect !== null) {
-      manager.stats.rqDirectResponse++;
-      this.replyRouted(route, route.redirect.status, "", [["location", route.location(request)]]);
-      return;
-    }
-    if (route.directResponse !== null) {
-      manager.stats.rqDirectResponse++;
-      const { status, body } = route.directResponse;
-      const text = route.bodyFormatter === null ? body : route.bodyFormatter.format(this);
-      const headers: ReplyHeaders =
-        status === 201
-          ? [["location", `${request.scheme}://${request.authority}${request.path}`]]
-          : NO_HEADERS;
-      this.replyRouted(route, status, text, headers);
-      return;
-    }
-    if (route.action === null) {
-      manager.stats.noCluster++;
-      this.reply(503, "", "cluster_not_found", "NC");
-      return;
-    }
-    if (route.action.idleTimeout !== null) this.touch();
-    this.router = routeRequest(this, route, endOfStream);
+    if (!admit(this)) return;
+    this.router = routeRequest(this, endOfStream);
     this.router?.start();
   }
 
   onRequestBody(bytes: Uint8Array, start: number, end: number): void {
     if (this.done) return;
     this.bytesReceived += end - start;
-    if (this.responseEnded) {
+    if (this.responseEnded && !this.tunnelOpen) {
       // Row F14: what is left of an answered request is read and thrown away, up to a limit.
       this.discarded += end - start;
       if (this.discarded > MAX_DISCARDED_BYTES) this.finish(false);
@@ -131,7 +98,9 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     this.requestReceived = this.elapsed();
     const { services, timers } = this.connection;
     services.timers.cancel(timers.request);
-    if (!this.responseEnded) this.router?.onEnd(this.passTrailers(trailers));
+    if (!this.responseEnded || this.tunnelOpen) {
+      this.router?.onEnd(this.passTrailers(trailers, this.request.fields));
+    }
     if (this.responseEnded) this.finish();
   }
 
@@ -174,6 +143,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
       this.discards = status !== 408 && status !== 413 && this.mayDiscard();
       if (!this.discards) connection.closeAfter();
     }
+    if (this.upgrade !== "") connection.closeAfter(); // what follows was meant for a tunnel (RFC 9931)
     const bytes = toBytes(text);
     this.sendHead(head, ByLength, bytes.length, bytes.length === 0);
     if (bytes.length > 0 && this.request.method !== "HEAD") this.sendBody(bytes, 0, bytes.length);
@@ -181,14 +151,10 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     return false;
   }
 
-  private replyRouted(route: RouteEntry, status: number, body: string, headers: ReplyHeaders): void {
-    this.reply(status, body, "direct_response", "", headers, route);
-  }
-
   /** Row C6: trailers go on, either way, only where the listener enables them. */
-  private passTrailers(trailers: Fields | null): Fields | null {
+  private passTrailers(trailers: Fields | null, head: Fields): Fields | null {
     if (trailers === null || trailers.count === 0 || !this.manager.config.http1.enableTrailers) return null;
-    return allowedTrailers(trailers);
+    return allowedTrailers(trailers, head);
   }
 
   private requestIsEmpty(): boolean {
@@ -211,6 +177,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     this.response = head;
     this.responseCode = head.status;
     this.responseStarted = this.elapsed();
+    this.touch();
     const fields = head.fields;
     if (config.serverHeaderTransformation === "OVERWRITE") fields.setId(SERVER, config.serverName);
     else if (config.serverHeaderTransformation === "APPEND_IF_ABSENT" && !fields.hasId(SERVER)) {
@@ -255,7 +222,9 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     if (this.done || this.responseEnded) return;
     this.responseEnded = true;
     this.responseTrailers = trailers;
-    this.connection.writeEnd(this.passTrailers(trailers));
+    this.connection.writeEnd(
+      trailers === null ? null : this.passTrailers(trailers, (this.response as ResponseHead).fields),
+    );
     if (this.requestEnded || this.requestIsEmptyNow()) this.finish();
     else if (!this.tunnelOpen) {
       // Row E5: what is left of the request is of no use to anybody.
@@ -288,6 +257,10 @@ export class Stream extends StreamRecord implements StreamDeadlines {
 
   /** The client's bytes are not HTTP. */
   onCodecFault(fault: Fault): void {
+    if (this.responseEnded) {
+      this.finish(false); // in what was being thrown away
+      return;
+    }
     if (fault.flag !== "") this.flag(fault.flag);
     const body = fault.flag === "" ? "" : reasonPhrase(fault.status);
     this.reply(fault.status, body, fault.details, "");
@@ -396,8 +369,12 @@ export class Stream extends StreamRecord implements StreamDeadlines {
 
   private finish(clean = true): void {
     if (this.done) return;
-    this.conclude();
-    this.connection.streamDone(clean);
+    try {
+      this.conclude();
+    } finally {
+      // Whatever a logger does: the connection must not wait for ever.
+      this.connection.streamDone(clean);
+    }
   }
 
   /** Counts and logs; the stream is over. */
@@ -423,18 +400,4 @@ export class Stream extends StreamRecord implements StreamDeadlines {
 function isGrpc(request: RequestHead): boolean {
   const type = request.fields.getId(CONTENT_TYPE);
   return type !== null && (type === "application/grpc" || type.startsWith("application/grpc+"));
-}
-
-/** "OPTIONS *" asks about the server: it is routed like "/". */
-function lookUp(
-  table: RouteTable,
-  request: RequestHead,
-  random: number,
-  runtime: Runtime,
-): RouteEntry | null {
-  if (request.path !== "*") return table.lookup(request, random, runtime);
-  request.path = "/";
-  const route = table.lookup(request, random, runtime);
-  request.path = "*";
-  return route;
 }

@@ -6,7 +6,6 @@
  *   CONNECTING (client paused) ─▶ OPEN ─▶ half closed either way ─▶ CLOSED
  */
 import type { ClusterState } from "../cluster/cluster.ts";
-import type { EndpointState } from "../cluster/endpoint.ts";
 import type { ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
@@ -15,23 +14,24 @@ import { Timer } from "../time/timers.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
 import type { Services } from "./services.ts";
 import type { TcpProxyFilter } from "./tcp-filter.ts";
+import { MAX_FLUSH_MS, TcpUpstream, type TcpUpstreamOwner } from "./tcp-upstream.ts";
+import { connectFailureText, underscored } from "./upstream-failure.ts";
 
-export class TcpProxyConnection implements SocketHandler, StreamInfo {
+export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstreamOwner {
   private readonly filter: TcpProxyFilter;
   private readonly services: Services;
   private readonly socket: Socket;
   private readonly owner: ConnectionOwner;
-  private upstream: Socket | null = null;
+  private upstream: TcpUpstream | null = null;
   private cluster: ClusterState | null = null;
-  private endpoint: EndpointState | null = null;
   private connected = false;
   private closed = false;
   private clientEnded = false;
   private upstreamEnded = false;
-  private connectStarted = 0;
+  /** What arrived although reading is paused until the upstream is there. */
+  private early: Uint8Array[] | null = null;
   private readonly started: number;
   private readonly idle: Timer;
-  private readonly connectTimer: Timer;
   private readonly duration_: Timer;
 
   // StreamInfo
@@ -77,7 +77,6 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo {
     this.started = services.clock.now;
     this.startWall = services.clock.wall;
     this.idle = new Timer(() => this.onIdle());
-    this.connectTimer = new Timer(() => this.onConnectTimeout());
     this.duration_ = new Timer(() => this.onMaxDuration());
     filter.stats.downstreamCxTotal++;
   }
@@ -124,9 +123,13 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo {
   onData(chunk: Uint8Array): void {
     this.filter.stats.downstreamCxRxBytesTotal += chunk.length;
     this.bytesReceived += chunk.length;
-    this.upstreamBytesSent += chunk.length;
-    (this.cluster as ClusterState).stats.upstreamCxTxBytesTotal += chunk.length;
-    this.upstream?.write(chunk, 0, chunk.length);
+    if (this.connected) {
+      this.upstreamBytesSent += chunk.length;
+      this.upstream?.write(chunk, 0, chunk.length);
+    } else {
+      this.early ??= [];
+      this.early.push(chunk);
+    }
     this.touch();
   }
 
@@ -150,6 +153,7 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo {
     if (this.closed) return;
     const { upstream } = this;
     if (reason !== "") upstream?.reset();
+    else if (this.upstreamEnded && this.clientEnded) upstream?.leave();
     else upstream?.close();
     this.finish();
   }
@@ -158,7 +162,7 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo {
 
   private connect(): void {
     const cluster = this.cluster as ClusterState;
-    const { services, filter } = this;
+    const { filter } = this;
     const { connections } = cluster.defaultBreaker;
     if (!connections.available) {
       cluster.stats.upstreamCxOverflow++;
@@ -180,87 +184,70 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo {
       return;
     }
     this.upstreamAttempts++;
-    this.endpoint = endpoint;
     this.upstreamHost = endpoint.address;
-    connections.acquire();
-    cluster.stats.upstreamCxTotal++;
-    cluster.stats.upstreamCxActive++;
-    endpoint.cxTotal++;
-    endpoint.cxActive++;
-    this.connectStarted = services.clock.now;
-    services.timers.arm(this.connectTimer, services.clock.now + cluster.config.connectTimeout);
-    const side = new UpstreamSide(this);
-    this.upstream = services.platform.connect(endpoint.address, side);
-    side.socket = this.upstream;
+    this.upstream = new TcpUpstream(this.services, cluster, endpoint, this, filter.stats);
+    this.upstream.connect();
   }
 
-  /** The upstream connection is established. */
-  upstreamConnected(): void {
+  onUpstreamConnected(): void {
+    const upstream = this.upstream as TcpUpstream;
     this.connected = true;
-    const { services } = this;
-    services.timers.cancel(this.connectTimer);
-    (this.cluster as ClusterState).stats.upstreamCxConnectMs.record(services.clock.now - this.connectStarted);
+    this.upstreamLocal = upstream.local;
+    if (this.early !== null) {
+      for (const chunk of this.early) {
+        this.upstreamBytesSent += chunk.length;
+        upstream.write(chunk, 0, chunk.length);
+      }
+      this.early = null;
+    }
     this.socket.resume();
-    if (this.clientEnded) this.upstream?.end();
+    if (this.clientEnded) upstream.end();
     this.touch();
   }
 
-  upstreamData(chunk: Uint8Array): void {
+  onUpstreamData(chunk: Uint8Array): void {
     this.bytesSent += chunk.length;
     this.upstreamBytesReceived += chunk.length;
-    (this.cluster as ClusterState).stats.upstreamCxRxBytesTotal += chunk.length;
     this.filter.stats.downstreamCxTxBytesTotal += chunk.length;
     this.socket.write(chunk, 0, chunk.length);
     this.touch();
   }
 
-  upstreamEnd(): void {
+  onUpstreamEnd(): void {
     this.upstreamEnded = true;
     this.socket.end();
   }
 
-  upstreamBlocked(): void {
+  onUpstreamBlocked(): void {
     this.socket.pause();
   }
 
-  upstreamDrain(): void {
+  onUpstreamDrain(): void {
     this.socket.resume();
     this.touch();
   }
 
-  upstreamClosed(reason: CloseReason): void {
-    const cluster = this.cluster as ClusterState;
-    const { stats } = cluster;
-    cluster.defaultBreaker.connections.release();
-    stats.upstreamCxActive--;
-    stats.upstreamCxDestroy++;
-    stats.upstreamCxLengthMs.record(this.services.clock.now - this.connectStarted);
-    if (this.endpoint !== null) this.endpoint.cxActive--;
+  onUpstreamClosed(reason: CloseReason, connected: boolean): void {
     this.upstream = null;
     if (this.closed) return;
-    if (!this.connected) {
-      stats.upstreamCxConnectFail++;
-      if (this.endpoint !== null) this.endpoint.cxConnectFail++;
-      this.upstreamFailure = reason;
-      this.services.timers.cancel(this.connectTimer);
+    if (!connected) {
+      this.upstreamFailure = underscored(connectFailureText(reason));
       this.connect();
-      return;
-    }
-    if (reason !== "") {
+    } else if (this.upstreamEnded) {
+      // Whatever came behind its FIN: the client still gets what is queued for it; then its socket closes by itself.
+      if (!this.clientEnded || this.filter.config.idleTimeout === 0) {
+        this.services.timers.arm(this.idle, this.services.clock.now + MAX_FLUSH_MS);
+      }
+    } else if (reason !== "") {
       this.socket.reset();
       this.finish();
-    } else if (!this.upstreamEnded || this.clientEnded) this.close();
+    } else this.close();
   }
 
   // ── The end ───────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A drained TCP connection lives until one of its peers ends it (as in Envoy). */
   drain(): void {}
-
-  private onConnectTimeout(): void {
-    (this.cluster as ClusterState).stats.upstreamCxConnectTimeout++;
-    this.upstream?.close();
-  }
 
   private onIdle(): void {
     this.filter.stats.idleTimeout++;
@@ -292,37 +279,8 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo {
   private finish(): void {
     this.closed = true;
     this.duration = this.services.clock.now - this.started;
-    for (const timer of [this.idle, this.connectTimer, this.duration_]) this.services.timers.release(timer);
+    for (const timer of [this.idle, this.duration_]) this.services.timers.release(timer);
     for (const logger of this.filter.loggers) logger.log(this);
     this.owner.connectionClosed(this);
-  }
-}
-
-/** The upstream socket's reports, passed on. */
-class UpstreamSide implements SocketHandler {
-  private readonly connection: TcpProxyConnection;
-  socket: Socket | null = null;
-
-  constructor(connection: TcpProxyConnection) {
-    this.connection = connection;
-  }
-
-  onConnect(): void {
-    this.connection.upstreamConnected();
-  }
-  onData(chunk: Uint8Array): void {
-    this.connection.upstreamData(chunk);
-  }
-  onEnd(): void {
-    this.connection.upstreamEnd();
-  }
-  onBlocked(): void {
-    this.connection.upstreamBlocked();
-  }
-  onDrain(): void {
-    this.connection.upstreamDrain();
-  }
-  onClose(reason: CloseReason): void {
-    this.connection.upstreamClosed(reason);
   }
 }

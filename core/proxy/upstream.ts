@@ -17,9 +17,10 @@ import { RESPONSE_FAULTS } from "../http1/faults.ts";
 import { LAST_CHUNK, LowerCase } from "../http1/head-writer.ts";
 import { AsTunnel, ByChunks, type Framing, type MessageSink } from "../http1/message-parser.ts";
 import { ResponseParser } from "../http1/response-parser.ts";
-import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
 import type { ConnectionPool } from "./pool.ts";
+import { MAX_FLUSH_MS } from "./tcp-upstream.ts";
 
 export const Connecting = 0;
 export const Idle = 1;
@@ -62,6 +63,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   private chunked = false;
   private firstChunk = true;
   private tunnel = false;
+  /** Bytes that the peer had not taken when a flush was last looked at. */
+  private unsent = 0;
   private feeding = false;
   /** True while the kernel does not take what we write. */
   blocked = false;
@@ -73,6 +76,11 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.parser = new ResponseParser(this, pool.limits, pool.services.copied);
     this.timer = new Timer(() => this.onTimer());
     this.started = pool.services.clock.now;
+  }
+
+  /** Our end of it, null while connecting. */
+  get local(): Address | null {
+    return this.socket === null ? null : this.socket.local;
   }
 
   // ── The attempt's side ────────────────────────────────────────────────────────────────────────────────────
@@ -129,6 +137,11 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.destroy();
   }
 
+  /** Both sides of a tunnel have ended: it is no failure, and what is queued is still sent. */
+  get tunnelOver(): boolean {
+    return this.tunnel && this.requestEnded && this.responseEnded;
+  }
+
   pauseReading(): void {
     this.socket?.pause();
   }
@@ -172,7 +185,10 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     }
     this.reusable = false;
     if (this.tunnel) {
-      this.attempt?.onUpstreamEnd();
+      const { attempt } = this;
+      this.responseEnded = true;
+      this.releaseIfDone();
+      attempt?.onUpstreamEnd();
       return;
     }
     if (this.parser.idle) {
@@ -201,9 +217,15 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   }
 
   private onTimer(): void {
-    if (this.state === Connecting) this.pool.onConnectTimeout();
-    else if (this.state === Idle) this.pool.stats.upstreamCxIdleTimeout++;
-    else return;
+    const { pool, socket } = this;
+    if (this.state === Connecting) pool.onConnectTimeout();
+    else if (this.state === Idle) pool.stats.upstreamCxIdleTimeout++;
+    else if (!this.tunnelOver) return;
+    else if (socket !== null && socket.pendingBytes < this.unsent) {
+      this.unsent = socket.pendingBytes;
+      pool.services.timers.arm(this.timer, pool.services.clock.now + MAX_FLUSH_MS);
+      return;
+    }
     this.destroy();
   }
 
@@ -230,7 +252,9 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     if (this.hop.close || (head.version === 10 && !this.hop.keepAlive)) this.reusable = false;
     if (parser.framing === AsTunnel) {
       this.tunnel = true;
+      this.requestEnded = false; // from here on "ended" means FIN
       this.reusable = false;
+      this.requestEnded = false; // now it is the client's FIN
     }
     // What the head announces is what the sink sees; ByLength 0 and no body end here.
     const empty = parser.framing === 0 || (parser.framing === 1 && parser.contentLength === 0);
@@ -269,7 +293,15 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   private releaseIfDone(): void {
     if (this.state !== Busy || !this.responseEnded || this.feeding || !this.requestEnded) return;
     this.attempt = null;
-    if (!this.reusable || this.tunnel || this.parser.restLength > 0) {
+    if (this.tunnel) {
+      // FIN went both ways: the socket closes by itself once the peer has taken what is queued for it.
+      const { timers, clock } = this.pool.services;
+      this.unsent = this.socket === null ? 0 : this.socket.pendingBytes;
+      timers.arm(this.timer, clock.now + MAX_FLUSH_MS);
+      return;
+    }
+    // `blocked`: answered before the request was taken whole.
+    if (!this.reusable || this.blocked || this.parser.restLength > 0) {
       this.destroy();
       return;
     }

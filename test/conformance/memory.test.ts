@@ -19,6 +19,19 @@ test("every row of the catalogue has a vector, and every vector a name of its ow
   expect(new Set(catalogue.map((vector) => vector.id)).size).toBe(catalogue.length);
 });
 
+test("no vector leaves anything behind", async () => {
+  const target = await MemoryTarget.start(conformanceBootstrap(portOf, [ORIGIN], 9901, 7001), ORIGIN, portOf);
+  const known = new Set<string>();
+  const leaking: string[] = [];
+  for (const vector of catalogue) {
+    await runVectors(target, [vector], { splits: 2, seed: 1 }); // both ways of leaving
+    const fresh = target.leftovers().filter((left) => !known.has(left));
+    for (const left of fresh) known.add(left);
+    if (fresh.length > 0) leaking.push(`${vector.id}: ${fresh.join(", ")}`);
+  }
+  expect(leaking).toEqual([]);
+}, 60_000);
+
 test("all vectors in the memory runtime, however the bytes are cut", async () => {
   const target = await MemoryTarget.start(conformanceBootstrap(portOf, [ORIGIN], 9901, 7001), ORIGIN, portOf);
   const splits = Number(process.env.TULLE_SPLITS ?? 3);
@@ -28,5 +41,6 @@ test("all vectors in the memory runtime, however the bytes are cut", async () =>
     judgeThrift(vector, outcome).map((fault) => `${vector.id} (${chunking}): ${fault}`),
   );
   expect(failures(verdicts)).toEqual([]);
+  expect(target.leftovers()).toEqual([]);
   expect(thrift).toEqual([]);
 }, 60_000);

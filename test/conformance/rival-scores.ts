@@ -85,6 +85,9 @@ for (const [name, make] of Object.entries(makers)) {
   await target.close();
 }
 if (args.includes("--write")) {
-  writeFileSync(new URL("./rival-scores.json", import.meta.url), `${JSON.stringify(scores, null, 1)}\n`);
+  writeFileSync(
+    new URL("./rival-scores.golden.json", import.meta.url),
+    `${JSON.stringify(scores, null, 1)}\n`,
+  );
 }
 process.exit(0);

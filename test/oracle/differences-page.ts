@@ -7,7 +7,7 @@ import { catalogue } from "../conformance/catalogue.ts";
 import { differences, statDifferences } from "./differences.ts";
 
 const PAGE = new URL("../../docs/differences-from-envoy.md", import.meta.url);
-const SCORES = new URL("../conformance/rival-scores.json", import.meta.url);
+const SCORES = new URL("../conformance/rival-scores.golden.json", import.meta.url);
 
 const ROW_TITLES: { readonly [letter: string]: string } = {
   L: "Start lines and header lines",

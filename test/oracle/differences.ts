@@ -114,6 +114,15 @@ export const differences: readonly Difference[] = [
     ],
   },
 
+  {
+    kind: "deliberate",
+    title: "A small rest of an answered request is read, and the connection kept",
+    reason:
+      "Envoy closes after every local reply to a request whose body it has not read to its end. We discard up to a limit and keep the connection; a longer rest closes it here too.",
+    asks: ["redirects/*post*", "redirects/307", "routing/no-route-post"],
+    fields: ["answers.0.headers.connection", "connection", "log.0.bytes_received"],
+  },
+
   // ── Logs that say more ───────────────────────────────────────────────────────────────────────────────────
   {
     kind: "deliberate",
@@ -164,24 +173,10 @@ export const differences: readonly Difference[] = [
   // ── Open: to be fixed ────────────────────────────────────────────────────────────────────────────────────
   {
     kind: "open",
-    title: "application/grpc-web is taken for gRPC",
-    reason: "Only `application/grpc` and `application/grpc+…` are (local replies, `grpc` route match).",
-    asks: ["routing/grpc-web"],
-    fields: ["*"],
-  },
-  {
-    kind: "open",
     title: "An https redirect keeps port 80",
     reason: "require_tls: Envoy leaves the port of the Host as it is.",
     asks: ["routing/tls-all-port"],
     fields: ["answers.0.headers.location"],
-  },
-  {
-    kind: "open",
-    title: "Attempts of a request that found no host or no room",
-    reason: "%UPSTREAM_REQUEST_ATTEMPT_COUNT% is 1 for UH and UO.",
-    asks: ["clusters/no-endpoint*", "clusters/full"],
-    fields: ["log.0.attempts"],
   },
   {
     kind: "open",
@@ -200,48 +195,6 @@ export const differences: readonly Difference[] = [
       "answers.0.headers.content-length",
       "answers.0.headers.grpc-message",
       "log.0*",
-    ],
-  },
-  {
-    kind: "open",
-    title: "non_forwarding_action",
-    reason: "Envoy's router answers 503 NC `cluster_not_found`.",
-    asks: ["clusters/non-forwarding"],
-    fields: ["*"],
-  },
-  {
-    kind: "open",
-    title: "idle_timeout of a route",
-    reason: "It has no effect: the request hangs. Envoy answers 504 SI `stream timeout`.",
-    asks: ["faults/idle"],
-    fields: ["*"],
-  },
-  {
-    kind: "open",
-    title: "Bodies of early refusals",
-    reason:
-      "Envoy: no body and no flag for a missing Host or a fragment; `Bad Request` for a bad Host, `Not Implemented`, `Upgrade Required`, `request header timeout`, `Request Header Fields Too Large`, all text/plain and DPE.",
-    asks: [
-      "faults/no-host",
-      "faults/fragment",
-      "faults/transfer-gzip",
-      "faults/http10",
-      "faults/bad-host",
-      "faults/slow-head",
-      "faults/headers-too-large",
-      "faults/too-many-headers",
-      "faults/target-too-large",
-      "protocol/ten-refused",
-      "local-replies/mapped-bad-request",
-    ],
-    fields: [
-      "answers.0.body",
-      "answers.0.headers.content-length",
-      "answers.0.headers.content-type",
-      "log.0.bytes_sent",
-      "log.0.flags",
-      "log.0.flags_long",
-      "log.0.response_type",
     ],
   },
   {
@@ -307,6 +260,13 @@ export const differences: readonly Difference[] = [
     asks: ["identity/scheme:*"],
     fields: ["origin.0.headers.x-forwarded-proto"],
   },
+  {
+    kind: "open",
+    title: "A client that leaves while the rest of its answered request is awaited",
+    reason: "Connection and log line wait for the discard limit of 5 s; FIN should end them at once.",
+    asks: ["redirects/d200-post-unread", "redirects/d200-post-huge"],
+    fields: ["log*"],
+  },
 ];
 
 export const statDifferences: readonly StatDifference[] = [
@@ -364,5 +324,11 @@ export const statDifferences: readonly StatDifference[] = [
     title: "Statistics of x-envoy-upstream-alt-stat-name",
     reason: "See above.",
     names: ["identity/cluster.origin.a.*"],
+  },
+  {
+    kind: "open",
+    title: "Statistics of a client that leaves while the rest of its answered request is awaited",
+    reason: "See above.",
+    names: ["redirects/http.unread.*"],
   },
 ];

@@ -19,7 +19,9 @@ const used = new Set<Difference | StatDifference>();
 let ran = 0;
 
 function recorded(name: string): Record {
-  return JSON.parse(readFileSync(new URL(`./expected/${name}.json`, import.meta.url), "utf8")) as Record;
+  return JSON.parse(
+    readFileSync(new URL(`./expected/${name}.golden.json`, import.meta.url), "utf8"),
+  ) as Record;
 }
 
 for (const group of groups) {

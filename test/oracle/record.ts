@@ -1,6 +1,6 @@
 /**
  * Records what real Envoy answers: bun test/oracle/record.ts [group …]. Needs Envoy (ENVOY_BIN or PATH). Writes
- * test/oracle/expected/<group>.json; look at the diff before you commit it.
+ * test/oracle/expected/<group>.golden.json; look at the diff before you commit it.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -22,7 +22,7 @@ for (const group of groups) {
   const started = performance.now();
   const record = await runGroup(group, startEnvoy);
   writeFileSync(
-    new URL(`${group.name}.json`, folder),
+    new URL(`${group.name}.golden.json`, folder),
     `${JSON.stringify({ envoy: version, ...record }, null, 1)}\n`,
   );
   console.log(

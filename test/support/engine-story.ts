@@ -99,10 +99,13 @@ export class Story {
   readonly proxy: ProxyFixture;
   readonly origins: readonly Server[];
   private readonly clients: Peer[] = [];
+  private readonly others: () => readonly Peer[];
 
-  constructor(proxy: ProxyFixture, origins: readonly Server[]) {
+  /** `others`: clients that were not made here and leave in the end too. */
+  constructor(proxy: ProxyFixture, origins: readonly Server[], others: () => readonly Peer[] = () => []) {
     this.proxy = proxy;
     this.origins = origins;
+    this.others = others;
   }
 
   /** Connections that the first (or that) origin has seen. */
@@ -179,7 +182,7 @@ export class Story {
 
   /** Everybody leaves and all time-outs pass: nothing may be left. */
   expectNothingLeft(): void {
-    for (const client of this.clients) if (!client.closed) client.close();
+    for (const client of [...this.clients, ...this.others()]) if (!client.closed) client.close();
     this.advance(3 * 3_600_000);
     const { driver, worker } = this.proxy;
     const { timers } = (worker as unknown as { services: { timers: Timers } }).services;

@@ -70,6 +70,8 @@ export async function runExchange(stage: Stage, exchange: Exchange): Promise<Out
       );
     } else if ("bytes" in step) {
       await stage.until(() => wire.ended !== "open" || wire.received.includes(step.bytes), PATIENCE);
+    } else if ("reached" in step) {
+      await stage.until(() => wire.ended !== "open" || play.inOrder().length >= step.reached, PATIENCE);
     } else if ("elapse" in step) await stage.elapse(step.elapse);
     else if ("fin" in step) wire.end();
     else if ("reset" in step) wire.reset();

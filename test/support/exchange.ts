@@ -17,6 +17,8 @@ export type ClientStep =
   | { readonly interim: number }
   /** Until these bytes have come in. */
   | { readonly bytes: string }
+  /** Until the heads of so many requests have reached the origin. */
+  | { readonly reached: number }
   /** Lets time pass, ms. */
   | { readonly elapse: number }
   /** Sends FIN and keeps reading. */

@@ -3,6 +3,7 @@
  * is the same Envoy bootstrap that a listening proxy would get.
  */
 import type { Json } from "../../core/config/model.ts";
+import { listStats } from "../../core/telemetry/stat-list.ts";
 import { readBootstrap } from "../../core/xds/bootstrap.ts";
 import { buildSnapshot, NOTHING_DYNAMIC } from "../../core/xds/snapshot.ts";
 import { at, type NetworkOptions } from "../../runtime-adapters/memory/network.ts";
@@ -21,6 +22,7 @@ class MemoryStage implements Stage {
   private readonly portOf: (profile: string) => number;
   private current: OriginPlay | null = null;
   private readonly peers = new Set<Peer>();
+  private politely = false;
 
   constructor(proxy: ProxyFixture, originPort: number, portOf: (profile: string) => number) {
     this.proxy = proxy;
@@ -94,7 +96,12 @@ class MemoryStage implements Stage {
 
   clear(): Promise<void> {
     this.current = null;
-    for (const peer of this.peers) peer.reset();
+    // By turns as a program that ends, and as one that is killed.
+    this.politely = !this.politely;
+    for (const peer of this.peers) {
+      if (this.politely) peer.close();
+      else peer.reset();
+    }
     this.peers.clear();
     this.proxy.network.advance(1);
     return Promise.resolve();
@@ -132,6 +139,21 @@ export class MemoryTarget implements Target {
 
   has(profile: string): boolean {
     return this.portOf(profile) !== 0;
+  }
+
+  /**
+   * What is left over when nobody is connected any more: sockets, gauges of active connections and requests that
+   * are not back at 0, and exceptions. Empty unless something leaks.
+   */
+  leftovers(): string[] {
+    const { driver, network, stats } = this.proxy;
+    network.advance(6000); // lingering closes and discarded rests take their time
+    const left = listStats(stats.export())
+      .numbers.filter(({ name, value }) => value !== 0 && /_(cx|rq)(_pending|_http1)?_active$/.test(name))
+      .map(({ name, value }) => `${name} is ${value}`);
+    if (driver.openSockets > 0) left.push(`${driver.openSockets} sockets are open`);
+    if (driver.faults > 0) left.push(`${driver.faults} exceptions`);
+    return left;
   }
 
   exchange(what: Exchange): Promise<Outcome> {

@@ -150,6 +150,7 @@ export class OriginConnection {
       return true;
     }
     if ("send" in step) {
+      if (step.send === "") return true;
       if (this.tunnelFrom < 0 && request.complete)
         this.record.early = this.record.received.slice(request.end);
       this.write(cut(step.send, this.play.chunking), 0);

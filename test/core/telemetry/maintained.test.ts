@@ -41,17 +41,11 @@ const WAITING: { readonly [set: string]: readonly string[] } = {
     "downstreamCxTxBytesBuffered",
     "downstreamRqNonRelativePath",
     "downstreamRqTooLarge",
-    "downstreamRqWsOnNonWsRoute",
   ],
   ListenerManagerStats: ["listenerStopped", "totalListenersDraining"],
   ListenerStats: ["downstreamCxOverflow"],
   RuntimeStats: ["loadSuccess", "loadError", "numLayers"],
-  TcpStats: [
-    "downstreamCxRxBytesBuffered",
-    "downstreamCxTxBytesBuffered",
-    "upstreamFlushTotal",
-    "upstreamFlushActive",
-  ],
+  TcpStats: ["downstreamCxRxBytesBuffered", "downstreamCxTxBytesBuffered"],
 };
 
 const SETS: readonly (readonly [string, object])[] = [

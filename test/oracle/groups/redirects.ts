@@ -66,9 +66,9 @@ const r = (id: string, line: string, fields = "", body = "") =>
 
 export const redirects: Group = {
   name: "redirects",
-  listeners: ["redirects"],
+  listeners: ["redirects", "unread"],
   build: (places) => ({
-    listeners: [oracleListener(places, "redirects", ROUTES)],
+    listeners: [oracleListener(places, "redirects", ROUTES), oracleListener(places, "unread", ROUTES)],
     clusters: [originCluster(places)],
   }),
   asks: [
@@ -102,7 +102,8 @@ export const redirects: Group = {
     r("d200-empty", "GET /d200-empty"),
     r("d200-post", "POST /d200", "Content-Length: 2\r\n", "hi"),
     r("d200-post-chunked", "POST /d200", "Transfer-Encoding: chunked\r\n", "2\r\nhi\r\n0\r\n\r\n"),
-    r("d200-post-unread", "POST /d200", "Content-Length: 5000\r\n", "hi"),
+    ask("d200-post-unread", "unread", request("POST /d200", "Content-Length: 5000\r\n", "hi")),
+    ask("d200-post-huge", "unread", request("POST /d200", "Content-Length: 5000000\r\n", "hi")),
     r("d201", "GET /d201"),
     r("d204", "GET /d204"),
     r("d404", "GET /d404"),

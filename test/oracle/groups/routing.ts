@@ -181,7 +181,7 @@ export const routing: Group = {
     a("plain-prefix", "GET /longish"),
     a("no-route", "GET /nowhere"),
     a("no-route-head", "HEAD /nowhere"),
-    a("no-route-post", "POST /nowhere", "Content-Length: 3\r\n\r\nabc".replace("\r\n\r\nabc", "\r\n")),
+    ask("no-route-post", "paths", request("POST /nowhere", "Content-Length: 3\r\n", "abc")),
     h("host-exact", "exact.test"),
     h("host-case", "EXACT.Test"),
     h("host-configured-in-upper-case", "upper.test"),

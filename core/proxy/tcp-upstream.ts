@@ -1,0 +1,188 @@
+/**
+ * One plain TCP connection to an endpoint and the counts that go with it: breaker, cluster, endpoint. It knows who
+ * hears of it and nothing of what it carries.
+ *
+ *   CONNECTING ─▶ OPEN ─▶ LEFT (nobody listens; what is queued is still sent) ─▶ CLOSED
+ *
+ * Laws: every count goes back when the socket is gone, exactly once. After `close`, `reset` and `leave` the owner
+ * hears nothing more.
+ */
+import type { ClusterState } from "../cluster/cluster.ts";
+import type { EndpointState } from "../cluster/endpoint.ts";
+import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import { Timer } from "../time/timers.ts";
+import type { Services } from "./services.ts";
+
+/** An upstream that takes nothing of what is left for it is given this long, ms. */
+export const MAX_FLUSH_MS = 60_000;
+
+/** Who made the connection. */
+export interface TcpUpstreamOwner {
+  onUpstreamConnected(): void;
+  /** The chunk belongs to the owner. */
+  onUpstreamData(chunk: Uint8Array): void;
+  /** FIN. */
+  onUpstreamEnd(): void;
+  onUpstreamBlocked(): void;
+  onUpstreamDrain(): void;
+  /** It is gone, or never was (`timedOut`: by our own clock). `reason` is "" or an errno. */
+  onUpstreamClosed(reason: CloseReason, connected: boolean, timedOut: boolean): void;
+}
+
+/** Counts connections that go on sending after their owner left. */
+export interface FlushStats {
+  upstreamFlushTotal: number;
+  upstreamFlushActive: number;
+}
+
+export class TcpUpstream implements SocketHandler {
+  readonly endpoint: EndpointState;
+  private readonly services: Services;
+  private readonly cluster: ClusterState;
+  private readonly flushes: FlushStats | null;
+  private owner: TcpUpstreamOwner | null;
+  private socket: Socket | null = null;
+  private connected = false;
+  private timedOut = false;
+  private left = false;
+  private flushing = false;
+  private unsent = 0;
+  private readonly started: number;
+  /** Connect timeout; later the patience of a flush. */
+  private readonly timer: Timer;
+
+  /** Counts the connection; `connect` must follow. The caller has asked the breaker. */
+  constructor(
+    services: Services,
+    cluster: ClusterState,
+    endpoint: EndpointState,
+    owner: TcpUpstreamOwner,
+    flushes: FlushStats | null,
+  ) {
+    this.services = services;
+    this.cluster = cluster;
+    this.endpoint = endpoint;
+    this.owner = owner;
+    this.flushes = flushes;
+    this.started = services.clock.now;
+    this.timer = new Timer(() => this.onTimer());
+  }
+
+  /** Starts connecting. */
+  connect(): void {
+    const { services, cluster, endpoint } = this;
+    cluster.defaultBreaker.connections.acquire();
+    cluster.stats.upstreamCxTotal++;
+    cluster.stats.upstreamCxActive++;
+    endpoint.cxTotal++;
+    endpoint.cxActive++;
+    services.timers.arm(this.timer, this.started + cluster.config.connectTimeout);
+    this.socket = services.platform.connect(endpoint.address, this);
+  }
+
+  /** Our end of the connection, once there is one. */
+  get local(): Socket["local"] | null {
+    return this.connected && this.socket !== null ? this.socket.local : null;
+  }
+
+  write(bytes: Uint8Array, start: number, end: number): void {
+    this.cluster.stats.upstreamCxTxBytesTotal += end - start;
+    this.socket?.write(bytes, start, end);
+  }
+
+  end(): void {
+    this.socket?.end();
+  }
+
+  pause(): void {
+    this.socket?.pause();
+  }
+
+  resume(): void {
+    this.socket?.resume();
+  }
+
+  close(): void {
+    this.owner = null;
+    this.socket?.close();
+  }
+
+  reset(): void {
+    this.owner = null;
+    this.socket?.reset();
+  }
+
+  /** Both directions have ended: what is queued is still sent, then the connection ends by itself. */
+  leave(): void {
+    const { socket, services } = this;
+    if (socket === null || this.left) return;
+    this.owner = null;
+    this.left = true;
+    socket.end();
+    this.unsent = socket.pendingBytes;
+    if (this.unsent > 0 && this.flushes !== null) {
+      this.flushing = true;
+      this.flushes.upstreamFlushTotal++;
+      this.flushes.upstreamFlushActive++;
+    }
+    services.timers.arm(this.timer, services.clock.now + MAX_FLUSH_MS);
+  }
+
+  private onTimer(): void {
+    const { socket, services } = this;
+    if (!this.connected) {
+      this.timedOut = true;
+      this.cluster.stats.upstreamCxConnectTimeout++;
+    } else if (socket !== null && socket.pendingBytes < this.unsent) {
+      this.unsent = socket.pendingBytes;
+      services.timers.arm(this.timer, services.clock.now + MAX_FLUSH_MS);
+      return;
+    }
+    socket?.close();
+  }
+
+  // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
+
+  onConnect(): void {
+    const { services } = this;
+    this.connected = true;
+    services.timers.cancel(this.timer);
+    this.cluster.stats.upstreamCxConnectMs.record(services.clock.now - this.started);
+    this.owner?.onUpstreamConnected();
+  }
+
+  onData(chunk: Uint8Array): void {
+    this.cluster.stats.upstreamCxRxBytesTotal += chunk.length;
+    this.owner?.onUpstreamData(chunk);
+  }
+
+  onEnd(): void {
+    this.owner?.onUpstreamEnd();
+  }
+
+  onBlocked(): void {
+    this.owner?.onUpstreamBlocked();
+  }
+
+  onDrain(): void {
+    this.owner?.onUpstreamDrain();
+  }
+
+  onClose(reason: CloseReason): void {
+    const { cluster, endpoint, services } = this;
+    const { stats } = cluster;
+    this.socket = null;
+    services.timers.release(this.timer);
+    cluster.defaultBreaker.connections.release();
+    stats.upstreamCxActive--;
+    stats.upstreamCxDestroy++;
+    stats.upstreamCxLengthMs.record(services.clock.now - this.started);
+    endpoint.cxActive--;
+    if (!this.connected) {
+      stats.upstreamCxConnectFail++;
+      endpoint.cxConnectFail++;
+    }
+    if (this.flushing && this.flushes !== null) this.flushes.upstreamFlushActive--;
+    this.owner?.onUpstreamClosed(reason, this.connected, this.timedOut);
+  }
+}

@@ -1,0 +1,312 @@
+/** Plain TCP through the proxy: bytes as they are, FIN each way by itself, limits, time-outs, and the log line. */
+import { describe, expect, test } from "bun:test";
+import type { TcpProxy } from "../../../core/config/model.ts";
+import { at, type NetworkOptions } from "../../../runtime-adapters/memory/network.ts";
+import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
+import { type Script, Story, silent } from "../../support/engine-story.ts";
+import { ProxyFixture } from "../../support/proxy-fixture.ts";
+import { cluster, ip, listener, NO_HEADERS, snapshot } from "../../support/snapshot-fixture.ts";
+
+const LINE =
+  "%RESPONSE_FLAGS% %UPSTREAM_HOST% %BYTES_RECEIVED%/%BYTES_SENT% %UPSTREAM_CLUSTER% %CONNECTION_TERMINATION_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%\n";
+
+interface Setup {
+  readonly network?: NetworkOptions;
+  readonly filter?: Partial<TcpProxy>;
+  readonly origins?: readonly (Script | null)[];
+  readonly limits?: { maxConnections: number };
+  readonly connectTimeout?: number;
+}
+
+/** A TCP proxy on 127.0.0.1:80 before 10.0.0.1:8080, … */
+async function tcp(setup: Setup = {}): Promise<Story> {
+  const proxy = new ProxyFixture(setup.network);
+  const scripts = setup.origins ?? [silent];
+  const origins = scripts.map((script, i) => {
+    const address = at(`10.0.0.${i + 1}:8080`);
+    if (script !== null) return proxy.network.serve(address, script);
+    return { address, peers: [], stop: () => undefined };
+  });
+  const plain = cluster(
+    "app",
+    scripts.map((_, i) => ip(`10.0.0.${i + 1}`, 8080)),
+    { connectTimeout: setup.connectTimeout ?? 5000 },
+  );
+  const limits = { ...plain.circuitBreakers.default, ...setup.limits };
+  const filter: TcpProxy = {
+    kind: "tcp_proxy",
+    statPrefix: "test",
+    clusters: [{ name: "app", weight: 1, headers: NO_HEADERS, hostRewriteLiteral: "" }],
+    idleTimeout: 3_600_000,
+    maxDownstreamConnectionDuration: 0,
+    maxConnectAttempts: 1,
+    accessLog: [
+      {
+        path: "log",
+        format: { kind: "text", format: LINE, omitEmptyValues: false, contentType: "" },
+        filter: null,
+      },
+    ],
+    ...setup.filter,
+  };
+  await proxy.apply(
+    snapshot(
+      [listener("tcp", ip("127.0.0.1", 80), filter)],
+      [{ ...plain, circuitBreakers: { default: limits, high: limits } }],
+    ),
+  );
+  return new Story(proxy, origins);
+}
+
+test("bytes go both ways as they are, none is copied, and the line says what happened", async () => {
+  const s = await tcp();
+  const client = s.client("\x00\xff GET / HTTP/9\n");
+  const origin = s.upstream()[0];
+  expect(origin.take()).toBe("\x00\xff GET / HTTP/9\n");
+  s.send(origin, "\x80\x81");
+  expect(client.take()).toBe("\x80\x81");
+  client.end();
+  origin.end();
+  s.settle();
+  expect([client.closed, origin.closed]).toEqual([true, true]);
+  expect(s.logs).toEqual(["- 10.0.0.1:8080 16/2 app - -"]);
+  expect(s.stat("tcp.test.downstream_cx_rx_bytes_total")).toBe(16);
+  expect(s.stat("cluster.app.upstream_cx_rx_bytes_total")).toBe(2);
+  expect(s.stat("tulle.copied_bytes")).toBe(0);
+  s.expectNothingLeft();
+});
+
+describe("the end", () => {
+  test.each([
+    ["the client", true],
+    ["the upstream", false],
+  ])("FIN of %s leaves the other direction open", async (_, clientFirst) => {
+    const s = await tcp();
+    const client = s.client("a");
+    const origin = s.upstream()[0];
+    const [first, second]: [Peer, Peer] = clientFirst ? [client, origin] : [origin, client];
+    first.end();
+    s.settle();
+    expect(second.ended).toBe(true);
+    expect(first.ended).toBe(false);
+    first.take();
+    s.send(second, "still");
+    expect(first.take()).toBe("still");
+    second.end();
+    s.settle();
+    expect([first.closed, second.closed]).toEqual([true, true]);
+    expect(s.logs).toHaveLength(1);
+    s.expectNothingLeft();
+  });
+
+  test.each([
+    ["the client", true],
+    ["the upstream", false],
+  ])("RST of %s ends both", async (_, byClient) => {
+    const s = await tcp();
+    const client = s.client("a");
+    const origin = s.upstream()[0];
+    (byClient ? client : origin).reset();
+    s.settle();
+    expect((byClient ? origin : client).closeReason).toBe("ECONNRESET");
+    expect(s.logs).toHaveLength(1);
+    s.expectNothingLeft();
+  });
+
+  test("both have ended and the client reads slowly: it gets everything", async () => {
+    const s = await tcp({ network: { buffer: 16 * 1024 } });
+    const client = s.client("a");
+    const origin = s.upstream()[0];
+    client.end();
+    client.pause();
+    origin.send("x".repeat(100_000)).end();
+    s.advance(1000);
+    client.resume();
+    s.advance(1000);
+    expect(client.received).toHaveLength(100_000);
+    expect(client.closeReason).toBe("");
+    s.expectNothingLeft();
+  });
+
+  test("both have ended and the upstream reads slowly: it gets everything", async () => {
+    const s = await tcp();
+    const client = s.proxy.dial();
+    s.proxy.network.line = { ...s.proxy.network.line, buffer: 16 * 1024 }; // behind the proxy all is slower
+    s.send(client, "a");
+    const origin = s.upstream()[0];
+    origin.take();
+    origin.end();
+    origin.pause();
+    client.send("x".repeat(100_000)).end();
+    s.advance(1000);
+    origin.resume();
+    s.advance(1000);
+    expect(origin.received).toHaveLength(100_000);
+    expect(s.stat("tcp.test.upstream_flush_active")).toBe(0);
+    s.expectNothingLeft();
+  });
+});
+
+describe("connecting", () => {
+  test("the client is not read before the upstream is there, and loses nothing", async () => {
+    const s = await tcp({ network: { latency: 10 } });
+    const client = s.client();
+    client.send("hello").end();
+    s.advance(200);
+    expect(s.upstream()[0].received).toBe("hello");
+    expect(s.upstream()[0].ended).toBe(true);
+    s.expectNothingLeft();
+  });
+
+  test("refused: UF, the client is closed", async () => {
+    const s = await tcp({ origins: [null] });
+    const client = s.client("a");
+    expect(client.closed || client.ended).toBe(true);
+    expect(s.logs).toEqual(["UF 10.0.0.1:8080 0/0 app - delayed_connect_error:_Connection_refused"]);
+    expect(s.stat("cluster.app.upstream_cx_connect_fail")).toBe(1);
+    expect(s.stat("cluster.app.upstream_cx_connect_attempts_exceeded")).toBe(1);
+    s.expectNothingLeft();
+  });
+
+  test("max_connect_attempts tries the next endpoint; UF,URX when they are used up", async () => {
+    const s = await tcp({ origins: [silent, null], filter: { maxConnectAttempts: 2 } });
+    s.client("1");
+    s.client("2");
+    expect(
+      s
+        .upstream(0)
+        .map((peer) => peer.received)
+        .sort(),
+    ).toEqual(["1", "2"]);
+    s.expectNothingLeft();
+    const none = await tcp({ origins: [null, null], filter: { maxConnectAttempts: 2 } });
+    none.client("x");
+    expect(none.logs[0]).toStartWith("UF,URX ");
+    none.expectNothingLeft();
+  });
+
+  test("connect timeout", async () => {
+    const s = await tcp({ connectTimeout: 300 });
+    s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
+    const client = s.client("a");
+    s.advance(290);
+    expect(client.ended).toBe(false);
+    s.advance(20);
+    expect(client.ended || client.closed).toBe(true);
+    expect(s.stat("cluster.app.upstream_cx_connect_timeout")).toBe(1);
+    s.expectNothingLeft();
+  });
+
+  test("a client that leaves while we connect takes the attempt with it", async () => {
+    const s = await tcp();
+    s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
+    const client = s.client("a");
+    client.reset();
+    s.settle();
+    expect(s.stat("cluster.app.upstream_cx_active")).toBe(0);
+    expect(s.logs).toHaveLength(1);
+    s.expectNothingLeft();
+  });
+
+  test("max_connections: UO", async () => {
+    const s = await tcp({ limits: { maxConnections: 1 } });
+    const first = s.client("1");
+    const second = s.client("2");
+    expect(first.ended).toBe(false);
+    expect(second.closed || second.ended).toBe(true);
+    expect(s.logs[0]).toStartWith("UO ");
+    expect(s.stat("cluster.app.upstream_cx_overflow")).toBe(1);
+    s.expectNothingLeft();
+  });
+
+  test("no endpoint: UH; no such cluster: NC and downstream_cx_no_route", async () => {
+    const s = await tcp({ origins: [] });
+    s.client("a");
+    expect(s.logs[0]).toStartWith("UH ");
+    s.expectNothingLeft();
+    const lost = await tcp({
+      filter: { clusters: [{ name: "lost", weight: 1, headers: NO_HEADERS, hostRewriteLiteral: "" }] },
+    });
+    lost.client("a");
+    expect(lost.logs[0]).toStartWith("NC ");
+    expect(lost.stat("tcp.test.downstream_cx_no_route")).toBe(1);
+    lost.expectNothingLeft();
+  });
+
+  test("weighted clusters share connections by weight", async () => {
+    const weighted = (name: string, weight: number) => ({
+      name,
+      weight,
+      headers: NO_HEADERS,
+      hostRewriteLiteral: "",
+    });
+    const s = await tcp({ filter: { clusters: [weighted("app", 3), weighted("gone", 1)] } });
+    for (let i = 0; i < 400; i++) s.client("x");
+    const missed = s.stat("tcp.test.downstream_cx_no_route");
+    expect(missed).toBeGreaterThan(60);
+    expect(missed).toBeLessThan(140);
+    s.expectNothingLeft();
+  });
+});
+
+describe("time", () => {
+  test("idle_timeout counts from the last byte either way", async () => {
+    const s = await tcp({ filter: { idleTimeout: 1000 } });
+    const client = s.client("a");
+    s.advance(900);
+    s.send(s.upstream()[0], "b");
+    s.advance(900);
+    expect(client.ended).toBe(false);
+    s.advance(200);
+    expect(client.ended || client.closed).toBe(true);
+    expect(s.stat("tcp.test.idle_timeout")).toBe(1);
+    s.expectNothingLeft();
+  });
+
+  test("max_downstream_connection_duration", async () => {
+    const s = await tcp({ filter: { maxDownstreamConnectionDuration: 1000 } });
+    const client = s.client("a");
+    for (let i = 0; i < 11; i++) {
+      s.advance(100);
+      client.send("x");
+    }
+    expect(client.ended || client.closed).toBe(true);
+    expect(s.stat("tcp.test.max_downstream_connection_duration")).toBe(1);
+    expect(s.logs[0]).toContain("max_connection_duration");
+    s.expectNothingLeft();
+  });
+});
+
+describe("back-pressure", () => {
+  test.each([
+    ["upload", true],
+    ["download", false],
+  ])("%s: a reader that stops stops the writer, and nothing is lost", async (_, up) => {
+    const s = await tcp({ network: { buffer: 32 * 1024 } });
+    const client = s.client();
+    const origin = s.upstream()[0];
+    const [from, to]: [Peer, Peer] = up ? [client, origin] : [origin, client];
+    to.pause();
+    from.send("x".repeat(2_000_000));
+    s.advance(100);
+    expect(from.unsentBytes).toBeGreaterThan(1_700_000);
+    to.resume();
+    s.advance(100);
+    expect(to.received).toHaveLength(2_000_000);
+    s.expectNothingLeft();
+  });
+});
+
+test("the connection outlives its listener and its cluster", async () => {
+  const s = await tcp();
+  const client = s.client("a");
+  await s.apply(snapshot([], []));
+  s.send(client, "b");
+  expect(s.upstream()[0].take()).toBe("ab");
+  expect(s.proxy.worker.activeConnections).toBe(1);
+  client.end();
+  s.upstream()[0].end();
+  s.settle();
+  expect(s.proxy.worker.activeConnections).toBe(0);
+  s.expectNothingLeft();
+});
