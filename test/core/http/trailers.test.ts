@@ -6,7 +6,7 @@ import { allowedTrailers } from "../../../core/http/trailers.ts";
 function left(...names: readonly string[]): string[] | null {
   const fields = new Fields();
   for (const name of names) fields.add(name, "1");
-  const allowed = allowedTrailers(fields);
+  const allowed = allowedTrailers(fields, new Fields());
   if (allowed === null) return null;
   const out: string[] = [];
   allowed.forEach((name) => void out.push(name));

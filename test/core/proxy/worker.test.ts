@@ -42,7 +42,7 @@ describe("listeners", () => {
     const busy = s.client(get());
     await s.apply(storySnapshot({ manager: { serverName: "new" } }));
     s.settle();
-    expect(idle.ended).toBe(true);
+    expect(idle.ended).toBe(false); // its client may be writing a request just now
     const fresh = s.client(get());
     s.advance(200);
     expect(busy.received).toContain("server: envoy\r\n");
@@ -50,6 +50,8 @@ describe("listeners", () => {
     expect(busy.ended).toBe(true);
     expect(fresh.received).toContain("server: new\r\n");
     expect(fresh.received).not.toContain("connection: close\r\n");
+    s.advance(61_000);
+    expect(idle.ended).toBe(true);
     expect(s.stat("http.test.downstream_cx_drain_close")).toBe(2);
     s.expectNothingLeft();
   });
@@ -61,11 +63,13 @@ describe("listeners", () => {
     const tunnelish = storySnapshot();
     await s.apply({ ...tunnelish, listeners: [] });
     s.settle();
-    expect(idle.ended).toBe(true);
+    expect(idle.ended).toBe(false); // its client may be writing a request just now
     expect(s.client(get()).closed).toBe(true);
     s.send(s.upstream()[0], OK);
     expect(gist(busy.received)).toBe("200 ok");
     expect(busy.ended).toBe(true);
+    s.advance(61_000);
+    expect(idle.ended).toBe(true);
     s.expectNothingLeft();
   });
 
@@ -120,12 +124,13 @@ describe("drain", () => {
     const busy = s.client(get());
     s.proxy.run(() => s.proxy.worker.drain());
     s.settle();
-    expect(idle.ended).toBe(true);
+    expect(idle.ended).toBe(false); // its client may be writing a request just now
     expect(s.client(get()).closed).toBe(true);
     s.send(s.upstream()[0], OK);
     expect(busy.received).toContain("connection: close\r\n");
     expect(busy.ended).toBe(true);
     s.advance(2000);
+    expect(idle.ended).toBe(true);
     expect(s.proxy.worker.activeConnections).toBe(0);
     // The listener still exists, with its numbers, and can be replaced or removed without harm.
     expect(s.stat("listener.127.0.0.1_80.downstream_cx_total")).toBe(2);
