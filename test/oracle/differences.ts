@@ -103,7 +103,7 @@ export const differences: readonly Difference[] = [
   },
   {
     kind: "deliberate",
-    title: "All x-envoy-* control headers of outsiders are taken away",
+    title: "All `x-envoy-…` control headers of outsiders are taken away",
     reason:
       "Envoy lets `x-envoy-attempt-count` and `x-envoy-original-path` of a client through to the upstream.",
     asks: ["identity/*:control*"],
