@@ -104,9 +104,10 @@ export class Router implements Forwarder, AttemptOwner {
     route.finalizeRequest(stream.request, this.target, stream);
     if (route.retryPolicy !== null || fields.hasId(RETRY_ON) || fields.hasId(RETRY_GRPC_ON))
       this.beginRetries();
-    if (action.maxStreamDuration !== null && action.maxStreamDuration > 0) {
+    if (action.maxStreamDuration !== null) {
       const { services, timers } = stream.connection;
-      services.timers.arm(timers.duration, stream.started + action.maxStreamDuration);
+      if (action.maxStreamDuration === 0) services.timers.cancel(timers.duration);
+      else services.timers.arm(timers.duration, stream.started + action.maxStreamDuration);
     }
     if (this.requestEnded) this.armRouteTimer();
     this.try();

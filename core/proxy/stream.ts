@@ -177,6 +177,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     this.response = head;
     this.responseCode = head.status;
     this.responseStarted = this.elapsed();
+    this.touch();
     const fields = head.fields;
     if (config.serverHeaderTransformation === "OVERWRITE") fields.setId(SERVER, config.serverName);
     else if (config.serverHeaderTransformation === "APPEND_IF_ABSENT" && !fields.hasId(SERVER)) {

@@ -252,6 +252,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     if (this.hop.close || (head.version === 10 && !this.hop.keepAlive)) this.reusable = false;
     if (parser.framing === AsTunnel) {
       this.tunnel = true;
+      this.requestEnded = false; // from here on "ended" means FIN
       this.reusable = false;
       this.requestEnded = false; // now it is the client's FIN
     }

@@ -103,8 +103,7 @@ export class Worker implements RouteTables {
       this,
       this.runtime,
       (gone) => {
-        this.retired.delete(gone);
-        gone.release();
+        if (this.retired.delete(gone)) gone.release();
       },
     );
     this.active.set(config.name, made);
