@@ -74,7 +74,7 @@ export class LocalReplies {
       draft.localReplyBody = format.render(draft);
       contentType = format.contentType;
     }
-    const body = draft.localReplyBody;
+    const body = utf8Safe(draft.localReplyBody);
     if (grpc) {
       head.fields.setId(CONTENT_TYPE, "application/grpc");
       head.fields.setId(GRPC_STATUS, String(grpcStatus(head.status)));
@@ -95,10 +95,10 @@ function compileBody(format: SubstitutionFormat | null, environment: FormatEnvir
     format.kind === "json"
       ? compileJsonFormat(format.format, environment, format.omitEmptyValues)
       : compileFormat(format.format, environment, format.omitEmptyValues);
-  return formatter === null ? null : { contentType, render: (info) => utf8Safe(formatter.format(info)) };
+  return formatter === null ? null : { contentType, render: (info) => formatter.format(info) };
 }
 
-/** Configuration text may hold characters beyond bytes; everything else is a byte string already. */
+/** An environment variable may hold characters beyond bytes; everything else is a byte string already. */
 function utf8Safe(text: string): string {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0xff) return utf8ByteString(text);
   return text;

@@ -222,9 +222,8 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     if (this.done || this.responseEnded) return;
     this.responseEnded = true;
     this.responseTrailers = trailers;
-    this.connection.writeEnd(
-      trailers === null ? null : this.passTrailers(trailers, (this.response as ResponseHead).fields),
-    );
+    const { fields } = this.response as ResponseHead;
+    this.connection.writeEnd(this.passTrailers(trailers, fields));
     if (this.requestEnded || this.requestIsEmptyNow()) this.finish();
     else if (!this.tunnelOpen) {
       // Row E5: what is left of the request is of no use to anybody.
@@ -370,9 +369,8 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   private finish(clean = true): void {
     if (this.done) return;
     try {
-      this.conclude();
+      this.conclude(); // whatever a logger does, the connection goes on
     } finally {
-      // Whatever a logger does: the connection must not wait for ever.
       this.connection.streamDone(clean);
     }
   }

@@ -20,7 +20,7 @@ import { readHeaderOperations } from "./header-operations.ts";
 import { readRegexRewrite } from "./matchers.ts";
 import type { Context, Reader } from "./reader.ts";
 import { readRetryPolicy } from "./retry-policy.ts";
-import { headerName, headerValue, readDataSource } from "./text-rules.ts";
+import { checkTarget, headerName, headerValue, readDataSource } from "./text-rules.ts";
 
 /** What the actions of one route configuration have in common. */
 export interface RouteScope {
@@ -35,7 +35,11 @@ export function readRouteAction(reader: Reader<RouteActionMessage>, scope: Route
   const target = readTarget(reader, scope);
   const hosts = readHostRewrite(reader);
   const prefixRewrite = headerValue(reader.context, reader.take("prefixRewrite"), reader.at("prefixRewrite"));
+  checkTarget(reader.context, prefixRewrite, reader.at("prefixRewrite"));
   const regexRewrite = readRegexRewrite(reader.child("regexRewrite"));
+  if (regexRewrite !== null) {
+    checkTarget(reader.context, regexRewrite.substitution, `${reader.at("regexRewrite")}.substitution`);
+  }
   if (prefixRewrite !== "" && regexRewrite !== null) {
     reader.fault("regexRewrite", "must not be set beside prefix_rewrite");
   }

@@ -26,6 +26,19 @@ export function headerValue(context: Context, text: string, path: string): strin
   return value;
 }
 
+/**
+ * Text that becomes part of a request target: visible ASCII without "#". A space in it would end the target, and
+ * what comes behind would be read as the version (or as another request).
+ */
+export function checkTarget(context: Context, text: string, path: string): void {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x20 && code < 0x7f && code !== 0x23) continue;
+    context.faults.add(path, "has characters that a request target must not have");
+    return;
+  }
+}
+
 /** A text with `%…%` operators. */
 export function formatText(context: Context, text: string, path: string): string {
   const format = utf8ByteString(text);

@@ -1,5 +1,6 @@
 /** Defects that a review found: each was seen to fail before it was repaired. Named for what must not happen. */
 import { describe, expect, test } from "bun:test";
+import { readBootstrap } from "../../../core/xds/bootstrap.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { answers, get, OK, post, silent, story, storySnapshot } from "../../support/engine-story.ts";
 import { ip, listener, retryPolicy, route, snapshot } from "../../support/snapshot-fixture.ts";
@@ -395,6 +396,50 @@ describe("configuration moves under requests", () => {
     s.expectNothingLeft();
   });
 });
+
+test("text beyond bytes in a body is sent as UTF-8", async () => {
+  const bodyFormat = { kind: "text", format: "\u20ac", omitEmptyValues: false, contentType: "" };
+  const s = await story({
+    routes: [route("/", { kind: "direct_response", status: 200, body: "", bodyFormat } as never)],
+  });
+  expect(s.client(get()).received).toEndWith("content-length: 3\r\n\r\n\xe2\x82\xac");
+  s.expectNothingLeft();
+});
+
+test("a rewrite that would break the request line is refused", () => {
+  const faults = (route: object) => {
+    const routeConfig = {
+      virtual_hosts: [{ name: "v", domains: ["*"], routes: [{ match: { prefix: "/" }, route }] }],
+    };
+    return readBootstrap(bootstrapWith(routeConfig) as never).faults.map(({ message }) => message);
+  };
+  const pattern = { regex: "^/(.*)$" };
+  const refusal = ["has characters that a request target must not have"];
+  expect(faults({ cluster: "app", prefix_rewrite: "/a b" })).toEqual(refusal);
+  expect(faults({ cluster: "app", prefix_rewrite: "/a\u010a" })).toEqual(refusal);
+  expect(faults({ cluster: "app", regex_rewrite: { pattern, substitution: "/ HTTP/1.1" } })).toEqual(refusal);
+  expect(faults({ cluster: "app", regex_rewrite: { pattern, substitution: "/x/\\1" } })).toEqual([]);
+});
+
+function bootstrapWith(routeConfig: object): object {
+  const type = "type.googleapis.com/envoy.extensions.filters";
+  const router = { name: "r", typed_config: { "@type": `${type}.http.router.v3.Router` } };
+  const manager = {
+    "@type": `${type}.network.http_connection_manager.v3.HttpConnectionManager`,
+    stat_prefix: "s",
+    http_filters: [router],
+    route_config: routeConfig,
+  };
+  const address = { socket_address: { address: "127.0.0.1", port_value: 80 } };
+  return {
+    static_resources: {
+      clusters: [{ name: "app", type: "STATIC", load_assignment: { cluster_name: "app" } }],
+      listeners: [
+        { name: "l", address, filter_chains: [{ filters: [{ name: "h", typed_config: manager }] }] },
+      ],
+    },
+  };
+}
 
 describe("bad bytes behind an answer", () => {
   test("a broken rest of an answered request ends the connection at once", async () => {
