@@ -118,7 +118,7 @@ export class Worker implements RouteTables {
 
   private retireState(listener: ListenerState): void {
     this.retired.add(listener);
-    listener.retire(RETIREMENT);
+    listener.retire(this.drained ? DRAIN_PATIENCE : RETIREMENT);
     if (listener.size === 0 && this.retired.delete(listener)) listener.release();
   }
 
