@@ -87,6 +87,13 @@ function readOption(fields: Fields, option: string, out: HopOptions): HopResult 
   return HopAccepted;
 }
 
+/** Removes from `fields` (a trailer section) what the `Connection` fields of `head` nominate. */
+export function removeNominated(head: Fields, fields: Fields): void {
+  const value = head.getId(CONNECTION);
+  if (value === null) return;
+  for (const part of lowerCase(value).split(",", MAX_NOMINATED)) fields.remove(trimOws(part));
+}
+
 /** Row H3: only `trailers` survives of TE. */
 function asksForTrailers(te: string): boolean {
   if (te.length > MAX_TE_BYTES) return false;

@@ -4,6 +4,7 @@
  * into the header section.
  */
 import type { Fields } from "./fields.ts";
+import { removeNominated } from "./hop-by-hop.ts";
 
 const FORBIDDEN = new Set([
   "host",
@@ -38,8 +39,12 @@ const FORBIDDEN = new Set([
 ]);
 const FORBIDDEN_PREFIX = ["content-", "x-forwarded-", "x-envoy-", "if-"];
 
-/** Removes what must not be there; returns `trailers`, or null if nothing is left. */
-export function allowedTrailers(trailers: Fields): Fields | null {
+/**
+ * Removes what must not be there, what the `Connection` of the same message's head nominates included; returns
+ * `trailers`, or null if nothing is left.
+ */
+export function allowedTrailers(trailers: Fields, head: Fields): Fields | null {
+  removeNominated(head, trailers);
   for (let i = 0; i < trailers.slots; i++) {
     if (!trailers.live(i)) continue;
     const name = trailers.nameAt(i);

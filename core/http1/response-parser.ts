@@ -121,7 +121,8 @@ export class ResponseParser extends MessageParser {
     } else if (this.toHead || status === 204 || status === 304 || status === 205) {
       this.framing = NoBody;
       this.announcedBody = !this.toHead && status !== 304 && (hasCoding || length > 0);
-      this.contentLength = hasLength ? length : -1; // declared for a body that is not sent
+      // Declared for a body that is not sent; a 205 may not even declare one, and answers GET as any status does.
+      this.contentLength = status === 205 && !this.toHead ? 0 : hasLength ? length : -1;
     } else if (hasCoding) {
       this.framing = ByChunks;
     } else if (hasLength) {

@@ -41,6 +41,11 @@ const MAX_LINGER_BYTES = 64 * 1024;
 /** A client that reads nothing of its last answer is given this long, ms. */
 const MAX_LINGER_MS = 60_000;
 
+/** How often a client that reads its last answer is looked at again, at most, ms. */
+const MIN_LINGER_STEP = 100;
+/** No pipelined request is begun while more than this waits to be written, bytes. */
+const MAX_UNSENT_BYTES = 1024 * 1024;
+
 const DATE = known("date");
 
 export class DownstreamConnection implements SocketHandler, MessageSink {
@@ -69,6 +74,10 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   private requests = 0;
   private lastRequest = false;
   private peerEnded = false;
+  /** The parser is on the stack: it goes on with the next request by itself. */
+  private parsing = false;
+  /** The first byte of a head was seen, and its time runs. */
+  private inHead = false;
   private lingerBytes = 0;
   /** What the kernel had not taken when we last looked, and until when it must have taken some of it. */
   private unsent = 0;
@@ -123,8 +132,10 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     }
     const parser = this.parser;
     if (this.stream === null && parser.idle) this.beginHead();
+    this.parsing = true;
     parser.feed(chunk);
-    if (this.stream !== null && parser.done && parser.restLength > 0) this.pressure.press(PausedByPipeline);
+    this.parsing = false;
+    this.settle();
   }
 
   onEnd(): void {
@@ -135,8 +146,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       // Row E6: FIN is not an abort; the answer is still delivered. A cut body is a fault.
       if (this.parser.framing === AsTunnel && !this.parser.done) stream.onRequestEnd(null);
       else this.parser.finish();
-    } else if (this.parser.idle) this.close();
-    else this.parser.finish();
+    } else this.settle();
   }
 
   onBlocked(): void {
@@ -146,7 +156,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   onDrain(): void {
     this.blocked = false;
-    if (this.holding) this.nextRequest();
+    if (this.holding && this.state === OPEN) this.nextRequest();
     else this.stream?.onDownstreamDrain();
   }
 
@@ -159,6 +169,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   onHead(): void {
     this.services.timers.cancel(this.idleTimer);
+    this.inHead = false;
     this.requests++;
     const parser = this.parser;
     const { config, stats } = this.manager;
@@ -227,7 +238,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (!head.fields.hasId(DATE)) head.fields.addId(DATE, this.services.date.now());
     const { answer } = this;
     answer.choose(head, framing, endOfStream, toHead, !this.http10);
-    if (this.http10 || this.lastRequest || this.peerEnded || answer.framing === ByClose) this.closing = true;
+    const noMore = this.peerEnded && !this.parsing && this.parser.restLength === 0;
+    if (this.http10 || this.lastRequest || noMore || answer.framing === ByClose) this.closing = true;
     const declared = framing === ByLength || framing === NoBody ? length : endOfStream && !toHead ? 0 : -1;
     return answer.head(head, declared, upgrade, this.closing && upgrade === "");
   }
@@ -251,7 +263,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       return;
     }
     if (this.parser.failed) return;
-    if (this.blocked || this.socket.pendingBytes > this.manager.bufferLimit) this.hold();
+    if (this.blocked || this.socket.pendingBytes > MAX_UNSENT_BYTES) this.hold();
     else this.nextRequest();
   }
 
@@ -266,19 +278,35 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     timers.arm(this.idleTimer, this.blocked ? this.unsentDeadline : clock.now);
   }
 
+  /** Goes on to the next request, which may be here already: its time begins now. */
   private nextRequest(): void {
     this.holding = false;
+    this.requestStarted = this.services.clock.now;
     this.awaitRequest();
+    if (this.parsing) {
+      this.parser.next();
+      return;
+    }
     this.pressure.release(PausedByPipeline | PausedByAnswers);
+    this.parsing = true;
+    this.parser.next();
+    this.parsing = false;
+    this.settle();
+  }
+
+  /** The parser has taken all that it can: what it left decides about reading on, timers and the end. */
+  private settle(): void {
+    if (this.state !== OPEN) return;
     const { parser } = this;
-    if (parser.restLength > 0) this.beginHead();
-    parser.next();
-    if (this.stream !== null) {
-      if (parser.done && parser.restLength > 0) this.pressure.press(PausedByPipeline);
-    } else if (this.state === OPEN && !this.holding && parser.idle) {
-      if (this.peerEnded) this.close();
-      else if (this.owner.closesIdle) this.drain();
-    } else if (this.peerEnded && this.state === OPEN && !this.holding) parser.finish();
+    if (parser.done) {
+      if (parser.restLength > 0) this.pressure.press(PausedByPipeline);
+    } else if (this.stream === null) {
+      if (parser.idle) {
+        if (this.peerEnded || this.closing) this.linger();
+        else if (this.owner.closesIdle) this.drain();
+      } else if (this.peerEnded) parser.finish();
+      else if (!this.inHead) this.beginHead();
+    }
   }
 
   /** The answer cannot be completed: the connection closes without a terminator (invariant 3). */
@@ -298,6 +326,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.manager.stats.downstreamCxUpgradesActive++;
     this.pressure.release(PausedByPipeline);
     this.parser.enterTunnel();
+    if (this.peerEnded) this.stream?.onRequestEnd(null);
   }
 
   // ── The connection's own life ─────────────────────────────────────────────────────────────────────────────
@@ -318,6 +347,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   /** The first byte of a request is here. */
   private beginHead(): void {
     const { clock, timers } = this.services;
+    this.inHead = true;
     this.requestStarted = clock.now;
     const { requestHeadersTimeout } = this.manager.config;
     if (requestHeadersTimeout > 0) timers.arm(this.idleTimer, clock.now + requestHeadersTimeout);
@@ -338,7 +368,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       if (pendingBytes < this.unsent) this.unsentDeadline = clock.now + MAX_LINGER_MS;
       this.unsent = pendingBytes;
       if (pendingBytes > 0 && clock.now < this.unsentDeadline) {
-        timers.arm(this.idleTimer, clock.now + this.manager.config.delayedCloseTimeout);
+        const step = Math.max(this.manager.config.delayedCloseTimeout, MIN_LINGER_STEP);
+        timers.arm(this.idleTimer, clock.now + step);
         return;
       }
       stats.downstreamCxDelayedCloseTimeout++;
@@ -366,6 +397,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (this.state !== OPEN) return;
     this.parser.stop();
     this.state = LINGER;
+    this.holding = false;
     this.socket.end();
     this.pressure.release(ANY_REASON);
     const { delayedCloseTimeout } = this.manager.config;
@@ -378,7 +410,9 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   private close(): void {
     if (this.state === CLOSED) return;
     this.gone(this.peerEnded, "");
-    this.socket.close();
+    // Invariant 3, as in `abort`: bytes that are still here make an answer without a length look complete.
+    if (this.answer.framing === ByClose && this.socket.pendingBytes > 0) this.socket.reset();
+    else this.socket.close();
   }
 
   private gone(remote: boolean, reason: CloseReason): void {

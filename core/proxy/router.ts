@@ -140,7 +140,6 @@ export class Router implements Forwarder, AttemptOwner {
     const { attempt } = this;
     this.attempt = null;
     attempt?.abandon();
-    this.stream.connection.pressure.release(PausedByUpstream | PausedByBuffer);
   }
 
   pauseUpstream(): void {
@@ -196,8 +195,9 @@ export class Router implements Forwarder, AttemptOwner {
     }
     stream.upstreamHost = endpoint.address;
     retry?.onTry(endpoint);
-    if (this.action.autoHostRewrite && endpoint.hostname !== "" && stream.upstreamAttempts === 1) {
-      route.rewriteHost(stream.request, endpoint.hostname);
+    if (this.action.autoHostRewrite && endpoint.hostname !== "") {
+      if (this.retried || this.staleRetried) stream.request.authority = endpoint.hostname;
+      else route.rewriteHost(stream.request, endpoint.hostname);
     }
     if (route.virtualHost.includeRequestAttemptCount) {
       stream.request.fields.setId(ATTEMPT_COUNT, String(stream.upstreamAttempts));
@@ -253,8 +253,8 @@ export class Router implements Forwarder, AttemptOwner {
       this.failed("protocol error", "upgrade_refused", null, true);
       return;
     }
-    const decision = this.retry === null ? NoRetry : this.retry.onHeaders(head);
-    if (decision === Retry && this.canReplay()) {
+    const decision = this.retry === null || !this.canReplay() ? NoRetry : this.retry.onHeaders(head);
+    if (decision === Retry) {
       cluster.responses.chargeRetried(head.status);
       endpoint.rqError++;
       this.leaveAttempt();
@@ -328,7 +328,8 @@ export class Router implements Forwarder, AttemptOwner {
     }
     if (!connected) stream.upstreamFailure = underscored(detail);
     // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
-    if (stale && fault === null && !this.staleRetried && this.canReplay() && this.keepBody) {
+    // Only what may be done twice is: a policy for other failures keeps the body of a POST, too.
+    if (stale && fault === null && !this.staleRetried && this.canReplay() && this.mayRepeat()) {
       this.staleRetried = true;
       stream.upstreamAttempts--;
       this.try();
@@ -406,6 +407,11 @@ export class Router implements Forwarder, AttemptOwner {
     return this.retry.onReset(reason, started);
   }
 
+  /** Idempotent, and its body so far is kept. */
+  private mayRepeat(): boolean {
+    return this.keepBody && isIdempotent(this.stream.request.method);
+  }
+
   private canReplay(): boolean {
     return !this.bodyLost && this.stream.response === null && this.stream.upgrade === "";
   }
@@ -435,6 +441,8 @@ export class Router implements Forwarder, AttemptOwner {
     services.timers.cancel(timers.route);
     this.retry?.end();
     this.body?.clear();
+    // The next request comes over the same connection.
+    this.stream.connection.pressure.release(PausedByUpstream | PausedByBuffer);
   }
 
   // ── Details ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -98,7 +98,9 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     this.requestReceived = this.elapsed();
     const { services, timers } = this.connection;
     services.timers.cancel(timers.request);
-    if (!this.responseEnded || this.tunnelOpen) this.router?.onEnd(this.passTrailers(trailers));
+    if (!this.responseEnded || this.tunnelOpen) {
+      this.router?.onEnd(this.passTrailers(trailers, this.request.fields));
+    }
     if (this.responseEnded) this.finish();
   }
 
@@ -141,6 +143,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
       this.discards = status !== 408 && status !== 413 && this.mayDiscard();
       if (!this.discards) connection.closeAfter();
     }
+    if (this.upgrade !== "") connection.closeAfter(); // what follows was meant for a tunnel (RFC 9931)
     const bytes = toBytes(text);
     this.sendHead(head, ByLength, bytes.length, bytes.length === 0);
     if (bytes.length > 0 && this.request.method !== "HEAD") this.sendBody(bytes, 0, bytes.length);
@@ -149,9 +152,9 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   }
 
   /** Row C6: trailers go on, either way, only where the listener enables them. */
-  private passTrailers(trailers: Fields | null): Fields | null {
+  private passTrailers(trailers: Fields | null, head: Fields): Fields | null {
     if (trailers === null || trailers.count === 0 || !this.manager.config.http1.enableTrailers) return null;
-    return allowedTrailers(trailers);
+    return allowedTrailers(trailers, head);
   }
 
   private requestIsEmpty(): boolean {
@@ -219,7 +222,9 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     if (this.done || this.responseEnded) return;
     this.responseEnded = true;
     this.responseTrailers = trailers;
-    this.connection.writeEnd(this.passTrailers(trailers));
+    this.connection.writeEnd(
+      trailers === null ? null : this.passTrailers(trailers, (this.response as ResponseHead).fields),
+    );
     if (this.requestEnded || this.requestIsEmptyNow()) this.finish();
     else if (!this.tunnelOpen) {
       // Row E5: what is left of the request is of no use to anybody.
@@ -252,6 +257,10 @@ export class Stream extends StreamRecord implements StreamDeadlines {
 
   /** The client's bytes are not HTTP. */
   onCodecFault(fault: Fault): void {
+    if (this.responseEnded) {
+      this.finish(false); // in what was being thrown away
+      return;
+    }
     if (fault.flag !== "") this.flag(fault.flag);
     const body = fault.flag === "" ? "" : reasonPhrase(fault.status);
     this.reply(fault.status, body, fault.details, "");
@@ -360,8 +369,12 @@ export class Stream extends StreamRecord implements StreamDeadlines {
 
   private finish(clean = true): void {
     if (this.done) return;
-    this.conclude();
-    this.connection.streamDone(clean);
+    try {
+      this.conclude();
+    } finally {
+      // Whatever a logger does: the connection must not wait for ever.
+      this.connection.streamDone(clean);
+    }
   }
 
   /** Counts and logs; the stream is over. */

@@ -233,14 +233,15 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
     if (!connected) {
       this.upstreamFailure = underscored(connectFailureText(reason));
       this.connect();
+    } else if (this.upstreamEnded) {
+      // Whatever came behind its FIN: the client still gets what is queued for it; then its socket closes by itself.
+      if (!this.clientEnded || this.filter.config.idleTimeout === 0) {
+        this.services.timers.arm(this.idle, this.services.clock.now + MAX_FLUSH_MS);
+      }
     } else if (reason !== "") {
       this.socket.reset();
       this.finish();
-    } else if (!this.clientEnded) this.close();
-    else if (this.filter.config.idleTimeout === 0) {
-      // The client still gets what is queued for it; then its socket closes by itself.
-      this.services.timers.arm(this.idle, this.services.clock.now + MAX_FLUSH_MS);
-    }
+    } else this.close();
   }
 
   // ── The end ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -89,10 +89,20 @@ export class Timers {
         ready.push(timer);
       }
     }
-    for (const timer of ready) {
-      if (timer.slot >= 0 || timer.due > now) continue;
-      timer.due = Number.POSITIVE_INFINITY;
-      timer.fire();
+    let next = 0;
+    try {
+      while (next < ready.length) {
+        const timer = ready[next++];
+        if (timer.slot >= 0 || timer.due > now) continue;
+        timer.due = Number.POSITIVE_INFINITY;
+        timer.fire();
+      }
+    } finally {
+      // One that throws (a bug) must not take the others with it: they wait for the next call.
+      for (; next < ready.length; next++) {
+        const timer = ready[next];
+        if (timer.slot < 0 && timer.due <= now) this.arm(timer, timer.due);
+      }
     }
   }
 

@@ -43,6 +43,7 @@ const REPORTS = {
   },
   error(native: NativeSocket, error: NodeJS.ErrnoException) {
     native.data?.onClose(error.code ?? "EIO");
+    native.terminate(); // Bun reports without closing, and nobody else would
   },
 };
 
@@ -110,14 +111,13 @@ export class BunSocket extends Connection {
   protected transmit(): boolean {
     const queue = this.queue;
     const native = this.native as NativeSocket;
-    if (queue.last - queue.first > 1) {
-      const writev = this.driver.vectoredWrite;
-      if (writev !== null) {
+    const writev = this.driver.vectoredWrite;
+    if (writev !== null) {
+      // Again and again: a peer that sends chunks of one byte makes thousands of pieces in one turn.
+      while (queue.last - queue.first > 1) {
         const taken = writev(this.fd, queue);
-        if (taken > 0) {
-          queue.consume(taken);
-          if (queue.bytes === 0) return true;
-        }
+        if (taken <= 0) break;
+        queue.consume(taken);
       }
     }
     while (queue.bytes !== 0) {

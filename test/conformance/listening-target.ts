@@ -21,7 +21,7 @@ export async function listeningTarget<T extends Started>(
   const origins = lanes.map((lane) => lane.port);
   const started = await start(
     conformanceBootstrap(port, origins, adminPort, down),
-    port("main", 0),
+    ports[ports.length - 1], // listeners are bound in order: when the last one accepts, all do
     adminPort,
   );
   if (started === null) {

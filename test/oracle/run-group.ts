@@ -122,7 +122,7 @@ export async function runGroup(
   const { listeners, clusters, more } = group.build(places);
   const file = bootstrap(listeners, clusters, adminPort, more);
   try {
-    const proxy = await start(file, listenerPorts[0]);
+    const proxy = await start(file, listenerPorts[listenerPorts.length - 1]);
     if (proxy === null) return null;
     try {
       lane.proxyAt((listener) => places.port(listener));

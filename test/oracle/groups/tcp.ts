@@ -63,7 +63,7 @@ function chains(places: Places): YamlMap {
 
 export const tcp: Group = {
   name: "tcp",
-  listeners: ["chains", "tcp", "refused", "nobody", "weighted", "no-chain"],
+  listeners: ["tcp", "refused", "nobody", "weighted", "no-chain", "chains"],
   build: (places) => {
     const none = chains(places);
     return {
@@ -79,12 +79,12 @@ export const tcp: Group = {
             ].filter(({ weight }) => weight > 0),
           },
         }),
-        none,
         {
           name: "no-chain",
           address: address(places.port("no-chain")),
           filter_chains: [(none.filter_chains as readonly YamlMap[])[0]],
         },
+        none,
       ],
       clusters: [originCluster(places), downCluster(places), staticCluster("nobody", [])],
     };
