@@ -13,7 +13,7 @@ export interface RuntimeLayers {
   readonly adminLayer: boolean;
 }
 
-/** Reads the layers. Without any there is one for admin, as in Envoy. */
+/** Reads the layers. Without any there is none for admin either, as in Envoy. */
 export function readRuntimeLayers(reader: Reader<LayeredRuntime> | null): RuntimeLayers {
   const layers = reader?.children("layers") ?? [];
   const values = new Map<string, Value>();
@@ -37,7 +37,7 @@ export function readRuntimeLayers(reader: Reader<LayeredRuntime> | null): Runtim
         layer.refuseOneof(chosen);
     }
   }
-  return { values: Object.fromEntries(values), adminLayer: layers.length === 0 || adminLayers > 0 };
+  return { values: Object.fromEntries(values), adminLayer: adminLayers > 0 };
 }
 
 function flatten(json: Json, key: string, path: string, into: Map<string, Value>, faults: Faults): void {

@@ -16,6 +16,7 @@ import type { FetchServer } from "../fetch-server.ts";
 import { startAdminServer } from "./admin/admin-server.ts";
 import type { AdminSource, ServerState } from "./admin/admin-source.ts";
 import { mergeClusters } from "./admin/clusters-page.ts";
+import { overridden } from "./admin/runtime-page.ts";
 import type { Options } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
@@ -41,6 +42,8 @@ export class Sidecar implements AdminSource {
   readonly version: string;
   readonly startedAt: number;
   snapshot: Snapshot;
+
+  readonly runtimeOverrides = new Map<string, string>();
 
   private readonly entry: Entry;
   private readonly operatorLog: OperatorLog;
@@ -152,7 +155,8 @@ export class Sidecar implements AdminSource {
       .catch((error) => this.onException(error));
   }
 
-  private async apply(wanted: Snapshot, warming: readonly Warming[]): Promise<void> {
+  private async apply(configured: Snapshot, warming: readonly Warming[]): Promise<void> {
+    const wanted = { ...configured, runtime: overridden(configured.runtime, this.runtimeOverrides) };
     if (this.missingFiles.length > 0) {
       // A file that goes missing later is waited for; one that was never there is a misspelt path.
       this.first?.reject(new StartFailure(this.missingFiles));
@@ -217,6 +221,17 @@ export class Sidecar implements AdminSource {
   setLogLevel(component: string, level: LogThreshold): void {
     this.operatorLog.setLevel(component, level);
     if (this.options.concurrency > 1) void this.supervisor.setLogLevel(component, level);
+  }
+
+  async modifyRuntime(changes: ReadonlyMap<string, string>): Promise<void> {
+    for (const [key, text] of changes) {
+      if (text === "") this.runtimeOverrides.delete(key);
+      else this.runtimeOverrides.set(key, text);
+    }
+    this.log("warning", "runtime", `overrides by request: ${[...this.runtimeOverrides].join(" ")}`);
+    const { current, warming } = this.subscriptions;
+    if (current !== null) this.onSnapshot(current, warming);
+    await this.applying;
   }
 
   failHealthCheck(fail: boolean): void {

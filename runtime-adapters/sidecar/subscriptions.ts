@@ -96,6 +96,11 @@ export class Subscriptions {
     this.update(null);
   }
 
+  /** What was handed out last, null before the first time. */
+  get current(): Snapshot | null {
+    return this.previous;
+  }
+
   /** Watches no more; what was delivered stays readable. */
   close(): void {
     this.watch.close();

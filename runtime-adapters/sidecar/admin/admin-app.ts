@@ -16,7 +16,8 @@ import { configDump } from "./config-dump.ts";
 import { homePage } from "./home-page.ts";
 import { logging } from "./logging-page.ts";
 import { containsFilter, wholeFilter } from "./name-filter.ts";
-import { memory, runtimeValues, serverInfo } from "./server-info.ts";
+import { RUNTIME_USAGE, runtimePage } from "./runtime-page.ts";
+import { memory, serverInfo } from "./server-info.ts";
 import { statsPage } from "./stats-page.ts";
 
 const TEXT = "text/plain; charset=UTF-8";
@@ -105,7 +106,7 @@ export function adminApp(source: AdminSource, isLoopback: boolean): Hono {
   app.all("/hot_restart_version", () => answer("disabled"));
   app.all("/certs", () => answerJson({ certificates: [] }));
   app.all("/memory", () => answerJson(memory()));
-  app.all("/runtime", () => answerJson(runtimeValues(source)));
+  app.all("/runtime", () => answerJson(runtimePage(source.bootstrap, source.runtimeOverrides)));
   app.all("/listeners", (context) =>
     query(context).get("format") === "json"
       ? answerJson(listenersJson(source))
@@ -144,6 +145,15 @@ export function adminApp(source: AdminSource, isLoopback: boolean): Hono {
     return answer(page.body, page.status, page.contentType);
   });
 
+  app.post("/runtime_modify", async (context) => {
+    const isForm =
+      context.req.header("content-type")?.startsWith("application/x-www-form-urlencoded") === true;
+    const given = [...query(context), ...(isForm ? new URLSearchParams(await context.req.text()) : [])];
+    if (given.length === 0) return answer(RUNTIME_USAGE, 400);
+    if (!source.bootstrap.runtimeAdminLayer) return answer("No admin layer specified", 503);
+    await source.modifyRuntime(new Map(given));
+    return answer("OK\n");
+  });
   app.post("/logging", (context) => {
     const { status, text } = logging(source, query(context));
     return answer(text, status);

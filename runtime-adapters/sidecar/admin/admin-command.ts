@@ -74,6 +74,7 @@ export const ADMIN_COMMANDS: readonly AdminCommand[] = [
   change("/reopen_logs", "reopen access logs"),
   change("/reset_counters", "reset all counters to zero"),
   read("/runtime", "print runtime values"),
+  change("/runtime_modify", "set runtime values: ?key=value&…; an empty value removes an override"),
   read("/server_info", "print server version/status information"),
   read("/stats", "print server statistics", [
     ...STATS_PARAMETERS,

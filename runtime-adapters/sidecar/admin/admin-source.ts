@@ -7,6 +7,7 @@ import type { Options } from "../command-line.ts";
 import type { LogThreshold } from "../operator-log.ts";
 import type { Subscriptions } from "../subscriptions.ts";
 import type { Bound, StopScope } from "../worker-control.ts";
+import type { RuntimeOverrides } from "./runtime-page.ts";
 
 /** Envoy's states of a server. */
 export type ServerState = "LIVE" | "DRAINING" | "PRE_INITIALIZING" | "INITIALIZING";
@@ -30,6 +31,10 @@ export interface AdminSource {
   stats(): Promise<StatsExport>;
   clusters(): Promise<readonly ClusterStatus[]>;
   setLogLevel(component: string, level: LogThreshold): void;
+  /** Values that `/runtime_modify` has set. */
+  readonly runtimeOverrides: RuntimeOverrides;
+  /** Sets overrides; an empty text removes one. Resolves when they are in force. */
+  modifyRuntime(changes: ReadonlyMap<string, string>): Promise<void>;
   failHealthCheck(fail: boolean): void;
   /** Stops listeners; `graceful` drains first, `skipExit` drains and never stops. */
   drainListeners(scope: StopScope, graceful: boolean, skipExit: boolean): Promise<void>;

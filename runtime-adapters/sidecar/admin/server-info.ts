@@ -1,4 +1,4 @@
-/** `/server_info`, `/memory` and `/runtime`: facts about the process, in Envoy's shapes. */
+/** `/server_info` and `/memory`: facts about the process, in Envoy's shapes. */
 import type { Json } from "../../../core/config/model.ts";
 import type { AdminSource } from "./admin-source.ts";
 
@@ -52,13 +52,4 @@ export function memory(): Json {
     total_thread_cache: "0",
     total_physical_bytes: `${rss}`,
   };
-}
-
-/** `/runtime`: the merged layers as one, since the model keeps them merged. */
-export function runtimeValues({ snapshot }: AdminSource): Json {
-  const entries: { [key: string]: Json } = {};
-  for (const [key, value] of Object.entries(snapshot.runtime)) {
-    entries[key] = { final_value: `${value}`, layer_values: [`${value}`] };
-  }
-  return { entries, layers: Object.keys(entries).length === 0 ? [] : ["merged"] };
 }

@@ -64,6 +64,13 @@ describe.skipIf(envoyProgram === "")("the admin pages are Envoy's", () => {
           },
         ],
       },
+      layered_runtime: {
+        layers: [
+          { name: "one", static_layer: { a: { b: 1, c: true }, d: "x" } },
+          { name: "two", static_layer: { a: { b: 2 } } },
+          { name: "admin", admin_layer: {} },
+        ],
+      },
       dynamic_resources: { lds_config: fromFile("lds.json"), cds_config: fromFile("cds.json") },
     };
     const config = workspace.write("envoy.json", bootstrap);
@@ -120,7 +127,9 @@ describe.skipIf(envoyProgram === "")("the admin pages are Envoy's", () => {
     ["GET", "/ready"],
     ["POST", "/ready"],
     ["GET", "/certs"],
-    ["GET", "/runtime"],
+    ["GET", "/runtime_modify"],
+    ["POST", "/runtime_modify"],
+    ["POST", "/runtime_modify?a.b=7&fresh=z"],
     ["GET", "/logging"],
     ["GET", "/quitquitquit"],
     ["GET", "/drain_listeners"],
@@ -219,6 +228,15 @@ describe.skipIf(envoyProgram === "")("the admin pages are Envoy's", () => {
       const envoys = shape(JSON.parse(theirs.body));
       const strangers = [...shape(JSON.parse(ours.body))].filter((field) => !envoys.has(field));
       expect(strangers).toEqual([]);
+    }
+  });
+
+  test("/runtime, after some changes", async () => {
+    for (const query of ["", "?a.b=&d=0.5", "?fresh=", "?a.b=1&unknown="]) {
+      if (query !== "") await both(`/runtime_modify${query}`, "POST");
+      const [ours, theirs] = await both("/runtime");
+      expect(ours.type).toBe(theirs.type);
+      expect(JSON.parse(ours.body)).toEqual(JSON.parse(theirs.body));
     }
   });
 
