@@ -37,6 +37,12 @@ const FOLDED = new Set([
 
 export type UnderscoreAction = "ALLOW" | "REJECT_REQUEST" | "DROP_HEADER";
 
+/** Counts what the underscore action did. */
+export interface UnderscoreCounter {
+  droppedHeadersWithUnderscores: number;
+  requestsRejectedWithUnderscoresInHeaders: number;
+}
+
 export class RequestParser extends MessageParser {
   readonly head: RequestHead;
   readonly trailers: Fields = new Fields();
@@ -48,12 +54,20 @@ export class RequestParser extends MessageParser {
   private lastPath = "";
   private lastHost = "";
   private readonly underscoreAction: UnderscoreAction;
+  private readonly underscoreCounter: UnderscoreCounter | null;
 
-  constructor(sink: MessageSink, limits: Http1Limits, underscores: UnderscoreAction, copied: CopyCounter) {
+  constructor(
+    sink: MessageSink,
+    limits: Http1Limits,
+    underscores: UnderscoreAction,
+    copied: CopyCounter,
+    counter: UnderscoreCounter | null = null,
+  ) {
     const head = new RequestHead();
     super(sink, limits, FAULTS, head.fields, copied);
     this.head = head;
     this.underscoreAction = underscores;
+    this.underscoreCounter = counter;
   }
 
   protected override headFields(): Fields {
@@ -179,8 +193,12 @@ export class RequestParser extends MessageParser {
       if (!fields.live(i) || fields.ids[i] !== 0) continue;
       const name = fields.nameAt(i);
       if (!name.includes("_")) continue;
-      if (this.underscoreAction === "DROP_HEADER") fields.drop(i);
-      else if (this.underscoreAction === "REJECT_REQUEST" || FOLDED.has(name.replaceAll("_", "-"))) {
+      const counter = this.underscoreCounter;
+      if (this.underscoreAction === "DROP_HEADER") {
+        fields.drop(i);
+        if (counter !== null) counter.droppedHeadersWithUnderscores++;
+      } else if (this.underscoreAction === "REJECT_REQUEST" || FOLDED.has(name.replaceAll("_", "-"))) {
+        if (counter !== null) counter.requestsRejectedWithUnderscoresInHeaders++;
         return FAULTS.underscore;
       }
     }

@@ -44,6 +44,10 @@ export function admit(stream: Stream): boolean {
   stream.trailers = hop.trailers;
   if (hop.upgrade && fields.hasId(UPGRADE) && request.version === 11)
     stream.upgrade = lowerCase(fields.getId(UPGRADE) as string);
+  if (connection.parser.absoluteForm && !isConnect && !manager.config.http1.allowAbsoluteUrl) {
+    manager.stats.downstreamRqNonRelativePath++;
+    return stream.reply(404, "", "absolute_path_rejected", "");
+  }
   if (request.path !== "" && request.path !== "*" && !admitPath(stream)) return false;
   stream.downstreamRemote = manager.headerRules.apply(request, socket.remote, false);
   if (!manager.headerRules.via(request)) return refuse(stream, 508, "loop_detected", "");

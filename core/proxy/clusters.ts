@@ -66,6 +66,7 @@ export class Clusters implements ClusterHandler {
       options: {
         connectTimeout: config.connectTimeout,
         idleTimeout: config.common.idleTimeout,
+        maxDuration: config.common.maxConnectionDuration,
         maxRequests: config.common.maxRequestsPerConnection,
         forwardTrailers: config.http1.enableTrailers,
         nameCase: nameCaseOf(config.http1.headerKeyFormat),

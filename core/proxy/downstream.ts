@@ -105,6 +105,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       manager.limits,
       manager.config.common.headersWithUnderscoresAction,
       services.copied,
+      services.http1,
     );
     this.answer = new AnswerWriter(socket, services.writer, manager.nameCase, manager.stats);
     this.pressure = new Pressure(socket, manager.stats);

@@ -27,6 +27,8 @@ export interface PoolOptions {
   readonly connectTimeout: number;
   /** ms; 0 = off. */
   readonly idleTimeout: number;
+  /** Life of a connection, ms; 0 = unlimited. One that carries a request finishes it. */
+  readonly maxDuration: number;
   /** 0 = unlimited. */
   readonly maxRequests: number;
   readonly limits: Http1Limits;
@@ -156,6 +158,12 @@ export class ConnectionPool {
     this.offer(connection);
   }
 
+  /** True if a connection has lived its time. */
+  isOld(connection: UpstreamConnection): boolean {
+    const { maxDuration } = this.options;
+    return maxDuration > 0 && this.services.clock.now - connection.started >= maxDuration;
+  }
+
   onConnectTimeout(): void {
     this.stats.upstreamCxConnectTimeout++;
   }
@@ -217,7 +225,10 @@ export class ConnectionPool {
     }
     this.idle.push(connection);
     const { timers, clock } = this.services;
-    if (this.options.idleTimeout > 0) timers.arm(connection.timer, clock.now + this.options.idleTimeout);
+    const { idleTimeout, maxDuration } = this.options;
+    const idleUntil = idleTimeout > 0 ? clock.now + idleTimeout : Number.POSITIVE_INFINITY;
+    const due = maxDuration > 0 ? Math.min(idleUntil, connection.started + maxDuration) : idleUntil;
+    if (due < Number.POSITIVE_INFINITY) timers.arm(connection.timer, due);
     else timers.cancel(connection.timer);
   }
 }

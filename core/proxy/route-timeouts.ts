@@ -12,10 +12,12 @@ const EXPECTED_TIMEOUT = known("x-envoy-expected-rq-timeout-ms");
 const MAX_MS = 0x7fffffff;
 
 export class RouteTimeouts {
-  /** ms from the end of the request to the head of the response, all tries together; 0 = off. */
+  /** ms from the end of the request to the end of the response, all tries together; 0 = off. */
   readonly total: number;
   /** ms for one try; 0 = off, or not below `total`. */
   readonly perTry: number;
+  /** ms without a byte of the response during one try; 0 = off. */
+  readonly perTryIdle: number;
   /** Answer a timeout with 204 instead of 504. */
   readonly alternative: boolean;
 
@@ -31,6 +33,7 @@ export class RouteTimeouts {
       perTry = asked(fields, TRY_TIMEOUT, perTry);
       fields.removeId(TRY_TIMEOUT);
     }
+    this.perTryIdle = route.retryPolicy === null ? 0 : route.retryPolicy.perTryIdleTimeout;
     this.alternative = fields.removeId(ALT_RESPONSE);
     this.total = total;
     this.perTry = total > 0 && perTry >= total ? 0 : perTry;

@@ -69,6 +69,8 @@ export class Router implements Forwarder, AttemptOwner {
   private retried = false;
   private staleRetried = false;
   private requestEnded: boolean;
+  /** When the current try had its whole request, ms. */
+  private trySent = 0;
   private trailers: Fields | null = null;
   /** Body that waits for a connection or is kept for another try; null until there is some. */
   private body: BodyQueue | null = null;
@@ -163,16 +165,24 @@ export class Router implements Forwarder, AttemptOwner {
       this.try();
       return;
     }
-    const { attempt } = this;
-    if (this.state !== TRYING || attempt === null) return;
-    this.cluster.stats.upstreamRqPerTryTimeout++;
+    const { attempt, timeouts } = this;
+    if (this.state === OVER || attempt === null) return;
+    const { now } = this.stream.connection.services.clock;
+    const idle = this.state === ANSWERING || timeouts.perTry === 0 || now < this.trySent + timeouts.perTry;
+    if (idle) this.cluster.stats.upstreamRqPerTryIdleTimeout++;
+    else this.cluster.stats.upstreamRqPerTryTimeout++;
     attempt.endpoint.rqTimeout++;
+    const details = idle ? "upstream_per_try_idle_timeout" : "upstream_per_try_timeout";
+    if (this.state === ANSWERING) {
+      this.timedOut(details);
+      return;
+    }
     this.leaveAttempt();
     const decision = this.askRetry("local reset", true);
     if (decision === Retry) this.scheduleRetry();
     else {
       this.flagRefusal(decision);
-      this.timedOut("upstream_per_try_timeout");
+      this.timedOut(details);
     }
   }
 
@@ -229,12 +239,23 @@ export class Router implements Forwarder, AttemptOwner {
     if (blocked) this.pauseUpstream();
   }
 
+  /** The upstream gave a sign of life. */
+  private touchTry(): void {
+    const { services, timers } = this.stream.connection;
+    if (this.stream.upgrade === "") {
+      services.timers.arm(timers.attempt, services.clock.now + this.timeouts.perTryIdle);
+    }
+  }
+
   private endRequest(connection: UpstreamConnection): void {
     const { stream, timeouts } = this;
     if (stream.upstreamRequestSent < 0) stream.upstreamRequestSent = stream.elapsed();
-    if (timeouts.perTry > 0 && this.state === TRYING) {
+    const { perTry, perTryIdle } = timeouts;
+    if (perTry + perTryIdle > 0 && this.state === TRYING) {
       const { services, timers } = stream.connection;
-      services.timers.arm(timers.attempt, services.clock.now + timeouts.perTry);
+      this.trySent = services.clock.now;
+      const limit = perTry === 0 ? perTryIdle : perTryIdle === 0 ? perTry : Math.min(perTry, perTryIdle);
+      services.timers.arm(timers.attempt, this.trySent + limit);
     }
     connection.sendEnd(this.trailers);
   }
@@ -266,6 +287,7 @@ export class Router implements Forwarder, AttemptOwner {
     this.body?.clear();
     const { services, timers } = stream.connection;
     services.timers.cancel(timers.attempt);
+    if (this.timeouts.perTryIdle > 0 && framing !== AsTunnel) this.touchTry();
     const now = stream.elapsed();
     stream.upstreamResponseStarted = now;
     cluster.responses.charge(head.status, this.internal);
@@ -283,6 +305,7 @@ export class Router implements Forwarder, AttemptOwner {
   onResponseBody(bytes: Uint8Array, start: number, end: number): void {
     if (this.state !== ANSWERING) return;
     this.stream.upstreamBytesReceived += end - start;
+    if (this.timeouts.perTryIdle > 0) this.touchTry();
     this.stream.sendBody(bytes, start, end);
   }
 

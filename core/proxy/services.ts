@@ -2,6 +2,7 @@
 import { HeadWriter } from "../http1/head-writer.ts";
 import type { CopyCounter } from "../http1/message-parser.ts";
 import type { Platform } from "../io/platform.ts";
+import { type Http1Stats, http1Stats } from "../telemetry/http-stats.ts";
 import { tulleStats } from "../telemetry/server-stats.ts";
 import type { StatsStore } from "../telemetry/stats.ts";
 import type { Clock } from "../time/clock.ts";
@@ -17,6 +18,8 @@ export class Services {
   readonly date: HttpDate;
   /** Bytes copied inside the core, `tulle.copied_bytes`. */
   readonly copied: CopyCounter;
+  /** Headers with underscores, `http1.*`. */
+  readonly http1: Http1Stats;
   /** Every answer says `connection: close`: the operator has failed the health check. */
   closing = false;
   /** Numbers connections, for logs. */
@@ -29,6 +32,7 @@ export class Services {
     this.stats = stats;
     this.date = new HttpDate(clock);
     this.copied = tulleStats(stats);
+    this.http1 = http1Stats(stats);
     platform.fillRandom(new Uint8Array(this.seed.buffer));
     this.seed[0] |= 1;
   }

@@ -18,7 +18,7 @@ export class StreamTimers {
   readonly idle: Timer;
   /** The whole request must be here. */
   readonly request: Timer;
-  /** The head of the answer must be here, all tries together. */
+  /** The whole answer must be here, all tries together. */
   readonly route: Timer;
   /** The end of a try's time, or of a back-off between tries. */
   readonly attempt: Timer;

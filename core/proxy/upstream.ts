@@ -219,6 +219,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   private onTimer(): void {
     const { pool, socket } = this;
     if (this.state === Connecting) pool.onConnectTimeout();
+    else if (this.state === Idle && pool.isOld(this)) pool.stats.upstreamCxMaxDurationReached++;
     else if (this.state === Idle) pool.stats.upstreamCxIdleTimeout++;
     else if (!this.tunnelOver) return;
     else if (socket !== null && socket.pendingBytes < this.unsent) {
@@ -299,6 +300,10 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
       this.unsent = this.socket === null ? 0 : this.socket.pendingBytes;
       timers.arm(this.timer, clock.now + MAX_FLUSH_MS);
       return;
+    }
+    if (this.pool.isOld(this)) {
+      this.pool.stats.upstreamCxMaxDurationReached++;
+      this.reusable = false;
     }
     // `blocked`: answered before the request was taken whole.
     if (!this.reusable || this.blocked || this.parser.restLength > 0) {

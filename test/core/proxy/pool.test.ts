@@ -57,6 +57,24 @@ describe("reuse", () => {
     s.expectNothingLeft();
   });
 
+  test("max_connection_duration: idle ones close when it is over, busy ones after their answer", async () => {
+    const origin = holding();
+    const s = await story({
+      origins: [origin.script],
+      cluster: { common: { ...COMMON, maxConnectionDuration: 1000 } },
+    });
+    const clients = [s.client(get("/1")), s.client(get("/2"))];
+    origin.answer();
+    s.advance(1001);
+    expect(s.upstream().map((peer) => peer.ended)).toEqual([true, false]);
+    origin.answer();
+    s.settle();
+    expect(s.upstream().map((peer) => peer.ended)).toEqual([true, true]);
+    expect(clients.map((client) => gist(client.received))).toEqual(["200 ok", "200 ok"]);
+    expect(s.stat("cluster.app.upstream_cx_max_duration_reached")).toBe(2);
+    s.expectNothingLeft();
+  });
+
   test.each([
     ["connection: close\r\n", "says close"],
     ["connection: x, close\r\n", "says close among others"],

@@ -241,4 +241,36 @@ describe("time-outs of a route", () => {
     expect(s.logs).toEqual(["GET / 504 UT response_timeout"]);
     s.expectNothingLeft();
   });
+
+  test("per_try_idle_timeout: silence before the answer is tried elsewhere, silence in it is a cut", async () => {
+    const retry = retryPolicy({ retryOn: ["5xx"], perTryTimeout: 900, perTryIdleTimeout: 200 });
+    const before = await story({ origins: inTurn([silent, answers(OK)]), action: { retryPolicy: retry } });
+    const waiting = before.client(get());
+    before.advance(199);
+    expect(waiting.received).toBe("");
+    before.advance(40);
+    expect(gist(waiting.received)).toBe("200 ok");
+    expect(before.stat("cluster.app.upstream_rq_per_try_idle_timeout")).toBe(1);
+    expect(before.stat("cluster.app.upstream_rq_per_try_timeout")).toBe(0);
+    before.expectNothingLeft();
+
+    const during = await story({
+      origins: [
+        (peer) => {
+          if (peer.take() === "") return;
+          peer.send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc");
+          during.proxy.network.schedule.after(150, () => peer.send("def"));
+        },
+      ],
+      action: { retryPolicy: retry },
+    });
+    const reading = during.client(get());
+    during.advance(340);
+    expect(reading.ended).toBe(false);
+    during.advance(20);
+    expect(reading.received).toEndWith("abcdef");
+    expect(reading.ended || reading.closed).toBe(true);
+    expect(during.logs).toEqual(["GET / 200 UT upstream_per_try_idle_timeout"]);
+    during.expectNothingLeft();
+  });
 });
