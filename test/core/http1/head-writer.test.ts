@@ -1,0 +1,131 @@
+/** Heads as they are written: our own framing, no hop-by-hop fields, any size, and slabs that nobody overwrites. */
+import { describe, expect, test } from "bun:test";
+import { latin1, toBytes } from "../../../core/bytes/ascii.ts";
+import { type RequestHead, ResponseHead } from "../../../core/http/head.ts";
+import {
+  Close,
+  HeadWriter,
+  KeepAlive,
+  LowerCase,
+  Persistent,
+  PreserveCase,
+  ProperCase,
+} from "../../../core/http1/head-writer.ts";
+import { DEFAULT_LIMITS } from "../../../core/http1/limits.ts";
+import { ByChunks, ByLength, NoBody } from "../../../core/http1/message-parser.ts";
+import { RequestParser } from "../../../core/http1/request-parser.ts";
+
+const text = (writer: HeadWriter) => latin1(writer.bytes, writer.start, writer.end);
+
+function head(fields: readonly (readonly [string, string])[]): ResponseHead {
+  const out = new ResponseHead();
+  out.status = 200;
+  for (const [name, value] of fields) out.fields.add(name, value);
+  return out;
+}
+
+function parsed(bytes: string): RequestHead {
+  const sink = { onHead() {}, onBody() {}, onMessageEnd() {}, onFault() {} };
+  const parser = new RequestParser(sink, DEFAULT_LIMITS, "ALLOW", { copiedBytes: 0 });
+  parser.feed(toBytes(bytes));
+  return parser.head;
+}
+
+describe("a request", () => {
+  const wire =
+    "GET /x HTTP/1.1\r\nHOST: a.b\r\nX-Own: 1\r\nconnection: close\r\nKeep-Alive: 5\r\nte: gzip\r\nupgrade: h2c\r\n" +
+    "http2-settings: x\r\nproxy-connection: y\r\nx-foo-bar: 2\r\n\r\n";
+
+  test.each([
+    [LowerCase, "GET /x HTTP/1.1\r\nhost: a.b\r\nx-own: 1\r\nx-foo-bar: 2\r\n\r\n"],
+    [ProperCase, "GET /x HTTP/1.1\r\nHost: a.b\r\nX-Own: 1\r\nX-Foo-Bar: 2\r\n\r\n"],
+    [PreserveCase, "GET /x HTTP/1.1\r\nHost: a.b\r\nX-Own: 1\r\nx-foo-bar: 2\r\n\r\n"],
+  ] as const)("in case %i: only what belongs to the next hop", (nameCase, expected) => {
+    const writer = new HeadWriter();
+    writer.request(parsed(wire), NoBody, 0, "", false, false, nameCase);
+    expect(text(writer)).toBe(expected);
+  });
+
+  test("framing, close, te and upgrade are ours", () => {
+    const writer = new HeadWriter();
+    const request = parsed("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 00012\r\n\r\n");
+    writer.request(request, ByLength, 12, "", false, true, LowerCase);
+    expect(text(writer)).toBe(
+      "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 12\r\nconnection: close\r\n\r\n",
+    );
+    writer.request(request, ByChunks, 0, "", true, false, LowerCase);
+    expect(text(writer)).toEndWith("transfer-encoding: chunked\r\nconnection: te\r\nte: trailers\r\n\r\n");
+    writer.request(request, NoBody, 0, "websocket", false, false, LowerCase);
+    expect(text(writer)).toEndWith("connection: upgrade\r\nupgrade: websocket\r\n\r\n");
+  });
+});
+
+describe("a response", () => {
+  test.each([
+    [NoBody, -1, Persistent, ""],
+    [NoBody, 7, Persistent, "content-length: 7\r\n"],
+    [ByLength, 0, Persistent, "content-length: 0\r\n"],
+    [ByLength, Number.MAX_SAFE_INTEGER, Close, "content-length: 9007199254740991\r\nconnection: close\r\n"],
+    [ByChunks, -1, KeepAlive, "transfer-encoding: chunked\r\nconnection: keep-alive\r\n"],
+  ] as const)("framing %i, length %i, connection %i", (framing, length, connection, fields) => {
+    const writer = new HeadWriter();
+    writer.response(head([["x", "y"]]), framing, length, "", connection, LowerCase);
+    expect(text(writer)).toBe(`HTTP/1.1 200 OK\r\nx: y\r\n${fields}\r\n`);
+  });
+
+  test("an unknown status has a line too", () => {
+    const writer = new HeadWriter();
+    const strange = head([]);
+    strange.status = 799;
+    writer.response(strange, NoBody, -1, "", Persistent, LowerCase);
+    expect(text(writer)).toMatch(/^HTTP\/1\.1 799 .*\r\n\r\n$/);
+  });
+});
+
+test("chunk lines", () => {
+  const writer = new HeadWriter();
+  for (const [size, line] of [
+    [1, "1"],
+    [15, "f"],
+    [16, "10"],
+    [65536, "10000"],
+    [0xffffffff, "ffffffff"],
+  ] as const) {
+    writer.chunkLine(size, true);
+    expect(text(writer)).toBe(`${line}\r\n`);
+    writer.chunkLine(size, false);
+    expect(text(writer)).toBe(`\r\n${line}\r\n`);
+  }
+  writer.lastChunk(null, false, LowerCase);
+  expect(text(writer)).toBe("\r\n0\r\n\r\n");
+  writer.lastChunk(head([["a", "b"]]).fields, true, LowerCase);
+  expect(text(writer)).toBe("0\r\na: b\r\n\r\n");
+});
+
+test("what was written stays: later heads, and heads larger than a slab, change nothing of it", () => {
+  const writer = new HeadWriter();
+  const written: { bytes: Uint8Array; start: number; end: number; text: string }[] = [];
+  for (let i = 0; i < 300; i++) {
+    const size = i % 50 === 49 ? 50_000 : 50 + ((i * 37) % 700);
+    const value = String.fromCharCode(97 + (i % 26)).repeat(size);
+    writer.response(
+      head([
+        ["x", value],
+        ["y", String(i)],
+      ]),
+      ByLength,
+      i,
+      "",
+      Persistent,
+      LowerCase,
+    );
+    written.push({
+      bytes: writer.bytes,
+      start: writer.start,
+      end: writer.end,
+      text: `HTTP/1.1 200 OK\r\nx: ${value}\r\ny: ${i}\r\ncontent-length: ${i}\r\n\r\n`,
+    });
+  }
+  for (const { bytes, start, end, text: expected } of written)
+    expect(latin1(bytes, start, end) === expected).toBe(true);
+});
