@@ -260,13 +260,6 @@ export const differences: readonly Difference[] = [
     asks: ["identity/scheme:*"],
     fields: ["origin.0.headers.x-forwarded-proto"],
   },
-  {
-    kind: "open",
-    title: "A client that leaves while the rest of its answered request is awaited",
-    reason: "Connection and log line wait for the discard limit of 5 s; FIN should end them at once.",
-    asks: ["redirects/d200-post-unread", "redirects/d200-post-huge"],
-    fields: ["log*"],
-  },
 ];
 
 export const statDifferences: readonly StatDifference[] = [
