@@ -39,7 +39,6 @@ describe("listeners", () => {
       ],
     });
     const idle = s.client();
-<<<<<<< HEAD
     const writing = s.client();
     const busy = s.client(get());
     await s.apply(storySnapshot({ manager: { serverName: "new" } }));
@@ -47,12 +46,6 @@ describe("listeners", () => {
     // Who is idle may be about to ask: it is answered once more.
     expect([idle.ended, writing.ended]).toEqual([false, false]);
     s.send(writing, get());
-=======
-    const busy = s.client(get());
-    await s.apply(storySnapshot({ manager: { serverName: "new" } }));
-    s.settle();
-    expect(idle.ended).toBe(false); // its client may be writing a request just now
->>>>>>> sidecar
     const fresh = s.client(get());
     s.advance(200);
     expect(busy.received).toContain("server: envoy\r\n");
@@ -62,7 +55,6 @@ describe("listeners", () => {
     expect(writing.received).toContain("connection: close\r\n");
     expect(fresh.received).toContain("server: new\r\n");
     expect(fresh.received).not.toContain("connection: close\r\n");
-<<<<<<< HEAD
     s.advance(59_000);
     expect(idle.ended).toBe(false);
     s.advance(1_000);
@@ -78,31 +70,10 @@ describe("listeners", () => {
     await s.apply({ ...storySnapshot(), listeners: [] });
     s.advance(60_001);
     expect(idle.ended).toBe(true);
-=======
-    s.advance(61_000);
-    expect(idle.ended).toBe(true);
-    expect(s.stat("http.test.downstream_cx_drain_close")).toBe(2);
-    s.expectNothingLeft();
-  });
-
-  test("a removed listener: idle connections close, busy ones after their answer, none is accepted", async () => {
-    const s = await story({ origins: [silent] });
-    const idle = s.client();
-    const busy = s.client(get());
-    const tunnelish = storySnapshot();
-    await s.apply({ ...tunnelish, listeners: [] });
-    s.settle();
-    expect(idle.ended).toBe(false); // its client may be writing a request just now
->>>>>>> sidecar
     expect(s.client(get()).closed).toBe(true);
     s.send(s.upstream()[0], OK);
     expect(gist(busy.received)).toBe("200 ok");
     expect(busy.ended).toBe(true);
-<<<<<<< HEAD
-=======
-    s.advance(61_000);
-    expect(idle.ended).toBe(true);
->>>>>>> sidecar
     s.expectNothingLeft();
   });
 
@@ -151,23 +122,15 @@ describe("listeners", () => {
 });
 
 describe("drain", () => {
-<<<<<<< HEAD
-  test("of the worker: idle connections close soon, answers say close, nothing new is taken", async () => 
-=======
-  test("of the worker: idle connections close, answers say close, tunnels stay, nothing new is taken", async () => {
->>>>>>> sidecar
+  test("of the worker: idle connections close soon, answers say close, nothing new is taken", async () => {
     const s = await story({ origins: [silent] });
     const idle = s.client();
     const busy = s.client(get());
     s.proxy.run(() => s.proxy.worker.drain());
     s.settle();
-<<<<<<< HEAD
     expect(idle.ended).toBe(false);
     s.advance(1001);
     expect(idle.ended).toBe(true);
-=======
-    expect(idle.ended).toBe(false); // its client may be writing a request just now
->>>>>>> sidecar
     expect(s.client(get()).closed).toBe(true);
     s.send(s.upstream()[0], OK);
     expect(busy.received).toContain("connection: close\r\n");
@@ -192,7 +155,8 @@ describe("drain", () => {
     s.send(idle, get());
     expect(idle.received).not.toContain("connection: close\r\n");
     s.expectNothingLeft();
-  }););
+  });
+});
 
 describe("routes by name", () => {
   test("a new table holds for the next request of a living connection", async () => {
