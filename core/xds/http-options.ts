@@ -24,6 +24,15 @@ export function readCommonHttpOptions(reader: Reader<HttpProtocolOptions> | null
   };
 }
 
+/** The same for a cluster, where the life of a stream is not limited yet: that is refused, not ignored. */
+export function readUpstreamHttpOptions(
+  reader: Reader<HttpProtocolOptions> | null,
+): CommonHttpProtocolOptions {
+  const options = readCommonHttpOptions(reader);
+  if (options.maxStreamDuration > 0) reader?.refuse("maxStreamDuration", "max_stream_duration of a cluster");
+  return options;
+}
+
 /** Reads what holds for HTTP/1. */
 export function readHttp1Options(reader: Reader<Http1ProtocolOptionsMessage> | null): Http1ProtocolOptions {
   if (reader === null) {

@@ -6,7 +6,7 @@ import type { Cluster } from "../config/model.ts";
 import { entryPath } from "./faults.ts";
 import type { Cluster as ClusterMessage } from "./generated/envoy/config/cluster/v3/cluster_pb.ts";
 import type { HttpProtocolOptions } from "./generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
-import { readCommonHttpOptions, readHttp1Options } from "./http-options.ts";
+import { readHttp1Options, readUpstreamHttpOptions } from "./http-options.ts";
 import { type PackedAny, typeNameOf } from "./message.ts";
 import { openUnpacked, type Reader } from "./reader.ts";
 
@@ -32,7 +32,7 @@ export function readUpstreamHttp(reader: Reader<ClusterMessage>): UpstreamHttp {
       ? options
       : { ...options, common: { ...options.common, maxRequestsPerConnection: oldMaxRequests } };
   }
-  const common = readCommonHttpOptions(oldCommon);
+  const common = readUpstreamHttpOptions(oldCommon);
   return {
     common: { ...common, maxRequestsPerConnection: oldMaxRequests ?? common.maxRequestsPerConnection },
     http1: readHttp1Options(oldHttp1),
@@ -57,7 +57,7 @@ function findExtension(reader: Reader<ClusterMessage>): Reader<HttpProtocolOptio
 
 function readOptions(reader: Reader<HttpProtocolOptions>): UpstreamHttp {
   return {
-    common: readCommonHttpOptions(reader.child("commonHttpProtocolOptions")),
+    common: readUpstreamHttpOptions(reader.child("commonHttpProtocolOptions")),
     http1: readHttp1(reader),
     maxResponseHeadersBytes: MAX_RESPONSE_HEADERS_BYTES,
   };

@@ -88,6 +88,11 @@ table("shape: kinds and names", [
 ]);
 
 table("known, but not implemented", [
+  [
+    "cluster",
+    "{ common_http_protocol_options: { max_stream_duration: 3s } }",
+    ".common_http_protocol_options.max_stream_duration: not implemented yet: max_stream_duration of a cluster",
+  ],
   ["bootstrap", "{ overload_manager: {} }", "/overload_manager: not implemented yet: overload_manager"],
   ["bootstrap", "{ watchdogs: {} }", "/watchdogs: not implemented yet: watchdogs"],
   ["bootstrap", "{ stats_sinks: [{ name: x }] }", "/stats_sinks: not implemented yet: stats_sinks"],
