@@ -4,6 +4,7 @@
  */
 import type { HeaderMatcher as HeaderMatcherConfig, RetryPolicy } from "../config/model.ts";
 import type { ConfigFault } from "../errors.ts";
+import { trimOws } from "../http/hop-by-hop.ts";
 import { compileHeaderMatcher, type HeaderMatcher } from "../route/header-matcher.ts";
 
 export const On5xx = 1;
@@ -67,19 +68,10 @@ function conditionsOf(list: string, known: ReadonlyMap<string, number>): number 
 
 /** The items of a comma-separated header value, without SP and HTAB around them; empty ones are left out. */
 export function listItems(list: string): string[] {
-  const items: string[] = [];
-  for (const part of list.split(",")) {
-    let start = 0;
-    let end = part.length;
-    while (start < end && isBlank(part.charCodeAt(start))) start++;
-    while (end > start && isBlank(part.charCodeAt(end - 1))) end--;
-    if (end > start) items.push(part.slice(start, end));
-  }
-  return items;
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
+  return list
+    .split(",")
+    .map(trimOws)
+    .filter((item) => item !== "");
 }
 
 /** A retry policy ready for use. Immutable. */

@@ -10,7 +10,8 @@
 import { toBytes } from "../bytes/ascii.ts";
 import type { Fault, ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
-import type { RequestHead, ResponseHead } from "../http/head.ts";
+import { isGrpc } from "../http/grpc.ts";
+import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
 import { allowedTrailers } from "../http/trailers.ts";
@@ -26,7 +27,6 @@ import type { StreamDeadlines } from "./stream-timers.ts";
 
 const SERVER = known("server");
 const REQUEST_ID = known("x-request-id");
-const CONTENT_TYPE = known("content-type");
 const WEBSOCKET_KEY = known("sec-websocket-key");
 const VIA = known("via");
 
@@ -135,7 +135,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     this.responseCode = status;
     this.localReplyBody = body;
     for (const [name, value] of headers) head.fields.add(name, value);
-    const grpc = isGrpc(this.request);
+    const grpc = isGrpc(this.request.fields);
     const text = manager.localReplies.compose(this, head, grpc);
     if (route !== null) route.finalizeResponse(head.fields, null, this);
     if (!this.requestEnded && !this.requestIsEmpty()) {
@@ -392,10 +392,4 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     const loggers = manager.loggers;
     for (let i = 0; i < loggers.length; i++) loggers[i].log(this);
   }
-}
-
-/** gRPC by its content type: "application/grpc" or "application/grpc+proto"; not grpc-web. */
-function isGrpc(request: RequestHead): boolean {
-  const type = request.fields.getId(CONTENT_TYPE);
-  return type !== null && (type === "application/grpc" || type.startsWith("application/grpc+"));
 }

@@ -19,6 +19,7 @@ import { hostEnd } from "../http/authority.ts";
 import type { Fields } from "../http/fields.ts";
 import { firstValue } from "../http/first-value.ts";
 import type { JsonFormatter, TextFormatter } from "../http/formatter.ts";
+import { isGrpc } from "../http/grpc.ts";
 import type { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
@@ -38,7 +39,6 @@ export const MATCH_SEPARATED_PREFIX = 2;
 export const MATCH_REGEX = 3;
 export const MATCH_CONNECT = 4;
 
-const CONTENT_TYPE = known("content-type");
 const ORIGINAL_PATH = known("x-envoy-original-path");
 const ORIGINAL_HOST = known("x-envoy-original-host");
 const FORWARDED_HOST = known("x-forwarded-host");
@@ -224,11 +224,4 @@ export class RouteEntry {
 function withoutQuery(path: string): string {
   const query = path.indexOf("?");
   return query < 0 ? path : path.slice(0, query);
-}
-
-/** RFC-less convention of gRPC over HTTP/2: "application/grpc" or "application/grpc+proto"; not grpc-web. */
-function isGrpc(fields: Fields): boolean {
-  const type = fields.getId(CONTENT_TYPE);
-  if (type === null || !type.startsWith("application/grpc")) return false;
-  return type.length === 16 || type.charCodeAt(16) === 0x2b;
 }
