@@ -3,6 +3,7 @@
  * of the connections it made. A changed listener is a new object; the old one drains.
  */
 import type { FilterChain, Listener, RouteConfiguration } from "../config/model.ts";
+import type { StreamInfo } from "../http/stream-info.ts";
 import { formatAddress, type Socket, type SocketHandler } from "../io/socket.ts";
 import { compileFilterChains, type FilterChainChoice } from "../route/filter-chain-match.ts";
 import type { RouteTable } from "../route/route-table.ts";
@@ -14,6 +15,7 @@ import { Timer } from "../time/timers.ts";
 import type { Clusters } from "./clusters.ts";
 import { ConnectionManager } from "./connection-manager.ts";
 import type { ConnectionOwner, DrainableConnection } from "./connection-owner.ts";
+import { ConnectionRecord } from "./connection-record.ts";
 import { DownstreamConnection } from "./downstream.ts";
 import type { LogCompiler } from "./log-compiler.ts";
 import type { Services } from "./services.ts";
@@ -39,7 +41,10 @@ export class ListenerState implements ConnectionOwner {
   private readonly managers = new Map<FilterChain, ConnectionManager>();
   private readonly tcp = new Map<FilterChain, TcpProxyFilter>();
   private readonly connections = new Map<DrainableConnection, number>();
+  /** One line per connection, also for those that no filter chain wants. */
   private readonly loggers: readonly AccessLogger[];
+  /** What those lines will say; empty where there is no such log. */
+  private readonly records = new Map<DrainableConnection, StreamInfo>();
   private readonly scope: Scope;
   private readonly onEmpty: (listener: ListenerState) => void;
   /** Ends the patience with idle connections of a listener that was replaced or removed. */
@@ -109,18 +114,44 @@ export class ListenerState implements ConnectionOwner {
     const chain = this.choice === null ? null : this.choice.choose(socket.local, socket.remote);
     if (chain === null) {
       stats.noFilterChainMatch++;
+      this.logRefused(socket);
       return null;
     }
     stats.downstreamCxTotal++;
     stats.downstreamCxActive++;
     const manager = this.managers.get(chain);
-    const connection =
-      manager !== undefined
-        ? new DownstreamConnection(manager, this.services, socket, this)
-        : new TcpProxyConnection(this.tcp.get(chain) as TcpProxyFilter, this.services, socket, this);
-    this.connections.set(connection, this.services.clock.now);
-    if (connection instanceof TcpProxyConnection) connection.start();
-    return connection;
+    if (manager !== undefined) return this.acceptHttp(manager, socket);
+    const tcp = new TcpProxyConnection(this.tcp.get(chain) as TcpProxyFilter, this.services, socket, this);
+    this.connections.set(tcp, this.services.clock.now);
+    if (this.loggers.length > 0) this.records.set(tcp, tcp);
+    tcp.start();
+    return tcp;
+  }
+
+  private acceptHttp(manager: ConnectionManager, socket: Socket): SocketHandler {
+    const { services } = this;
+    if (this.loggers.length === 0) {
+      const connection = new DownstreamConnection(manager, services, socket, this);
+      this.connections.set(connection, services.clock.now);
+      return connection;
+    }
+    const record = new ConnectionRecord(socket, manager.filterChainName, services.clock);
+    const connection = new DownstreamConnection(manager, services, record, this);
+    record.handler = connection;
+    record.connectionId = connection.id;
+    this.connections.set(connection, services.clock.now);
+    this.records.set(connection, record);
+    return record;
+  }
+
+  /** Envoy's details; the flag is that of a request without a route. */
+  private logRefused(socket: Socket): void {
+    if (this.loggers.length === 0) return;
+    const record = new ConnectionRecord(socket, "", this.services.clock);
+    record.duration = 0;
+    record.flags = ["NR"];
+    record.responseCodeDetails = "filter_chain_not_found";
+    for (const logger of this.loggers) logger.log(record);
   }
 
   /**
@@ -148,13 +179,15 @@ export class ListenerState implements ConnectionOwner {
     const { stats } = this;
     stats.downstreamCxActive--;
     stats.downstreamCxDestroy++;
-    stats.downstreamCxLengthMs.record(this.services.clock.now - since);
+    const life = this.services.clock.now - since;
+    stats.downstreamCxLengthMs.record(life);
+    const record = this.records.get(connection);
+    if (record !== undefined) {
+      this.records.delete(connection);
+      if (record instanceof ConnectionRecord) record.duration = life;
+      for (const logger of this.loggers) logger.log(record);
+    }
     if (this.draining && this.connections.size === 0) this.onEmpty(this);
-  }
-
-  /** Listener-level access loggers, for TCP connections. */
-  get accessLoggers(): readonly AccessLogger[] {
-    return this.loggers;
   }
 
   /** Gives its statistics back; no connection may live any more. */
