@@ -1,5 +1,5 @@
 /** Rows H1–H9: fields that belong to one hop, identity and tracing. RFC 9110 7.6. */
-import { forwarded, get, refused, relayed, type Vector } from "../vector.ts";
+import { badResponse, forwarded, get, refused, relayed, type Vector } from "../vector.ts";
 
 const ok = (fields: string) => `HTTP/1.1 200 OK\r\nContent-Length: 2\r\n${fields}\r\nok`;
 
@@ -68,6 +68,12 @@ export const hopByHop: readonly Vector[] = [
     "x-forwarded-host": get("Connection: x-forwarded-host\r\n"),
     "x-request-id": get("Connection: x-request-id\r\n"),
     "pseudo-header": get("Connection: :authority\r\n"),
+  }),
+  ...badResponse("H2", "a response's Connection may not name a protected field", {
+    "content-length": ok("Connection: Content-Length\r\n"),
+    "forwarded-for": ok("Connection: X-Forwarded-For, close\r\n"),
+    "too-many": ok(`Connection: ${Array.from({ length: 11 }, (_, i) => `x-${i}`).join(", ")}\r\n`),
+    interim: `HTTP/1.1 103 Early Hints\r\nConnection: Transfer-Encoding\r\n\r\n${ok("")}`,
   }),
   ...refused("H2", "Connection may name only so many fields", 400, {
     "eleven-names": get(`Connection: ${Array.from({ length: 11 }, (_, i) => `x-${i}`).join(", ")}\r\n`),
