@@ -187,6 +187,21 @@ describe("statistics and status", () => {
     expect(Math.max(...(remaining[0].values ?? []))).toBe(4294967295 / 4 + 0.25);
   });
 
+  test.each([
+    ["UNKNOWN", "healthy"],
+    ["HEALTHY", "healthy"],
+    ["DEGRADED", "/degraded_eds_health"],
+    ["DRAINING", "/failed_eds_health/eds_status_draining"],
+    ["UNHEALTHY", "/failed_eds_health"],
+    ["TIMEOUT", "/failed_eds_health"],
+  ] as const)("an endpoint that EDS calls %s is %s", (health, flags) => {
+    const { state } = start({ type: "EDS" });
+    state.applyEndpoints(assignment(group([endpoint("10.0.0.1:80", { health })])));
+    expect(state.status().endpoints.map((each) => [each.edsHealth, each.healthFlags])).toEqual([
+      [health, flags],
+    ]);
+  });
+
   test("status is plain data with Envoy's words", () => {
     const { state } = start({
       edsServiceName: "shop-eds",

@@ -46,6 +46,22 @@ describe("a request", () => {
     expect(text(writer)).toBe(expected);
   });
 
+  test.each([
+    [LowerCase, "x-forwarded-for: 1,2\r\nx-oTHER: 3\r\n".toLowerCase()],
+    [ProperCase, "X-Forwarded-For: 1,2\r\nX-Other: 3\r\n"],
+    [PreserveCase, "X-FORWARDED-for: 1,2\r\nx-oTHER: 3\r\n"],
+  ] as const)(
+    "in case %i: a name that came keeps its case when its value is replaced",
+    (nameCase, expected) => {
+      const request = parsed("GET / HTTP/1.1\r\nhost: a\r\nX-FORWARDED-for: 1\r\nx-oTHER: 2\r\n\r\n");
+      request.fields.set("x-forwarded-for", "1,2");
+      request.fields.set("x-other", "3");
+      const writer = new HeadWriter();
+      writer.request(request, NoBody, 0, "", false, false, nameCase);
+      expect(text(writer)).toEndWith(`${expected}\r\n`);
+    },
+  );
+
   test("framing, close, te and upgrade are ours", () => {
     const writer = new HeadWriter();
     const request = parsed("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 00012\r\n\r\n");

@@ -144,6 +144,26 @@ describe("the other time-outs of a stream", () => {
     s.expectNothingLeft();
   });
 
+  test.each([
+    ["request_timeout", "", "request_overall_timeout", "-"],
+    ["garbage in the rest of the request", "not a chunk size", "http1.chunk_size", "DPE"],
+  ])("an answer that has begun is cut, visibly, by %s", async (_, rest, details, flag) => {
+    const s = await story({
+      manager: { requestTimeout: 1000 },
+      origins: [(peer) => peer.take() !== "" && peer.send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc")],
+    });
+    const client = s.client("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n");
+    expect(client.received).toEndWith("abc");
+    s.send(client, rest);
+    s.advance(1001);
+    expect(client.received).toEndWith("abc");
+    expect(client.ended || client.closed).toBe(true);
+    expect(s.upstream()[0].ended || s.upstream()[0].closed).toBe(true);
+    expect(s.logs).toEqual([`POST / 200 ${flag} ${details}`]);
+    expect(s.stat("http.test.rq_reset_after_downstream_response_started")).toBe(1);
+    s.expectNothingLeft();
+  });
+
   test("max_stream_duration: 504 before the answer, a cut during it", async () => {
     const before = await story({
       manager: { common: { ...COMMON, maxStreamDuration: 1000 } },
