@@ -78,11 +78,6 @@ export class ConnectionPool {
     return this.options.forwardTrailers;
   }
 
-  /** Open connections, those being made included. */
-  get size(): number {
-    return this.all.size;
-  }
-
   /**
    * Asks for a connection. Returns an idle one at once; null means that `waiter` is queued and will hear, or
    * that it has just heard of an overflow.

@@ -39,7 +39,7 @@ describe("a request", () => {
   test.each([
     [LowerCase, "GET /x HTTP/1.1\r\nhost: a.b\r\nx-own: 1\r\nx-foo-bar: 2\r\n\r\n"],
     [ProperCase, "GET /x HTTP/1.1\r\nHost: a.b\r\nX-Own: 1\r\nX-Foo-Bar: 2\r\n\r\n"],
-    [PreserveCase, "GET /x HTTP/1.1\r\nHost: a.b\r\nX-Own: 1\r\nx-foo-bar: 2\r\n\r\n"],
+    [PreserveCase, "GET /x HTTP/1.1\r\nHOST: a.b\r\nX-Own: 1\r\nx-foo-bar: 2\r\n\r\n"],
   ] as const)("in case %i: only what belongs to the next hop", (nameCase, expected) => {
     const writer = new HeadWriter();
     writer.request(parsed(wire), NoBody, 0, "", false, false, nameCase);
@@ -59,6 +59,28 @@ describe("a request", () => {
       const writer = new HeadWriter();
       writer.request(request, NoBody, 0, "", false, false, nameCase);
       expect(text(writer)).toEndWith(`${expected}\r\n`);
+    },
+  );
+
+  const OWN = [
+    [LowerCase, "host", "content-length", "transfer-encoding", "connection", "te", "upgrade"],
+    [ProperCase, "Host", "Content-Length", "Transfer-Encoding", "Connection", "Te", "Upgrade"],
+    [PreserveCase, "hoST", "content-LENGTH", "transfer-encoding", "CONnection", "TE", "upgrade"],
+  ] as const;
+  test.each(OWN)(
+    "in case %i: what we write ourselves too",
+    (nameCase, host, length, coding, connection, te, upgrade) => {
+      const writer = new HeadWriter();
+      const request = parsed(
+        "POST / HTTP/1.1\r\nhoST: a\r\ncontent-LENGTH: 2\r\nCONnection: x\r\nTE: y\r\n\r\n",
+      );
+      const start = `POST / HTTP/1.1\r\n${host}: a\r\n`;
+      writer.request(request, ByLength, 2, "", false, true, nameCase);
+      expect(text(writer)).toBe(`${start}${length}: 2\r\n${connection}: close\r\n\r\n`);
+      writer.request(request, ByChunks, 0, "", true, false, nameCase);
+      expect(text(writer)).toBe(`${start}${coding}: chunked\r\n${connection}: te\r\n${te}: trailers\r\n\r\n`);
+      writer.request(request, NoBody, 0, "websocket", false, false, nameCase);
+      expect(text(writer)).toBe(`${start}${connection}: upgrade\r\n${upgrade}: websocket\r\n\r\n`);
     },
   );
 
