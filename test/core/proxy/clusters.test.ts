@@ -2,11 +2,13 @@
 import { describe, expect, test } from "bun:test";
 import type { Cluster, ClusterLoadAssignment, Snapshot } from "../../../core/config/model.ts";
 import { at } from "../../../runtime-adapters/memory/network.ts";
+import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import {
   answers,
   get,
   gist,
   OK,
+  type Script,
   type Story,
   type StorySetup,
   silent,
@@ -122,6 +124,53 @@ describe("options that change under a living pool", () => {
     s.client(get("/", "X-TWO-words: 1\r\n"));
     expect(heads[1]).toContain("\r\nX-Two-Words: 1\r\n");
     expect(heads[1]).toContain("\r\nHost: a.example\r\n");
+    s.expectNothingLeft();
+  });
+});
+
+describe("LOGICAL_DNS", () => {
+  const asked = new Map<Peer, string[]>();
+  /** Answers, and remembers which paths each connection was asked for. */
+  const noting: Script = (peer) => {
+    const [, path] = /^GET (\S+) /.exec(peer.received) ?? [];
+    if (path === undefined || !peer.received.endsWith("\r\n\r\n")) return;
+    asked.set(peer, [...(asked.get(peer) ?? []), path]);
+    peer.take();
+    peer.send(OK);
+  };
+  const paths = (s: Story, origin: number) =>
+    s.upstream(origin).map((peer) => (asked.get(peer) ?? []).join(" "));
+
+  test("new connections go where the name points now; a connection that lives is used as long as it does", async () => {
+    const named = (app: Cluster): Partial<Cluster> => ({
+      type: "LOGICAL_DNS",
+      loadAssignment: {
+        ...(app.loadAssignment as ClusterLoadAssignment),
+        localities: [
+          {
+            ...(app.loadAssignment as ClusterLoadAssignment).localities[0],
+            endpoints: [endpoint(at("shop.test:8080"))],
+          },
+        ],
+      },
+    });
+    const setup: StorySetup = { origins: [noting, noting] };
+    const s = await story(setup);
+    s.proxy.network.name("shop.test", ["10.0.0.1"]);
+    await s.apply(withCluster(setup, named));
+    s.settle();
+    const client = s.client(get("/1"));
+    s.proxy.network.name("shop.test", ["10.0.0.2", "10.0.0.1"]);
+    s.advance(5001);
+    s.send(client, get("/2"));
+    s.upstream(0)[0].close();
+    s.settle();
+    s.send(client, get("/3"));
+    expect([paths(s, 0), paths(s, 1)]).toEqual([["/1 /2"], ["/3"]]);
+    expect(s.proxy.worker.clusterStatus()[0].endpoints.map(({ text, hostname }) => [text, hostname])).toEqual(
+      [["10.0.0.2:8080", "shop.test"]],
+    );
+    await s.apply({ ...storySnapshot(setup), clusters: [] });
     s.expectNothingLeft();
   });
 });
