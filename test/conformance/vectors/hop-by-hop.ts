@@ -211,4 +211,11 @@ export const hopByHop: readonly Vector[] = [
   forwarded("H9", "max-forwards-get", "Max-Forwards of GET means nothing", get("Max-Forwards: 0\r\n"), {
     fields: { "max-forwards": "0" },
   }),
+
+  ...refused("H9", "Max-Forwards of OPTIONS is a number", 400, {
+    word: "OPTIONS /v HTTP/1.1\r\nHost: v.test\r\nMax-Forwards: x\r\n\r\n",
+    negative: "OPTIONS * HTTP/1.1\r\nHost: v.test\r\nMax-Forwards: -1\r\n\r\n",
+    huge: "OPTIONS /v HTTP/1.1\r\nHost: v.test\r\nMax-Forwards: 99999999999999999999\r\n\r\n",
+    two: "OPTIONS /v HTTP/1.1\r\nHost: v.test\r\nMax-Forwards: 1\r\nMax-Forwards: 2\r\n\r\n",
+  }),
 ];

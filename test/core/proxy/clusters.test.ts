@@ -250,6 +250,33 @@ describe("EDS", () => {
   });
 });
 
+test("/clusters counts per endpoint what became of its requests", async () => {
+  const script =
+    (act: (peer: Peer) => unknown): Script =>
+    (peer) => {
+      if (peer.received.endsWith("\r\n\r\n")) act(peer);
+    };
+  const cases: [string, Script | null, object][] = [
+    ["an answer", answers(OK), { rqSuccess: 1, rqError: 0 }],
+    ["a 500", answers("HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n"), { rqSuccess: 0, rqError: 1 }],
+    ["a FIN", script((peer) => peer.close()), { rqSuccess: 0, rqError: 1 }],
+    ["a reset", script((peer) => peer.reset()), { rqSuccess: 0, rqError: 1 }],
+    ["garbage", answers("garbage\r\n\r\n"), { rqSuccess: 0, rqError: 1 }],
+    ["nothing, and the client leaves", silent, { rqSuccess: 0, rqError: 0 }],
+    ["nobody there", null, { rqTotal: 0, rqSuccess: 0, rqError: 1, cxConnectFail: 1 }],
+  ];
+  for (const [name, origin, counts] of cases) {
+    const s = await story({ origins: [origin] });
+    const client = s.client(get());
+    client.reset();
+    s.settle();
+    const [{ endpoints }] = s.proxy.worker.clusterStatus();
+    const expected = { cxTotal: 1, cxConnectFail: 0, rqTotal: 1, rqActive: 0, rqTimeout: 0, ...counts };
+    expect({ name, ...endpoints[0] }).toMatchObject({ name, ...expected });
+    s.expectNothingLeft();
+  }
+});
+
 test("one word about each cluster for the admin pages, ready or not", async () => {
   const s = await story();
   const { listeners } = storySnapshot();

@@ -13,7 +13,7 @@ import {
 import { NO_HEADERS, route } from "../../support/snapshot-fixture.ts";
 
 const LINE =
-  "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT% %FILTER_CHAIN_NAME% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %BYTES_RECEIVED%/%BYTES_SENT% %DURATION%\n";
+  "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT% %FILTER_CHAIN_NAME% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %BYTES_RECEIVED%/%BYTES_SENT% %DURATION% #%CONNECTION_ID%\n";
 
 function log(filter: AccessLog["filter"] = null): AccessLog {
   return {
@@ -99,12 +99,12 @@ describe("its access log", () => {
     http.close();
     s.settle();
     const sent = http.receivedBytes;
-    expect(s.logs).toEqual([`10.1.0.1 10.1.0.1 - - ${get().length * 2}/${sent} 100`]);
+    expect(s.logs).toEqual([`10.1.0.1 10.1.0.1 - - ${get().length * 2}/${sent} 100 #1`]);
 
     const tcp = s.client("abc", "10.1.0.2:81");
     tcp.close();
     s.settle();
-    expect(s.logs[1]).toMatch(/^10\.1\.0\.2 10\.1\.0\.2 - - 3\/0 \d+$/);
+    expect(s.logs[1]).toMatch(/^10\.1\.0\.2 10\.1\.0\.2 - - 3\/0 \d+ #2$/);
     expect(s.logs).toHaveLength(2);
     s.expectNothingLeft();
   });
@@ -116,7 +116,7 @@ describe("its access log", () => {
     }));
     s.client(get(), "10.1.0.1:81").close();
     s.client(get(), "10.1.0.2:81");
-    expect(s.logs).toEqual(["10.1.0.2 - NR filter_chain_not_found 0/0 0"]);
+    expect(s.logs).toEqual(["10.1.0.2 - NR filter_chain_not_found 0/0 0 #0"]);
     s.expectNothingLeft();
   });
 

@@ -83,6 +83,32 @@ describe("local_reply_config", () => {
     s.expectNothingLeft();
   });
 
+  test("a mapper's own body format counts more than the one for all", async () => {
+    const s = await story({
+      manager: {
+        localReply: {
+          bodyFormat: text("all: %LOCAL_REPLY_BODY%"),
+          mappers: [
+            {
+              filter: only503,
+              status: null,
+              body: "busy",
+              bodyFormat: text("503: %LOCAL_REPLY_BODY%"),
+              headersToAdd: [],
+            },
+          ],
+        },
+      },
+      routes: [
+        route("/403", { kind: "direct_response", status: 403, body: "no", bodyFormat: null }),
+        route("/503", { kind: "direct_response", status: 503, body: "no", bodyFormat: null }),
+      ],
+    });
+    expect(gist(s.client(get("/403")).received)).toBe("403 all: no");
+    expect(gist(s.client(get("/503")).received)).toBe("503 503: busy");
+    s.expectNothingLeft();
+  });
+
   test("a body format sees the body that would have been sent", async () => {
     const s = await story({
       origins: [],

@@ -94,6 +94,25 @@ describe("control headers", () => {
     expect(seen.has("x-envoy-retry-on")).toBe(false);
   });
 
+  test.each<[string, boolean, string, boolean]>([
+    ["a sidecar, one address inside", false, "127.0.0.5", true],
+    ["a sidecar, one address outside", false, "9.9.9.9", false],
+    ["a sidecar, a list: whoever wrote its left part may lie", false, "127.0.0.5, 127.0.0.6", false],
+    ["a sidecar, no list: the peer may be a proxy itself", false, "", false],
+    ["an edge, the peer inside", true, "", true],
+    ["an edge, a peer that forwards", true, "127.0.0.5", false],
+  ])("who is internal: %s", async (_, useRemoteAddress, xff, internal) => {
+    const fields = xff === "" ? "" : `x-forwarded-for: ${xff}\r\n`;
+    const seen = await arrived({ useRemoteAddress, internalCidrRanges: LOOPBACK }, CONTROL + fields);
+    expect(seen.get("x-envoy-internal")).toBe(internal ? "true" : undefined);
+    expect(seen.get("x-envoy-expected-rq-timeout-ms")).toBe(internal ? "5" : "15000");
+  });
+
+  test("nobody is internal unless ranges say so", async () => {
+    const seen = await arrived({ useRemoteAddress: true }, CONTROL);
+    expect(seen.has("x-envoy-internal")).toBe(false);
+  });
+
   test("internal_only_headers of the route configuration are taken from internal clients alone", async () => {
     const table = { internalOnlyHeaders: ["x-tenant", "authorization"] };
     const fields = "x-tenant: root\r\nX-Tenant: admin\r\nauthorization: me\r\nx-tenant-2: kept\r\n";
