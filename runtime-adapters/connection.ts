@@ -53,7 +53,7 @@ export abstract class Connection implements Socket, Dirty {
   private finSeen = false;
   private reason: CloseReason = "";
 
-  /** @param dials true for an outgoing connection: `dial` is called when the turn ends. */
+  /** @param dials true for an outgoing connection: `dial` is called by the next flush. */
   constructor(turn: Turn, handler: SocketHandler, dials: boolean) {
     this.turn = turn;
     this.handler = handler;
@@ -91,6 +91,7 @@ export abstract class Connection implements Socket, Dirty {
   write(bytes: Uint8Array, start: number, end: number): void {
     if (start >= end || this.state === Closed || (this.wants & NoWrite) !== 0) return;
     this.queue.push(bytes, start, end);
+    this.turn.written += end - start;
     if (!this.dirty) this.mark();
   }
 
