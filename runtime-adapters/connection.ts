@@ -6,6 +6,7 @@
  *   Dialling ──opened()──▶ Open ──flush after close()/reset(), or closed() from the runtime──▶ Closed
  *       └──────────────── the same, before it opened ────────────────────────────────────────────┘
  */
+import type { Member } from "../core/io/roster.ts";
 import type { Address, CloseReason, Socket, SocketHandler } from "../core/io/socket.ts";
 import type { Accept } from "./runtime.ts";
 import type { Dirty, Turn } from "./turn.ts";
@@ -39,8 +40,9 @@ export const SILENT: SocketHandler = Object.freeze({
   onClose() {},
 });
 
-export abstract class Connection implements Socket, Dirty {
+export abstract class Connection implements Socket, Dirty, Member {
   handler: SocketHandler;
+  place = -1;
   protected readonly turn: Turn;
   protected queue = new WriteQueue();
 

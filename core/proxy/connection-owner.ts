@@ -1,3 +1,6 @@
+/** A listener and the connections that it accepted, as they know each other. */
+import type { Member } from "../io/roster.ts";
+
 /** What a downstream connection (HTTP or TCP) knows of the listener that accepted it. */
 export interface ConnectionOwner {
   /** True while the listener or the process drains: answers say `connection: close`. */
@@ -9,7 +12,9 @@ export interface ConnectionOwner {
 }
 
 /** A connection that its listener can ask to finish. */
-export interface DrainableConnection {
+export interface DrainableConnection extends Member {
+  /** When it was accepted, ms. */
+  readonly accepted: number;
   /** Close if idle, else after what is under way. */
   drain(): void;
 }

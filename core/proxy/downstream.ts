@@ -55,6 +55,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   readonly parser: RequestParser;
   readonly id: number;
   readonly accepted: number;
+  place = -1;
   /** When the first byte of the current request was read, ms. */
   requestStarted = 0;
   /** The client speaks HTTP/1.0, so nothing chunked and no second request. */

@@ -3,6 +3,7 @@
  * of the connections it made. A changed listener is a new object; the old one drains.
  */
 import type { FilterChain, Listener, RouteConfiguration } from "../config/model.ts";
+import { Roster } from "../io/roster.ts";
 import { formatAddress, type Socket, type SocketHandler } from "../io/socket.ts";
 import { compileFilterChains, type FilterChainChoice } from "../route/filter-chain-match.ts";
 import type { RouteTable } from "../route/route-table.ts";
@@ -38,7 +39,7 @@ export class ListenerState implements ConnectionOwner {
   private readonly choice: FilterChainChoice | null;
   private readonly managers = new Map<FilterChain, ConnectionManager>();
   private readonly tcp = new Map<FilterChain, TcpProxyFilter>();
-  private readonly connections = new Map<DrainableConnection, number>();
+  private readonly connections = new Roster<DrainableConnection>();
   private readonly loggers: readonly AccessLogger[];
   private readonly scope: Scope;
   private readonly onEmpty: (listener: ListenerState) => void;
@@ -118,7 +119,7 @@ export class ListenerState implements ConnectionOwner {
       manager !== undefined
         ? new DownstreamConnection(manager, this.services, socket, this)
         : new TcpProxyConnection(this.tcp.get(chain) as TcpProxyFilter, this.services, socket, this);
-    this.connections.set(connection, this.services.clock.now);
+    this.connections.add(connection);
     if (connection instanceof TcpProxyConnection) connection.start();
     return connection;
   }
@@ -138,17 +139,15 @@ export class ListenerState implements ConnectionOwner {
     this.draining = true;
     this.closesIdle = true;
     this.services.timers.release(this.retirement);
-    for (const connection of [...this.connections.keys()]) connection.drain();
+    for (const connection of this.connections.list()) connection.drain();
   }
 
   connectionClosed(connection: DrainableConnection): void {
-    const since = this.connections.get(connection);
-    if (since === undefined) return;
-    this.connections.delete(connection);
+    if (!this.connections.remove(connection)) return;
     const { stats } = this;
     stats.downstreamCxActive--;
     stats.downstreamCxDestroy++;
-    stats.downstreamCxLengthMs.record(this.services.clock.now - since);
+    stats.downstreamCxLengthMs.record(this.services.clock.now - connection.accepted);
     if (this.draining && this.connections.size === 0) this.onEmpty(this);
   }
 

@@ -43,8 +43,8 @@ export class ConnectionPool {
   readonly breaker: Breaker;
   private options: PoolOptions;
   private readonly idle: UpstreamConnection[] = [];
-  private readonly all = new Set<UpstreamConnection>();
   private readonly waiting: PoolWaiter[] = [];
+  private open = 0;
   private connecting = 0;
   private draining = false;
 
@@ -80,7 +80,7 @@ export class ConnectionPool {
 
   /** Open connections, those being made included. */
   get size(): number {
-    return this.all.size;
+    return this.open;
   }
 
   /**
@@ -130,7 +130,7 @@ export class ConnectionPool {
   private connect(): void {
     if (!this.breaker.connections.available) {
       this.stats.upstreamCxOverflow++;
-      if (this.all.size > 0) return;
+      if (this.open > 0) return;
     }
     this.breaker.connections.acquire();
     const { services, endpoint, stats } = this;
@@ -140,7 +140,7 @@ export class ConnectionPool {
     endpoint.cxTotal++;
     endpoint.cxActive++;
     const connection = new UpstreamConnection(this);
-    this.all.add(connection);
+    this.open++;
     this.connecting++;
     services.timers.arm(connection.timer, services.clock.now + this.options.connectTimeout);
     connection.socket = services.platform.connect(endpoint.address, connection);
@@ -170,7 +170,7 @@ export class ConnectionPool {
 
   /** A connection is gone; `before` is the state it was in. */
   onClosed(connection: UpstreamConnection, before: UpstreamState, remote: boolean, reason: string): void {
-    this.all.delete(connection);
+    this.open--;
     this.breaker.connections.release();
     const { stats, endpoint } = this;
     stats.upstreamCxActive--;
