@@ -107,7 +107,7 @@ export class ListenerState implements ConnectionOwner {
   accept(socket: Socket): SocketHandler | null {
     const { stats } = this;
     if (this.draining) return null;
-    const chain = this.choice === null ? null : this.choice.choose(socket.local, socket.remote);
+    const chain = this.choice === null ? null : this.choice.choose(socket);
     if (chain === null) {
       stats.noFilterChainMatch++;
       return null;
