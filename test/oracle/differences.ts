@@ -199,20 +199,6 @@ export const differences: readonly Difference[] = [
   },
   {
     kind: "open",
-    title: "content-length: 0 upstream for a POST or OPTIONS without body",
-    reason: "RFC 9110 8.6: a user agent should send it with methods that expect content. Envoy adds it.",
-    asks: ["protocol/options", "protocol/post-no-body"],
-    fields: ["origin.0.headers.content-length"],
-  },
-  {
-    kind: "open",
-    title: "Connection: Upgrade keeps the spelling of the peer",
-    reason: "Some servers compare `Upgrade` with its case.",
-    asks: ["protocol/websocket*"],
-    fields: ["answers.0.headers.connection", "origin.0.headers.connection"],
-  },
-  {
-    kind: "open",
     title: "What a WebSocket logs",
     reason:
       "Envoy: `101 UC` when the upstream ended it, `101 DC` when the client did; no x-envoy-upstream-service-time in a 101.",

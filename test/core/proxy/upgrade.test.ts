@@ -47,9 +47,9 @@ describe("a WebSocket", () => {
       ],
     });
     const client = s.client(ASK);
-    expect(asked[0]).toContain("connection: upgrade\r\nupgrade: websocket\r\n");
+    expect(asked[0]).toContain("connection: Upgrade\r\nupgrade: WebSocket\r\n");
     expect(asked[0]).toContain("sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
-    expect(client.received).toContain("connection: upgrade\r\nupgrade: websocket\r\n");
+    expect(client.received).toContain("connection: Upgrade\r\nupgrade: websocket\r\n");
     expect(client.received).toContain("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n");
     expect(client.received).not.toContain("content-length");
     expect(s.stat("http.test.downstream_cx_upgrades_active")).toBe(1);
