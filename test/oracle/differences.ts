@@ -226,25 +226,11 @@ export const differences: readonly Difference[] = [
   },
   {
     kind: "open",
-    title: "JSON local replies end with a line feed",
-    reason: "As Envoy's.",
-    asks: ["local-replies/mapped-json", "local-replies/mapped-redirect"],
-    fields: ["answers.0.body", "answers.0.headers.content-length", "log.0.bytes_sent"],
-  },
-  {
-    kind: "open",
     title: "x-envoy-upstream-alt-stat-name and x-envoy-force-trace of internal clients",
     reason:
       "The first is consumed and counts a second time under that name; the second puts x-request-id into the answer.",
     asks: ["identity/edge-internal:control"],
     fields: ["answers.0.headers.x-request-id", "origin.0.headers.x-envoy-upstream-alt-stat-name"],
-  },
-  {
-    kind: "open",
-    title: "scheme_to_overwrite",
-    reason: "x-forwarded-proto follows the overwritten scheme.",
-    asks: ["identity/scheme:*"],
-    fields: ["origin.0.headers.x-forwarded-proto"],
   },
 ];
 
