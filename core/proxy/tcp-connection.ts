@@ -107,7 +107,7 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
       this.close();
       return;
     }
-    this.clusterStatName = this.cluster.config.altStatName === "" ? name : this.cluster.config.altStatName;
+    this.clusterStatName = this.cluster.statName;
     const { maxDownstreamConnectionDuration } = filter.config;
     if (maxDownstreamConnectionDuration > 0) {
       services.timers.arm(this.duration_, this.started + maxDownstreamConnectionDuration);
@@ -178,8 +178,7 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
     }
     if (this.upstreamAttempts >= filter.config.maxConnectAttempts) {
       cluster.stats.upstreamCxConnectAttemptsExceeded++;
-      this.flags.push("UF");
-      if (this.upstreamAttempts > 1) this.flags.push("URX");
+      this.flags.push("UF", "URX");
       this.close();
       return;
     }
