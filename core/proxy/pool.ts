@@ -216,7 +216,6 @@ export class ConnectionPool {
         return;
       }
       this.stats.upstreamRqActiveOverflow++;
-      this.stats.upstreamRqPendingOverflow++;
       waiter.onPoolFailure("overflow", "");
     }
     if (this.draining) {

@@ -1,6 +1,6 @@
 /**
- * One plain TCP connection to an endpoint and the counts that go with it: breaker, cluster, endpoint. It knows who
- * hears of it and nothing of what it carries.
+ * One plain TCP connection to an endpoint and the counts that go with it: breaker, cluster, endpoint; to them it is
+ * a request as well (Envoy). It knows who hears of it and nothing of what it carries.
  *
  *   CONNECTING ─▶ OPEN ─▶ LEFT (nobody listens; what is queued is still sent) ─▶ CLOSED
  *
@@ -46,6 +46,10 @@ export class TcpUpstream implements SocketHandler {
   private timedOut = false;
   private left = false;
   private flushing = false;
+  /** FIN of the upstream. */
+  private peerEnded = false;
+  /** The last word was ours. */
+  private endedHere = false;
   private unsent = 0;
   private readonly started: number;
   /** Connect timeout; later the patience of a flush. */
@@ -74,6 +78,8 @@ export class TcpUpstream implements SocketHandler {
     cluster.defaultBreaker.connections.acquire();
     cluster.stats.upstreamCxTotal++;
     cluster.stats.upstreamCxActive++;
+    cluster.stats.upstreamRqPendingTotal++;
+    cluster.stats.upstreamRqPendingActive++;
     endpoint.cxTotal++;
     endpoint.cxActive++;
     services.timers.arm(this.timer, this.started + cluster.config.connectTimeout);
@@ -91,6 +97,7 @@ export class TcpUpstream implements SocketHandler {
   }
 
   end(): void {
+    this.endedHere = this.peerEnded;
     this.socket?.end();
   }
 
@@ -104,11 +111,13 @@ export class TcpUpstream implements SocketHandler {
 
   close(): void {
     this.owner = null;
+    this.endedHere = true;
     this.socket?.close();
   }
 
   reset(): void {
     this.owner = null;
+    this.endedHere = true;
     this.socket?.reset();
   }
 
@@ -132,6 +141,7 @@ export class TcpUpstream implements SocketHandler {
     const { socket, services } = this;
     if (!this.connected) {
       this.timedOut = true;
+      this.endedHere = true;
       this.cluster.stats.upstreamCxConnectTimeout++;
     } else if (socket !== null && socket.pendingBytes < this.unsent) {
       this.unsent = socket.pendingBytes;
@@ -144,10 +154,16 @@ export class TcpUpstream implements SocketHandler {
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
 
   onConnect(): void {
-    const { services } = this;
+    const { services, endpoint } = this;
+    const { stats } = this.cluster;
     this.connected = true;
     services.timers.cancel(this.timer);
-    this.cluster.stats.upstreamCxConnectMs.record(services.clock.now - this.started);
+    stats.upstreamCxConnectMs.record(services.clock.now - this.started);
+    stats.upstreamRqPendingActive--;
+    stats.upstreamRqTotal++;
+    stats.upstreamRqActive++;
+    endpoint.rqTotal++;
+    endpoint.rqActive++;
     this.owner?.onUpstreamConnected();
   }
 
@@ -157,6 +173,7 @@ export class TcpUpstream implements SocketHandler {
   }
 
   onEnd(): void {
+    this.peerEnded = true;
     this.owner?.onUpstreamEnd();
   }
 
@@ -178,9 +195,20 @@ export class TcpUpstream implements SocketHandler {
     stats.upstreamCxDestroy++;
     stats.upstreamCxLengthMs.record(services.clock.now - this.started);
     endpoint.cxActive--;
-    if (!this.connected) {
+    if (this.endedHere) stats.upstreamCxDestroyLocal++;
+    else stats.upstreamCxDestroyRemote++;
+    if (this.connected) {
+      stats.upstreamRqActive--;
+      endpoint.rqActive--;
+      stats.upstreamCxDestroyWithActiveRq++;
+      if (this.endedHere) stats.upstreamCxDestroyLocalWithActiveRq++;
+      else stats.upstreamCxDestroyRemoteWithActiveRq++;
+    } else {
+      stats.upstreamRqPendingActive--;
       stats.upstreamCxConnectFail++;
       endpoint.cxConnectFail++;
+      if (this.owner === null) stats.upstreamRqCancelled++;
+      else stats.upstreamRqPendingFailureEject++;
     }
     if (this.flushing && this.flushes !== null) this.flushes.upstreamFlushActive--;
     this.owner?.onUpstreamClosed(reason, this.connected, this.timedOut);

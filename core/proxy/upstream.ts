@@ -63,6 +63,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   private chunked = false;
   private firstChunk = true;
   private tunnel = false;
+  /** It sent FIN: what is wrong from here on is that something is missing. */
+  private peerEnded = false;
   /** Bytes that the peer had not taken when a flush was last looked at. */
   private unsent = 0;
   private feeding = false;
@@ -195,6 +197,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
       this.lose("connection termination", "", null, true);
       return;
     }
+    this.peerEnded = true;
     this.parser.finish();
     if (this.responseEnded) this.releaseIfDone();
   }
@@ -276,7 +279,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
 
   onFault(fault: Fault): void {
     this.pool.stats.upstreamCxProtocolError++;
-    this.lose("protocol error", fault.code, fault);
+    this.lose("protocol error", fault.code, fault, this.peerEnded);
   }
 
   private lose(reason: ResetReason, detail: string, fault: Fault | null, remote = false): void {
@@ -307,7 +310,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     }
     // `blocked`: answered before the request was taken whole.
     if (!this.reusable || this.blocked || this.parser.restLength > 0) {
-      this.destroy();
+      this.state = Idle; // nothing is cut short
+      this.close(this.peerEnded, "");
       return;
     }
     this.parser.next();

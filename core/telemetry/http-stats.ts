@@ -74,6 +74,7 @@ export class HttpStats {
   noCluster = 0;
   /** Direct responses and redirects, as Envoy counts them. */
   rqDirectResponse = 0;
+  /** Of gRPC requests (Envoy counts no others). */
   rqResetAfterDownstreamResponseStarted = 0;
 
   /** Counts an answer by class; a status outside 100 … 599 counts as completed only. */
