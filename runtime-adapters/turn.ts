@@ -1,5 +1,5 @@
 /**
- * A turn: one entry into the core. `begin` sets the clock; the core runs; `finish` sets the alarm and sees to it that
+ * A turn: one entry into the core. `begin` opens it; the core runs; `finish` sets the alarm and sees to it that
  * what the core asked of its sockets (writes, ends, closes, dials) takes effect. Knows no runtime and no HTTP.
  *
  * What sockets were asked for takes effect for all turns of one poll of the kernel together. A peer that sleeps is
@@ -92,16 +92,18 @@ export class Turn {
     this.core = core;
   }
 
-  /** Opens a turn. Each `begin` is followed by exactly one `finish`. */
+  /** Opens a turn. Each `begin` is followed by exactly one `finish`. One reading of the clock serves a whole poll. */
   begin(): void {
-    if (this.depth++ === 0) this.tick();
+    if (this.depth++ === 0 && !this.polling) this.tick();
   }
 
   /** Closes a turn; what became dirty is flushed when the poll is over. */
   finish(): void {
     if (this.depth === 1 && this.dirtyCount !== 0) {
-      if (this.dirtyCount >= MAX_WAITING_ITEMS || this.written >= MAX_WAITING_BYTES) this.flush();
-      else if (!this.polling) {
+      if (this.dirtyCount >= MAX_WAITING_ITEMS || this.written >= MAX_WAITING_BYTES) {
+        this.flush();
+        this.tick();
+      } else if (!this.polling) {
         this.polling = true;
         this.time.afterPoll(this.onPolled);
       }

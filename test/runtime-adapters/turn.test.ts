@@ -85,6 +85,26 @@ test("turns of one poll are flushed together when it is over, by a turn that mak
   expect(seen.length).toBe(3);
 });
 
+test("the clock is read once for all turns of a poll, and again when much was flushed within it", () => {
+  const { turn, time } = setup();
+  const enter = (bytes: number) => {
+    turn.begin();
+    turn.mark(item(() => {}));
+    turn.written += bytes;
+    turn.finish();
+    return turn.clock.now;
+  };
+  expect(enter(1)).toBe(100);
+  time.time = 101;
+  expect(enter(1)).toBe(100);
+  time.time = 102;
+  expect(enter(65_536)).toBe(102);
+  enter(1);
+  time.time = 103;
+  time.polled.shift()?.();
+  expect(turn.clock.now).toBe(103);
+});
+
 test("what waits for the end of a poll is bounded, in items and in bytes", () => {
   const { turn, time } = setup();
   let flushed = 0;
