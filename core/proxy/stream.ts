@@ -23,7 +23,7 @@ import type { DownstreamConnection } from "./downstream.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { routeRequest } from "./route-request.ts";
 import { StreamRecord } from "./stream-record.ts";
-import type { StreamDeadlines } from "./stream-timers.ts";
+import { MAX_HALF_CLOSED_MS, type StreamDeadlines } from "./stream-timers.ts";
 
 const SERVER = known("server");
 const REQUEST_ID = known("x-request-id");
@@ -296,6 +296,10 @@ export class Stream extends StreamRecord implements StreamDeadlines {
       this.finish(false);
       return;
     }
+    if (this.idleTimeout === 0) {
+      this.connection.onHalfClosedIdle();
+      return;
+    }
     this.manager.stats.downstreamRqIdleTimeout++;
     if (this.response !== null) {
       this.flag("SI");
@@ -343,8 +347,9 @@ export class Stream extends StreamRecord implements StreamDeadlines {
 
   /** Restarts the stream idle timeout: something moved. */
   touch(): void {
-    const idle = this.idleTimeout;
-    const { services, timers } = this.connection;
+    let idle = this.idleTimeout;
+    const { services, timers, peerEnded } = this.connection;
+    if (idle === 0 && peerEnded) idle = MAX_HALF_CLOSED_MS;
     if (idle > 0) services.timers.arm(timers.idle, services.clock.now + idle);
     else services.timers.cancel(timers.idle);
   }
@@ -358,8 +363,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   private armTimers(endOfStream: boolean): void {
     const { config } = this.manager;
     const { services, timers } = this.connection;
-    const { now } = services.clock;
-    if (config.streamIdleTimeout > 0) services.timers.arm(timers.idle, now + config.streamIdleTimeout);
+    this.touch();
     if (config.requestTimeout > 0 && !endOfStream)
       services.timers.arm(timers.request, this.started + config.requestTimeout);
     if (config.common.maxStreamDuration > 0)
