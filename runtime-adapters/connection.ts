@@ -6,7 +6,7 @@
  *   Dialling ──opened()──▶ Open ──flush after close()/reset(), or closed() from the runtime──▶ Closed
  *       └──────────────── the same, before it opened ────────────────────────────────────────────┘
  */
-import type { Address, CloseReason, Socket, SocketHandler } from "../core/io/socket.ts";
+import type { Address, CloseReason, Keepalive, Socket, SocketHandler } from "../core/io/socket.ts";
 import type { Accept } from "./runtime.ts";
 import type { Dirty, Turn } from "./turn.ts";
 import { WriteQueue } from "./write-queue.ts";
@@ -81,6 +81,8 @@ export abstract class Connection implements Socket, Dirty {
   protected abstract abort(): void;
   /** Starts or stops reading. Called only while open. */
   protected abstract setReading(on: boolean): void;
+  /** Has the kernel probe the peer. Called only while open. */
+  protected abstract setKeepAlive(options: Keepalive): void;
 
   // ── Socket ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,6 +106,11 @@ export abstract class Connection implements Socket, Dirty {
     if ((this.wants & WantPause) === 0 || (this.wants & Leaving) !== 0 || this.state === Closed) return;
     this.wants &= ~WantPause;
     if (this.state === Open) this.setReading(true);
+  }
+
+  keepAlive(options: Keepalive): void {
+    if (this.state !== Open || (this.wants & Leaving) !== 0) return;
+    if (this.remote.path === "" && this.local.path === "") this.setKeepAlive(options);
   }
 
   end(): void {

@@ -70,6 +70,7 @@ export class Clusters implements ClusterHandler {
         maxRequests: config.common.maxRequestsPerConnection,
         forwardTrailers: config.http1.enableTrailers,
         nameCase: nameCaseOf(config.http1.headerKeyFormat),
+        keepalive: config.tcpKeepalive,
         limits: {
           ...DEFAULT_LIMITS,
           maxHeadBytes: config.maxResponseHeadersBytes,

@@ -10,6 +10,7 @@ import type { EndpointState } from "../cluster/endpoint.ts";
 import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { NameCase } from "../http1/head-writer.ts";
 import type { Http1Limits } from "../http1/limits.ts";
+import type { Keepalive } from "../io/socket.ts";
 import type { ClusterStats } from "../telemetry/cluster-stats.ts";
 import type { Services } from "./services.ts";
 import { Busy, Connecting, Idle, UpstreamConnection, type UpstreamState } from "./upstream.ts";
@@ -34,6 +35,8 @@ export interface PoolOptions {
   readonly limits: Http1Limits;
   readonly forwardTrailers: boolean;
   readonly nameCase: NameCase;
+  /** Null = off. */
+  readonly keepalive: Keepalive | null;
 }
 
 export class ConnectionPool {
@@ -150,6 +153,8 @@ export class ConnectionPool {
 
   onConnected(connection: UpstreamConnection): void {
     this.connecting--;
+    const { keepalive } = this.options;
+    if (keepalive !== null) connection.socket?.keepAlive(keepalive);
     this.stats.upstreamCxConnectMs.record(this.services.clock.now - connection.started);
     this.offer(connection);
   }

@@ -145,7 +145,9 @@ export class TcpUpstream implements SocketHandler {
 
   onConnect(): void {
     const { services } = this;
+    const { tcpKeepalive } = this.cluster.config;
     this.connected = true;
+    if (tcpKeepalive !== null) this.socket?.keepAlive(tcpKeepalive);
     services.timers.cancel(this.timer);
     this.cluster.stats.upstreamCxConnectMs.record(services.clock.now - this.started);
     this.owner?.onUpstreamConnected();

@@ -141,6 +141,27 @@ describe("reuse", () => {
     s.expectNothingLeft();
   });
 
+  test.each([
+    ["with a request: 503 UC", silent, "GET / 503 UC upstream_reset_before_response_started"],
+    ["while idle: its connection goes", answers(OK), "GET / 200 - via_upstream"],
+  ])("tcp_keepalive finds out an upstream that vanished %s", async (_, origin, line) => {
+    const s = await story({
+      origins: [origin],
+      cluster: { tcpKeepalive: { time: 10, interval: 5, probes: 4 } },
+      manager: { streamIdleTimeout: 0 },
+      action: { timeout: 0 },
+    });
+    s.client(get());
+    s.upstream()[0].vanish();
+    s.advance(29_900);
+    expect(s.stat("cluster.app.upstream_cx_active")).toBe(1);
+    s.advance(200);
+    expect(s.logs).toHaveLength(1);
+    expect(s.logs[0]).toStartWith(line);
+    expect(s.stat("cluster.app.upstream_cx_active")).toBe(0);
+    s.expectNothingLeft();
+  });
+
   test("a connection whose waiter left is kept for the next", async () => {
     const s = await story({ network: { latency: 5 } });
     const gone = s.client();

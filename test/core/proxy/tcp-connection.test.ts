@@ -1,6 +1,6 @@
 /** Plain TCP through the proxy: bytes as they are, FIN each way by itself, limits, time-outs, and the log line. */
 import { describe, expect, test } from "bun:test";
-import type { TcpProxy } from "../../../core/config/model.ts";
+import type { Cluster, TcpProxy } from "../../../core/config/model.ts";
 import { at, type NetworkOptions } from "../../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { type Script, Story, silent } from "../../support/engine-story.ts";
@@ -16,6 +16,7 @@ interface Setup {
   readonly origins?: readonly (Script | null)[];
   readonly limits?: { maxConnections: number };
   readonly connectTimeout?: number;
+  readonly tcpKeepalive?: Cluster["tcpKeepalive"];
 }
 
 /** A TCP proxy on 127.0.0.1:80 before 10.0.0.1:8080, … */
@@ -30,7 +31,7 @@ async function tcp(setup: Setup = {}): Promise<Story> {
   const plain = cluster(
     "app",
     scripts.map((_, i) => ip(`10.0.0.${i + 1}`, 8080)),
-    { connectTimeout: setup.connectTimeout ?? 5000 },
+    { connectTimeout: setup.connectTimeout ?? 5000, tcpKeepalive: setup.tcpKeepalive ?? null },
   );
   const limits = { ...plain.circuitBreakers.default, ...setup.limits };
   const filter: TcpProxy = {
@@ -77,6 +78,17 @@ test("bytes go both ways as they are, none is copied, and the line says what hap
 });
 
 describe("the end", () => {
+  test("tcp_keepalive of the cluster finds out an upstream that vanished", async () => {
+    const s = await tcp({ filter: { idleTimeout: 0 }, tcpKeepalive: { time: 10, interval: 5, probes: 4 } });
+    const client = s.client("hello");
+    s.upstream()[0].vanish();
+    s.advance(29_900);
+    expect(client.closed).toBe(false);
+    s.advance(200);
+    expect(client.closed).toBe(true);
+    s.expectNothingLeft();
+  });
+
   test.each([
     ["the client", true],
     ["the upstream", false],
