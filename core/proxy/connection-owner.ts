@@ -8,8 +8,14 @@ export interface ConnectionOwner {
   connectionClosed(connection: DrainableConnection): void;
 }
 
+/** A connection, either way, that is asked now and then how much waits in it. */
+export interface Buffering {
+  /** Adds it to the gauges `…_bytes_buffered`. */
+  addBuffered(): void;
+}
+
 /** A connection that its listener can ask to finish. */
-export interface DrainableConnection {
+export interface DrainableConnection extends Buffering {
   /** Close if idle, else after what is under way. */
   drain(): void;
 }

@@ -335,6 +335,12 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (this.peerEnded) this.stream?.onRequestEnd(null);
   }
 
+  addBuffered(): void {
+    const { stats } = this.manager;
+    stats.downstreamCxTxBytesBuffered += this.socket.pendingBytes;
+    stats.downstreamCxRxBytesBuffered += this.parser.heldBytes;
+  }
+
   // ── The connection's own life ─────────────────────────────────────────────────────────────────────────────
 
   /** Drain: idle connections close now, busy ones after their answer. */

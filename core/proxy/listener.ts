@@ -41,6 +41,8 @@ export class ListenerState implements ConnectionOwner {
   private readonly connections = new Map<DrainableConnection, number>();
   private readonly loggers: readonly AccessLogger[];
   private readonly scope: Scope;
+  /** Share of this worker in what the runtime allows. */
+  private connectionLimit = Number.POSITIVE_INFINITY;
   private readonly onEmpty: (listener: ListenerState) => void;
   /** Ends the patience with idle connections of a listener that was replaced or removed. */
   private readonly retirement = new Timer(() => this.drain());
@@ -94,6 +96,9 @@ export class ListenerState implements ConnectionOwner {
 
   /** New tables and runtime values hold for the next request, on old connections too. */
   updateRoutes(tables: RouteTables, runtime: Runtime): void {
+    const limit = runtime[`envoy.resource_limits.listener.${this.config.name}.connection_limit`];
+    this.connectionLimit =
+      typeof limit === "number" ? Math.ceil(limit / this.services.workers) : Number.POSITIVE_INFINITY;
     for (const manager of this.managers.values()) {
       const { rds, routeConfig } = manager.config;
       manager.runtime = runtime;
@@ -106,6 +111,10 @@ export class ListenerState implements ConnectionOwner {
   accept(socket: Socket): SocketHandler | null {
     const { stats } = this;
     if (this.draining) return null;
+    if (this.connections.size >= this.connectionLimit) {
+      stats.downstreamCxOverflow++;
+      return null;
+    }
     const chain = this.choice === null ? null : this.choice.choose(socket.local, socket.remote);
     if (chain === null) {
       stats.noFilterChainMatch++;
@@ -150,6 +159,19 @@ export class ListenerState implements ConnectionOwner {
     stats.downstreamCxDestroy++;
     stats.downstreamCxLengthMs.record(this.services.clock.now - since);
     if (this.draining && this.connections.size === 0) this.onEmpty(this);
+  }
+
+  /** Sets the gauges of what waits in connections to 0; `addBuffered` of all listeners follows. */
+  clearBuffered(): void {
+    for (const { stats } of [...this.managers.values(), ...this.tcp.values()]) {
+      stats.downstreamCxRxBytesBuffered = 0;
+      stats.downstreamCxTxBytesBuffered = 0;
+    }
+  }
+
+  /** Adds what waits in its connections. */
+  addBuffered(): void {
+    for (const connection of this.connections.keys()) connection.addBuffered();
   }
 
   /** Listener-level access loggers, for TCP connections. */

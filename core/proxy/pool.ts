@@ -3,7 +3,8 @@
  * reused last in, first out, so that surplus ones age and close. Knows circuit breakers and counters; no route.
  *
  * Laws: an attempt gets a connection, or exactly one failure, or cancels. A failed connect fails every waiting
- * attempt (they may retry elsewhere). An endpoint always gets its first connection, whatever the breaker says.
+ * attempt (they may retry elsewhere). An endpoint always gets its first connection, whatever the breaker says
+ * about connections; about pools, of which this is one as long as it has a connection, it has the last word.
  */
 import type { Breaker } from "../cluster/breaker.ts";
 import type { EndpointState } from "../cluster/endpoint.ts";
@@ -93,6 +94,11 @@ export class ConnectionPool {
   acquire(waiter: PoolWaiter): UpstreamConnection | null {
     const ready = this.idle.pop();
     if (ready !== undefined) return ready;
+    if (this.all.size === 0 && !this.breaker.connectionPools.available) {
+      this.stats.upstreamCxPoolOverflow++;
+      waiter.onPoolFailure("pool overflow", "");
+      return null;
+    }
     if (!this.breaker.pendingRequests.tryAcquire()) {
       this.stats.upstreamRqPendingOverflow++;
       waiter.onPoolFailure("overflow", "");
@@ -100,6 +106,7 @@ export class ConnectionPool {
     }
     this.stats.upstreamRqPendingTotal++;
     this.stats.upstreamRqPendingActive++;
+    this.endpoint.rqPendingActive++;
     this.waiting.push(waiter);
     if (this.waiting.length > this.connecting) this.connect();
     return null;
@@ -128,6 +135,7 @@ export class ConnectionPool {
   private dequeued(): void {
     this.breaker.pendingRequests.release();
     this.stats.upstreamRqPendingActive--;
+    this.endpoint.rqPendingActive--;
   }
 
   private connect(): void {
@@ -136,6 +144,7 @@ export class ConnectionPool {
       if (this.all.size > 0) return;
     }
     this.breaker.connections.acquire();
+    if (this.all.size === 0) this.breaker.connectionPools.acquire();
     const { services, endpoint, stats } = this;
     stats.upstreamCxTotal++;
     stats.upstreamCxHttp1Total++;
@@ -144,6 +153,7 @@ export class ConnectionPool {
     endpoint.cxActive++;
     const connection = new UpstreamConnection(this);
     this.all.add(connection);
+    services.buffering.add(connection);
     this.connecting++;
     services.timers.arm(connection.timer, services.clock.now + this.options.connectTimeout);
     connection.socket = services.platform.connect(endpoint.address, connection);
@@ -176,7 +186,9 @@ export class ConnectionPool {
   /** A connection is gone; `before` is the state it was in. */
   onClosed(connection: UpstreamConnection, before: UpstreamState, remote: boolean, reason: string): void {
     this.all.delete(connection);
+    this.services.buffering.delete(connection);
     this.breaker.connections.release();
+    if (this.all.size === 0) this.breaker.connectionPools.release();
     const { stats, endpoint } = this;
     stats.upstreamCxActive--;
     endpoint.cxActive--;

@@ -72,6 +72,8 @@ export class TcpUpstream implements SocketHandler {
   connect(): void {
     const { services, cluster, endpoint } = this;
     cluster.defaultBreaker.connections.acquire();
+    if (endpoint.tcpActive++ === 0) cluster.defaultBreaker.connectionPools.acquire();
+    services.buffering.add(this);
     cluster.stats.upstreamCxTotal++;
     cluster.stats.upstreamCxActive++;
     endpoint.cxTotal++;
@@ -141,6 +143,10 @@ export class TcpUpstream implements SocketHandler {
     socket?.close();
   }
 
+  addBuffered(): void {
+    if (this.socket !== null) this.cluster.stats.upstreamCxTxBytesBuffered += this.socket.pendingBytes;
+  }
+
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
 
   onConnect(): void {
@@ -176,6 +182,8 @@ export class TcpUpstream implements SocketHandler {
     this.socket = null;
     services.timers.release(this.timer);
     cluster.defaultBreaker.connections.release();
+    if (--endpoint.tcpActive === 0) cluster.defaultBreaker.connectionPools.release();
+    services.buffering.delete(this);
     stats.upstreamCxActive--;
     stats.upstreamCxDestroy++;
     stats.upstreamCxLengthMs.record(services.clock.now - this.started);
@@ -187,4 +195,11 @@ export class TcpUpstream implements SocketHandler {
     if (this.flushing && this.flushes !== null) this.flushes.upstreamFlushActive--;
     this.owner?.onUpstreamClosed(reason, this.connected, this.timedOut);
   }
+}
+
+/** False (and counted) if the breaker allows no pool to an endpoint that has none. Ask before connecting. */
+export function mayPool({ defaultBreaker, stats }: ClusterState, endpoint: EndpointState): boolean {
+  if (endpoint.tcpActive > 0 || defaultBreaker.connectionPools.available) return true;
+  stats.upstreamCxPoolOverflow++;
+  return false;
 }

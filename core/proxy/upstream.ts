@@ -150,6 +150,12 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.socket?.resume();
   }
 
+  addBuffered(): void {
+    const { stats } = this.pool;
+    if (this.socket !== null) stats.upstreamCxTxBytesBuffered += this.socket.pendingBytes;
+    stats.upstreamCxRxBytesBuffered += this.parser.heldBytes;
+  }
+
   private write(bytes: Uint8Array, start: number, end: number): void {
     this.pool.stats.upstreamCxTxBytesTotal += end - start;
     (this.socket as Socket).write(bytes, start, end);

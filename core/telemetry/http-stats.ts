@@ -26,10 +26,10 @@ export class HttpStats {
   downstreamCxDestroyLocalActiveRq = 0;
   downstreamCxDestroyRemoteActiveRq = 0;
   downstreamCxRxBytesTotal = 0;
-  /** Gauge. */
+  /** Gauge, measured when asked for: read and not passed on. */
   downstreamCxRxBytesBuffered = 0;
   downstreamCxTxBytesTotal = 0;
-  /** Gauge. */
+  /** Gauge, measured when asked for: written and not taken by the kernel. */
   downstreamCxTxBytesBuffered = 0;
   downstreamCxProtocolError = 0;
   downstreamCxIdleTimeout = 0;

@@ -239,6 +239,8 @@ describe("circuit breakers", () => {
       const clients = [s.client(get("/1")), s.client(get("/2")), s.client(get("/3"))];
       expect(s.upstream()).toHaveLength(1);
       expect(s.stat("cluster.app.upstream_rq_pending_active")).toBe(2);
+      const [{ endpoints }] = s.proxy.worker.clusterStatus();
+      expect(endpoints.map(({ rqActive, rqPendingActive }) => [rqActive, rqPendingActive])).toEqual([[1, 2]]);
       for (let i = 0; i < 3; i++) {
         origin.answer();
         s.settle();
@@ -248,6 +250,28 @@ describe("circuit breakers", () => {
       expect(s.stat("cluster.app.upstream_cx_overflow")).toBeGreaterThan(0);
       s.expectNothingLeft();
     }
+  });
+
+  test("max_connection_pools: an endpoint more than that is as good as none, until a pool is empty", async () => {
+    const s = await story({
+      origins: [answers(OK), answers(OK)],
+      limits: { maxConnectionPools: 1 },
+    });
+    const client = s.client(get("/1"));
+    s.send(client, get("/2"));
+    s.send(client, get("/3"));
+    expect(client.received.match(/HTTP\/1.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 503", "HTTP/1.1 200"]);
+    expect(s.logs[1]).toBe("GET /2 503 UH no_healthy_upstream");
+    expect(s.stat("cluster.app.upstream_cx_pool_overflow")).toBe(1);
+    expect(s.stat("cluster.app.circuit_breakers.default.cx_pool_open")).toBe(1);
+    const [used] = [...s.upstream(0), ...s.upstream(1)];
+    used.close();
+    s.settle();
+    expect(s.stat("cluster.app.circuit_breakers.default.cx_pool_open")).toBe(0);
+    s.send(client, get("/4"));
+    expect(s.logs[3]).toBe("GET /4 200 - via_upstream");
+    expect([s.upstream(0).length, s.upstream(1).length]).toEqual([1, 1]);
+    s.expectNothingLeft();
   });
 
   test("a connection that cannot be reused makes room for a new one", async () => {

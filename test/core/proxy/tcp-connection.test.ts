@@ -1,6 +1,6 @@
 /** Plain TCP through the proxy: bytes as they are, FIN each way by itself, limits, time-outs, and the log line. */
 import { describe, expect, test } from "bun:test";
-import type { Cluster, TcpProxy } from "../../../core/config/model.ts";
+import type { Cluster, TcpProxy, Thresholds } from "../../../core/config/model.ts";
 import { at, type NetworkOptions } from "../../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { type Script, Story, silent } from "../../support/engine-story.ts";
@@ -14,7 +14,7 @@ interface Setup {
   readonly network?: NetworkOptions;
   readonly filter?: Partial<TcpProxy>;
   readonly origins?: readonly (Script | null)[];
-  readonly limits?: { maxConnections: number };
+  readonly limits?: Partial<Thresholds>;
   readonly connectTimeout?: number;
   readonly tcpKeepalive?: Cluster["tcpKeepalive"];
 }
@@ -231,6 +231,17 @@ describe("connecting", () => {
     s.expectNothingLeft();
   });
 
+  test("max_connection_pools: the connections to one endpoint are one pool; the next endpoint is none: UH", async () => {
+    const s = await tcp({ origins: [silent, silent], limits: { maxConnectionPools: 1 } });
+    const clients = [s.client("1"), s.client("2"), s.client("3")];
+    expect(clients.map(({ ended, closed }) => ended || closed)).toEqual([false, true, false]);
+    expect(s.logs[0]).toStartWith("UH ");
+    expect(s.stat("cluster.app.upstream_cx_pool_overflow")).toBe(1);
+    expect(s.stat("cluster.app.circuit_breakers.default.cx_pool_open")).toBe(1);
+    s.expectNothingLeft();
+    expect(s.stat("cluster.app.circuit_breakers.default.cx_pool_open")).toBe(0);
+  });
+
   test("no endpoint: UH; no such cluster: NC and downstream_cx_no_route", async () => {
     const s = await tcp({ origins: [] });
     s.client("a");
@@ -302,6 +313,11 @@ describe("back-pressure", () => {
     from.send("x".repeat(2_000_000));
     s.advance(100);
     expect(from.unsentBytes).toBeGreaterThan(1_700_000);
+    const waits = up
+      ? "cluster.app.upstream_cx_tx_bytes_buffered"
+      : "tcp.test.downstream_cx_tx_bytes_buffered";
+    expect(s.stat(waits)).toBeGreaterThan(0);
+    expect(s.stat(waits) + to.receivedBytes + from.unsentBytes).toBeLessThanOrEqual(2_000_000);
     to.resume();
     s.advance(100);
     expect(to.received).toHaveLength(2_000_000);
