@@ -145,7 +145,10 @@ export function filesystemStats(store: StatsStore): FilesystemStats {
 
 /** `tulle.*`: what Envoy has no name for. */
 export class TulleStats {
-  /** Body bytes that were copied on their way (0 for plain HTTP/1.1 proxying). */
+  /**
+   * Bytes that were copied on their way: heads that came in pieces, by the core, and whatever drivers copy. Of bodies
+   * in plain HTTP/1.1 proxying, none.
+   */
   copiedBytes = 0;
   /** Exceptions: bugs, each of which cost one connection. */
   exceptions = 0;

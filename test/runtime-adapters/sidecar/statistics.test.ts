@@ -3,6 +3,12 @@ import { afterAll, expect, test } from "bun:test";
 import { renameSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
+import { mergeExports } from "../../../core/telemetry/merge-exports.ts";
+import { tulleStats } from "../../../core/telemetry/server-stats.ts";
+import { listStats } from "../../../core/telemetry/stat-list.ts";
+import { StatsStore } from "../../../core/telemetry/stats.ts";
+import { ProcessStats } from "../../../runtime-adapters/sidecar/process-stats.ts";
+import type { WorkerReport } from "../../../runtime-adapters/sidecar/worker-control.ts";
 import { installedRuntimes } from "../../support/runtimes.ts";
 import {
   eventually,
@@ -24,6 +30,29 @@ afterAll(async () => {
   await proxy.kill();
   origin.close();
   workspace.remove();
+});
+
+test("tulle.copied_bytes: what the cores copied and what their drivers copied, over all workers", () => {
+  const report = (core: number, driver: number): WorkerReport => {
+    const store = new StatsStore();
+    tulleStats(store).copiedBytes = core;
+    return {
+      stats: store.export(),
+      clusters: [],
+      connections: 0,
+      drainingListeners: 0,
+      acceptFailures: 0,
+      faults: 0,
+      copiedBytes: driver,
+    };
+  };
+  const reports = [report(1, 20), report(300, 4000)];
+  const facts = { state: "LIVE", startedAt: 0, concurrency: 2, workerRestarts: 0, exceptions: 0 } as const;
+  const own = new ProcessStats().export(facts, reports);
+  const { numbers } = listStats(mergeExports([...reports.map(({ stats }) => stats), own]));
+  expect(numbers.filter(({ name }) => name === "tulle.copied_bytes").map(({ value }) => value)).toEqual([
+    4321,
+  ]);
 });
 
 function listeners(statPrefix: string): object {
