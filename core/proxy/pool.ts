@@ -82,6 +82,11 @@ export class ConnectionPool {
     return this.options.forwardTrailers;
   }
 
+  /** True if a connection that becomes idle stays so: nobody waits for it, and it may live on. */
+  get keepsIdle(): boolean {
+    return this.waiting.length === 0 && !this.draining;
+  }
+
   /** Open connections, those being made included. */
   get size(): number {
     return this.all.size;
