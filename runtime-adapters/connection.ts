@@ -6,6 +6,7 @@
  *   Dialling ──opened()──▶ Open ──flush after close()/reset(), or closed() from the runtime──▶ Closed
  *       └──────────────── the same, before it opened ────────────────────────────────────────────┘
  */
+import type { Member } from "../core/io/roster.ts";
 import type { Address, CloseReason, Keepalive, Socket, SocketHandler } from "../core/io/socket.ts";
 import type { Accept } from "./runtime.ts";
 import type { Dirty, Turn } from "./turn.ts";
@@ -39,8 +40,9 @@ export const SILENT: SocketHandler = Object.freeze({
   onClose() {},
 });
 
-export abstract class Connection implements Socket, Dirty {
+export abstract class Connection implements Socket, Dirty, Member {
   handler: SocketHandler;
+  place = -1;
   protected readonly turn: Turn;
   protected queue = new WriteQueue();
 
@@ -53,7 +55,7 @@ export abstract class Connection implements Socket, Dirty {
   private finSeen = false;
   private reason: CloseReason = "";
 
-  /** @param dials true for an outgoing connection: `dial` is called when the turn ends. */
+  /** @param dials true for an outgoing connection: `dial` is called by the next flush. */
   constructor(turn: Turn, handler: SocketHandler, dials: boolean) {
     this.turn = turn;
     this.handler = handler;
@@ -93,6 +95,7 @@ export abstract class Connection implements Socket, Dirty {
   write(bytes: Uint8Array, start: number, end: number): void {
     if (start >= end || this.state === Closed || (this.wants & NoWrite) !== 0) return;
     this.queue.push(bytes, start, end);
+    this.turn.written += end - start;
     if (!this.dirty) this.mark();
   }
 

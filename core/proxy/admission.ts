@@ -32,12 +32,9 @@ export function admit(stream: Stream): boolean {
   const isConnect = request.method === "CONNECT";
   if (request.version === 10 && !admitHttp10(stream)) return false;
   if (hostEnd(request.authority) < 0) return refuse(stream, 400, "http.invalid_authority", "DPE");
-  request.authority = stripAuthority(
-    request.authority,
-    manager.authorityOptions,
-    socket.local.port,
-    isConnect,
-  );
+  // A socket that has not been asked for its address before asks the kernel.
+  const port = manager.authorityOptions.stripMatchingHostPort ? socket.local.port : 0;
+  request.authority = stripAuthority(request.authority, manager.authorityOptions, port, isConnect);
   if (readHopOptions(fields, hop) !== HopAccepted)
     return refuse(stream, 400, "invalid_connection_header", "DPE");
   if (hop.close) connection.closeAfter();

@@ -1,3 +1,6 @@
+/** A listener and the connections that it accepted, as they know each other. */
+import type { Member } from "../io/roster.ts";
+
 /** What a downstream connection (HTTP or TCP) knows of the listener that accepted it. */
 export interface ConnectionOwner {
   /** True while the listener or the process drains: answers say `connection: close`. */
@@ -14,8 +17,13 @@ export interface Buffering {
   addBuffered(): void;
 }
 
+/** A connection to an upstream, on the roster of its worker. */
+export interface UpstreamBuffering extends Member, Buffering {}
+
 /** A connection that its listener can ask to finish. */
-export interface DrainableConnection extends Buffering {
+export interface DrainableConnection extends Member, Buffering {
+  /** When it was accepted, ms. */
+  readonly accepted: number;
   /** Close if idle, else after what is under way. */
   drain(): void;
 }

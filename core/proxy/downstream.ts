@@ -55,6 +55,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   readonly parser: RequestParser;
   readonly id: number;
   readonly accepted: number;
+  place = -1;
   /** When the first byte of the current request was read, ms. */
   requestStarted = 0;
   /** The client speaks HTTP/1.0, so nothing chunked and no second request. */
@@ -277,7 +278,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.holding = true;
     this.pressure.press(PausedByAnswers);
     this.unsentDeadline = streamIdleTimeout > 0 ? clock.now + streamIdleTimeout : Number.MAX_SAFE_INTEGER;
-    // Whether the kernel takes it all shows when this turn is over, and if it does there is no `onDrain`.
+    // Whether the kernel takes it all shows when this poll is over, and if it does there is no `onDrain`.
     timers.arm(this.idleTimer, this.blocked ? this.unsentDeadline : clock.now);
   }
 

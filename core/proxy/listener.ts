@@ -3,6 +3,7 @@
  * of the connections it made. A changed listener is a new object; the old one drains.
  */
 import type { FilterChain, Listener, RouteConfiguration } from "../config/model.ts";
+import { Roster } from "../io/roster.ts";
 import { formatAddress, type Socket, type SocketHandler } from "../io/socket.ts";
 import { compileFilterChains, type FilterChainChoice } from "../route/filter-chain-match.ts";
 import type { RouteTable } from "../route/route-table.ts";
@@ -38,7 +39,7 @@ export class ListenerState implements ConnectionOwner {
   private readonly choice: FilterChainChoice | null;
   private readonly managers = new Map<FilterChain, ConnectionManager>();
   private readonly tcp = new Map<FilterChain, TcpProxyFilter>();
-  private readonly connections = new Map<DrainableConnection, number>();
+  private readonly connections = new Roster<DrainableConnection>();
   private readonly loggers: readonly AccessLogger[];
   private readonly scope: Scope;
   /** Share of this worker in what the runtime allows. */
@@ -115,7 +116,7 @@ export class ListenerState implements ConnectionOwner {
       stats.downstreamCxOverflow++;
       return null;
     }
-    const chain = this.choice === null ? null : this.choice.choose(socket.local, socket.remote);
+    const chain = this.choice === null ? null : this.choice.choose(socket);
     if (chain === null) {
       stats.noFilterChainMatch++;
       return null;
@@ -127,7 +128,7 @@ export class ListenerState implements ConnectionOwner {
       manager !== undefined
         ? new DownstreamConnection(manager, this.services, socket, this)
         : new TcpProxyConnection(this.tcp.get(chain) as TcpProxyFilter, this.services, socket, this);
-    this.connections.set(connection, this.services.clock.now);
+    this.connections.add(connection);
     if (connection instanceof TcpProxyConnection) connection.start();
     return connection;
   }
@@ -147,17 +148,15 @@ export class ListenerState implements ConnectionOwner {
     this.draining = true;
     this.closesIdle = true;
     this.services.timers.release(this.retirement);
-    for (const connection of [...this.connections.keys()]) connection.drain();
+    for (const connection of this.connections.list()) connection.drain();
   }
 
   connectionClosed(connection: DrainableConnection): void {
-    const since = this.connections.get(connection);
-    if (since === undefined) return;
-    this.connections.delete(connection);
+    if (!this.connections.remove(connection)) return;
     const { stats } = this;
     stats.downstreamCxActive--;
     stats.downstreamCxDestroy++;
-    stats.downstreamCxLengthMs.record(this.services.clock.now - since);
+    stats.downstreamCxLengthMs.record(this.services.clock.now - connection.accepted);
     if (this.draining && this.connections.size === 0) this.onEmpty(this);
   }
 
@@ -171,7 +170,7 @@ export class ListenerState implements ConnectionOwner {
 
   /** Adds what waits in its connections. */
   addBuffered(): void {
-    for (const connection of this.connections.keys()) connection.addBuffered();
+    for (const connection of this.connections.list()) connection.addBuffered();
   }
 
   /** Listener-level access loggers, for TCP connections. */

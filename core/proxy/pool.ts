@@ -47,8 +47,8 @@ export class ConnectionPool {
   readonly breaker: Breaker;
   private options: PoolOptions;
   private readonly idle: UpstreamConnection[] = [];
-  private readonly all = new Set<UpstreamConnection>();
   private readonly waiting: PoolWaiter[] = [];
+  private open = 0;
   private connecting = 0;
   private draining = false;
 
@@ -89,7 +89,7 @@ export class ConnectionPool {
 
   /** Open connections, those being made included. */
   get size(): number {
-    return this.all.size;
+    return this.open;
   }
 
   /**
@@ -99,7 +99,7 @@ export class ConnectionPool {
   acquire(waiter: PoolWaiter): UpstreamConnection | null {
     const ready = this.idle.pop();
     if (ready !== undefined) return ready;
-    if (this.all.size === 0 && !this.breaker.connectionPools.available) {
+    if (this.open === 0 && !this.breaker.connectionPools.available) {
       this.stats.upstreamCxPoolOverflow++;
       waiter.onPoolFailure("pool overflow", "");
       return null;
@@ -146,10 +146,10 @@ export class ConnectionPool {
   private connect(): void {
     if (!this.breaker.connections.available) {
       this.stats.upstreamCxOverflow++;
-      if (this.all.size > 0) return;
+      if (this.open > 0) return;
     }
     this.breaker.connections.acquire();
-    if (this.all.size === 0) this.breaker.connectionPools.acquire();
+    if (this.open === 0) this.breaker.connectionPools.acquire();
     const { services, endpoint, stats } = this;
     stats.upstreamCxTotal++;
     stats.upstreamCxHttp1Total++;
@@ -157,8 +157,8 @@ export class ConnectionPool {
     endpoint.cxTotal++;
     endpoint.cxActive++;
     const connection = new UpstreamConnection(this);
-    this.all.add(connection);
     services.buffering.add(connection);
+    this.open++;
     this.connecting++;
     services.timers.arm(connection.timer, services.clock.now + this.options.connectTimeout);
     connection.socket = services.platform.connect(endpoint.address, connection);
@@ -190,10 +190,10 @@ export class ConnectionPool {
 
   /** A connection is gone; `before` is the state it was in. */
   onClosed(connection: UpstreamConnection, before: UpstreamState, remote: boolean, reason: string): void {
-    this.all.delete(connection);
-    this.services.buffering.delete(connection);
+    this.services.buffering.remove(connection);
+    this.open--;
     this.breaker.connections.release();
-    if (this.all.size === 0) this.breaker.connectionPools.release();
+    if (this.open === 0) this.breaker.connectionPools.release();
     const { stats, endpoint } = this;
     stats.upstreamCxActive--;
     endpoint.cxActive--;

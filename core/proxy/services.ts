@@ -2,13 +2,14 @@
 import { HeadWriter } from "../http1/head-writer.ts";
 import type { CopyCounter } from "../http1/message-parser.ts";
 import type { Platform } from "../io/platform.ts";
+import { Roster } from "../io/roster.ts";
 import { type Http1Stats, http1Stats } from "../telemetry/http-stats.ts";
 import { tulleStats } from "../telemetry/server-stats.ts";
 import type { StatsStore } from "../telemetry/stats.ts";
 import type { Clock } from "../time/clock.ts";
 import { HttpDate } from "../time/http-date.ts";
 import { Timers } from "../time/timers.ts";
-import type { Buffering } from "./connection-owner.ts";
+import type { UpstreamBuffering } from "./connection-owner.ts";
 
 export class Services {
   readonly platform: Platform;
@@ -24,7 +25,7 @@ export class Services {
   /** Headers with underscores, `http1.*`. */
   readonly http1: Http1Stats;
   /** Connections to upstreams. */
-  readonly buffering: Set<Buffering> = new Set();
+  readonly buffering: Roster<UpstreamBuffering> = new Roster();
   /** Every answer says `connection: close`: the operator has failed the health check. */
   closing = false;
   /** Numbers connections, for logs. */

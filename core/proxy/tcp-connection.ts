@@ -30,7 +30,8 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
   private upstreamEnded = false;
   /** What arrived although reading is paused until the upstream is there. */
   private early: Uint8Array[] | null = null;
-  private readonly started: number;
+  readonly accepted: number;
+  place = -1;
   private readonly idle: Timer;
   private readonly duration_: Timer;
 
@@ -74,7 +75,7 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
     this.socket = socket;
     this.owner = owner;
     this.connectionId = services.nextConnectionId++;
-    this.started = services.clock.now;
+    this.accepted = services.clock.now;
     this.startWall = services.clock.wall;
     this.idle = new Timer(() => this.onIdle());
     this.duration_ = new Timer(() => this.onMaxDuration());
@@ -110,7 +111,7 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
     this.clusterStatName = this.cluster.config.altStatName === "" ? name : this.cluster.config.altStatName;
     const { maxDownstreamConnectionDuration } = filter.config;
     if (maxDownstreamConnectionDuration > 0) {
-      services.timers.arm(this.duration_, this.started + maxDownstreamConnectionDuration);
+      services.timers.arm(this.duration_, this.accepted + maxDownstreamConnectionDuration);
     }
     this.touch();
     this.connect();
@@ -284,7 +285,7 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
 
   private finish(): void {
     this.closed = true;
-    this.duration = this.services.clock.now - this.started;
+    this.duration = this.services.clock.now - this.accepted;
     for (const timer of [this.idle, this.duration_]) this.services.timers.release(timer);
     for (const logger of this.filter.loggers) logger.log(this);
     this.owner.connectionClosed(this);

@@ -46,6 +46,8 @@ export class TcpUpstream implements SocketHandler {
   private timedOut = false;
   private left = false;
   private flushing = false;
+  /** For its roster. */
+  place = -1;
   private unsent = 0;
   private readonly started: number;
   /** Connect timeout; later the patience of a flush. */
@@ -183,7 +185,7 @@ export class TcpUpstream implements SocketHandler {
     services.timers.release(this.timer);
     cluster.defaultBreaker.connections.release();
     if (--endpoint.tcpActive === 0) cluster.defaultBreaker.connectionPools.release();
-    services.buffering.delete(this);
+    services.buffering.remove(this);
     stats.upstreamCxActive--;
     stats.upstreamCxDestroy++;
     stats.upstreamCxLengthMs.record(services.clock.now - this.started);

@@ -45,6 +45,8 @@ export interface AttemptSink {
 
 export class UpstreamConnection implements SocketHandler, MessageSink {
   state: UpstreamState = Connecting;
+  /** For its roster. */
+  place = -1;
   readonly pool: ConnectionPool;
   socket: Socket | null = null;
   readonly parser: ResponseParser;

@@ -182,7 +182,7 @@ export class Worker implements RouteTables {
       stats.upstreamCxTxBytesBuffered = 0;
     }
     for (const listener of listeners) listener.addBuffered();
-    for (const connection of this.services.buffering) connection.addBuffered();
+    for (const connection of this.services.buffering.list()) connection.addBuffered();
   }
 
   /** Clusters that wait for their first endpoints. */
