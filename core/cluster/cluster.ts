@@ -20,6 +20,7 @@ import type { ClusterUpdateStats } from "../telemetry/server-stats.ts";
 import type { Scope, StatsStore } from "../telemetry/stats.ts";
 import type { Clock } from "../time/clock.ts";
 import type { Timers } from "../time/timers.ts";
+import { AlternativeStats } from "./alternative-stats.ts";
 import type { Random } from "./balancer.ts";
 import { Breaker } from "./breaker.ts";
 import type { ClusterStatus } from "./cluster-status.ts";
@@ -63,6 +64,7 @@ export class ClusterState implements DnsHandler {
   private readonly environment: ClusterEnvironment;
   private readonly handler: ClusterHandler;
   private readonly scope: Scope;
+  private alternatives: AlternativeStats | null = null;
   private dns: DnsCluster | null = null;
 
   constructor(config: Cluster, environment: ClusterEnvironment, handler: ClusterHandler) {
@@ -70,10 +72,7 @@ export class ClusterState implements DnsHandler {
     this.config = config;
     this.environment = environment;
     this.handler = handler;
-    this.scope = clusterScope(
-      environment.stats,
-      config.altStatName === "" ? config.name : config.altStatName,
-    );
+    this.scope = clusterScope(environment.stats, this.statName);
     this.stats = clusterStats(this.scope);
     this.responses = clusterResponseStats(this.scope);
     this.defaultBreaker = new Breaker(breakerStats(this.scope, "default"));
@@ -119,6 +118,17 @@ export class ClusterState implements DnsHandler {
     return endpoint;
   }
 
+  /** The cluster's name in statistics. */
+  get statName(): string {
+    return this.config.altStatName === "" ? this.config.name : this.config.altStatName;
+  }
+
+  /** Where answers are counted once more for clients that ask for it; null if that name is refused. */
+  alternativeResponses(name: string): ResponseCodeStats | null {
+    this.alternatives ??= new AlternativeStats(this.environment.stats, this.statName);
+    return this.alternatives.responses(name);
+  }
+
   /** The circuit breaker for requests of that route priority. */
   breaker(priority: "DEFAULT" | "HIGH"): Breaker {
     return priority === "DEFAULT" ? this.defaultBreaker : this.highBreaker;
@@ -139,6 +149,7 @@ export class ClusterState implements DnsHandler {
       localities: [],
       overprovisioningFactor: 140,
     });
+    this.alternatives?.release();
     this.scope.release();
   }
 

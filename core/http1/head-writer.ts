@@ -5,14 +5,16 @@
  * Heads are written one after the other into a slab that is never reused: a finished head belongs to the socket
  * it is given to, and the slab is garbage once its last head has left.
  */
-import { LOWER } from "../bytes/ascii.ts";
+import { LOWER, lowerCase } from "../bytes/ascii.ts";
 import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { KNOWN_COUNT, known, nameOf } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
-import { ByChunks, ByLength, type Framing } from "./message-parser.ts";
+import { ByChunks, ByLength, type Framing, NoBody } from "./message-parser.ts";
 
 const SLAB = 32 * 1024;
+
+const UPGRADE = known("upgrade");
 
 /** How field names look on the wire. */
 export const LowerCase = 0;
@@ -74,7 +76,7 @@ export class HeadWriter {
   end = 0;
 
   /**
-   * A request head. `upgrade` is the protocol asked for, or ""; `te` sends "te: trailers". `contentLength` is
+   * A request head. `upgrade` is the protocol asked for, in lower case, or ""; `te` sends "te: trailers". `contentLength` is
    * used when `framing` is by length.
    */
   request(
@@ -96,8 +98,9 @@ export class HeadWriter {
     this.ascii(head.authority);
     this.put(CRLF);
     this.fields(head.fields, nameCase);
-    this.framing(framing, contentLength);
-    if (upgrade !== "") this.upgrade(upgrade);
+    if (framing !== NoBody) this.framing(framing, contentLength);
+    else if (upgrade === "" && mayExpectBody(head.method)) this.framing(ByLength, 0);
+    if (upgrade !== "") this.upgrade(head.fields, upgrade);
     else if (close) this.own(CLOSE_FIELD);
     else if (te) this.own(TE_FIELDS);
     this.room(2);
@@ -119,7 +122,7 @@ export class HeadWriter {
     this.fields(head.fields, nameCase);
     if (framing === ByChunks) this.framing(ByChunks, 0);
     else if (length >= 0) this.framing(ByLength, length);
-    if (upgrade !== "") this.upgrade(upgrade);
+    if (upgrade !== "") this.upgrade(head.fields, upgrade);
     else if (connection === Close) this.own(CLOSE_FIELD);
     else if (connection === KeepAlive) this.own(KEEP_ALIVE_FIELD);
     this.room(2);
@@ -229,10 +232,12 @@ export class HeadWriter {
     }
   }
 
-  private upgrade(protocol: string): void {
+  /** As most peers write it, for there are some that compare with case: "Upgrade", and the protocol in its sender's spelling. */
+  private upgrade(fields: Fields, protocol: string): void {
+    const written = fields.getId(UPGRADE) ?? "";
     this.room(protocol.length + 40);
-    this.ascii("connection: upgrade\r\nupgrade: ");
-    this.ascii(protocol);
+    this.ascii("connection: Upgrade\r\nupgrade: ");
+    this.ascii(lowerCase(written) === protocol ? written : protocol);
     this.put(CRLF);
   }
 
@@ -273,6 +278,13 @@ export class HeadWriter {
     }
     this.end += digits;
   }
+}
+
+/** RFC 9110 8.6: a request without body says so unless its method has no use for one (the list is Envoy's). */
+function mayExpectBody(method: string): boolean {
+  return (
+    method !== "GET" && method !== "HEAD" && method !== "DELETE" && method !== "CONNECT" && method !== "TRACE"
+  );
 }
 
 function statusLine(status: number): Uint8Array {

@@ -68,7 +68,10 @@ function refuse(stream: Stream, status: number, details: string, flag: ResponseF
 function admitHttp10(stream: Stream): boolean {
   const { request, manager } = stream;
   const { http1 } = manager.config;
-  if (!http1.acceptHttp10) return refuse(stream, 426, "low_version", "DPE");
+  if (!http1.acceptHttp10) {
+    manager.stats.downstreamCxProtocolError++;
+    return refuse(stream, 426, "low_version", "DPE");
+  }
   if (request.authority === "") request.authority = http1.defaultHostForHttp10;
   return request.authority !== "" || refuse(stream, 400, "missing_host_header", "");
 }

@@ -76,6 +76,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   private lastRequest = false;
   /** The client sent FIN: for the stream, which then bears silence no longer than it has to. */
   peerEnded = false;
+  /** Our FIN came first: the end of the connection is our doing. */
+  private endedHere = false;
   /** The parser is on the stack: it goes on with the next request by itself. */
   private parsing = false;
   /** The first byte of a head was seen, and its time runs. */
@@ -148,7 +150,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (stream !== null) {
       // Row E6: FIN is not an abort; the answer is still delivered. A cut body is a fault.
       if (this.parser.framing === AsTunnel && !this.parser.done) stream.onRequestEnd(null);
-      else this.parser.finish();
+      else if (!stream.abandonRest()) this.parser.finish();
       this.stream?.touch();
     } else this.settle();
   }
@@ -166,7 +168,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   onClose(reason: CloseReason): void {
     if (this.state === CLOSED) return;
-    this.gone(true, reason);
+    this.gone(!this.endedHere, reason);
   }
 
   // ── The codec's side ──────────────────────────────────────────────────────────────────────────────────────
@@ -201,6 +203,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.manager.stats.downstreamCxProtocolError++;
     this.closing = true;
     let stream = this.stream;
+    const inHead = stream === null;
     if (stream === null) {
       // The head itself is bad: an answer and a log line are still owed.
       stream = new Stream(this);
@@ -208,7 +211,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       this.requests++;
       this.services.timers.cancel(this.idleTimer);
     }
-    stream.onCodecFault(fault);
+    stream.onCodecFault(fault, inHead);
   }
 
   // ── The stream's side ─────────────────────────────────────────────────────────────────────────────────────
@@ -327,6 +330,11 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     else this.socket.close();
   }
 
+  /** The upstream has ended a tunnel, and so have we. */
+  tunnelEnded(): void {
+    this.endedHere = !this.peerEnded;
+  }
+
   /** What follows the request is not HTTP. */
   enterTunnel(): void {
     this.manager.stats.downstreamCxUpgradesTotal++;
@@ -401,6 +409,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       this.closing = true;
       const stream = new Stream(this);
       this.stream = stream;
+      stream.countCutHead();
       const { requestHeadersTimeout, streamIdleTimeout } = this.manager.config;
       if (
         streamIdleTimeout > 0 &&
@@ -426,6 +435,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.parser.stop();
     this.state = LINGER;
     this.holding = false;
+    this.endedHere ||= !this.peerEnded;
     this.socket.end();
     this.pressure.release(ANY_REASON);
     const { delayedCloseTimeout } = this.manager.config;
@@ -451,7 +461,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   private close(): void {
     if (this.state === CLOSED) return;
-    this.gone(this.peerEnded, "");
+    this.gone(this.peerEnded && !this.endedHere, "");
     // Invariant 3, as in `abort`: bytes that are still here make an answer without a length look complete.
     if (this.answer.framing === ByClose && this.socket.pendingBytes > 0) this.socket.reset();
     else this.socket.close();

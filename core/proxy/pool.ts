@@ -238,7 +238,6 @@ export class ConnectionPool {
         return;
       }
       this.stats.upstreamRqActiveOverflow++;
-      this.stats.upstreamRqPendingOverflow++;
       waiter.onPoolFailure("overflow", "");
     }
     if (this.draining) {

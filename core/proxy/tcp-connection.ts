@@ -108,7 +108,7 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
       this.close();
       return;
     }
-    this.clusterStatName = this.cluster.config.altStatName === "" ? name : this.cluster.config.altStatName;
+    this.clusterStatName = this.cluster.statName;
     const { maxDownstreamConnectionDuration } = filter.config;
     if (maxDownstreamConnectionDuration > 0) {
       services.timers.arm(this.duration_, this.accepted + maxDownstreamConnectionDuration);
@@ -179,8 +179,7 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
     }
     if (this.upstreamAttempts >= filter.config.maxConnectAttempts) {
       cluster.stats.upstreamCxConnectAttemptsExceeded++;
-      this.flags.push("UF");
-      if (this.upstreamAttempts > 1) this.flags.push("URX");
+      this.flags.push("UF", "URX");
       this.close();
       return;
     }

@@ -1,6 +1,6 @@
 /**
- * One plain TCP connection to an endpoint and the counts that go with it: breaker, cluster, endpoint. It knows who
- * hears of it and nothing of what it carries.
+ * One plain TCP connection to an endpoint and the counts that go with it: breaker, cluster, endpoint; to them it is
+ * a request as well (Envoy). It knows who hears of it and nothing of what it carries.
  *
  *   CONNECTING ─▶ OPEN ─▶ LEFT (nobody listens; what is queued is still sent) ─▶ CLOSED
  *
@@ -48,6 +48,10 @@ export class TcpUpstream implements SocketHandler {
   private flushing = false;
   /** For its roster. */
   place = -1;
+  /** FIN of the upstream. */
+  private peerEnded = false;
+  /** The last word was ours. */
+  private endedHere = false;
   private unsent = 0;
   private readonly started: number;
   /** Connect timeout; later the patience of a flush. */
@@ -78,8 +82,11 @@ export class TcpUpstream implements SocketHandler {
     services.buffering.add(this);
     cluster.stats.upstreamCxTotal++;
     cluster.stats.upstreamCxActive++;
+    cluster.stats.upstreamRqPendingTotal++;
+    cluster.stats.upstreamRqPendingActive++;
     endpoint.cxTotal++;
     endpoint.cxActive++;
+    endpoint.rqPendingActive++;
     services.timers.arm(this.timer, this.started + cluster.config.connectTimeout);
     this.socket = services.platform.connect(endpoint.address, this);
   }
@@ -95,6 +102,7 @@ export class TcpUpstream implements SocketHandler {
   }
 
   end(): void {
+    this.endedHere = this.peerEnded;
     this.socket?.end();
   }
 
@@ -108,11 +116,13 @@ export class TcpUpstream implements SocketHandler {
 
   close(): void {
     this.owner = null;
+    this.endedHere = true;
     this.socket?.close();
   }
 
   reset(): void {
     this.owner = null;
+    this.endedHere = true;
     this.socket?.reset();
   }
 
@@ -136,6 +146,7 @@ export class TcpUpstream implements SocketHandler {
     const { socket, services } = this;
     if (!this.connected) {
       this.timedOut = true;
+      this.endedHere = true;
       this.cluster.stats.upstreamCxConnectTimeout++;
     } else if (socket !== null && socket.pendingBytes < this.unsent) {
       this.unsent = socket.pendingBytes;
@@ -152,12 +163,18 @@ export class TcpUpstream implements SocketHandler {
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
 
   onConnect(): void {
-    const { services } = this;
-    const { tcpKeepalive } = this.cluster.config;
+    const { services, endpoint } = this;
+    const { stats, config } = this.cluster;
     this.connected = true;
-    if (tcpKeepalive !== null) this.socket?.keepAlive(tcpKeepalive);
+    if (config.tcpKeepalive !== null) this.socket?.keepAlive(config.tcpKeepalive);
     services.timers.cancel(this.timer);
-    this.cluster.stats.upstreamCxConnectMs.record(services.clock.now - this.started);
+    stats.upstreamCxConnectMs.record(services.clock.now - this.started);
+    stats.upstreamRqPendingActive--;
+    endpoint.rqPendingActive--;
+    stats.upstreamRqTotal++;
+    stats.upstreamRqActive++;
+    endpoint.rqTotal++;
+    endpoint.rqActive++;
     this.owner?.onUpstreamConnected();
   }
 
@@ -167,6 +184,7 @@ export class TcpUpstream implements SocketHandler {
   }
 
   onEnd(): void {
+    this.peerEnded = true;
     this.owner?.onUpstreamEnd();
   }
 
@@ -190,9 +208,21 @@ export class TcpUpstream implements SocketHandler {
     stats.upstreamCxDestroy++;
     stats.upstreamCxLengthMs.record(services.clock.now - this.started);
     endpoint.cxActive--;
-    if (!this.connected) {
+    if (this.endedHere) stats.upstreamCxDestroyLocal++;
+    else stats.upstreamCxDestroyRemote++;
+    if (this.connected) {
+      stats.upstreamRqActive--;
+      endpoint.rqActive--;
+      stats.upstreamCxDestroyWithActiveRq++;
+      if (this.endedHere) stats.upstreamCxDestroyLocalWithActiveRq++;
+      else stats.upstreamCxDestroyRemoteWithActiveRq++;
+    } else {
+      stats.upstreamRqPendingActive--;
+      endpoint.rqPendingActive--;
       stats.upstreamCxConnectFail++;
       endpoint.cxConnectFail++;
+      if (this.owner === null) stats.upstreamRqCancelled++;
+      else stats.upstreamRqPendingFailureEject++;
     }
     if (this.flushing && this.flushes !== null) this.flushes.upstreamFlushActive--;
     this.owner?.onUpstreamClosed(reason, this.connected, this.timedOut);

@@ -67,6 +67,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   private chunked = false;
   private firstChunk = true;
   private tunnel = false;
+  /** It sent FIN: what is wrong from here on is that something is missing. */
+  private peerEnded = false;
   /** Bytes that the peer had not taken when a flush was last looked at. */
   private unsent = 0;
   private feeding = false;
@@ -207,6 +209,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
       this.lose("connection termination", "", null, true);
       return;
     }
+    this.peerEnded = true;
     this.parser.finish();
     if (this.responseEnded) this.endResponse();
   }
@@ -285,7 +288,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
 
   onFault(fault: Fault): void {
     this.pool.stats.upstreamCxProtocolError++;
-    this.lose("protocol error", fault.code, fault);
+    this.lose("protocol error", fault.code, fault, this.peerEnded);
   }
 
   private lose(reason: ResetReason, detail: string, fault: Fault | null, remote = false): void {
@@ -338,7 +341,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     }
     if (this.pool.isOld(this)) this.pool.stats.upstreamCxMaxDurationReached++;
     if (!this.isReusable) {
-      this.destroy();
+      this.state = Idle; // nothing is cut short
+      this.close(this.peerEnded, "");
       return;
     }
     this.parser.next();

@@ -143,6 +143,12 @@ export function clusterScope(store: StatsStore, statName: string): Scope {
   return store.scope(`cluster.${text}.`, "cluster.", { envoy_cluster_name: text });
 }
 
+/** The scope `cluster.<statName>.<name>.` for answers that are counted under another name as well; release it, too. */
+export function alternativeScope(store: StatsStore, statName: string, name: string): Scope {
+  const text = statName.replaceAll(":", "_");
+  return store.scope(`cluster.${text}.${name}.`, `cluster.${name}.`, { envoy_cluster_name: text });
+}
+
 /** The cluster's numbers. */
 export function clusterStats(scope: Scope): ClusterStats {
   return scope.set(CLUSTER);

@@ -69,6 +69,7 @@ export class HttpStats extends ResponseClassStats {
   noCluster = 0;
   /** Direct responses and redirects, as Envoy counts them. */
   rqDirectResponse = 0;
+  /** Of gRPC requests (Envoy counts no others). */
   rqResetAfterDownstreamResponseStarted = 0;
 }
 

@@ -178,6 +178,7 @@ export class Story {
           if (values !== null) out.set(scope.prefix + place + name, values[i]);
         });
       }
+      for (const { name, value } of scope.singles) out.set(scope.prefix + name, value);
     }
     return out;
   }

@@ -299,6 +299,67 @@ describe("a client that goes away", () => {
   });
 });
 
+describe("who ended a connection", () => {
+  const ended = (s: Awaited<ReturnType<typeof story>>) => [
+    s.stat("http.test.downstream_cx_destroy_local"),
+    s.stat("http.test.downstream_cx_destroy_remote"),
+  ];
+
+  test("the client, which is done", async () => {
+    const s = await story();
+    s.client(get()).end();
+    s.settle();
+    expect(ended(s)).toEqual([0, 1]);
+    s.expectNothingLeft();
+  });
+
+  test.each([
+    ["an announced close", get("/", "connection: close\r\n")],
+    ["a request that is none", "hello\r\n\r\n"],
+  ])("we, after %s, although the client sends its FIN in time", async (_, bytes) => {
+    const s = await story();
+    const client = s.client(bytes);
+    expect(client.ended).toBe(true);
+    client.end();
+    s.settle();
+    expect(ended(s)).toEqual([1, 0]);
+    s.expectNothingLeft();
+  });
+
+  test("we, when a client reads its last answer and does not leave", async () => {
+    const s = await story();
+    s.client(get("/", "connection: close\r\n"));
+    s.advance(2000);
+    expect(ended(s)).toEqual([1, 0]);
+    s.expectNothingLeft();
+  });
+
+  test("we, when an answer is cut", async () => {
+    const s = await story({
+      origins: [
+        (peer) => peer.take() !== "" && peer.send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab").end(),
+      ],
+    });
+    s.client(get());
+    expect(ended(s)).toEqual([1, 0]);
+    s.expectNothingLeft();
+  });
+});
+
+describe("a head that does not come whole", () => {
+  test.each([
+    ["bad", "GET / HTTP/1.1\r\nbad name: x\r\n\r\n", 0],
+    ["late", "GET / HTTP/1.1\r\nhost: a", 300],
+  ])("%s: it was answered before it was complete, and is counted once", async (_, bytes, wait) => {
+    const s = await story({ manager: { requestHeadersTimeout: 200 } });
+    const client = s.client(bytes);
+    s.advance(wait);
+    expect(gist(client.received).slice(0, 2)).toBe("40");
+    expect(s.stat("http.test.downstream_rq_response_before_rq_complete")).toBe(1);
+    s.expectNothingLeft();
+  });
+});
+
 describe("an answer before the request is whole", () => {
   test("is passed on with connection: close; the upstream connection is not used again", async () => {
     const s = await story({
@@ -350,6 +411,17 @@ describe("an answer before the request is whole", () => {
     expect(s.logs).toHaveLength(0);
     s.send(client, `xyz${get("/next")}`);
     expect(s.logs).toEqual(["POST / 404 NR route_not_found", "GET /next 404 NR route_not_found"]);
+    s.expectNothingLeft();
+  });
+
+  test("our own, and the client leaves instead of sending the rest: that is no fault of the protocol", async () => {
+    const s = await story({ virtualHost: { domains: ["b"] } });
+    const client = s.client(post("", 1000));
+    client.end();
+    s.settle();
+    expect(client.ended).toBe(true);
+    expect(s.logs).toEqual(["POST / 404 NR route_not_found"]);
+    expect(s.stat("http.test.downstream_cx_protocol_error")).toBe(0);
     s.expectNothingLeft();
   });
 

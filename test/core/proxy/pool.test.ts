@@ -149,6 +149,27 @@ describe("reuse", () => {
     s.expectNothingLeft();
   });
 
+  test.each([
+    ["said close", "connection: close\r\ncontent-length: 2\r\n\r\nok", "local", 0],
+    ["ended its answer with FIN", "\r\nok", "remote", 0],
+    ["left within its answer", "content-length: 9\r\n\r\nok", "remote", 1],
+  ])("who ended it, and what it was doing: the upstream %s", async (_, rest, side, busy) => {
+    const s = await story({
+      origins: [
+        (peer) => {
+          if (peer.take() === "") return;
+          peer.send(`HTTP/1.1 200 OK\r\n${rest}`);
+          if (side === "remote") peer.end();
+        },
+      ],
+    });
+    s.client(get());
+    const stat = (name: string) => s.stat(`cluster.app.upstream_cx_destroy${name}`);
+    expect([stat("_local"), stat("_remote")]).toEqual(side === "local" ? [1, 0] : [0, 1]);
+    expect(stat("_with_active_rq")).toBe(busy);
+    s.expectNothingLeft();
+  });
+
   test("max_connection_duration: idle ones close when it is over, busy ones after their answer", async () => {
     const origin = holding();
     const s = await story({

@@ -77,6 +77,61 @@ test("bytes go both ways as they are, none is copied, and the line says what hap
   s.expectNothingLeft();
 });
 
+describe("to its cluster a connection is a request, too", () => {
+  const counts = (s: Story, ...names: string[]) =>
+    names.map((name) => s.stat(`cluster.app.upstream_${name}`));
+
+  test("it waits, is active, and is over", async () => {
+    const s = await tcp();
+    const client = s.client("a");
+    expect(counts(s, "rq_pending_total", "rq_total", "rq_active")).toEqual([1, 1, 1]);
+    client.reset();
+    s.settle();
+    expect(counts(s, "rq_pending_active", "rq_total", "rq_active")).toEqual([0, 1, 0]);
+    s.expectNothingLeft();
+  });
+
+  test("refused, it has failed while it waited", async () => {
+    const s = await tcp({ origins: [null] });
+    s.client("a");
+    expect(counts(s, "rq_pending_total", "rq_pending_failure_eject", "rq_total")).toEqual([1, 1, 0]);
+    expect(counts(s, "cx_destroy_remote", "cx_destroy_with_active_rq")).toEqual([1, 0]);
+    s.expectNothingLeft();
+  });
+
+  test("left while it waits, it is cancelled", async () => {
+    const s = await tcp();
+    s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
+    s.client("a").reset();
+    s.settle();
+    expect(counts(s, "rq_cancelled", "rq_pending_failure_eject", "cx_destroy_local")).toEqual([1, 0, 1]);
+    s.expectNothingLeft();
+  });
+
+  const fin = (peer: Peer) => peer.end();
+  const rst = (peer: Peer) => peer.reset();
+  test.each([
+    ["the upstream answers our FIN", [["client", fin] as const, ["origin", fin] as const], "remote"],
+    ["we answer the upstream's FIN", [["origin", fin] as const, ["client", fin] as const], "local"],
+    ["the upstream resets", [["origin", rst] as const], "remote"],
+    ["the client resets", [["client", rst] as const], "local"],
+  ] as const)("%s: whose doing the end is", async (_, steps, side) => {
+    const s = await tcp();
+    const peers = { client: s.client("a"), origin: s.upstream()[0] };
+    for (const [who, act] of steps) {
+      act(peers[who]);
+      s.settle();
+    }
+    const local = side === "local" ? 1 : 0;
+    expect(counts(s, "cx_destroy_local_with_active_rq", "cx_destroy_remote_with_active_rq")).toEqual([
+      local,
+      1 - local,
+    ]);
+    expect(counts(s, "cx_destroy", "cx_destroy_with_active_rq")).toEqual([1, 1]);
+    s.expectNothingLeft();
+  });
+});
+
 describe("the end", () => {
   test("tcp_keepalive of the cluster finds out an upstream that vanished", async () => {
     const s = await tcp({ filter: { idleTimeout: 0 }, tcpKeepalive: { time: 10, interval: 5, probes: 4 } });
@@ -174,7 +229,7 @@ describe("connecting", () => {
     const s = await tcp({ origins: [null] });
     const client = s.client("a");
     expect(client.closed || client.ended).toBe(true);
-    expect(s.logs).toEqual(["UF 10.0.0.1:8080 0/0 app - delayed_connect_error:_Connection_refused"]);
+    expect(s.logs).toEqual(["UF,URX 10.0.0.1:8080 0/0 app - delayed_connect_error:_Connection_refused"]);
     expect(s.stat("cluster.app.upstream_cx_connect_fail")).toBe(1);
     expect(s.stat("cluster.app.upstream_cx_connect_attempts_exceeded")).toBe(1);
     s.expectNothingLeft();
@@ -213,8 +268,11 @@ describe("connecting", () => {
     const s = await tcp();
     s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
     const client = s.client("a");
+    const pending = () => s.proxy.worker.clusterStatus()[0].endpoints[0].rqPendingActive;
+    expect(pending()).toBe(1);
     client.reset();
     s.settle();
+    expect(pending()).toBe(0);
     expect(s.stat("cluster.app.upstream_cx_active")).toBe(0);
     expect(s.logs).toHaveLength(1);
     s.expectNothingLeft();
