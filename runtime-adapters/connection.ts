@@ -7,7 +7,7 @@
  *       └──────────────── the same, before it opened ────────────────────────────────────────────┘
  */
 import type { Member } from "../core/io/roster.ts";
-import type { Address, CloseReason, Socket, SocketHandler } from "../core/io/socket.ts";
+import type { Address, CloseReason, Keepalive, Socket, SocketHandler } from "../core/io/socket.ts";
 import type { Accept } from "./runtime.ts";
 import type { Dirty, Turn } from "./turn.ts";
 import { WriteQueue } from "./write-queue.ts";
@@ -83,6 +83,8 @@ export abstract class Connection implements Socket, Dirty, Member {
   protected abstract abort(): void;
   /** Starts or stops reading. Called only while open. */
   protected abstract setReading(on: boolean): void;
+  /** Has the kernel probe the peer. Called only while open. */
+  protected abstract setKeepAlive(options: Keepalive): void;
 
   // ── Socket ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -107,6 +109,11 @@ export abstract class Connection implements Socket, Dirty, Member {
     if ((this.wants & WantPause) === 0 || (this.wants & Leaving) !== 0 || this.state === Closed) return;
     this.wants &= ~WantPause;
     if (this.state === Open) this.setReading(true);
+  }
+
+  keepAlive(options: Keepalive): void {
+    if (this.state !== Open || (this.wants & Leaving) !== 0) return;
+    if (this.remote.path === "" && this.local.path === "") this.setKeepAlive(options);
   }
 
   end(): void {

@@ -28,6 +28,7 @@ export abstract class HostDriver implements Driver {
   private readonly connections = new Roster<Connection>();
 
   private readonly services: Services;
+  private readonly notices = new Set<string>();
   private nextWarning = Number.NEGATIVE_INFINITY;
 
   constructor(services: Services) {
@@ -81,6 +82,13 @@ export abstract class HostDriver implements Driver {
       "main",
       `out of file descriptors: refusing connections (${open} sockets open)`,
     );
+  }
+
+  /** For the runtime's sockets: tells the operator, once, what this runtime cannot do. */
+  notice(message: string): void {
+    if (this.notices.has(message)) return;
+    this.notices.add(message);
+    this.services.log("warning", "connection", message);
   }
 
   /** For the runtime's sockets. */

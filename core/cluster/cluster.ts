@@ -16,6 +16,7 @@ import {
   remainingStats,
 } from "../telemetry/cluster-stats.ts";
 import type { ResponseCodeStats } from "../telemetry/response-stats.ts";
+import type { ClusterUpdateStats } from "../telemetry/server-stats.ts";
 import type { Scope, StatsStore } from "../telemetry/stats.ts";
 import type { Clock } from "../time/clock.ts";
 import type { Timers } from "../time/timers.ts";
@@ -36,6 +37,7 @@ export interface ClusterEnvironment {
   readonly timers: Timers;
   readonly random: Random;
   readonly stats: StatsStore;
+  readonly updates: ClusterUpdateStats;
   /** How many workers divide circuit-breaker limits between them. */
   readonly workers: number;
 }
@@ -104,6 +106,7 @@ export class ClusterState implements DnsHandler {
     const { added, removed, changed } = this.endpoints.apply(assignment);
     if (!changed) stats.updateNoRebuild++;
     if (added + removed > 0) stats.membershipChange++;
+    if (changed && this.ready && this.config.type !== "STATIC") this.environment.updates.clusterUpdated++;
     this.reportMembers();
     if (this.config.type === "EDS") this.onReady();
   }

@@ -6,7 +6,7 @@
  * otherwise; `null` means "not configured". Text that reaches the wire is a byte string (UTF-8 already applied).
  */
 import type { LookupFamily } from "../io/platform.ts";
-import type { Address } from "../io/socket.ts";
+import type { Address, Keepalive } from "../io/socket.ts";
 
 /** Everything in force at one moment. Broadcast to the workers as a whole; `version` of a resource tells what changed. */
 export interface Snapshot {
@@ -475,7 +475,7 @@ export interface Cluster {
   /** TCP pool idle timeout, default 10 min. */
   readonly tcpPoolIdleTimeout: number;
   /** TCP keepalive, null = off. */
-  readonly tcpKeepalive: { readonly probes: number; readonly time: number; readonly interval: number } | null;
+  readonly tcpKeepalive: Keepalive | null;
 }
 
 export interface DnsOptions {

@@ -12,7 +12,7 @@ import type { CloseReason } from "../io/socket.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { PausedByUpstream } from "./pressure.ts";
 import type { Stream } from "./stream.ts";
-import { TcpUpstream, type TcpUpstreamOwner } from "./tcp-upstream.ts";
+import { mayPool, TcpUpstream, type TcpUpstreamOwner } from "./tcp-upstream.ts";
 import { connectFailureText, describeFailure, underscored } from "./upstream-failure.ts";
 
 export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
@@ -34,7 +34,7 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
     const { stats, defaultBreaker } = cluster;
     stream.upstreamAttempts++;
     const endpoint = cluster.chooseEndpoint(null);
-    if (endpoint === null) {
+    if (endpoint === null || !mayPool(cluster, endpoint)) {
       this.charge(503);
       stream.reply(503, "no healthy upstream", "no_healthy_upstream", "UH");
       return;

@@ -74,7 +74,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   private state = OPEN;
   private requests = 0;
   private lastRequest = false;
-  private peerEnded = false;
+  /** The client sent FIN: for the stream, which then bears silence no longer than it has to. */
+  peerEnded = false;
   /** Our FIN came first: the end of the connection is our doing. */
   private endedHere = false;
   /** The parser is on the stack: it goes on with the next request by itself. */
@@ -150,6 +151,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       // Row E6: FIN is not an abort; the answer is still delivered. A cut body is a fault.
       if (this.parser.framing === AsTunnel && !this.parser.done) stream.onRequestEnd(null);
       else if (!stream.abandonRest()) this.parser.finish();
+      this.stream?.touch();
     } else this.settle();
   }
 
@@ -310,7 +312,10 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
         if (this.peerEnded || this.closing) this.linger();
         else if (this.owner.closesIdle) this.drain();
       } else if (this.peerEnded) parser.finish();
-      else if (!this.inHead) this.beginHead();
+      else {
+        if (!this.inHead) this.beginHead();
+        this.awaitHead();
+      }
     }
   }
 
@@ -339,6 +344,12 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (this.peerEnded) this.stream?.onRequestEnd(null);
   }
 
+  addBuffered(): void {
+    const { stats } = this.manager;
+    stats.downstreamCxTxBytesBuffered += this.socket.pendingBytes;
+    stats.downstreamCxRxBytesBuffered += this.parser.heldBytes;
+  }
+
   // ── The connection's own life ─────────────────────────────────────────────────────────────────────────────
 
   /** Drain: idle connections close now, busy ones after their answer. */
@@ -356,11 +367,18 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   /** The first byte of a request is here. */
   private beginHead(): void {
-    const { clock, timers } = this.services;
     this.inHead = true;
-    this.requestStarted = clock.now;
-    const { requestHeadersTimeout } = this.manager.config;
-    if (requestHeadersTimeout > 0) timers.arm(this.idleTimer, clock.now + requestHeadersTimeout);
+    this.requestStarted = this.services.clock.now;
+  }
+
+  /** The head is not complete yet. Its time runs from its first byte; most heads come whole and need none. */
+  private awaitHead(): void {
+    const { requestHeadersTimeout, streamIdleTimeout } = this.manager.config;
+    const limit =
+      requestHeadersTimeout > 0 && streamIdleTimeout > 0
+        ? Math.min(requestHeadersTimeout, streamIdleTimeout)
+        : requestHeadersTimeout + streamIdleTimeout;
+    if (limit > 0) this.services.timers.arm(this.idleTimer, this.requestStarted + limit);
   }
 
   private onIdleTimer(): void {
@@ -388,10 +406,19 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       stats.downstreamCxIdleTimeout++;
       this.linger();
     } else if (this.stream === null) {
-      stats.downstreamRqHeaderTimeout++;
       this.closing = true;
       const stream = new Stream(this);
       this.stream = stream;
+      stream.countCutHead();
+      const { requestHeadersTimeout, streamIdleTimeout } = this.manager.config;
+      if (
+        streamIdleTimeout > 0 &&
+        (requestHeadersTimeout === 0 || streamIdleTimeout < requestHeadersTimeout)
+      ) {
+        stream.onStreamIdle();
+        return;
+      }
+      stats.downstreamRqHeaderTimeout++;
       stream.onHeadTimeout();
     }
   }
@@ -416,6 +443,20 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.unsent = this.socket.pendingBytes;
     this.unsentDeadline = clock.now + MAX_LINGER_MS;
     timers.arm(this.idleTimer, clock.now + delayedCloseTimeout);
+  }
+
+  /**
+   * Silence since the client's FIN, and no time-out is configured. FIN is no abort (row E6), but a client that has
+   * gone away looks the same until something is written to it, and nobody else would ever let go of its request.
+   * One that lets bytes wait is there: a socket that was closed acknowledges nothing.
+   */
+  onHalfClosedIdle(): void {
+    if (this.timers.bounded) return;
+    if (this.blocked) this.stream?.touch();
+    else {
+      this.gone(true, "");
+      this.socket.reset();
+    }
   }
 
   private close(): void {

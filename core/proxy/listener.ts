@@ -42,6 +42,8 @@ export class ListenerState implements ConnectionOwner {
   private readonly connections = new Roster<DrainableConnection>();
   private readonly loggers: readonly AccessLogger[];
   private readonly scope: Scope;
+  /** Share of this worker in what the runtime allows. */
+  private connectionLimit = Number.POSITIVE_INFINITY;
   private readonly onEmpty: (listener: ListenerState) => void;
   /** Ends the patience with idle connections of a listener that was replaced or removed. */
   private readonly retirement = new Timer(() => this.drain());
@@ -95,6 +97,9 @@ export class ListenerState implements ConnectionOwner {
 
   /** New tables and runtime values hold for the next request, on old connections too. */
   updateRoutes(tables: RouteTables, runtime: Runtime): void {
+    const limit = runtime[`envoy.resource_limits.listener.${this.config.name}.connection_limit`];
+    this.connectionLimit =
+      typeof limit === "number" ? Math.ceil(limit / this.services.workers) : Number.POSITIVE_INFINITY;
     for (const manager of this.managers.values()) {
       const { rds, routeConfig } = manager.config;
       manager.runtime = runtime;
@@ -107,6 +112,10 @@ export class ListenerState implements ConnectionOwner {
   accept(socket: Socket): SocketHandler | null {
     const { stats } = this;
     if (this.draining) return null;
+    if (this.connections.size >= this.connectionLimit) {
+      stats.downstreamCxOverflow++;
+      return null;
+    }
     const chain = this.choice === null ? null : this.choice.choose(socket);
     if (chain === null) {
       stats.noFilterChainMatch++;
@@ -149,6 +158,19 @@ export class ListenerState implements ConnectionOwner {
     stats.downstreamCxDestroy++;
     stats.downstreamCxLengthMs.record(this.services.clock.now - connection.accepted);
     if (this.draining && this.connections.size === 0) this.onEmpty(this);
+  }
+
+  /** Sets the gauges of what waits in connections to 0; `addBuffered` of all listeners follows. */
+  clearBuffered(): void {
+    for (const { stats } of [...this.managers.values(), ...this.tcp.values()]) {
+      stats.downstreamCxRxBytesBuffered = 0;
+      stats.downstreamCxTxBytesBuffered = 0;
+    }
+  }
+
+  /** Adds what waits in its connections. */
+  addBuffered(): void {
+    for (const connection of this.connections.list()) connection.addBuffered();
   }
 
   /** Listener-level access loggers, for TCP connections. */

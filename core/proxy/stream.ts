@@ -23,7 +23,7 @@ import type { DownstreamConnection } from "./downstream.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { routeRequest } from "./route-request.ts";
 import { StreamRecord } from "./stream-record.ts";
-import type { StreamDeadlines } from "./stream-timers.ts";
+import { MAX_HALF_CLOSED_MS, type StreamDeadlines } from "./stream-timers.ts";
 
 const SERVER = known("server");
 const REQUEST_ID = known("x-request-id");
@@ -267,12 +267,11 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   }
 
   /** A head that is not whole is no whole request, whatever is known of its body; `sendEnd` counts the others. */
-  private countCutHead(): void {
+  countCutHead(): void {
     if (this.requestIsEmpty()) this.manager.stats.downstreamRqResponseBeforeRqComplete++;
   }
 
   onHeadTimeout(): void {
-    this.countCutHead();
     this.reply(408, "request header timeout", "request_header_timeout", "");
   }
 
@@ -298,6 +297,10 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     if (this.done) return;
     if (this.responseEnded && !this.tunnelOpen) {
       this.finish(false);
+      return;
+    }
+    if (this.idleTimeout === 0) {
+      this.connection.onHalfClosedIdle();
       return;
     }
     this.manager.stats.downstreamRqIdleTimeout++;
@@ -347,23 +350,20 @@ export class Stream extends StreamRecord implements StreamDeadlines {
 
   /** Restarts the stream idle timeout: something moved. */
   touch(): void {
-    const idle = this.idleTimeout;
-    const { services, timers } = this.connection;
+    const { services, timers, peerEnded } = this.connection;
+    const idle = this.idleTimeout || (peerEnded ? MAX_HALF_CLOSED_MS : 0);
     if (idle > 0) services.timers.arm(timers.idle, services.clock.now + idle);
     else services.timers.cancel(timers.idle);
   }
 
   private get idleTimeout(): number {
-    const action = this.route?.action;
-    const own = action === undefined || action === null ? null : action.idleTimeout;
-    return own ?? this.manager.config.streamIdleTimeout;
+    return this.route?.action?.idleTimeout ?? this.manager.config.streamIdleTimeout;
   }
 
   private armTimers(endOfStream: boolean): void {
     const { config } = this.manager;
     const { services, timers } = this.connection;
-    const { now } = services.clock;
-    if (config.streamIdleTimeout > 0) services.timers.arm(timers.idle, now + config.streamIdleTimeout);
+    this.touch();
     if (config.requestTimeout > 0 && !endOfStream)
       services.timers.arm(timers.request, this.started + config.requestTimeout);
     if (config.common.maxStreamDuration > 0)

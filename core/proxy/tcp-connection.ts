@@ -14,7 +14,7 @@ import { Timer } from "../time/timers.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
 import type { Services } from "./services.ts";
 import type { TcpProxyFilter } from "./tcp-filter.ts";
-import { MAX_FLUSH_MS, TcpUpstream, type TcpUpstreamOwner } from "./tcp-upstream.ts";
+import { MAX_FLUSH_MS, mayPool, TcpUpstream, type TcpUpstreamOwner } from "./tcp-upstream.ts";
 import { connectFailureText, underscored } from "./upstream-failure.ts";
 
 export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstreamOwner {
@@ -172,7 +172,7 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
       return;
     }
     const endpoint = cluster.chooseEndpoint(null);
-    if (endpoint === null) {
+    if (endpoint === null || !mayPool(cluster, endpoint)) {
       this.flags.push("UH");
       this.close();
       return;
@@ -245,6 +245,12 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
   }
 
   // ── The end ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  addBuffered(): void {
+    const { stats } = this.filter;
+    stats.downstreamCxTxBytesBuffered += this.socket.pendingBytes;
+    for (const chunk of this.early ?? []) stats.downstreamCxRxBytesBuffered += chunk.length;
+  }
 
   /** A drained TCP connection lives until one of its peers ends it (as in Envoy). */
   drain(): void {}

@@ -46,6 +46,8 @@ export class TcpUpstream implements SocketHandler {
   private timedOut = false;
   private left = false;
   private flushing = false;
+  /** For its roster. */
+  place = -1;
   /** FIN of the upstream. */
   private peerEnded = false;
   /** The last word was ours. */
@@ -76,12 +78,15 @@ export class TcpUpstream implements SocketHandler {
   connect(): void {
     const { services, cluster, endpoint } = this;
     cluster.defaultBreaker.connections.acquire();
+    if (endpoint.tcpActive++ === 0) cluster.defaultBreaker.connectionPools.acquire();
+    services.buffering.add(this);
     cluster.stats.upstreamCxTotal++;
     cluster.stats.upstreamCxActive++;
     cluster.stats.upstreamRqPendingTotal++;
     cluster.stats.upstreamRqPendingActive++;
     endpoint.cxTotal++;
     endpoint.cxActive++;
+    endpoint.rqPendingActive++;
     services.timers.arm(this.timer, this.started + cluster.config.connectTimeout);
     this.socket = services.platform.connect(endpoint.address, this);
   }
@@ -151,15 +156,21 @@ export class TcpUpstream implements SocketHandler {
     socket?.close();
   }
 
+  addBuffered(): void {
+    if (this.socket !== null) this.cluster.stats.upstreamCxTxBytesBuffered += this.socket.pendingBytes;
+  }
+
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
 
   onConnect(): void {
     const { services, endpoint } = this;
-    const { stats } = this.cluster;
+    const { stats, config } = this.cluster;
     this.connected = true;
+    if (config.tcpKeepalive !== null) this.socket?.keepAlive(config.tcpKeepalive);
     services.timers.cancel(this.timer);
     stats.upstreamCxConnectMs.record(services.clock.now - this.started);
     stats.upstreamRqPendingActive--;
+    endpoint.rqPendingActive--;
     stats.upstreamRqTotal++;
     stats.upstreamRqActive++;
     endpoint.rqTotal++;
@@ -191,6 +202,8 @@ export class TcpUpstream implements SocketHandler {
     this.socket = null;
     services.timers.release(this.timer);
     cluster.defaultBreaker.connections.release();
+    if (--endpoint.tcpActive === 0) cluster.defaultBreaker.connectionPools.release();
+    services.buffering.remove(this);
     stats.upstreamCxActive--;
     stats.upstreamCxDestroy++;
     stats.upstreamCxLengthMs.record(services.clock.now - this.started);
@@ -205,6 +218,7 @@ export class TcpUpstream implements SocketHandler {
       else stats.upstreamCxDestroyRemoteWithActiveRq++;
     } else {
       stats.upstreamRqPendingActive--;
+      endpoint.rqPendingActive--;
       stats.upstreamCxConnectFail++;
       endpoint.cxConnectFail++;
       if (this.owner === null) stats.upstreamRqCancelled++;
@@ -213,4 +227,11 @@ export class TcpUpstream implements SocketHandler {
     if (this.flushing && this.flushes !== null) this.flushes.upstreamFlushActive--;
     this.owner?.onUpstreamClosed(reason, this.connected, this.timedOut);
   }
+}
+
+/** False (and counted) if the breaker allows no pool to an endpoint that has none. Ask before connecting. */
+export function mayPool({ defaultBreaker, stats }: ClusterState, endpoint: EndpointState): boolean {
+  if (endpoint.tcpActive > 0 || defaultBreaker.connectionPools.available) return true;
+  stats.upstreamCxPoolOverflow++;
+  return false;
 }

@@ -19,6 +19,7 @@ export class ClusterStats {
   /** TCP proxy: every try to connect failed. */
   upstreamCxConnectAttemptsExceeded = 0;
   upstreamCxOverflow = 0;
+  /** No pool could be made: `max_connection_pools`. */
   upstreamCxPoolOverflow = 0;
   upstreamCxIdleTimeout = 0;
   upstreamCxMaxRequests = 0;
@@ -34,12 +35,11 @@ export class ClusterStats {
   upstreamCxDestroyLocalWithActiveRq = 0;
   upstreamCxDestroyRemoteWithActiveRq = 0;
   upstreamCxRxBytesTotal = 0;
-  /** Gauge. */
+  /** Gauge, measured when asked for: read and not passed on. */
   upstreamCxRxBytesBuffered = 0;
   upstreamCxTxBytesTotal = 0;
-  /** Gauge. */
+  /** Gauge, measured when asked for: written and not taken by the kernel. */
   upstreamCxTxBytesBuffered = 0;
-  bindErrors = 0;
   upstreamFlowControlPausedReadingTotal = 0;
   upstreamFlowControlResumedReadingTotal = 0;
   upstreamFlowControlBackedUpTotal = 0;
@@ -69,7 +69,6 @@ export class ClusterStats {
   upstreamRqTimeout = 0;
   upstreamRqPerTryTimeout = 0;
   upstreamRqPerTryIdleTimeout = 0;
-  upstreamRqMaxDurationReached = 0;
   upstreamRqRxReset = 0;
   upstreamRqTxReset = 0;
   upstreamRqRetry = 0;

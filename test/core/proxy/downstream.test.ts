@@ -182,6 +182,100 @@ describe("half-close", () => {
   });
 });
 
+describe("a half-closed client, all time-outs off", () => {
+  const off = { manager: { streamIdleTimeout: 0 }, action: { timeout: 0 } };
+
+  test("a minute of silence after its FIN: taken for gone, and the upstream connection goes too", async () => {
+    const s = await story({ ...off, origins: [silent] });
+    const client = s.client(get());
+    s.advance(3_600_000);
+    client.end();
+    s.advance(59_000);
+    expect(client.closed).toBe(false);
+    expect(s.upstream()[0].closed).toBe(false);
+    s.advance(1001);
+    expect(client.closed).toBe(true);
+    expect(s.upstream()[0].ended).toBe(true);
+    expect(s.logs).toEqual(["GET / 0 DC downstream_remote_disconnect"]);
+    expect(s.stat("http.test.downstream_rq_rx_reset")).toBe(1);
+    expect(s.stat("http.test.downstream_rq_idle_timeout")).toBe(0);
+    expect(s.stat("http.test.downstream_cx_destroy_remote_active_rq")).toBe(1);
+    expect(s.stat("cluster.app.upstream_rq_tx_reset")).toBe(1);
+    s.expectNothingLeft();
+  });
+
+  test("pipelined requests: each has its minute", async () => {
+    const s = await story({ ...off, origins: [echoLater(() => s.proxy.network.schedule)] });
+    const client = s.client();
+    client.send(get("/50000") + get("/55000") + get("/65000")).end();
+    s.advance(105_100);
+    expect(bodies(client.received)).toEqual(["/50000", "/55000"]);
+    s.advance(60_000);
+    expect(bodies(client.received)).toEqual(["/50000", "/55000"]);
+    expect(s.logs[2]).toBe("GET /65000 0 DC downstream_remote_disconnect");
+    s.expectNothingLeft();
+  });
+
+  test("an answer that keeps moving has all the time in the world, one that stops is cut", async () => {
+    const s = await story({
+      ...off,
+      origins: [answers("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")],
+    });
+    const client = s.client(get());
+    client.end();
+    for (let i = 0; i < 5; i++) {
+      s.advance(59_000);
+      s.upstream()[0].send("1\r\nx\r\n");
+    }
+    s.settle();
+    expect(client.received).toEndWith(`${"1\r\nx\r\n".repeat(4)}1\r\nx`);
+    expect(client.closed).toBe(false);
+    s.advance(60_001);
+    expect(client.closed).toBe(true);
+    expect(client.received).not.toContain("0\r\n\r\n");
+    expect(s.logs).toEqual(["GET / 200 DC downstream_remote_disconnect"]);
+    s.expectNothingLeft();
+  });
+
+  test("one that does not read at the moment is there", async () => {
+    const body = "b".repeat(9000);
+    const s = await story({
+      ...off,
+      network: { buffer: 1000 },
+      origins: [answers(`HTTP/1.1 200 OK\r\ncontent-length: 9000\r\n\r\n${body}`)],
+    });
+    const client = s.client();
+    client.pause();
+    s.send(client, get());
+    client.end();
+    s.advance(200_000);
+    client.resume();
+    s.advance(100);
+    expect(client.received).toEndWith(body);
+    s.expectNothingLeft();
+  });
+
+  test.each([
+    ["a route's timeout", { ...off, action: { timeout: 120_000 } }, 120_000, "504 UT response_timeout"],
+    [
+      "a stream idle timeout",
+      { manager: { streamIdleTimeout: 90_000 }, action: { timeout: 0 } },
+      90_000,
+      "504 SI",
+    ],
+  ])("where %s is configured, it holds", async (_, setup, bound, end) => {
+    const s = await story({ ...setup, origins: [silent] });
+    const client = s.client(get());
+    client.end();
+    s.advance(bound - 1000);
+    expect(s.logs).toEqual([]);
+    s.advance(1001);
+    expect(s.logs[0]).toStartWith(`GET / ${end}`);
+    expect(client.received).toStartWith("HTTP/1.1 504 ");
+    s.expectNothingLeft();
+  });
+});
+
 describe("a client that goes away", () => {
   test("while it waits: DC, code 0, and the upstream connection goes too", async () => {
     const s = await story({ origins: [silent] });
@@ -475,6 +569,28 @@ describe("time-outs of a connection", () => {
     expect(client.ended).toBe(true);
     expect(s.stat("http.test.downstream_rq_header_timeout")).toBe(1);
     expect(s.logs[0]).toEndWith("408 - request_header_timeout");
+    s.expectNothingLeft();
+  });
+
+  test.each([
+    ["without request_headers_timeout", 0, "408 stream timeout", "408 SI stream_idle_timeout"],
+    ["with a longer one", 900, "408 stream timeout", "408 SI stream_idle_timeout"],
+    ["with a shorter one", 400, "408 request header timeout", "408 - request_header_timeout"],
+  ])("a slow head %s: the stream idle timeout bounds it, too", async (_, limit, answer, line) => {
+    const s = await story({ manager: { requestHeadersTimeout: limit, streamIdleTimeout: 500 } });
+    const client = s.client(get());
+    s.advance(10_000);
+    client.take();
+    client.send("GET / HT");
+    s.advance(300);
+    s.send(client, "TP/1.1\r\nhost:"); // bytes of a head buy no time
+    s.advance(99);
+    expect(client.received).toBe("");
+    s.advance(101);
+    expect(gist(client.received)).toBe(answer);
+    expect(client.ended).toBe(true);
+    expect(s.stat("http.test.downstream_rq_idle_timeout")).toBe(limit === 400 ? 0 : 1);
+    expect(s.logs[1]).toEndWith(line);
     s.expectNothingLeft();
   });
 

@@ -1,6 +1,6 @@
 /** Plain TCP through the proxy: bytes as they are, FIN each way by itself, limits, time-outs, and the log line. */
 import { describe, expect, test } from "bun:test";
-import type { TcpProxy } from "../../../core/config/model.ts";
+import type { Cluster, TcpProxy, Thresholds } from "../../../core/config/model.ts";
 import { at, type NetworkOptions } from "../../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { type Script, Story, silent } from "../../support/engine-story.ts";
@@ -14,8 +14,9 @@ interface Setup {
   readonly network?: NetworkOptions;
   readonly filter?: Partial<TcpProxy>;
   readonly origins?: readonly (Script | null)[];
-  readonly limits?: { maxConnections: number };
+  readonly limits?: Partial<Thresholds>;
   readonly connectTimeout?: number;
+  readonly tcpKeepalive?: Cluster["tcpKeepalive"];
 }
 
 /** A TCP proxy on 127.0.0.1:80 before 10.0.0.1:8080, … */
@@ -30,7 +31,7 @@ async function tcp(setup: Setup = {}): Promise<Story> {
   const plain = cluster(
     "app",
     scripts.map((_, i) => ip(`10.0.0.${i + 1}`, 8080)),
-    { connectTimeout: setup.connectTimeout ?? 5000 },
+    { connectTimeout: setup.connectTimeout ?? 5000, tcpKeepalive: setup.tcpKeepalive ?? null },
   );
   const limits = { ...plain.circuitBreakers.default, ...setup.limits };
   const filter: TcpProxy = {
@@ -132,6 +133,17 @@ describe("to its cluster a connection is a request, too", () => {
 });
 
 describe("the end", () => {
+  test("tcp_keepalive of the cluster finds out an upstream that vanished", async () => {
+    const s = await tcp({ filter: { idleTimeout: 0 }, tcpKeepalive: { time: 10, interval: 5, probes: 4 } });
+    const client = s.client("hello");
+    s.upstream()[0].vanish();
+    s.advance(29_900);
+    expect(client.closed).toBe(false);
+    s.advance(200);
+    expect(client.closed).toBe(true);
+    s.expectNothingLeft();
+  });
+
   test.each([
     ["the client", true],
     ["the upstream", false],
@@ -256,8 +268,11 @@ describe("connecting", () => {
     const s = await tcp();
     s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
     const client = s.client("a");
+    const pending = () => s.proxy.worker.clusterStatus()[0].endpoints[0].rqPendingActive;
+    expect(pending()).toBe(1);
     client.reset();
     s.settle();
+    expect(pending()).toBe(0);
     expect(s.stat("cluster.app.upstream_cx_active")).toBe(0);
     expect(s.logs).toHaveLength(1);
     s.expectNothingLeft();
@@ -272,6 +287,17 @@ describe("connecting", () => {
     expect(s.logs[0]).toStartWith("UO ");
     expect(s.stat("cluster.app.upstream_cx_overflow")).toBe(1);
     s.expectNothingLeft();
+  });
+
+  test("max_connection_pools: the connections to one endpoint are one pool; the next endpoint is none: UH", async () => {
+    const s = await tcp({ origins: [silent, silent], limits: { maxConnectionPools: 1 } });
+    const clients = [s.client("1"), s.client("2"), s.client("3")];
+    expect(clients.map(({ ended, closed }) => ended || closed)).toEqual([false, true, false]);
+    expect(s.logs[0]).toStartWith("UH ");
+    expect(s.stat("cluster.app.upstream_cx_pool_overflow")).toBe(1);
+    expect(s.stat("cluster.app.circuit_breakers.default.cx_pool_open")).toBe(1);
+    s.expectNothingLeft();
+    expect(s.stat("cluster.app.circuit_breakers.default.cx_pool_open")).toBe(0);
   });
 
   test("no endpoint: UH; no such cluster: NC and downstream_cx_no_route", async () => {
@@ -345,6 +371,11 @@ describe("back-pressure", () => {
     from.send("x".repeat(2_000_000));
     s.advance(100);
     expect(from.unsentBytes).toBeGreaterThan(1_700_000);
+    const waits = up
+      ? "cluster.app.upstream_cx_tx_bytes_buffered"
+      : "tcp.test.downstream_cx_tx_bytes_buffered";
+    expect(s.stat(waits)).toBeGreaterThan(0);
+    expect(s.stat(waits) + to.receivedBytes + from.unsentBytes).toBeLessThanOrEqual(2_000_000);
     to.resume();
     s.advance(100);
     expect(to.received).toHaveLength(2_000_000);

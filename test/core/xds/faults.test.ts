@@ -278,6 +278,13 @@ table("the API's own rules", [
   ["cluster", "{ connect_timeout: 0s }", ".connect_timeout: must be above 0 ms"],
   [
     "cluster",
+    "{ upstream_connection_options: { tcp_keepalive: { keepalive_time: 32768, keepalive_interval: 40000, keepalive_probes: 128 } } }",
+    ".upstream_connection_options.tcp_keepalive.keepalive_probes: must be at most 127, as the kernel has it",
+    ".upstream_connection_options.tcp_keepalive.keepalive_time: must be at most 32767, as the kernel has it",
+    ".upstream_connection_options.tcp_keepalive.keepalive_interval: must be at most 32767, as the kernel has it",
+  ],
+  [
+    "cluster",
     "{ common_lb_config: { healthy_panic_threshold: { value: 101 } } }",
     ".common_lb_config.healthy_panic_threshold.value: must be at most 100",
   ],
