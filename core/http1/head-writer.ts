@@ -5,14 +5,16 @@
  * Heads are written one after the other into a slab that is never reused: a finished head belongs to the socket
  * it is given to, and the slab is garbage once its last head has left.
  */
-import { LOWER } from "../bytes/ascii.ts";
+import { LOWER, lowerCase } from "../bytes/ascii.ts";
 import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { KNOWN_COUNT, known, nameOf } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
-import { ByChunks, ByLength, type Framing } from "./message-parser.ts";
+import { ByChunks, ByLength, type Framing, NoBody } from "./message-parser.ts";
 
 const SLAB = 32 * 1024;
+
+const UPGRADE = known("upgrade");
 
 /** How field names look on the wire. */
 export const LowerCase = 0;
@@ -59,12 +61,11 @@ const CONTENT_LENGTH = known("content-length");
 const TRANSFER_ENCODING = known("transfer-encoding");
 const CONNECTION = known("connection");
 const TE = known("te");
-const UPGRADE = known("upgrade");
 const CLOSE_FIELD = ascii("connection: close\r\n");
 const KEEP_ALIVE_FIELD = ascii("connection: keep-alive\r\n");
 const ASK_TE_FIELD = ascii("connection: te\r\n");
 const TE_FIELD = ascii("te: trailers\r\n");
-const ASK_UPGRADE_FIELD = ascii("connection: upgrade\r\n");
+const ASK_UPGRADE_FIELD = ascii("connection: Upgrade\r\n");
 const HEX_DIGITS = ascii("0123456789abcdef");
 
 /** What our hop says about the connection. */
@@ -80,7 +81,7 @@ export class HeadWriter {
   end = 0;
 
   /**
-   * A request head. `upgrade` is the protocol asked for, or ""; `te` sends "te: trailers". `contentLength` is
+   * A request head. `upgrade` is the protocol asked for, in lower case, or ""; `te` sends "te: trailers". `contentLength` is
    * used when `framing` is by length.
    */
   request(
@@ -103,7 +104,8 @@ export class HeadWriter {
     this.ascii(head.authority);
     this.put(CRLF);
     this.fields(fields, nameCase);
-    this.framing(framing, contentLength, fields, nameCase);
+    if (framing !== NoBody) this.framing(framing, contentLength, fields, nameCase);
+    else if (upgrade === "" && mayExpectBody(head.method)) this.framing(ByLength, 0, fields, nameCase);
     if (upgrade !== "") this.upgrade(upgrade, fields, nameCase);
     else if (close) this.own(CONNECTION, CLOSE_FIELD, fields, nameCase);
     else if (te) {
@@ -240,11 +242,13 @@ export class HeadWriter {
     }
   }
 
+  /** As most peers write it, for there are some that compare with case: "Upgrade", and the protocol in its sender's spelling. */
   private upgrade(protocol: string, fields: Fields, nameCase: NameCase): void {
+    const written = fields.getId(UPGRADE) ?? "";
     this.own(CONNECTION, ASK_UPGRADE_FIELD, fields, nameCase);
     this.room(protocol.length + 12);
     this.own(UPGRADE, PREFIX[UPGRADE], fields, nameCase);
-    this.ascii(protocol);
+    this.ascii(lowerCase(written) === protocol ? written : protocol);
     this.put(CRLF);
   }
 
@@ -289,6 +293,13 @@ export class HeadWriter {
     }
     this.end += digits;
   }
+}
+
+/** RFC 9110 8.6: a request without body says so unless its method has no use for one (the list is Envoy's). */
+function mayExpectBody(method: string): boolean {
+  return (
+    method !== "GET" && method !== "HEAD" && method !== "DELETE" && method !== "CONNECT" && method !== "TRACE"
+  );
 }
 
 function statusLine(status: number): Uint8Array {

@@ -79,6 +79,11 @@ export class SectionReader {
     return this.bytes === 0 && this.carryLength === this.carryLine;
   }
 
+  /** Bytes of an unfinished section that are kept here. */
+  get heldBytes(): number {
+    return this.ended ? 0 : this.carryLength;
+  }
+
   /** Begins a head (with a start line) or a trailer section, whose fields go to `fields`. */
   begin(fields: Fields, trailers: boolean): void {
     fields.clear();

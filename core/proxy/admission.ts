@@ -33,12 +33,9 @@ export function admit(stream: Stream): boolean {
   const isConnect = request.method === "CONNECT";
   if (request.version === 10 && !admitHttp10(stream)) return false;
   if (hostEnd(request.authority) < 0) return refuse(stream, 400, "http.invalid_authority", "DPE");
-  request.authority = stripAuthority(
-    request.authority,
-    manager.authorityOptions,
-    socket.local.port,
-    isConnect,
-  );
+  // A socket that has not been asked for its address before asks the kernel.
+  const port = manager.authorityOptions.stripMatchingHostPort ? socket.local.port : 0;
+  request.authority = stripAuthority(request.authority, manager.authorityOptions, port, isConnect);
   if (readHopOptions(fields, hop) !== HopAccepted)
     return refuse(stream, 400, "invalid_connection_header", "DPE");
   if (hop.close) connection.closeAfter();
@@ -73,7 +70,10 @@ function refuse(stream: Stream, status: number, details: string, flag: ResponseF
 function admitHttp10(stream: Stream): boolean {
   const { request, manager } = stream;
   const { http1 } = manager.config;
-  if (!http1.acceptHttp10) return refuse(stream, 426, "low_version", "DPE");
+  if (!http1.acceptHttp10) {
+    manager.stats.downstreamCxProtocolError++;
+    return refuse(stream, 426, "low_version", "DPE");
+  }
   if (request.authority === "") request.authority = http1.defaultHostForHttp10;
   return request.authority !== "" || refuse(stream, 400, "missing_host_header", "");
 }

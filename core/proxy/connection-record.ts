@@ -6,7 +6,7 @@
  */
 import type { ResponseFlag } from "../errors.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
-import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import type { Address, CloseReason, Keepalive, Socket, SocketHandler } from "../io/socket.ts";
 import type { Clock } from "../time/clock.ts";
 
 export class ConnectionRecord implements Socket, SocketHandler, StreamInfo {
@@ -86,6 +86,9 @@ export class ConnectionRecord implements Socket, SocketHandler, StreamInfo {
   }
   resume(): void {
     this.socket.resume();
+  }
+  keepAlive(options: Keepalive): void {
+    this.socket.keepAlive(options);
   }
   end(): void {
     this.socket.end();

@@ -4,6 +4,7 @@
  */
 import type { FilterChain, Listener, RouteConfiguration } from "../config/model.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
+import { Roster } from "../io/roster.ts";
 import { formatAddress, type Socket, type SocketHandler } from "../io/socket.ts";
 import { compileFilterChains, type FilterChainChoice } from "../route/filter-chain-match.ts";
 import type { RouteTable } from "../route/route-table.ts";
@@ -40,12 +41,12 @@ export class ListenerState implements ConnectionOwner {
   private readonly choice: FilterChainChoice | null;
   private readonly managers = new Map<FilterChain, ConnectionManager>();
   private readonly tcp = new Map<FilterChain, TcpProxyFilter>();
-  private readonly connections = new Map<DrainableConnection, number>();
+  private readonly connections = new Roster<DrainableConnection>();
   /** One line per connection, also for those that no filter chain wants. */
   private readonly loggers: readonly AccessLogger[];
-  /** What those lines will say; empty where there is no such log. */
-  private readonly records = new Map<DrainableConnection, StreamInfo>();
   private readonly scope: Scope;
+  /** Share of this worker in what the runtime allows. */
+  private connectionLimit = Number.POSITIVE_INFINITY;
   private readonly onEmpty: (listener: ListenerState) => void;
   /** Ends the patience with idle connections of a listener that was replaced or removed. */
   private readonly retirement = new Timer(() => this.drain());
@@ -99,6 +100,9 @@ export class ListenerState implements ConnectionOwner {
 
   /** New tables and runtime values hold for the next request, on old connections too. */
   updateRoutes(tables: RouteTables, runtime: Runtime): void {
+    const limit = runtime[`envoy.resource_limits.listener.${this.config.name}.connection_limit`];
+    this.connectionLimit =
+      typeof limit === "number" ? Math.ceil(limit / this.services.workers) : Number.POSITIVE_INFINITY;
     for (const manager of this.managers.values()) {
       const { rds, routeConfig } = manager.config;
       manager.runtime = runtime;
@@ -111,7 +115,11 @@ export class ListenerState implements ConnectionOwner {
   accept(socket: Socket): SocketHandler | null {
     const { stats } = this;
     if (this.draining) return null;
-    const chain = this.choice === null ? null : this.choice.choose(socket.local, socket.remote);
+    if (this.connections.size >= this.connectionLimit) {
+      stats.downstreamCxOverflow++;
+      return null;
+    }
+    const chain = this.choice === null ? null : this.choice.choose(socket);
     if (chain === null) {
       stats.noFilterChainMatch++;
       this.logRefused(socket);
@@ -122,8 +130,7 @@ export class ListenerState implements ConnectionOwner {
     const manager = this.managers.get(chain);
     if (manager !== undefined) return this.acceptHttp(manager, socket);
     const tcp = new TcpProxyConnection(this.tcp.get(chain) as TcpProxyFilter, this.services, socket, this);
-    this.connections.set(tcp, this.services.clock.now);
-    if (this.loggers.length > 0) this.records.set(tcp, tcp);
+    this.connections.add(tcp);
     tcp.start();
     return tcp;
   }
@@ -132,16 +139,25 @@ export class ListenerState implements ConnectionOwner {
     const { services } = this;
     if (this.loggers.length === 0) {
       const connection = new DownstreamConnection(manager, services, socket, this);
-      this.connections.set(connection, services.clock.now);
+      this.connections.add(connection);
       return connection;
     }
     const record = new ConnectionRecord(socket, manager.filterChainName, services.clock);
     const connection = new DownstreamConnection(manager, services, record, this);
     record.handler = connection;
     record.connectionId = connection.id;
-    this.connections.set(connection, services.clock.now);
-    this.records.set(connection, record);
+    this.connections.add(connection);
     return record;
+  }
+
+  private logClosed(connection: DrainableConnection): void {
+    let info: StreamInfo;
+    if (connection instanceof DownstreamConnection && connection.socket instanceof ConnectionRecord) {
+      connection.socket.duration = this.services.clock.now - connection.accepted;
+      info = connection.socket;
+    } else if (connection instanceof TcpProxyConnection) info = connection;
+    else return;
+    for (const logger of this.loggers) logger.log(info);
   }
 
   /** Envoy's details; the flag is that of a request without a route. */
@@ -169,25 +185,30 @@ export class ListenerState implements ConnectionOwner {
     this.draining = true;
     this.closesIdle = true;
     this.services.timers.release(this.retirement);
-    for (const connection of [...this.connections.keys()]) connection.drain();
+    for (const connection of this.connections.list()) connection.drain();
   }
 
   connectionClosed(connection: DrainableConnection): void {
-    const since = this.connections.get(connection);
-    if (since === undefined) return;
-    this.connections.delete(connection);
+    if (!this.connections.remove(connection)) return;
     const { stats } = this;
     stats.downstreamCxActive--;
     stats.downstreamCxDestroy++;
-    const life = this.services.clock.now - since;
-    stats.downstreamCxLengthMs.record(life);
-    const record = this.records.get(connection);
-    if (record !== undefined) {
-      this.records.delete(connection);
-      if (record instanceof ConnectionRecord) record.duration = life;
-      for (const logger of this.loggers) logger.log(record);
-    }
+    stats.downstreamCxLengthMs.record(this.services.clock.now - connection.accepted);
+    if (this.loggers.length > 0) this.logClosed(connection);
     if (this.draining && this.connections.size === 0) this.onEmpty(this);
+  }
+
+  /** Sets the gauges of what waits in connections to 0; `addBuffered` of all listeners follows. */
+  clearBuffered(): void {
+    for (const { stats } of [...this.managers.values(), ...this.tcp.values()]) {
+      stats.downstreamCxRxBytesBuffered = 0;
+      stats.downstreamCxTxBytesBuffered = 0;
+    }
+  }
+
+  /** Adds what waits in its connections. */
+  addBuffered(): void {
+    for (const connection of this.connections.list()) connection.addBuffered();
   }
 
   /** Gives its statistics back; no connection may live any more. */

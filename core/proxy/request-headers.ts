@@ -101,9 +101,8 @@ export class RequestHeaderRules {
       }
       if (!fields.hasId(XFP)) fields.addId(XFP, secure ? "https" : "http");
     }
-    const proto = fields.getId(XFP);
-    head.scheme =
-      config.schemeToOverwrite !== "" ? config.schemeToOverwrite : proto === "https" ? "https" : "http";
+    if (config.schemeToOverwrite !== "") fields.setId(XFP, config.schemeToOverwrite);
+    head.scheme = fields.getId(XFP) === "https" ? "https" : "http";
 
     const internal = single && this.isInternal(client);
     const edge = !internal && config.useRemoteAddress;

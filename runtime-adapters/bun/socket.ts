@@ -5,11 +5,13 @@
  * Bun as measured (1.4.5): TCP_NODELAY is on from the start; `open`, `close` and `connectError` may be called
  * inside `connect`, `close` and `terminate`; `drain` comes without need; a chunk has a buffer of its own.
  */
-import type { Address, SocketHandler } from "../../core/io/socket.ts";
+import type { Address, Keepalive, SocketHandler } from "../../core/io/socket.ts";
 import { ipAddress, NOWHERE, nativePath } from "../address.ts";
 import { Connection, SILENT } from "../connection.ts";
+import { completeKeepalive } from "../keepalive.ts";
 import type { Accept } from "../runtime.ts";
 import type { BunDriver } from "./driver.ts";
+import { setKeepalive } from "./keepalive.ts";
 
 /** The part of Bun's socket that is used here, undocumented members included. */
 export interface NativeSocket {
@@ -25,6 +27,7 @@ export interface NativeSocket {
   terminate(): void;
   pause(): void;
   resume(): void;
+  setKeepAlive(on: boolean, delay: number): boolean;
 }
 
 /** What Bun reports about an open socket: the same functions for every connection. */
@@ -146,6 +149,12 @@ export class BunSocket extends Connection {
   protected setReading(on: boolean): void {
     if (on) this.native?.resume();
     else this.native?.pause();
+  }
+
+  protected setKeepAlive(options: Keepalive): void {
+    if (setKeepalive(this.fd, options)) return;
+    this.native?.setKeepAlive(true, completeKeepalive(options).time * 1000);
+    this.driver.notice("TCP keepalive: without FFI, Bun's own interval (1 s) and number of probes (10) hold");
   }
 
   // ── Reports ───────────────────────────────────────────────────────────────────────────────────────────────

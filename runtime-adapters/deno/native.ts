@@ -18,6 +18,7 @@ export interface NativeConnection {
   close(): void;
   /** TCP only. */
   setNoDelay?(on: boolean): void;
+  setKeepAlive?(on: boolean): void;
 }
 
 export interface NativeListener {

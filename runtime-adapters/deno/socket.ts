@@ -12,12 +12,13 @@
  * - Reads go into one buffer, one behind the other: a chunk is a window of it that nothing else touches.
  * - While paused no read is under way, so a peer's FIN or RST is noticed only on `resume` or `write`.
  */
-import type { Address, SocketHandler } from "../../core/io/socket.ts";
+import type { Address, Keepalive, SocketHandler } from "../../core/io/socket.ts";
 import { ipAddress, NOWHERE, nativePath } from "../address.ts";
 import { Connection, SILENT } from "../connection.ts";
+import { keepaliveOptions } from "../keepalive.ts";
 import type { Accept } from "../runtime.ts";
 import { WriteQueue } from "../write-queue.ts";
-import { callable, sendQueue, sendReset } from "./descriptor-calls.ts";
+import { callable, findDescriptor, sendQueue, sendReset, setOptions } from "./descriptor-calls.ts";
 import type { DenoDriver } from "./driver.ts";
 import { deno, errorCode, type NativeConnection } from "./native.ts";
 
@@ -150,6 +151,16 @@ export class DenoSocket extends Connection {
   protected setReading(on: boolean): void {
     this.reading = on;
     if (on) this.startRead();
+  }
+
+  protected setKeepAlive(options: Keepalive): void {
+    const native = this.native as NativeConnection;
+    native.setKeepAlive?.(true);
+    if (options.time + options.interval + options.probes === 0) return;
+    const fd = this.fd >= 0 ? this.fd : findDescriptor(native);
+    if (!setOptions(fd, keepaliveOptions(options))) {
+      this.driver.notice("TCP keepalive: without FFI (Linux, --allow-ffi) the system's own times hold");
+    }
   }
 
   protected override closed(reason: string): void {

@@ -5,9 +5,10 @@
  * Listeners are plain functions that find the connection on `this`: no closure per connection or chunk.
  */
 import { connect, type Socket as NetSocket } from "node:net";
-import type { Address, SocketHandler } from "../../core/io/socket.ts";
+import type { Address, Keepalive, SocketHandler } from "../../core/io/socket.ts";
 import { ipAddress, NOWHERE, nativePath } from "../address.ts";
 import { Connection, SILENT } from "../connection.ts";
+import { completeKeepalive } from "../keepalive.ts";
 import type { Accept } from "../runtime.ts";
 import type { NodeDriver } from "./driver.ts";
 
@@ -16,6 +17,11 @@ export interface NativeSocket extends NetSocket {
   connection: NodeSocket | null;
   /** Undocumented. */
   readonly _handle?: { readonly fd?: number } | null;
+}
+
+/** As of Node 26; before, `interval` and `count` were not taken. ms. */
+interface NodeKeepAlive {
+  setKeepAlive(on: boolean, delay: number, interval: number, count: number): void;
 }
 
 /** The descriptor of a socket, or -1 where Node does not tell. */
@@ -154,6 +160,15 @@ export class NodeSocket extends Connection {
   protected setReading(on: boolean): void {
     if (on) this.native?.resume();
     else this.native?.pause();
+  }
+
+  protected setKeepAlive(options: Keepalive): void {
+    const native = this.native as unknown as NodeKeepAlive;
+    const { time, interval, probes } = completeKeepalive(options);
+    native.setKeepAlive(true, time * 1000, interval * 1000, probes);
+    if (native.setKeepAlive.length < 4) {
+      this.driver.notice("TCP keepalive: this Node.js has its own interval (1 s) and number of probes (10)");
+    }
   }
 
   // ── Reports ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ import type {
   VirtualHost,
 } from "../../core/config/model.ts";
 import type { Address } from "../../core/io/socket.ts";
+import { ROUTER_DEFAULTS } from "../../core/xds/router-options.ts";
 
 export const NO_HEADERS: HeaderOperations = {
   requestAdd: [],
@@ -212,6 +213,7 @@ export function httpManager(
     rds: "",
     routeConfig,
     httpFilters: [],
+    router: ROUTER_DEFAULTS,
     accessLog: [],
     useRemoteAddress: false,
     xffNumTrustedHops: 0,

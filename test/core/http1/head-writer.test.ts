@@ -80,7 +80,7 @@ describe("a request", () => {
       writer.request(request, ByChunks, 0, "", true, false, nameCase);
       expect(text(writer)).toBe(`${start}${coding}: chunked\r\n${connection}: te\r\n${te}: trailers\r\n\r\n`);
       writer.request(request, NoBody, 0, "websocket", false, false, nameCase);
-      expect(text(writer)).toBe(`${start}${connection}: upgrade\r\n${upgrade}: websocket\r\n\r\n`);
+      expect(text(writer)).toBe(`${start}${connection}: Upgrade\r\n${upgrade}: websocket\r\n\r\n`);
     },
   );
 
@@ -94,7 +94,34 @@ describe("a request", () => {
     writer.request(request, ByChunks, 0, "", true, false, LowerCase);
     expect(text(writer)).toEndWith("transfer-encoding: chunked\r\nconnection: te\r\nte: trailers\r\n\r\n");
     writer.request(request, NoBody, 0, "websocket", false, false, LowerCase);
-    expect(text(writer)).toEndWith("connection: upgrade\r\nupgrade: websocket\r\n\r\n");
+    expect(text(writer)).toEndWith("connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
+  });
+
+  test.each([
+    ["WebSocket", "websocket", "WebSocket"],
+    ["h2c", "websocket", "websocket"], // a header operation may have changed what was asked for
+  ])("upgrade: %s, asked as %s, is written %s", (written, upgrade, expected) => {
+    const writer = new HeadWriter();
+    const request = parsed(`GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: ${written}\r\n\r\n`);
+    writer.request(request, NoBody, 0, upgrade, false, false, LowerCase);
+    expect(text(writer)).toEndWith(`host: a\r\nconnection: Upgrade\r\nupgrade: ${expected}\r\n\r\n`);
+  });
+
+  test.each([
+    ["GET", ""],
+    ["HEAD", ""],
+    ["DELETE", ""],
+    ["CONNECT", ""],
+    ["POST", "content-length: 0\r\n"],
+    ["PUT", "content-length: 0\r\n"],
+    ["PATCH", "content-length: 0\r\n"],
+    ["OPTIONS", "content-length: 0\r\n"],
+    ["PROPFIND", "content-length: 0\r\n"],
+  ])("%s without a body says %j", (method, fields) => {
+    const writer = new HeadWriter();
+    const request = parsed(`${method} ${method === "CONNECT" ? "a:1" : "/"} HTTP/1.1\r\nhost: a:1\r\n\r\n`);
+    writer.request(request, NoBody, -1, "", false, false, LowerCase);
+    expect(text(writer)).toEndWith(`host: a:1\r\n${fields}\r\n`);
   });
 });
 

@@ -118,6 +118,19 @@ describe("local_reply_config", () => {
     s.expectNothingLeft();
   });
 
+  test("a JSON document ends with a line feed", async () => {
+    const bodyFormat = { kind: "json", format: { code: "%RESPONSE_CODE%" }, omitEmptyValues: false } as const;
+    const s = await story({
+      origins: [],
+      manager: { localReply: { bodyFormat: { ...bodyFormat, contentType: "" }, mappers: [] } },
+    });
+    const { received } = s.client(get());
+    expect(gist(received)).toBe('503 {"code":503}\n');
+    expect(received).toContain("content-type: application/json\r\n");
+    expect(received).toContain("content-length: 13\r\n");
+    s.expectNothingLeft();
+  });
+
   test("an upstream's answer is not a local reply", async () => {
     const s = await story({
       manager: { localReply: { bodyFormat: text("mine"), mappers: [] } },

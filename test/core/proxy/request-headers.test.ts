@@ -166,6 +166,9 @@ test("scheme, certificate header and via", async () => {
   expect(
     (await arrived({ useRemoteAddress: true }, "x-forwarded-proto: https\r\n")).get("x-forwarded-proto"),
   ).toBe("http");
+  expect(
+    (await arrived({ schemeToOverwrite: "https" }, "x-forwarded-proto: http\r\n")).get("x-forwarded-proto"),
+  ).toBe("https");
   expect((await arrived({}, "x-forwarded-client-cert: Hash=1\r\n")).has("x-forwarded-client-cert")).toBe(
     false,
   );

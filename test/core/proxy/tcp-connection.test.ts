@@ -1,7 +1,7 @@
 /** Plain TCP through the proxy: bytes as they are, FIN each way by itself, limits, time-outs, and the log line. */
 import { describe, expect, test } from "bun:test";
 import { latin1, toBytes } from "../../../core/bytes/ascii.ts";
-import type { TcpProxy } from "../../../core/config/model.ts";
+import type { Cluster, TcpProxy, Thresholds } from "../../../core/config/model.ts";
 import type { Socket, SocketHandler } from "../../../core/io/socket.ts";
 import { at, type NetworkOptions } from "../../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
@@ -16,8 +16,9 @@ interface Setup {
   readonly network?: NetworkOptions;
   readonly filter?: Partial<TcpProxy>;
   readonly origins?: readonly (Script | null)[];
-  readonly limits?: { maxConnections: number };
+  readonly limits?: Partial<Thresholds>;
   readonly connectTimeout?: number;
+  readonly tcpKeepalive?: Cluster["tcpKeepalive"];
 }
 
 /** A TCP proxy on 127.0.0.1:80 before 10.0.0.1:8080, … */
@@ -32,7 +33,7 @@ async function tcp(setup: Setup = {}): Promise<Story> {
   const plain = cluster(
     "app",
     scripts.map((_, i) => ip(`10.0.0.${i + 1}`, 8080)),
-    { connectTimeout: setup.connectTimeout ?? 5000 },
+    { connectTimeout: setup.connectTimeout ?? 5000, tcpKeepalive: setup.tcpKeepalive ?? null },
   );
   const limits = { ...plain.circuitBreakers.default, ...setup.limits };
   const filter: TcpProxy = {
@@ -78,7 +79,73 @@ test("bytes go both ways as they are, none is copied, and the line says what hap
   s.expectNothingLeft();
 });
 
+describe("to its cluster a connection is a request, too", () => {
+  const counts = (s: Story, ...names: string[]) =>
+    names.map((name) => s.stat(`cluster.app.upstream_${name}`));
+
+  test("it waits, is active, and is over", async () => {
+    const s = await tcp();
+    const client = s.client("a");
+    expect(counts(s, "rq_pending_total", "rq_total", "rq_active")).toEqual([1, 1, 1]);
+    client.reset();
+    s.settle();
+    expect(counts(s, "rq_pending_active", "rq_total", "rq_active")).toEqual([0, 1, 0]);
+    s.expectNothingLeft();
+  });
+
+  test("refused, it has failed while it waited", async () => {
+    const s = await tcp({ origins: [null] });
+    s.client("a");
+    expect(counts(s, "rq_pending_total", "rq_pending_failure_eject", "rq_total")).toEqual([1, 1, 0]);
+    expect(counts(s, "cx_destroy_remote", "cx_destroy_with_active_rq")).toEqual([1, 0]);
+    s.expectNothingLeft();
+  });
+
+  test("left while it waits, it is cancelled", async () => {
+    const s = await tcp();
+    s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
+    s.client("a").reset();
+    s.settle();
+    expect(counts(s, "rq_cancelled", "rq_pending_failure_eject", "cx_destroy_local")).toEqual([1, 0, 1]);
+    s.expectNothingLeft();
+  });
+
+  const fin = (peer: Peer) => peer.end();
+  const rst = (peer: Peer) => peer.reset();
+  test.each([
+    ["the upstream answers our FIN", [["client", fin] as const, ["origin", fin] as const], "remote"],
+    ["we answer the upstream's FIN", [["origin", fin] as const, ["client", fin] as const], "local"],
+    ["the upstream resets", [["origin", rst] as const], "remote"],
+    ["the client resets", [["client", rst] as const], "local"],
+  ] as const)("%s: whose doing the end is", async (_, steps, side) => {
+    const s = await tcp();
+    const peers = { client: s.client("a"), origin: s.upstream()[0] };
+    for (const [who, act] of steps) {
+      act(peers[who]);
+      s.settle();
+    }
+    const local = side === "local" ? 1 : 0;
+    expect(counts(s, "cx_destroy_local_with_active_rq", "cx_destroy_remote_with_active_rq")).toEqual([
+      local,
+      1 - local,
+    ]);
+    expect(counts(s, "cx_destroy", "cx_destroy_with_active_rq")).toEqual([1, 1]);
+    s.expectNothingLeft();
+  });
+});
+
 describe("the end", () => {
+  test("tcp_keepalive of the cluster finds out an upstream that vanished", async () => {
+    const s = await tcp({ filter: { idleTimeout: 0 }, tcpKeepalive: { time: 10, interval: 5, probes: 4 } });
+    const client = s.client("hello");
+    s.upstream()[0].vanish();
+    s.advance(29_900);
+    expect(client.closed).toBe(false);
+    s.advance(200);
+    expect(client.closed).toBe(true);
+    s.expectNothingLeft();
+  });
+
   test.each([
     ["the client", true],
     ["the upstream", false],
@@ -159,6 +226,7 @@ function puppet(s: Story) {
     write: (bytes, start, end) => void done.push(`write ${latin1(bytes, start, end)}`),
     pause: () => void done.push("pause"),
     resume: () => void done.push("resume"),
+    keepAlive: () => void done.push("keepAlive"),
     end: () => void done.push("end"),
     close: () => void done.push("close"),
     reset: () => void done.push("reset"),
@@ -247,7 +315,7 @@ describe("connecting", () => {
     const s = await tcp({ origins: [null] });
     const client = s.client("a");
     expect(client.closed || client.ended).toBe(true);
-    expect(s.logs).toEqual(["UF 10.0.0.1:8080 0/0 app - delayed_connect_error:_Connection_refused"]);
+    expect(s.logs).toEqual(["UF,URX 10.0.0.1:8080 0/0 app - delayed_connect_error:_Connection_refused"]);
     expect(s.stat("cluster.app.upstream_cx_connect_fail")).toBe(1);
     expect(s.stat("cluster.app.upstream_cx_connect_attempts_exceeded")).toBe(1);
     s.expectNothingLeft();
@@ -286,8 +354,11 @@ describe("connecting", () => {
     const s = await tcp();
     s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
     const client = s.client("a");
+    const pending = () => s.proxy.worker.clusterStatus()[0].endpoints[0].rqPendingActive;
+    expect(pending()).toBe(1);
     client.reset();
     s.settle();
+    expect(pending()).toBe(0);
     expect(s.stat("cluster.app.upstream_cx_active")).toBe(0);
     expect(s.logs).toHaveLength(1);
     s.expectNothingLeft();
@@ -302,6 +373,17 @@ describe("connecting", () => {
     expect(s.logs[0]).toStartWith("UO ");
     expect(s.stat("cluster.app.upstream_cx_overflow")).toBe(1);
     s.expectNothingLeft();
+  });
+
+  test("max_connection_pools: the connections to one endpoint are one pool; the next endpoint is none: UH", async () => {
+    const s = await tcp({ origins: [silent, silent], limits: { maxConnectionPools: 1 } });
+    const clients = [s.client("1"), s.client("2"), s.client("3")];
+    expect(clients.map(({ ended, closed }) => ended || closed)).toEqual([false, true, false]);
+    expect(s.logs[0]).toStartWith("UH ");
+    expect(s.stat("cluster.app.upstream_cx_pool_overflow")).toBe(1);
+    expect(s.stat("cluster.app.circuit_breakers.default.cx_pool_open")).toBe(1);
+    s.expectNothingLeft();
+    expect(s.stat("cluster.app.circuit_breakers.default.cx_pool_open")).toBe(0);
   });
 
   test("no endpoint: UH; no such cluster: NC and downstream_cx_no_route", async () => {
@@ -375,6 +457,11 @@ describe("back-pressure", () => {
     from.send("x".repeat(2_000_000));
     s.advance(100);
     expect(from.unsentBytes).toBeGreaterThan(1_700_000);
+    const waits = up
+      ? "cluster.app.upstream_cx_tx_bytes_buffered"
+      : "tcp.test.downstream_cx_tx_bytes_buffered";
+    expect(s.stat(waits)).toBeGreaterThan(0);
+    expect(s.stat(waits) + to.receivedBytes + from.unsentBytes).toBeLessThanOrEqual(2_000_000);
     to.resume();
     s.advance(100);
     expect(to.received).toHaveLength(2_000_000);

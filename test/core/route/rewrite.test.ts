@@ -37,7 +37,7 @@ function upstream(
   const head = requestHead(`GET ${line}`, "h", fields);
   const found = table.lookup(head, 0, {});
   if (found === null) return "404";
-  found.finalizeRequest(head, found.clusters?.choose(0) as never, streamInfo({ request: head }));
+  found.finalizeRequest(head, found.clusters?.choose(0) as never, streamInfo({ request: head }), false);
   let extra = "";
   head.fields.forEach((name, value) => {
     if (name !== "x-host") extra += ` ${name}=${value}`;
