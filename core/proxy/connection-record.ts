@@ -13,6 +13,9 @@ export class ConnectionRecord implements Socket, SocketHandler, StreamInfo {
   /** Who hears what the adapter tells; set once, before the adapter tells anything. */
   handler: SocketHandler | null = null;
   private readonly socket: Socket;
+  /** Asked at once: a socket that is closed may not know them any more. */
+  readonly local: Address;
+  readonly remote: Address;
 
   // StreamInfo
   readonly request = null;
@@ -52,28 +55,24 @@ export class ConnectionRecord implements Socket, SocketHandler, StreamInfo {
 
   constructor(socket: Socket, filterChainName: string, clock: Clock) {
     this.socket = socket;
+    this.local = socket.local;
+    this.remote = socket.remote;
     this.filterChainName = filterChainName;
     this.startWall = clock.wall;
   }
 
   get downstreamLocal(): Address {
-    return this.socket.local;
+    return this.local;
   }
   get downstreamDirectRemote(): Address {
-    return this.socket.remote;
+    return this.remote;
   }
   get downstreamRemote(): Address {
-    return this.socket.remote;
+    return this.remote;
   }
 
   // ── Socket: what the connection does ──────────────────────────────────────────────────────────────────────
 
-  get local(): Address {
-    return this.socket.local;
-  }
-  get remote(): Address {
-    return this.socket.remote;
-  }
   get pendingBytes(): number {
     return this.socket.pendingBytes;
   }
