@@ -242,6 +242,19 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
     );
 
     test(
+      "the admin port of another proxy of the same kind",
+      async () => {
+        const first = await start({ admin: ADMIN }).ready();
+        const port = Number(new URL(first.admin).port);
+        const { code, stderr } = await start({ admin: { address: loopback(port) } }).ended();
+        expect(code).toBe(1);
+        expect(stderr).toContain(`admin: cannot listen on 127.0.0.1:${port}: the address is in use`);
+        expect(await first.get("/ready")).toBe("LIVE\n");
+      },
+      SLOW,
+    );
+
+    test(
       "files that change are followed within a second, and open connections live on",
       async () => {
         const one = upstream(() => new Response("one"));
