@@ -74,7 +74,9 @@ test("bytes go both ways as they are, none is copied, and the line says what hap
   expect([client.closed, origin.closed]).toEqual([true, true]);
   expect(s.logs).toEqual(["- 10.0.0.1:8080 16/2 app - -"]);
   expect(s.stat("tcp.test.downstream_cx_rx_bytes_total")).toBe(16);
+  expect(s.stat("tcp.test.downstream_cx_tx_bytes_total")).toBe(2);
   expect(s.stat("cluster.app.upstream_cx_rx_bytes_total")).toBe(2);
+  expect(s.stat("cluster.app.upstream_cx_tx_bytes_total")).toBe(16);
   expect(s.stat("tulle.copied_bytes")).toBe(0);
   s.expectNothingLeft();
 });

@@ -77,6 +77,9 @@ describe("listeners", () => {
     expect(busy.ended).toBe(true);
     s.expectNothingLeft();
     expect(s.proxy.worker.drainingListeners).toBe(0);
+    // Its statistics are gone with it.
+    const prefixes = s.proxy.stats.export().scopes.map(({ prefix }) => prefix);
+    expect(prefixes.filter((prefix) => /^(listener|http)\./.test(prefix))).toEqual([]);
   });
 
   test("the runtime's connection limit: one more is closed at once; a new limit holds for the next", async () => {
@@ -196,6 +199,7 @@ describe("drain", () => {
     // The listener still exists, with its numbers, and can be replaced or removed without harm.
     expect(s.stat("listener.127.0.0.1_80.downstream_cx_total")).toBe(2);
     await s.apply(storySnapshot({ manager: { serverName: "new" } }));
+    expect(s.client(get()).closed).toBe(true);
     await s.apply({ ...storySnapshot(), listeners: [] });
     s.expectNothingLeft();
   });
