@@ -164,6 +164,7 @@ export abstract class MessageParser implements StartLineReader {
   /** Stops for good without reporting anything. */
   stop(): void {
     this.state = FAILED;
+    this.chunked.stop();
     this.rest = NO_BYTES;
     this.restAt = 0;
     this.later.length = 0;

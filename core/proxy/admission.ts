@@ -22,6 +22,7 @@ const MAX_FORWARDS = known("max-forwards");
 /** Reused for every request: read at once, never kept. */
 const hop = new HopOptions();
 
+const NO_NAMES: readonly string[] = [];
 const ALLOW: ReplyHeaders = [["allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"]];
 
 /** True if the request goes on; false if it was answered here. */
@@ -46,7 +47,8 @@ export function admit(stream: Stream): boolean {
     return stream.reply(404, "", "absolute_path_rejected", "");
   }
   if (request.path !== "" && request.path !== "*" && !admitPath(stream)) return false;
-  stream.downstreamRemote = manager.headerRules.apply(request, socket.remote, false);
+  const internalOnly = manager.routeTable?.config.internalOnlyHeaders ?? NO_NAMES;
+  stream.downstreamRemote = manager.headerRules.apply(request, socket.remote, false, internalOnly);
   if (!manager.headerRules.via(request)) return refuse(stream, 508, "loop_detected", "");
   if (fields.hasId(EXPECT) && !admitExpectation(stream)) return false;
   if (request.method === "TRACE") return stream.reply(405, "", "trace_not_allowed", "", ALLOW);

@@ -87,11 +87,6 @@ export class ConnectionPool {
     return this.waiting.length === 0 && !this.draining;
   }
 
-  /** Open connections, those being made included. */
-  get size(): number {
-    return this.open;
-  }
-
   /**
    * Asks for a connection. Returns an idle one at once; null means that `waiter` is queued and will hear, or
    * that it has just heard of an overflow.

@@ -34,7 +34,7 @@ const COMMON: CommonHttpProtocolOptions = {
   maxRequestsPerConnection: 0,
 };
 
-const HTTP1: Http1ProtocolOptions = {
+export const HTTP1: Http1ProtocolOptions = {
   allowAbsoluteUrl: true,
   acceptHttp10: true,
   defaultHostForHttp10: "",

@@ -193,6 +193,45 @@ describe("statistics and status", () => {
     expect(Math.max(...(remaining[0].values ?? []))).toBe(4294967295 / 4 + 0.25);
   });
 
+  test.each([
+    [true, [30, 10]],
+    [false, [10, 30]],
+  ])(
+    "locality_weighted_lb_config %j: shares by the weight of localities, else by endpoints",
+    (localityWeighted, shares) => {
+      const near = { locality: { region: "near", zone: "", subZone: "" }, weight: 3 };
+      const far = { locality: { region: "far", zone: "", subZone: "" }, weight: 1 };
+      const { state } = start({
+        type: "EDS",
+        localityWeighted,
+      });
+      state.applyEndpoints(
+        assignment(
+          group([endpoint("10.0.0.1:80")], near),
+          group([endpoint("10.1.0.1:80"), endpoint("10.1.0.2:80"), endpoint("10.1.0.3:80")], far),
+        ),
+      );
+      const seen = { near: 0, far: 0 };
+      for (let i = 0; i < 40; i++) seen[state.chooseEndpoint(null)?.locality.region as "near" | "far"]++;
+      expect([seen.near, seen.far]).toEqual(shares);
+    },
+  );
+
+  test.each([
+    ["UNKNOWN", "healthy"],
+    ["HEALTHY", "healthy"],
+    ["DEGRADED", "/degraded_eds_health"],
+    ["DRAINING", "/failed_eds_health/eds_status_draining"],
+    ["UNHEALTHY", "/failed_eds_health"],
+    ["TIMEOUT", "/failed_eds_health"],
+  ] as const)("an endpoint that EDS calls %s is %s", (health, flags) => {
+    const { state } = start({ type: "EDS" });
+    state.applyEndpoints(assignment(group([endpoint("10.0.0.1:80", { health })])));
+    expect(state.status().endpoints.map((each) => [each.edsHealth, each.healthFlags])).toEqual([
+      [health, flags],
+    ]);
+  });
+
   test("status is plain data with Envoy's words", () => {
     const { state } = start({
       edsServiceName: "shop-eds",

@@ -1,6 +1,8 @@
 /** Plain TCP through the proxy: bytes as they are, FIN each way by itself, limits, time-outs, and the log line. */
 import { describe, expect, test } from "bun:test";
+import { latin1, toBytes } from "../../../core/bytes/ascii.ts";
 import type { Cluster, TcpProxy, Thresholds } from "../../../core/config/model.ts";
+import type { Socket, SocketHandler } from "../../../core/io/socket.ts";
 import { at, type NetworkOptions } from "../../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { type Script, Story, silent } from "../../support/engine-story.ts";
@@ -209,6 +211,90 @@ describe("the end", () => {
     origin.resume();
     s.advance(1000);
     expect(origin.received).toHaveLength(100_000);
+    expect(s.stat("tcp.test.upstream_flush_active")).toBe(0);
+    s.expectNothingLeft();
+  });
+});
+
+/** A client whose adapter tells things in an order of its own; what the proxy does to its socket is written down. */
+function puppet(s: Story) {
+  const done: string[] = [];
+  const socket: Socket = {
+    local: ip("127.0.0.1", 80),
+    remote: ip("127.0.0.1", 40000),
+    pendingBytes: 0,
+    write: (bytes, start, end) => void done.push(`write ${latin1(bytes, start, end)}`),
+    pause: () => void done.push("pause"),
+    resume: () => void done.push("resume"),
+    keepAlive: () => void done.push("keepAlive"),
+    end: () => void done.push("end"),
+    close: () => void done.push("close"),
+    reset: () => void done.push("reset"),
+  };
+  const { proxy } = s;
+  const handler = proxy.run(() => proxy.worker.accept("tcp", socket)) as SocketHandler;
+  const tell = (what: (to: SocketHandler) => void) => proxy.run(() => what(handler));
+  return { done, tell };
+}
+
+describe("what adapters may do", () => {
+  test("bytes that come although reading is paused wait for the upstream, in order", async () => {
+    const s = await tcp({ network: { latency: 10 } });
+    const { done, tell } = puppet(s);
+    tell((client) => client.onData(toBytes("one ")));
+    tell((client) => client.onData(toBytes("two ")));
+    expect(done).toEqual(["pause"]);
+    s.advance(20);
+    tell((client) => client.onData(toBytes("three")));
+    s.advance(20);
+    expect(s.upstream()[0].received).toBe("one two three");
+    expect(done).toEqual(["pause", "resume"]);
+    tell((client) => client.onClose("ECONNRESET"));
+    s.advance(20);
+    expect(s.logs).toEqual(["- 10.0.0.1:8080 13/0 app - -"]);
+    s.expectNothingLeft();
+  });
+
+  /** A client that has sent 100 kB and is gone, and an upstream that has ended too and does not read. */
+  async function flushing() {
+    const s = await tcp({ network: { buffer: 16 * 1024 } });
+    const { tell } = puppet(s);
+    s.settle();
+    const origin = s.upstream()[0].pause();
+    tell((client) => client.onData(toBytes("x".repeat(100_000))));
+    tell((client) => client.onEnd());
+    origin.end();
+    s.settle();
+    tell((client) => client.onClose(""));
+    s.settle();
+    return { s, origin };
+  }
+
+  test("both have ended and the client is gone: the upstream still gets what is queued, and is counted meanwhile", async () => {
+    const { s, origin } = await flushing();
+    expect(s.logs).toEqual(["- 10.0.0.1:8080 100000/0 app - -"]);
+    expect(s.stat("tcp.test.upstream_flush_total")).toBe(1);
+    expect(s.stat("tcp.test.upstream_flush_active")).toBe(1);
+    expect(s.stat("cluster.app.upstream_cx_active")).toBe(1);
+    s.advance(50_000);
+    origin.resume();
+    s.settle();
+    expect(origin.received).toHaveLength(100_000);
+    expect(origin.ended).toBe(true);
+    expect(s.stat("tcp.test.upstream_flush_active")).toBe(0);
+    s.expectNothingLeft();
+  });
+
+  test("it has a minute to take some of it, again and again, but not for ever", async () => {
+    const { s, origin } = await flushing();
+    origin.onChange = (peer) => peer.pause(); // one read at a time
+    s.advance(50_000);
+    origin.resume();
+    s.advance(50_000);
+    expect(origin.received.length).toBeLessThan(100_000);
+    expect(s.stat("cluster.app.upstream_cx_active")).toBe(1);
+    s.advance(70_000);
+    expect(s.stat("cluster.app.upstream_cx_active")).toBe(0);
     expect(s.stat("tcp.test.upstream_flush_active")).toBe(0);
     s.expectNothingLeft();
   });
