@@ -567,6 +567,25 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "an accepted connection that is gone still knows both addresses, asked for or not",
+    async run(lab) {
+      for (const listen of ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0"]) {
+        const far = lab.driver();
+        const near = lab.driver();
+        const { listener, accepted } = await lab.listen(far, at(listen));
+        const ip = listen.startsWith("0") ? "127.0.0.1" : listener.address.ip;
+        const client = lab.dial(near, { ...listener.address, ip });
+        await lab.until(() => accepted.length === 1 && client.connected, "a connection");
+        const from = client.socket.local;
+        near.run(() => client.socket.reset());
+        await lab.until(() => accepted[0].closed || accepted[0].ended, "its end"); // Deno may say FIN for RST
+        far.run(() => accepted[0].socket.close());
+        equal(accepted[0].socket.local, { ip, port: listener.address.port, path: "" }, `${listen}: local`);
+        equal(accepted[0].socket.remote, from, `${listen}: remote`);
+      }
+    },
+  },
+  {
     name: "IPv6",
     async run(lab) {
       const { client, server, listener, near } = await lab.pair(at("[::1]:0"));

@@ -64,6 +64,37 @@ test("what became dirty is flushed when the outermost turn ends, in order, and w
   expect(seen).toEqual(["inner", "outer", "first", "second", "second done", "late"]);
 });
 
+test("a turn after a silence is flushed at once; those on its heels wait for the end of the poll", () => {
+  const { turn, time } = setup();
+  const seen: string[] = [];
+  const enter = (name: string) => {
+    turn.begin();
+    turn.mark(
+      item(() => {
+        seen.push(name);
+        time.time += 5; // a write that wakes somebody takes its time
+      }),
+    );
+    turn.finish();
+  };
+  time.time += 0.1;
+  enter("a");
+  expect(seen).toEqual(["a"]);
+  time.time += 0.001;
+  enter("b");
+  enter("c");
+  expect(seen).toEqual(["a"]);
+  time.polled.shift()?.();
+  expect(seen).toEqual(["a", "b", "c"]);
+  time.time += 0.002; // the next poll was at hand
+  enter("d");
+  expect(seen).toEqual(["a", "b", "c"]);
+  time.polled.shift()?.();
+  time.time += 1;
+  enter("e");
+  expect([seen, time.polled.length]).toEqual([["a", "b", "c", "d", "e"], 0]);
+});
+
 test("turns of one poll are flushed together when it is over, by a turn that makes its own flushes", () => {
   const { turn, time } = setup();
   const seen: string[] = [];
