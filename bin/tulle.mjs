@@ -41,17 +41,19 @@ const runtimes = ["bun", "node", "deno"];
 const flags = {
   // No .env, bunfig.toml or package of the current directory may get into the proxy.
   bun: ["--no-env-file", "--no-install", `--config=${join(here, "bunfig.toml")}`],
-  // 22.18 still warns about type stripping.
-  node: ["--disable-warning=ExperimentalWarning"],
-  // Everything but running programs. FFI is for libc's calls on sockets that Deno lacks (RST, for one); `net` is
-  // unstable only for sharing a port.
+  // 22.18 still warns about type stripping. `gc` is called when the process falls quiet.
+  node: ["--disable-warning=ExperimentalWarning", "--expose-gc"],
+  // FFI is for libc's calls on sockets that Deno lacks (RST, for one), and whoever has it can do all things anyhow.
+  // Short of --allow-all Deno keeps from a process what the kernel says about it, such as how many files it may open.
+  // `net` is unstable only for sharing a port.
   deno: [
     "run",
     "--quiet",
     "--no-lock",
     "--no-prompt",
     "--unstable-net",
-    ...["net", "read", "write", "env", "sys", "ffi"].map((right) => `--allow-${right}`),
+    "--v8-flags=--expose-gc",
+    "--allow-all",
   ],
 };
 

@@ -7,6 +7,7 @@
  * why (a full buffer, a broken connection), and be told when the kernel takes more. SIGPIPE is ignored by Bun.
  */
 import { dlopen, FFIType, ptr } from "bun:ffi";
+import { openLibc } from "../libc.ts";
 import type { WriteQueue } from "../write-queue.ts";
 
 /** Pieces per call; more wait for the next. POSIX guarantees 16, Linux and macOS take 1024. */
@@ -17,36 +18,13 @@ const TWO_32 = 2 ** 32;
 /** Writes pieces of `queue` to descriptor `fd`; returns how many bytes the kernel took, or -1. Takes nothing off. */
 export type VectoredWrite = (fd: number, queue: WriteQueue) => number;
 
-/** Where libc may be: glibc, musl (which is its own loader), macOS. */
-function candidates(): readonly string[] {
-  if (process.platform === "darwin") return ["libSystem.B.dylib"];
-  if (process.platform !== "linux") return [];
-  const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
-  return ["libc.so.6", `libc.musl-${machine}.so.1`, `/lib/ld-musl-${machine}.so.1`];
-}
-
-function open() {
-  for (const name of candidates()) {
-    try {
-      return dlopen(name, { writev: { args: ["i32", "ptr", "i32"], returns: FFIType.i64_fast } }).symbols
-        .writev;
-    } catch {
-      // Not this one.
-    }
-  }
-  return null;
-}
-
 /** The writer of this thread, or null where libc cannot be had (no FFI, another libc): write piece by piece then. */
 export function openVectoredWrite(): VectoredWrite | null {
-  let writev: ReturnType<typeof open> = null;
-  try {
-    writev = open();
-  } catch {
-    return null;
-  }
-  if (writev === null) return null;
-  const call = writev as unknown as (fd: number, vector: number, count: number) => number;
+  const libc = openLibc((name) =>
+    dlopen(name, { writev: { args: ["i32", "ptr", "i32"], returns: FFIType.i64_fast } }),
+  );
+  if (libc === null) return null;
+  const call = libc.symbols.writev as unknown as (fd: number, vector: number, count: number) => number;
   // struct iovec { void *base; size_t length; } on a 64-bit little-endian machine, as pairs of 32-bit words:
   // a 64-bit view would make a BigInt per field.
   // A view made without a buffer may move its bytes when it is given one (seen: the kernel went on reading the

@@ -6,6 +6,7 @@
  * Deno tells the descriptor (under an internal symbol) of accepted connections only. Those are the ones that
  * matter: a request that was cut off is never taken for complete, and requests are mostly one piece.
  */
+import { openLibc } from "../libc.ts";
 import type { WriteQueue } from "../write-queue.ts";
 import { deno, type NativeConnection } from "./native.ts";
 
@@ -26,18 +27,14 @@ const calls = open();
 
 function open(): Calls | null {
   if (deno?.build.os !== "linux") return null;
-  for (const name of ["libc.so.6", "libc.so"]) {
-    try {
-      return deno.dlopen(name, {
-        connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
-        // The result is a ssize_t; its lower half is enough below 2 GiB, and no BigInt.
-        send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
-      }).symbols as unknown as Calls;
-    } catch {
-      // Not this name, or not allowed.
-    }
-  }
-  return null;
+  const libc = openLibc((name) =>
+    deno.dlopen(name, {
+      connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+      // The result is a ssize_t; its lower half is enough below 2 GiB, and no BigInt.
+      send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+    }),
+  );
+  return libc === null ? null : (libc.symbols as unknown as Calls);
 }
 
 /** The descriptor of an accepted connection, or -1 where Deno does not tell. */

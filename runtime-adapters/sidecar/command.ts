@@ -8,6 +8,7 @@ import { isMainThread, type MessagePort, parentPort, workerData } from "node:wor
 import { type Options, parseCommandLine } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
+import { QuietWatch } from "./quiet-watch.ts";
 import { operatorLog, ThreadServices } from "./thread-services.ts";
 import { serveWorker, type ThreadStart } from "./worker-port.ts";
 
@@ -55,4 +56,5 @@ function runWorker(entry: Entry, start: ThreadStart, port: MessagePort): void {
     start.concurrency,
   );
   serveWorker(port, worker);
+  QuietWatch.start(() => entry.runtime.trim(worker.openConnections));
 }

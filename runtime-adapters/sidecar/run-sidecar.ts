@@ -9,6 +9,7 @@ import { constants } from "node:os";
 import type { Options } from "./command-line.ts";
 import { readBootstrapFile } from "./config-file.ts";
 import type { Entry } from "./entry.ts";
+import { QuietWatch } from "./quiet-watch.ts";
 import { Sidecar } from "./sidecar.ts";
 import { StartFailure } from "./start-failure.ts";
 import { operatorLog } from "./thread-services.ts";
@@ -31,6 +32,7 @@ export async function runSidecar(entry: Entry, options: Options): Promise<void> 
   handleSignals(sidecar);
   try {
     await sidecar.start();
+    QuietWatch.start(() => entry.runtime.trim(sidecar.ownConnections));
   } catch (error) {
     fail(error instanceof StartFailure ? error.lines : [String((error as Error).stack ?? error)]);
   }
