@@ -289,7 +289,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   }
 
   onDownstreamDrain(): void {
-    this.touch();
+    if (!this.responseEnded || this.tunnelOpen) this.touch(); // else the timer bounds what is thrown away
     this.router?.resumeUpstream();
   }
 

@@ -435,6 +435,24 @@ describe("an answer before the request is whole", () => {
     s.expectNothingLeft();
   });
 
+  test("our own, the client is slow to take it, and the rest does not come: the connection ends all the same", async () => {
+    const s = await story({
+      network: { buffer: 500 },
+      manager: { streamIdleTimeout: 0 },
+      routes: [direct("/", "x".repeat(5000))],
+    });
+    const client = s.client();
+    client.pause();
+    s.send(client, post("", 10));
+    client.resume();
+    s.advance(4900);
+    expect(client.received).toEndWith("x");
+    expect(client.ended).toBe(false);
+    s.advance(200);
+    expect(client.ended).toBe(true);
+    s.expectNothingLeft();
+  });
+
   test("our own, and the rest is large: connection: close, and nothing of it is a request", async () => {
     const s = await story({ virtualHost: { domains: ["b"] } });
     const client = s.client(post(get("/smuggled"), 70_000));
