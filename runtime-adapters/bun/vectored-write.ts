@@ -9,7 +9,6 @@
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import { openLibc } from "../libc.ts";
 import type { WriteQueue } from "../write-queue.ts";
-import { openLibc } from "./libc.ts";
 
 /** Pieces per call; more wait for the next. POSIX guarantees 16, Linux and macOS take 1024. */
 const MOST_PIECES = 64;
