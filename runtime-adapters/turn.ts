@@ -66,6 +66,8 @@ export class Turn {
   private dirtyCount = 0;
   /** Bytes written since the last flush; sockets count them. */
   written = 0;
+  /** Number of the turn under way. */
+  serial = 0;
   /** `onPolled` is to come. */
   private polling = false;
   private armedFor = Number.POSITIVE_INFINITY;
@@ -94,7 +96,9 @@ export class Turn {
 
   /** Opens a turn. Each `begin` is followed by exactly one `finish`. One reading of the clock serves a whole poll. */
   begin(): void {
-    if (this.depth++ === 0 && !this.polling) this.tick();
+    if (this.depth++ > 0) return;
+    this.serial++;
+    if (!this.polling) this.tick();
   }
 
   /** Closes a turn; what became dirty is flushed when the poll is over. */
