@@ -49,6 +49,10 @@ export abstract class Connection implements Socket, Dirty, Member {
   private state = Dialling;
   private wants = 0;
   private dirty = false;
+  /** The turn that made it dirty. */
+  private dirtySince = 0;
+  /** What an earlier turn wrote leaves before the reset of a later one. */
+  private owes = false;
   /** The kernel said no; a `writable()` is to come. */
   private blocked = false;
   private finSent = false;
@@ -125,6 +129,7 @@ export abstract class Connection implements Socket, Dirty, Member {
   }
 
   reset(): void {
+    this.owes ||= this.dirty && this.dirtySince !== this.turn.serial;
     this.want(WantReset);
   }
 
@@ -134,6 +139,8 @@ export abstract class Connection implements Socket, Dirty, Member {
     this.dirty = false;
     if (this.state === Closed) return;
     if ((this.wants & WantReset) !== 0) {
+      if (this.owes && this.state === Open && !this.blocked && this.queue.bytes !== 0) this.transmit();
+      if (this.isClosed) return;
       this.queue.clear();
       this.leave(true);
       return;
@@ -277,6 +284,7 @@ export abstract class Connection implements Socket, Dirty, Member {
 
   private mark(): void {
     this.dirty = true;
+    this.dirtySince = this.turn.serial;
     this.turn.mark(this);
   }
 

@@ -69,6 +69,8 @@ export class Turn {
   private dirtyCount = 0;
   /** Bytes written since the last flush; sockets count them. */
   written = 0;
+  /** Number of the turn under way. */
+  serial = 0;
   /** `onPolled` is to come. */
   private polling = false;
   /** What this turn makes dirty does not wait for the end of the poll. */
@@ -101,7 +103,9 @@ export class Turn {
 
   /** Opens a turn. Each `begin` is followed by exactly one `finish`. One reading of the clock serves a whole poll. */
   begin(): void {
-    if (this.depth++ !== 0 || this.polling) return;
+    if (this.depth++ > 0) return;
+    this.serial++;
+    if (this.polling) return;
     const before = this.clock.now;
     this.tick();
     this.alone = this.clock.now - before > LONE_GAP;
