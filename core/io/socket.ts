@@ -42,7 +42,7 @@ export interface Socket {
   readonly remote: Address;
   /**
    * Queues `bytes[start, end)`. The core gives the bytes away: it never changes them afterwards.
-   * If the kernel does not take all of them, `onBlocked` follows when the current call into the core returns.
+   * They leave when the poll under way is over at the latest; if the kernel does not take all, `onBlocked` follows.
    */
   write(bytes: Uint8Array, start: number, end: number): void;
   /** Bytes queued here and not yet taken by the kernel. */
@@ -57,7 +57,10 @@ export interface Socket {
   end(): void;
   /** Closes both directions after flushing what the kernel takes at once; `onClose` follows. Idempotent. */
   close(): void;
-  /** Drops queued bytes and closes with RST where the runtime can; `onClose` follows. Idempotent. */
+  /**
+   * Closes with RST where the runtime can; `onClose` follows. Of what is queued, only what an earlier call into the
+   * core wrote and the kernel takes at once still leaves. Idempotent.
+   */
   reset(): void;
 }
 
