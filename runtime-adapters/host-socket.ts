@@ -3,12 +3,16 @@
  * addresses of both ends. Knows no runtime.
  *
  * Law: an accepted connection knows both addresses from the start. The kernel does not tell them any more once the
- * connection is gone, and that is when logs ask.
+ * connection is gone, and that is when logs ask. One whose client was gone before has none and is not served: what it
+ * sent could still be read, and whoever goes by addresses (rules, X-Forwarded-For) would not see whose it is.
  */
 import type { Address, SocketHandler } from "../core/io/socket.ts";
 import { NOWHERE } from "./address.ts";
 import { Connection } from "./connection.ts";
 import type { HostDriver } from "./host-driver.ts";
+import type { Accept } from "./runtime.ts";
+
+const REFUSE: Accept = () => null;
 
 export abstract class HostSocket<D extends HostDriver> extends Connection {
   protected readonly driver: D;
@@ -47,11 +51,12 @@ export abstract class HostSocket<D extends HostDriver> extends Connection {
   }
 
   /** An accepted connection is here. `listener` is where its listener is bound, with the real port. */
-  protected arrived(listener: Address): void {
+  protected arrived(listener: Address, accept: Accept): void {
     // One that is bound to an IPv4 address has it; that of an IPv6 listener may be written in other ways.
     const known = listener.path !== "" || (listener.ip !== "0.0.0.0" && !listener.ip.includes(":"));
     this.localAddress = known ? listener : this.askLocal();
     this.remoteAddress = listener.path !== "" ? NOWHERE : this.askRemote();
+    this.accepted(listener.path === "" && this.remoteAddress === NOWHERE ? REFUSE : accept);
   }
 
   protected override closed(reason: string): void {

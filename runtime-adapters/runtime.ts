@@ -84,4 +84,10 @@ export interface Runtime {
   /** E.g. "1.4.5". */
   readonly version: string;
   createDriver(services: Services): Driver;
+  /**
+   * Gives back to the kernel what a quiet process does not need: garbage of this thread, free blocks, pages of the
+   * program. Stops the thread for some ms, so call it when there is nothing to do. `connections` are open in the
+   * thread: when many are gone since the last call, there is garbage.
+   */
+  trim(connections: number): void;
 }

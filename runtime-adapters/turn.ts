@@ -199,6 +199,8 @@ export class Turn {
   private alarm(): void {
     if (this.closed || this.core === null) return;
     this.armedFor = Number.POSITIVE_INFINITY;
+    // By the time of the poll under way it may be early, for nothing, and be set again.
+    if (this.polling) this.tick();
     this.begin();
     try {
       this.core.expire();

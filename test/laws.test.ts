@@ -59,6 +59,8 @@ interface Source {
   readonly imports: readonly string[];
   /** Those of them that exist at run time. */
   readonly values: readonly string[];
+  /** Those of `values` that are loaded together with the file, not on demand. */
+  readonly eager: readonly string[];
 }
 
 function* walk(folder: string): Generator<string> {
@@ -78,9 +80,10 @@ function codeOnly(text: string): string {
   );
 }
 
-function importsOf(path: string, text: string): { imports: string[]; values: string[] } {
+function importsOf(path: string, text: string): Pick<Source, "imports" | "values" | "eager"> {
   const imports: string[] = [];
   const values: string[] = [];
+  const eager: string[] = [];
   const withoutComments = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
   const pattern =
     /(?:^|\n)\s*((?:import|export)\s[^;"']*?)from\s*"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)|(?:^|\n)import\s+"([^"]+)"/g;
@@ -92,9 +95,11 @@ function importsOf(path: string, text: string): { imports: string[]; values: str
     const onlyTypes =
       /^(import|export)\s+type\b/.test(names) ||
       (/\{/.test(names) && [...names.matchAll(/[{,]\s*(\w+)(?=\s)/g)].every(([, word]) => word === "type"));
-    if (!onlyTypes) values.push(target);
+    if (onlyTypes) continue;
+    values.push(target);
+    if (match[3] === undefined) eager.push(target);
   }
-  return { imports, values };
+  return { imports, values, eager };
 }
 
 function load(folders: readonly string[], endings: readonly string[]): Source[] {
@@ -211,6 +216,19 @@ describe("who may import whom", () => {
     };
     for (const path of graph.keys()) visit(path, []);
     expect(circles).toEqual([]);
+  });
+
+  test("a worker thread does not load what reads configuration, nor the admin pages", () => {
+    // It has a heap of its own and gets finished snapshots: an entry file loads the rest on demand.
+    const loaded = new Set(RUNTIMES.map((name) => `runtime-adapters/${name}/main.ts`));
+    for (const path of loaded) {
+      for (const target of sources.find((each) => each.path === path)?.eager ?? []) loaded.add(target);
+    }
+    const wrong = [...loaded].filter((path) =>
+      /^core\/xds\/|\/sidecar\/(admin\/|run-|validate|sidecar|config-file)|^(yaml|hono)/.test(path),
+    );
+    expect(loaded.size).toBeGreaterThan(50);
+    expect(wrong).toEqual([]);
   });
 
   test("every relative import names a file that is there", () => {

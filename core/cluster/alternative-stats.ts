@@ -11,6 +11,8 @@ import type { Scope, StatsStore } from "../telemetry/stats.ts";
 
 const MAX_NAMES = 100;
 const MAX_NAME_BYTES = 64;
+/** What is counted below them is there already, of the cluster or of another name. */
+const TAKEN = /(^|\.)(external|internal|retry)$/;
 
 export class AlternativeStats {
   private readonly store: StatsStore;
@@ -23,7 +25,7 @@ export class AlternativeStats {
     this.statName = statName;
   }
 
-  /** Where to count under that name; null if it is no token, too long, or one too many. */
+  /** Where to count under that name; null if it is no token, taken, too long, or one too many. */
   responses(name: string): ResponseCodeStats | null {
     let scope = this.scopes.get(name);
     if (scope === undefined) {
@@ -43,5 +45,5 @@ export class AlternativeStats {
 
 function isName(text: string): boolean {
   for (let i = 0; i < text.length; i++) if (IS_TCHAR[text.charCodeAt(i) & 0xff] === 0) return false;
-  return text.length > 0 && text.length <= MAX_NAME_BYTES;
+  return text.length > 0 && text.length <= MAX_NAME_BYTES && !TAKEN.test(text);
 }

@@ -45,6 +45,8 @@ const MAX_LINGER_MS = 60_000;
 const MIN_LINGER_STEP = 100;
 /** No pipelined request is begun while more than this waits to be written, bytes. */
 const MAX_UNSENT_BYTES = 1024 * 1024;
+/** No more than this and a chunk is read behind a request in search of a FIN, bytes. */
+const MAX_AHEAD_BYTES = 64 * 1024;
 
 const DATE = known("date");
 
@@ -306,7 +308,10 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (this.state !== OPEN) return;
     const { parser } = this;
     if (parser.done) {
-      if (parser.restLength > 0) this.pressure.press(PausedByPipeline);
+      if (parser.restLength > 0) {
+        this.pressure.press(PausedByPipeline);
+        this.stream?.touch();
+      }
     } else if (this.stream === null) {
       if (parser.idle) {
         if (this.peerEnded || this.closing) this.linger();
@@ -328,6 +333,11 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     // A counted or chunked body ends visibly short; one that ends with the connection needs the reset to show it.
     if (this.answer.framing === ByClose) this.socket.reset();
     else this.socket.close();
+  }
+
+  /** The client sent FIN, or has perhaps: what it sent ahead keeps us from reading on. */
+  get mayBeGone(): boolean {
+    return this.peerEnded || this.pressure.has(PausedByPipeline);
   }
 
   /** The upstream has ended a tunnel, and so have we. */
@@ -448,11 +458,14 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   /**
    * Silence since the client's FIN, and no time-out is configured. FIN is no abort (row E6), but a client that has
    * gone away looks the same until something is written to it, and nobody else would ever let go of its request.
-   * One that lets bytes wait is there: a socket that was closed acknowledges nothing.
+   * One that lets bytes wait is there: a socket that was closed acknowledges nothing. A FIN behind requests that were
+   * sent ahead is looked for first.
    */
   onHalfClosedIdle(): void {
     if (this.timers.bounded) return;
-    if (this.blocked) this.stream?.touch();
+    if (!this.peerEnded) {
+      if (this.parser.restLength <= MAX_AHEAD_BYTES) this.pressure.release(PausedByPipeline);
+    } else if (this.blocked) this.stream?.touch();
     else {
       this.gone(true, "");
       this.socket.reset();

@@ -31,6 +31,11 @@ export class Pressure {
     this.stats = stats;
   }
 
+  /** True if reading is paused for `reason`, among others perhaps. */
+  has(reason: number): boolean {
+    return (this.reasons & reason) !== 0;
+  }
+
   /** Pauses reading for `reason`. */
   press(reason: number): void {
     if (this.reasons === 0) {

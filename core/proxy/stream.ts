@@ -289,7 +289,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   }
 
   onDownstreamDrain(): void {
-    this.touch();
+    if (!this.responseEnded || this.tunnelOpen) this.touch(); // else the timer bounds what is thrown away
     this.router?.resumeUpstream();
   }
 
@@ -350,8 +350,9 @@ export class Stream extends StreamRecord implements StreamDeadlines {
 
   /** Restarts the stream idle timeout: something moved. */
   touch(): void {
-    const { services, timers, peerEnded } = this.connection;
-    const idle = this.idleTimeout || (peerEnded ? MAX_HALF_CLOSED_MS : 0);
+    const { connection } = this;
+    const { services, timers } = connection;
+    const idle = this.idleTimeout || (connection.mayBeGone ? MAX_HALF_CLOSED_MS : 0);
     if (idle > 0) services.timers.arm(timers.idle, services.clock.now + idle);
     else services.timers.cancel(timers.idle);
   }

@@ -216,7 +216,9 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
 
   onBlocked(): void {
     this.blocked = true;
-    this.attempt?.onUpstreamBlocked();
+    // Answered in the poll in which the request was written: only now it shows that it was not taken whole.
+    if (this.state === Idle) this.destroy();
+    else this.attempt?.onUpstreamBlocked();
   }
 
   onDrain(): void {

@@ -2,17 +2,16 @@
  * TCP keepalive on a descriptor, through bun:ffi: Bun's own `setKeepAlive` takes the time only and sets an
  * interval of 1 s and 10 probes. The library is opened when first needed, so it costs nobody else anything.
  */
-import { FFIType, ptr } from "bun:ffi";
+import { dlopen, FFIType, ptr } from "bun:ffi";
 import type { Keepalive } from "../../core/io/socket.ts";
 import { keepaliveOptions } from "../keepalive.ts";
-import { openLibc } from "./libc.ts";
+import { openLibc } from "../libc.ts";
 
-const SETSOCKOPT = {
-  setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: FFIType.i32 },
-} as const;
-
+const open = () =>
+  openLibc((name) =>
+    dlopen(name, { setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: FFIType.i32 } }),
+  );
 let opened: ReturnType<typeof open> | undefined;
-const open = () => openLibc(SETSOCKOPT);
 
 /** Sets it on descriptor `fd`; false where libc cannot be had or the kernel refuses. */
 export function setKeepalive(fd: number, options: Keepalive): boolean {
@@ -23,7 +22,7 @@ export function setKeepalive(fd: number, options: Keepalive): boolean {
   let done = true;
   for (const option of wanted) {
     value[0] = option.value;
-    if (opened.setsockopt(fd, option.level, option.name, ptr(value), 4) !== 0) done = false;
+    if (opened.symbols.setsockopt(fd, option.level, option.name, ptr(value), 4) !== 0) done = false;
   }
   return done;
 }

@@ -1,6 +1,7 @@
 /** Bun as a `Runtime`. Load this file only on Bun. */
 import type { Driver, Runtime, Services } from "../runtime.ts";
 import { BunDriver } from "./driver.ts";
+import { trimMemory } from "./memory-trim.ts";
 
 class BunRuntime implements Runtime {
   readonly name = "bun";
@@ -8,6 +9,10 @@ class BunRuntime implements Runtime {
 
   createDriver(services: Services): Driver {
     return new BunDriver(services);
+  }
+
+  trim(connections: number): void {
+    trimMemory(connections);
   }
 }
 

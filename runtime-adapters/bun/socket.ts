@@ -61,8 +61,7 @@ export class BunSocket extends HostSocket<BunDriver> {
     socket.native = native;
     socket.fd = native.fd;
     native.data = socket;
-    socket.arrived(listener);
-    socket.accepted(accept);
+    socket.arrived(listener, accept);
   }
 
   protected askLocal(): Address {

@@ -11,6 +11,7 @@
 import { readdirSync } from "node:fs";
 import { parseIp } from "../../core/bytes/cidr.ts";
 import type { SocketOption } from "../keepalive.ts";
+import { openLibc } from "../libc.ts";
 import type { WriteQueue } from "../write-queue.ts";
 import { deno, type NativeAddress, type NativeConnection } from "./native.ts";
 
@@ -37,21 +38,17 @@ const calls = open();
 
 function open(): Calls | null {
   if (deno?.build.os !== "linux") return null;
-  for (const name of ["libc.so.6", "libc.so"]) {
-    try {
-      return deno.dlopen(name, {
-        connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
-        // The result is a ssize_t; its lower half is enough below 2 GiB, and no BigInt.
-        send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
-        setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
-        getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-        getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-      }).symbols as unknown as Calls;
-    } catch {
-      // Not this name, or not allowed.
-    }
-  }
-  return null;
+  const libc = openLibc((name) =>
+    deno.dlopen(name, {
+      connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+      // The result is a ssize_t; its lower half is enough below 2 GiB, and no BigInt.
+      send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+      setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+      getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+      getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+    }),
+  );
+  return libc === null ? null : (libc.symbols as unknown as Calls);
 }
 
 /** The descriptor of an accepted connection, or -1 where Deno does not tell. */

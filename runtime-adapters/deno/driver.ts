@@ -110,7 +110,8 @@ class DenoListener implements ListenSocket {
   private failed(error: unknown): void {
     if (!this.open) return;
     const code = errorCode(error);
-    if (code === "ECONNABORTED" || code === "EINTR") this.next();
+    // A client that was gone again before it was accepted has no address: that is its own affair.
+    if (code === "ECONNABORTED" || code === "EINTR" || code === "ENOTCONN") this.next();
     else this.pause();
   }
 }

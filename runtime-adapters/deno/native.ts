@@ -27,6 +27,11 @@ export interface NativeListener {
   close(): void;
 }
 
+interface Library {
+  readonly symbols: { readonly [name: string]: unknown };
+  close(): void;
+}
+
 interface DenoNamespace {
   readonly version: { readonly deno: string };
   readonly build: { readonly os: string };
@@ -35,7 +40,7 @@ interface DenoNamespace {
   connect(options: object): Promise<NativeConnection>;
   listen(options: object): NativeListener;
   /** Throws without `--allow-ffi`. */
-  dlopen(library: string, symbols: object): { readonly symbols: { readonly [name: string]: unknown } };
+  dlopen(library: string, symbols: object): Library;
 }
 
 export const deno: DenoNamespace = (globalThis as unknown as { Deno: DenoNamespace }).Deno;

@@ -1,6 +1,7 @@
 /** Deno as a `Runtime`. Load this file only on Deno. */
 import type { Driver, Runtime, Services } from "../runtime.ts";
 import { DenoDriver } from "./driver.ts";
+import { trimMemory } from "./memory-trim.ts";
 import { deno } from "./native.ts";
 
 class DenoRuntime implements Runtime {
@@ -9,6 +10,10 @@ class DenoRuntime implements Runtime {
 
   createDriver(services: Services): Driver {
     return new DenoDriver(services);
+  }
+
+  trim(connections: number): void {
+    trimMemory(connections);
   }
 }
 

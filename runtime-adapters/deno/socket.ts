@@ -61,8 +61,7 @@ export class DenoSocket extends HostSocket<DenoDriver> {
     if (listener.path === "") native.setNoDelay?.(true);
     socket.native = native;
     socket.fd = callable(native);
-    socket.arrived(listener);
-    socket.accepted(accept);
+    socket.arrived(listener, accept);
     socket.startRead();
   }
 

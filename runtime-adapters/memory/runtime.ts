@@ -14,4 +14,6 @@ export class MemoryRuntime implements Runtime {
   createDriver(services: Services): Driver {
     return this.network.createDriver(services);
   }
+
+  trim(): void {}
 }

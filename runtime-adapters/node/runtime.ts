@@ -1,6 +1,7 @@
 /** Node as a `Runtime`. */
 import type { Driver, Runtime, Services } from "../runtime.ts";
 import { NodeDriver } from "./driver.ts";
+import { trimMemory } from "./memory-trim.ts";
 
 class NodeRuntime implements Runtime {
   readonly name = "node";
@@ -8,6 +9,10 @@ class NodeRuntime implements Runtime {
 
   createDriver(services: Services): Driver {
     return new NodeDriver(services);
+  }
+
+  trim(connections: number): void {
+    trimMemory(connections);
   }
 }
 

@@ -69,8 +69,7 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   static accept(driver: NodeDriver, native: NetSocket, listener: Address, accept: Accept): void {
     const socket = new NodeSocket(driver, SILENT, null);
     socket.bind(native as NativeSocket);
-    socket.arrived(listener);
-    socket.accepted(accept);
+    socket.arrived(listener, accept);
   }
 
   protected askLocal(): Address {

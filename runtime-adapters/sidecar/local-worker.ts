@@ -106,6 +106,11 @@ export class LocalWorker implements WorkerControl {
   }
 
   async connections(): Promise<number> {
+    return this.openConnections;
+  }
+
+  /** `connections`, for this thread. */
+  get openConnections(): number {
     return this.engine.activeConnections;
   }
 

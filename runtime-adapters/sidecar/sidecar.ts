@@ -50,6 +50,8 @@ export class Sidecar implements AdminSource {
   /** Of this thread: the only worker's, or (with several workers) the process's own. */
   private readonly services: ThreadServices;
   private readonly supervisor: Supervisor;
+  /** The worker that runs in this thread, null if all have their own. */
+  private localWorker: LocalWorker | null = null;
   private readonly counters = new ProcessStats();
   private admin: FetchServer | null = null;
   private phase: ServerState = "PRE_INITIALIZING";
@@ -132,7 +134,8 @@ export class Sidecar implements AdminSource {
         onGone,
       );
     }
-    return new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1);
+    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1);
+    return this.localWorker;
   }
 
   // ── Configuration changes ─────────────────────────────────────────────────────────────────────────────────
@@ -204,6 +207,11 @@ export class Sidecar implements AdminSource {
 
   get listening(): readonly Bound[] {
     return this.supervisor.listening;
+  }
+
+  /** Connections that are open in this thread. */
+  get ownConnections(): number {
+    return this.localWorker?.openConnections ?? 0;
   }
 
   get logLevels(): ReadonlyMap<string, LogThreshold> {

@@ -40,6 +40,7 @@ describe("bun adapter without FFI", async () => {
     name: "bun",
     version: bun.version,
     createDriver: (services) => new BunDriver(services, null),
+    trim: () => {},
   };
   for (const part of ["in order", "10 MiB", "half-close", "close lets go"]) {
     for (const one of cases.filter(({ name }) => name.includes(part))) {

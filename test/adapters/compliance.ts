@@ -789,6 +789,33 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "clients that are gone before they are accepted keep nobody waiting, and are not served",
+    except: { memory: "nobody is accepted late" },
+    async run(lab) {
+      const far = lab.driver();
+      const { listener, accepted } = await lab.listen(far, at("127.0.0.1:0"));
+      const { spawnSync } = await import("node:child_process");
+      const flags = lab.runtime.name === "deno" ? ["run", "-A"] : [];
+      const script = new URL("./hasty-clients.ts", import.meta.url).pathname;
+      const { port } = listener.address;
+      // Nothing is accepted here until that process has ended.
+      const { status } = spawnSync(process.execPath, [...flags, script, String(port), "6"]);
+      equal(status, 0, "outcome of the hasty clients");
+      const near = lab.driver();
+      const patient = lab.dial(near, listener.address);
+      near.run(() => patient.write("hello"));
+      await lab.until(() => accepted.some((probe) => probe.socket.remote.port > 0), "an accept");
+      await lab.until(() => accepted.some((probe) => probe.text === "hello"), "bytes");
+      await lab.settle();
+      equal(
+        accepted.map((probe) => probe.socket.remote),
+        [patient.socket.local],
+        "clients: what nobody can be held to is not read",
+      );
+      equal([far.acceptFailures, lab.logged], [0, []], "failures");
+    },
+  },
+  {
     name: "closing a driver closes its sockets and frees its ports",
     async run(lab) {
       const { client, server, listener, near, far } = await lab.pair();

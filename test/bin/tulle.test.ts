@@ -1,6 +1,14 @@
 /** The launcher: which runtime it picks, what it says without one, how signals and exit codes pass through it. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { cpSync, existsSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Workspace } from "../support/sidecar-process.ts";
@@ -81,6 +89,30 @@ describe("on a runtime", () => {
     },
     30_000,
   );
+
+  test("Node keeps what it compiled, in the installation or where it is told", async () => {
+    const cache = workspace.file("cache");
+    const args = ["validate", "--runtime", "node", "-c", join(ROOT, "examples/quickstart/envoy.yaml")];
+    expect((await run(args)).code).toBe(0);
+    expect(existsSync(join(ROOT, "node_modules/.cache/tulle"))).toBe(true);
+    expect((await run(args, { env: { NODE_COMPILE_CACHE: cache } })).code).toBe(0);
+    const [version] = readdirSync(cache);
+    const entries = readdirSync(join(cache, version)).length;
+    expect(entries).toBeGreaterThan(100); // two per file: without types, and compiled
+    // A second start finds everything, and a folder that cannot be written is none.
+    expect(await run(args, { env: { NODE_COMPILE_CACHE: cache } })).toEqual({
+      code: 0,
+      out: "OK\n",
+      err: "",
+    });
+    expect(readdirSync(join(cache, version)).length).toBe(entries);
+    const nowhere = workspace.write("file", "");
+    expect(await run(args, { env: { NODE_COMPILE_CACHE: nowhere } })).toEqual({
+      code: 0,
+      out: "OK\n",
+      err: "",
+    });
+  }, 30_000);
 
   test("help of each command", async () => {
     for (const command of ["sidecar", "validate"]) {

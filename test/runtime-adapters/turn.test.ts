@@ -202,6 +202,26 @@ test("the alarm is set only for an earlier deadline than the one it is set for",
   expect(time.armed).toEqual([51, 20, 10]);
 });
 
+test("an alarm within a poll goes by its own time, not by that of the poll", () => {
+  const { turn, time, core } = setup();
+  const seen: number[] = [];
+  core.deadline = 110;
+  turn.begin();
+  turn.mark(item(() => {}));
+  turn.finish();
+  Object.defineProperty(core, "expired", {
+    get: () => 0,
+    set() {
+      seen.push(turn.clock.now);
+      if (turn.clock.now >= core.deadline) core.deadline = 500;
+    },
+  });
+  time.time = 111;
+  time.fire(); // before the end of the poll that began at 100
+  expect(seen).toEqual([111]);
+  expect(time.armed).toEqual([10, 389]);
+});
+
 test("a deadline in the past waits a millisecond", () => {
   const { turn, time, core } = setup();
   core.deadline = 7;

@@ -118,6 +118,10 @@ export class SidecarProcess {
     this.stderrText = new Response(this.child.stderr).text();
   }
 
+  get pid(): number {
+    return this.child.pid;
+  }
+
   /** Resolves when `/ready` says LIVE; rejects if the process ends first. */
   async ready(): Promise<this> {
     const deadline = performance.now() + PATIENCE;

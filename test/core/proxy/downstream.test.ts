@@ -216,6 +216,36 @@ describe("a half-closed client, all time-outs off", () => {
     s.expectNothingLeft();
   });
 
+  test("a FIN behind a request that was sent ahead is found, and the first request does not stay for ever", async () => {
+    const s = await story({ ...off, origins: [silent] });
+    const client = s.client();
+    client.send(get("/1") + get("/2")).end();
+    s.advance(59_000);
+    expect(client.closed).toBe(false);
+    s.advance(61_100);
+    expect(client.closed).toBe(true);
+    expect(s.logs).toEqual(["GET /1 0 DC downstream_remote_disconnect"]);
+    s.expectNothingLeft();
+  });
+
+  test("a client that sent requests ahead and is there waits as long as it likes", async () => {
+    const s = await story({ ...off, network: { buffer: 10_000 }, origins: [silent] });
+    const client = s.client(get("/1") + get("/2"));
+    s.advance(3_600_000);
+    expect(client.closed).toBe(false);
+    client.send("x".repeat(300_000));
+    s.advance(3_600_000);
+    expect(client.unsentBytes).toBeGreaterThan(0); // what is read in search of a FIN is bounded
+    const [origin] = s.upstream();
+    origin.take();
+    origin.send(OK);
+    s.settle();
+    expect(gist(client.received)).toBe("200 ok");
+    expect(origin.received).toStartWith("GET /2 ");
+    client.reset();
+    s.expectNothingLeft();
+  });
+
   test("an answer that keeps moving has all the time in the world, one that stops is cut", async () => {
     const s = await story({
       ...off,
@@ -429,6 +459,24 @@ describe("an answer before the request is whole", () => {
     const s = await story({ virtualHost: { domains: ["b"] } });
     const client = s.client(post("", 1000));
     s.advance(4900);
+    expect(client.ended).toBe(false);
+    s.advance(200);
+    expect(client.ended).toBe(true);
+    s.expectNothingLeft();
+  });
+
+  test("our own, the client is slow to take it, and the rest does not come: the connection ends all the same", async () => {
+    const s = await story({
+      network: { buffer: 500 },
+      manager: { streamIdleTimeout: 0 },
+      routes: [direct("/", "x".repeat(5000))],
+    });
+    const client = s.client();
+    client.pause();
+    s.send(client, post("", 10));
+    client.resume();
+    s.advance(4900);
+    expect(client.received).toEndWith("x");
     expect(client.ended).toBe(false);
     s.advance(200);
     expect(client.ended).toBe(true);

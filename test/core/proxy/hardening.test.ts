@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readBootstrap } from "../../../core/xds/bootstrap.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
-import { answers, get, OK, post, silent, story, storySnapshot } from "../../support/engine-story.ts";
+import { answers, get, gist, OK, post, silent, story, storySnapshot } from "../../support/engine-story.ts";
 import { ip, listener, retryPolicy, route, snapshot } from "../../support/snapshot-fixture.ts";
 
 function direct(path: string, body: string, status = 200) {
@@ -61,6 +61,22 @@ describe("pauses end", () => {
     s.settle();
     expect(s.upstream()).toHaveLength(2);
     expect(s.upstream()[1].received).toStartWith("GET /next");
+    s.expectNothingLeft();
+  });
+
+  test("an upstream that answers before it shows that it is full: its connection is not kept either", async () => {
+    const s = await story({ network: { buffer: 1000 }, origins: [silent] });
+    const client = s.client(post("a", 1401));
+    const [origin] = s.upstream();
+    origin.pause();
+    s.send(client, "b".repeat(500)); // there is room for it, not for the rest
+    client.send("b".repeat(900));
+    origin.send(OK);
+    s.settle();
+    expect(gist(client.received)).toBe("200 ok");
+    s.send(client, get("/next"));
+    expect(s.upstream()).toHaveLength(2);
+    expect(s.stat("cluster.app.upstream_cx_active")).toBe(1);
     s.expectNothingLeft();
   });
 

@@ -182,6 +182,21 @@ describe("x-envoy-upstream-alt-stat-name", () => {
     s.expectNothingLeft();
   });
 
+  test.each(["internal", "external", "retry", "batch.internal"])(
+    "%j would count twice under one name",
+    async (name) => {
+      const { s } = await told({});
+      s.client(get("/", named("batch")));
+      expect(gist(s.client(get("/", named(name))).received)).toBe("200 ok");
+      const names = s.proxy.stats
+        .export()
+        .scopes.flatMap(({ prefix, singles }) => singles.map((one) => prefix + one.name));
+      expect(names).toContain("cluster.app.batch.internal.upstream_rq_200");
+      expect(names.filter((one, i) => names.indexOf(one) !== i)).toEqual([]);
+      s.expectNothingLeft();
+    },
+  );
+
   test("there are a hundred names to a cluster, not more", async () => {
     const { s } = await told({});
     const client = s.client();

@@ -3,8 +3,11 @@
  * in, where errors and values are, and hostile input. The syntax itself is the `yaml` package's business.
  */
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import type { Json } from "../../../core/config/model.ts";
 import { formatFaults, readDocument } from "../../../runtime-adapters/sidecar/document.ts";
+import { readJson } from "../../../runtime-adapters/sidecar/json-document.ts";
+import { readYaml } from "../../../runtime-adapters/sidecar/yaml-document.ts";
 
 function read(text: string): Json {
   const { value, errors } = readDocument(text);
@@ -239,3 +242,57 @@ describe("hostile input", () => {
     expect(read(`a: "${"x\\n".repeat(200_000)}"`)).toBeDefined();
   }, 30_000);
 });
+
+describe("JSON is read by the runtime's own parser", () => {
+  const same: readonly string[] = [
+    '{"a": [1, -2.5e3, true, null, "\\ud83d\\ude00\\/"],\n\t"b": {}}',
+    '{"yes": "on", "<<": {"a": "*b"}, "c": "0x10", "__proto__": 1, "quote\\"d: ": "\\\\"}',
+    '[{"a": 1}, {"a": 2}, [], [[]], 999999999999999, 0.125, "1: {\\"a\\": 2"]',
+    " \n[]\n",
+  ];
+  test.each(same)("%p: as the YAML reader reads it", (text) => {
+    expect(readJson(text)).toEqual(JSON.parse(text));
+    expect(readYaml(text).value).toEqual(readJson(text) as Json);
+  });
+
+  test("any JSON: as the YAML reader reads it, or left to that", () => {
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 4 }), fc.nat(4), (text, indent) => {
+        const written = JSON.stringify(JSON.parse(text), null, indent);
+        const value = readJson(written);
+        if (value !== undefined) expect(readYaml(written).value).toEqual(withoutNegativeZero(value));
+        else expect(written).toMatch(/\d{16}|^[^[{]/);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  const left: readonly [why: string, text: string][] = [
+    ["it is YAML", "a: 1"],
+    ["it is text", '"a"'],
+    ["a key comes twice", '{"a": 1, "b": {"c": 1, "c": 1}}'],
+    ["a key comes twice, in another spelling", '{"a": 1, "\\u0061": 1}'],
+    ["a number needs more than a double", '{"a": 9007199254740993}'],
+    ["a comma too many", '{"a": [1,],}'],
+    ["nested too deeply", `${"[".repeat(202)}${"]".repeat(202)}`],
+    ["nested absurdly", `${"[".repeat(1e6)}`],
+  ];
+  test.each(left)("not if %s", (_, text) => {
+    expect(readJson(text)).toBeUndefined();
+  });
+
+  test("a long string exhausts nothing", () => {
+    const long = "x\\n".repeat(1e6);
+    expect(readJson(`{"a": "${long}"}`)).toEqual({ a: "x\n".repeat(1e6) });
+  });
+
+  test("faults have their places all the same", () => {
+    const document = readDocument('{\n  "admin": {\n    "address": []\n  }\n}');
+    expect(document.locate("admin.address")).toEqual({ line: 3, column: 5 });
+  });
+});
+
+/** YAML has no -0 of its own. */
+function withoutNegativeZero(value: Json): Json {
+  return JSON.parse(JSON.stringify(value));
+}

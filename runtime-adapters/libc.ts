@@ -1,7 +1,6 @@
-/** The C library through bun:ffi. */
-import { dlopen, type FFIFunction } from "bun:ffi";
+/** Where the C library may be, for runtimes that can call into it. */
 
-/** Where it may be: glibc, musl (which is its own loader), macOS. */
+/** File names to try in turn: glibc, musl (which is its own loader), macOS. */
 function candidates(): readonly string[] {
   if (process.platform === "darwin") return ["libSystem.B.dylib"];
   if (process.platform !== "linux") return [];
@@ -9,11 +8,11 @@ function candidates(): readonly string[] {
   return ["libc.so.6", `libc.musl-${machine}.so.1`, `/lib/ld-musl-${machine}.so.1`];
 }
 
-/** Its functions by name, or null where it cannot be had (no FFI, another system). */
-export function openLibc<F extends Record<string, FFIFunction>>(functions: F) {
+/** What `open` makes of the first name that it does not throw for, or null: no FFI, no right, another C library. */
+export function openLibc<T>(open: (library: string) => T): T | null {
   for (const name of candidates()) {
     try {
-      return dlopen(name, functions).symbols;
+      return open(name);
     } catch {
       // Not this one.
     }
