@@ -23,6 +23,33 @@ function list(fields: Fields): string[] {
   return out;
 }
 
+test("a section that is used again knows nothing of what was there, not even a name that somebody asked for", () => {
+  const fields = new Fields();
+  const fill = (text: string) => {
+    fields.clear();
+    fields.bytes = toBytes(text);
+    for (const part of text.split(" ")) {
+      const start = text.indexOf(part);
+      const colon = part.indexOf(":");
+      fields.push(start, start + colon, start + colon + 1, start + part.length);
+    }
+    const list: string[] = [];
+    fields.forEach((name, value) => void list.push(`${name}=${value}`));
+    return list;
+  };
+  expect(fill("x-one:1 host:a x-two:2")).toEqual(["x-one=1", "host=a", "x-two=2"]);
+  expect(fill("host:b x-uno:3")).toEqual(["host=b", "x-uno=3"]);
+  expect([fields.has("x-one"), fields.has("x-two"), fields.get("x-uno"), fields.count]).toEqual([
+    false,
+    false,
+    "3",
+    2,
+  ]);
+  fields.add("x-own", "4");
+  fields.drop(1);
+  expect(fill("x-due:5 x-tre:6 x-quattro:7")).toEqual(["x-due=5", "x-tre=6", "x-quattro=7"]);
+});
+
 describe("what came from the wire", () => {
   test("names are found without case, values are as they were, several are joined", () => {
     const fields = wire(["Host", "a"], ["X-One", "1"], ["x-ONE", "\xff2"], ["Accept", ""]);

@@ -39,6 +39,42 @@ function outcome(policy: PathPolicy, path: string): string {
   }
 }
 
+describe("triplets that no encoder of UTF-8 writes", () => {
+  const refused = [
+    ...[
+      "/%c0%ae",
+      "/%C1%BF",
+      "/%e0%80%af",
+      "/%E0%9f%bf",
+      "/%f0%80%80%af",
+      "/%F0%8F%bf%bf",
+      "/%f5%80%80%80",
+      "/%ff",
+      "/a/%c0%af/b",
+    ],
+  ];
+  const accepted = [
+    "/%c2%80",
+    "/%e0%a0%80",
+    "/%E1%80%80",
+    "/%f0%90%80%80",
+    "/%f4%8f%bf%bf",
+    "/%e0",
+    "/%e0x",
+    "/%f0/%80",
+    "/%80",
+  ];
+
+  test.each(refused)("%s", (path) => {
+    const { none, mergeOnly, ...normalizing } = MODES;
+    for (const policy of Object.values(normalizing)) expect(outcome(policy, path)).toBe("400");
+    expect([outcome(none, path), outcome(mergeOnly, path)]).toEqual([path, "400"]);
+  });
+  test.each(accepted)("%s may pass", (path) => {
+    for (const policy of Object.values(MODES)) expect(outcome(policy, path)).toBe(path);
+  });
+});
+
 describe("what Envoy 1.40 does too", () => {
   // path, then what each mode makes of it where that is not the path itself (observed, 2026-11)
   const table: [string, Partial<{ [mode in keyof typeof MODES]: string }>][] = [

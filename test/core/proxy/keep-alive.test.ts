@@ -66,6 +66,38 @@ test("fields of an answer that we made are not in the next one", async () => {
   s.expectNothingLeft();
 });
 
+test("a request without Host does not get the one of the request before", async () => {
+  const s = await story();
+  const client = s.client(get("/1"));
+  expect(gist(client.take())).toBe("200 ok");
+  s.send(client, "GET /2 HTTP/1.0\r\n\r\n");
+  expect(gist(client.received).slice(0, 3)).toBe("400");
+  expect(s.logs[1]).toBe("GET /2 400 - missing_host_header");
+  s.expectNothingLeft();
+});
+
+test("a header matcher sees the names of its own request", async () => {
+  const match = {
+    ...route("/", null as never).match,
+    headers: [
+      { name: "x-beta", test: { kind: "present", present: true }, invert: false, treatMissingAsEmpty: false },
+    ],
+  } as const;
+  const s = await story({
+    routes: [route("/", { kind: "direct_response", status: 200, body: "beta", bodyFormat: null }, { match })],
+  });
+  const client = s.client();
+  const ask = (field: string) => {
+    s.send(client, get("/", field));
+    return gist(client.take());
+  };
+  expect(ask("x-beta: 1\r\n")).toBe("200 beta");
+  expect(ask("x-user: 1\r\n")).toBe("200 ok");
+  expect(ask("x-beta: 1\r\n")).toBe("200 beta");
+  expect(ask("x-omega: 1\r\n")).toBe("200 ok");
+  s.expectNothingLeft();
+});
+
 describe("deadlines of a request end with it", () => {
   /** Answers "/quick…" at once and everything else after a second. */
   const quickOrSlow =
@@ -146,7 +178,7 @@ test("what the log says of a request it says of that request", async () => {
   const s = await story({
     log:
       "%DOWNSTREAM_HEADER_BYTES_RECEIVED% %DOWNSTREAM_HEADER_BYTES_SENT% #%CONNECTION_ID% %STREAM_ID% %FILTER_CHAIN_NAME% %ROUTE_NAME% " +
-      "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_ADDRESS% %UPSTREAM_TRANSPORT_FAILURE_REASON% %REQUESTED_SERVER_NAME%",
+      "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_ADDRESS% %UPSTREAM_TRANSPORT_FAILURE_REASON% %REQUESTED_SERVER_NAME% %REQ(:METHOD)% %REQ(:PATH)% %REQ(:AUTHORITY)%",
     origins: [answers(OK)],
     routes: [route("/down", routeTo("app"), { name: "down" }), route("/up", routeTo("app"), { name: "up" })],
   });
@@ -159,8 +191,12 @@ test("what the log says of a request it says of that request", async () => {
   s.send(client, get("/down", "x-request-id: two\r\n"));
   s.send(client, "garbage\r\n\r\n");
   const [first, second, third] = s.logs;
-  expect(first).toBe(`${asked.length} ${sent.length - 2} #1 one - up 127.0.0.1 127.0.0.1:80 - -`);
-  expect(second).toMatch(/^\d+ \d+ #1 two - down 127\.0\.0\.1 127\.0\.0\.1:80 \S*Connection_refused\S* -$/);
-  expect(third).toMatch(/^\d+ \d+ #1 - - - 127\.0\.0\.1 127\.0\.0\.1:80 - -$/);
+  expect(first).toBe(
+    `${asked.length} ${sent.length - 2} #1 one - up 127.0.0.1 127.0.0.1:80 - - GET /up a.example`,
+  );
+  expect(second).toMatch(
+    /^\d+ \d+ #1 two - down 127\.0\.0\.1 127\.0\.0\.1:80 \S*Connection_refused\S* - GET \/down a\.example$/,
+  );
+  expect(third).toMatch(/^\d+ \d+ #1 - - - 127\.0\.0\.1 127\.0\.0\.1:80 - - - - -$/);
   s.expectNothingLeft();
 });
