@@ -159,7 +159,7 @@ function memoryTable(what: string, rows: (columns: (cell: Cell) => string[]) => 
   }
   const loaded = what === "load" ? "at 1000/s" : "with the connections";
   return table(
-    ["proxy", "idle PSS MB", "anonymous", "RSS", `${loaded}, PSS MB`, "anonymous", "RSS"],
+    ["proxy", "idle PSS MB", "own", "RSS", `${loaded}, PSS MB`, "own", "RSS"],
     rows((cell) => [
       megabytes(cell, "idlePss"),
       megabytes(cell, "idleAnonymous"),
