@@ -6,7 +6,8 @@
  *   Dialling ──opened()──▶ Open ──flush after close()/reset(), or closed() from the runtime──▶ Closed
  *       └──────────────── the same, before it opened ────────────────────────────────────────────┘
  */
-import type { Address, CloseReason, Socket, SocketHandler } from "../core/io/socket.ts";
+import type { Member } from "../core/io/roster.ts";
+import type { Address, CloseReason, Keepalive, Socket, SocketHandler } from "../core/io/socket.ts";
 import type { Accept } from "./runtime.ts";
 import type { Dirty, Turn } from "./turn.ts";
 import { WriteQueue } from "./write-queue.ts";
@@ -39,8 +40,9 @@ export const SILENT: SocketHandler = Object.freeze({
   onClose() {},
 });
 
-export abstract class Connection implements Socket, Dirty {
+export abstract class Connection implements Socket, Dirty, Member {
   handler: SocketHandler;
+  place = -1;
   protected readonly turn: Turn;
   protected queue = new WriteQueue();
 
@@ -53,7 +55,7 @@ export abstract class Connection implements Socket, Dirty {
   private finSeen = false;
   private reason: CloseReason = "";
 
-  /** @param dials true for an outgoing connection: `dial` is called when the turn ends. */
+  /** @param dials true for an outgoing connection: `dial` is called by the next flush. */
   constructor(turn: Turn, handler: SocketHandler, dials: boolean) {
     this.turn = turn;
     this.handler = handler;
@@ -81,6 +83,8 @@ export abstract class Connection implements Socket, Dirty {
   protected abstract abort(): void;
   /** Starts or stops reading. Called only while open. */
   protected abstract setReading(on: boolean): void;
+  /** Has the kernel probe the peer. Called only while open. */
+  protected abstract setKeepAlive(options: Keepalive): void;
 
   // ── Socket ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -91,6 +95,7 @@ export abstract class Connection implements Socket, Dirty {
   write(bytes: Uint8Array, start: number, end: number): void {
     if (start >= end || this.state === Closed || (this.wants & NoWrite) !== 0) return;
     this.queue.push(bytes, start, end);
+    this.turn.written += end - start;
     if (!this.dirty) this.mark();
   }
 
@@ -104,6 +109,11 @@ export abstract class Connection implements Socket, Dirty {
     if ((this.wants & WantPause) === 0 || (this.wants & Leaving) !== 0 || this.state === Closed) return;
     this.wants &= ~WantPause;
     if (this.state === Open) this.setReading(true);
+  }
+
+  keepAlive(options: Keepalive): void {
+    if (this.state !== Open || (this.wants & Leaving) !== 0) return;
+    if (this.remote.path === "" && this.local.path === "") this.setKeepAlive(options);
   }
 
   end(): void {

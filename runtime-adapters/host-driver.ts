@@ -2,6 +2,8 @@
  * What the drivers of the real runtimes have in common: the turn, the platform, the list of open connections and
  * listeners, and the counters. A runtime's `driver.ts` adds how to listen and how to make a socket.
  */
+
+import { Roster } from "../core/io/roster.ts";
 import type { Address, Socket, SocketHandler } from "../core/io/socket.ts";
 import type { Clock } from "../core/time/clock.ts";
 import type { Connection } from "./connection.ts";
@@ -23,9 +25,10 @@ export abstract class HostDriver implements Driver {
   readonly copiedBytes = 0;
 
   protected readonly listeners = new Set<ListenSocket>();
-  private readonly connections = new Set<Connection>();
+  private readonly connections = new Roster<Connection>();
 
   private readonly services: Services;
+  private readonly notices = new Set<string>();
   private nextWarning = Number.NEGATIVE_INFINITY;
 
   constructor(services: Services) {
@@ -61,7 +64,7 @@ export abstract class HostDriver implements Driver {
   close(): void {
     for (const listener of this.listeners) listener.stop();
     this.turn.run(() => {
-      for (const connection of this.connections) connection.close();
+      for (const connection of this.connections.list()) connection.close();
     });
     this.turn.close();
     this.platform.close();
@@ -81,6 +84,13 @@ export abstract class HostDriver implements Driver {
     );
   }
 
+  /** For the runtime's sockets: tells the operator, once, what this runtime cannot do. */
+  notice(message: string): void {
+    if (this.notices.has(message)) return;
+    this.notices.add(message);
+    this.services.log("warning", "connection", message);
+  }
+
   /** For the runtime's sockets. */
   track(connection: Connection): void {
     this.connections.add(connection);
@@ -88,6 +98,6 @@ export abstract class HostDriver implements Driver {
 
   /** For the runtime's sockets: `connection` is gone. */
   forget(connection: Connection): void {
-    this.connections.delete(connection);
+    this.connections.remove(connection);
   }
 }

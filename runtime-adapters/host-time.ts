@@ -28,4 +28,8 @@ export class HostTime implements TimeSource {
   soon(job: () => void): void {
     queueMicrotask(job);
   }
+
+  afterPoll(job: () => void): void {
+    setImmediate(job);
+  }
 }

@@ -9,7 +9,7 @@ function candidates(): readonly string[] {
 }
 
 /** What `open` makes of the first name that it does not throw for, or null: no FFI, no right, another C library. */
-export function openLibc<T>(open: (library: string) => T): T | null {
+export function withLibc<T>(open: (library: string) => T): T | null {
   for (const name of candidates()) {
     try {
       return open(name);

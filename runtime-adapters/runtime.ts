@@ -71,7 +71,7 @@ export interface Driver {
   readonly acceptFailures: number;
   /** Exceptions that the core let through, so far: bugs. Each cost the connection it happened on. */
   readonly faults: number;
-  /** Bytes copied to get them to the kernel, so far: the metric `copied_bytes`. */
+  /** Bytes copied to get them to the kernel, so far: a part of `tulle.copied_bytes`. */
   readonly copiedBytes: number;
   /** Stops listening, closes every socket, cancels the alarm. */
   close(): void;

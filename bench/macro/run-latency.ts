@@ -11,7 +11,7 @@ import { checkFeatures } from "./guard.ts";
 import type { Running } from "./lab.ts";
 import type { OpenLoopOptions, OpenLoopResult } from "./load/open-loop.ts";
 import { type Cell, DIRECT, type Round, type Section } from "./result.ts";
-import type { MutableCell } from "./run-throughput.ts";
+import { keepAliveGet, type MutableCell, warmUp } from "./run-throughput.ts";
 import type { LatencyScenario, PauseScenario } from "./scenario.ts";
 import type { Session } from "./session.ts";
 import { SMALL } from "./upstream.ts";
@@ -27,6 +27,7 @@ export async function runLatency(session: Session, scenario: LatencyScenario): P
     try {
       const running = await lab.start(contestant);
       cell.invalid = await checkFeatures(running.port);
+      if (cell.invalid === "") await warmUp(session, keepAliveGet(running.port, settings.warmup));
       entrants.push({ port: running.port, cell, running });
     } catch (error) {
       cell.invalid = (error as Error).message;
@@ -38,9 +39,8 @@ export async function runLatency(session: Session, scenario: LatencyScenario): P
   for (let round = 0; round < settings.rounds; round++) {
     for (const { port, cell } of entrants) {
       if (cell.invalid !== "") continue;
-      // A warm-up in the first round lets just-in-time compilers see the load; later ones only settle the connections.
-      const warmup = round === 0 ? 3 * settings.warmup : 0.5;
-      const result = await openLoop(session, { ...load, port, warmup, seconds: settings.seconds });
+      // Just-in-time compilers have seen the load; this settles the connections.
+      const result = await openLoop(session, { ...load, port, warmup: 0.5, seconds: settings.seconds });
       if (result.errors > 0) {
         cell.invalid = `${result.errors} errors (${result.firstError})`;
         session.say(`  ✗ ${cell.contestant}: ${cell.invalid}`);

@@ -72,6 +72,19 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
   return { id: scenario.id, cells };
 }
 
+/** The load of the plain scenario, as hard as it goes. */
+export function keepAliveGet(port: number, seconds: number): WrkLoad {
+  return {
+    port,
+    connections: CONNECTIONS,
+    seconds,
+    method: "GET",
+    paths: ["/"],
+    bodyBytes: 0,
+    newConnections: false,
+  };
+}
+
 /** Answers after which a just-in-time compiler has seen enough of a proxy's code. */
 const WARM_ANSWERS = 50_000;
 const WARM_MIB = 1000;

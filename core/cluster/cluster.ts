@@ -16,9 +16,11 @@ import {
   remainingStats,
 } from "../telemetry/cluster-stats.ts";
 import type { ResponseCodeStats } from "../telemetry/response-stats.ts";
+import type { ClusterUpdateStats } from "../telemetry/server-stats.ts";
 import type { Scope, StatsStore } from "../telemetry/stats.ts";
 import type { Clock } from "../time/clock.ts";
 import type { Timers } from "../time/timers.ts";
+import { AlternativeStats } from "./alternative-stats.ts";
 import type { Random } from "./balancer.ts";
 import { Breaker } from "./breaker.ts";
 import type { ClusterStatus } from "./cluster-status.ts";
@@ -35,6 +37,7 @@ export interface ClusterEnvironment {
   readonly timers: Timers;
   readonly random: Random;
   readonly stats: StatsStore;
+  readonly updates: ClusterUpdateStats;
   /** How many workers divide circuit-breaker limits between them. */
   readonly workers: number;
 }
@@ -61,6 +64,7 @@ export class ClusterState implements DnsHandler {
   private readonly environment: ClusterEnvironment;
   private readonly handler: ClusterHandler;
   private readonly scope: Scope;
+  private alternatives: AlternativeStats | null = null;
   private dns: DnsCluster | null = null;
 
   constructor(config: Cluster, environment: ClusterEnvironment, handler: ClusterHandler) {
@@ -68,10 +72,7 @@ export class ClusterState implements DnsHandler {
     this.config = config;
     this.environment = environment;
     this.handler = handler;
-    this.scope = clusterScope(
-      environment.stats,
-      config.altStatName === "" ? config.name : config.altStatName,
-    );
+    this.scope = clusterScope(environment.stats, this.statName);
     this.stats = clusterStats(this.scope);
     this.responses = clusterResponseStats(this.scope);
     this.defaultBreaker = new Breaker(breakerStats(this.scope, "default"));
@@ -105,6 +106,7 @@ export class ClusterState implements DnsHandler {
     const { added, removed, changed } = this.endpoints.apply(assignment);
     if (!changed) stats.updateNoRebuild++;
     if (added + removed > 0) stats.membershipChange++;
+    if (changed && this.ready && this.config.type !== "STATIC") this.environment.updates.clusterUpdated++;
     this.reportMembers();
     if (this.config.type === "EDS") this.onReady();
   }
@@ -114,6 +116,17 @@ export class ClusterState implements DnsHandler {
     const endpoint = this.endpoints.choose(context);
     if (endpoint === null) this.stats.upstreamCxNoneHealthy++;
     return endpoint;
+  }
+
+  /** The cluster's name in statistics. */
+  get statName(): string {
+    return this.config.altStatName === "" ? this.config.name : this.config.altStatName;
+  }
+
+  /** Where answers are counted once more for clients that ask for it; null if that name is refused. */
+  alternativeResponses(name: string): ResponseCodeStats | null {
+    this.alternatives ??= new AlternativeStats(this.environment.stats, this.statName);
+    return this.alternatives.responses(name);
   }
 
   /** The circuit breaker for requests of that route priority. */
@@ -136,6 +149,7 @@ export class ClusterState implements DnsHandler {
       localities: [],
       overprovisioningFactor: 140,
     });
+    this.alternatives?.release();
     this.scope.release();
   }
 

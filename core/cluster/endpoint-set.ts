@@ -87,13 +87,6 @@ export class EndpointSet {
     return this.levels.reduce((sum, level) => sum + level.excluded, 0);
   }
 
-  /** Largest endpoint weight, 0 if there is none. */
-  get maxWeight(): number {
-    let max = 0;
-    for (const endpoint of this.states.values()) max = Math.max(max, endpoint.weight);
-    return max;
-  }
-
   /** The endpoint at that address text (`formatAddress`), or null. */
   find(text: string): EndpointState | null {
     return this.states.get(text) ?? null;

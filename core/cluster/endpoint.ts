@@ -55,6 +55,8 @@ export class EndpointState {
   cxActive = 0;
   cxConnectFail = 0;
   cxTotal = 0;
+  /** Of `cxActive`, those that carry plain TCP: as long as there is one, they count as a pool. */
+  tcpActive = 0;
   /** Requests in flight: what LEAST_REQUEST looks at. Queued ones are not counted, as in Envoy. */
   rqActive = 0;
   rqError = 0;

@@ -11,6 +11,8 @@ export type ResetReason =
   | "remote reset"
   | "remote refused stream reset"
   | "overflow"
+  /** There may be no pool for this endpoint: to Envoy as good as no endpoint. */
+  | "pool overflow"
   | "protocol error";
 
 /** True if there never was a connection, so not a byte was sent. */

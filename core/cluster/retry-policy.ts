@@ -60,6 +60,16 @@ export function grpcConditions(list: string): number {
   return conditionsOf(list, GRPC_CONDITIONS);
 }
 
+/** True if `x-envoy-retry-on` names nothing that is unknown. */
+export function areHttpConditions(list: string): boolean {
+  return listItems(list).every((name) => HTTP_CONDITIONS.has(name));
+}
+
+/** `areHttpConditions` for `x-envoy-retry-grpc-on`. */
+export function areGrpcConditions(list: string): boolean {
+  return listItems(list).every((name) => GRPC_CONDITIONS.has(name));
+}
+
 function conditionsOf(list: string, known: ReadonlyMap<string, number>): number {
   let bits = 0;
   for (const name of listItems(list)) bits |= known.get(name) ?? 0;

@@ -204,7 +204,7 @@ export class RetryState implements SelectionContext {
   }
 
   private wouldRetryReset(reason: ResetReason, requestStarted: boolean): boolean {
-    if (reason === "overflow") return false;
+    if (reason === "overflow" || reason === "pool overflow") return false;
     const on = this.conditions;
     if ((on & (On5xx | OnGatewayError | OnReset)) !== 0) return true;
     if ((on & OnConnectFailure) !== 0 && isConnectFailure(reason)) return true;

@@ -6,7 +6,7 @@
  * otherwise; `null` means "not configured". Text that reaches the wire is a byte string (UTF-8 already applied).
  */
 import type { LookupFamily } from "../io/platform.ts";
-import type { Address } from "../io/socket.ts";
+import type { Address, Keepalive } from "../io/socket.ts";
 
 /** Everything in force at one moment. Broadcast to the workers as a whole; `version` of a resource tells what changed. */
 export interface Snapshot {
@@ -103,6 +103,7 @@ export interface HttpConnectionManager {
   readonly routeConfig: RouteConfiguration | null;
   /** In chain order; the last is the router. */
   readonly httpFilters: readonly HttpFilter[];
+  readonly router: RouterOptions;
   readonly accessLog: readonly AccessLog[];
 
   readonly useRemoteAddress: boolean;
@@ -160,6 +161,18 @@ export interface HttpFilter {
   readonly disabled: boolean;
   /** The filter's own configuration, decoded by its factory. */
   readonly config: Json;
+}
+
+/** Options of the router filter. */
+export interface RouterOptions {
+  /** False: answers are not counted by code and time (`cluster.<name>.upstream_rq_<code>`). Default true. */
+  readonly dynamicStats: boolean;
+  /** The router adds no `x-envoy-…` field of its own to requests and answers. */
+  readonly suppressEnvoyHeaders: boolean;
+  /** Fields that must make sense or the request is answered with 400; lower case, of the five that Envoy knows. */
+  readonly strictCheckHeaders: readonly string[];
+  /** `x-envoy-expected-rq-timeout-ms`, which the proxy before us has set, is the route's timeout. */
+  readonly respectExpectedRqTimeout: boolean;
 }
 
 export interface CommonHttpProtocolOptions {
@@ -462,7 +475,7 @@ export interface Cluster {
   /** TCP pool idle timeout, default 10 min. */
   readonly tcpPoolIdleTimeout: number;
   /** TCP keepalive, null = off. */
-  readonly tcpKeepalive: { readonly probes: number; readonly time: number; readonly interval: number } | null;
+  readonly tcpKeepalive: Keepalive | null;
 }
 
 export interface DnsOptions {

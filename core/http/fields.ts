@@ -21,9 +21,9 @@ export class Fields {
   /** Fields that are there. */
   count = 0;
   /** Known id per slot, 0 = another name, 255 = hole. */
-  ids = new Uint8Array(16);
+  readonly ids: number[] = [];
   /** nameStart, nameEnd, valueStart, valueEnd per slot; -1 where the text below is all there is. */
-  spans = new Int32Array(64);
+  readonly spans: number[] = [];
   private names: (string | null)[] = [];
   private values: (string | null)[] = [];
   /** Bit `id & 31` of word `id >> 5` is set if a field with that known id may be there. */
@@ -235,14 +235,8 @@ export class Fields {
     const slot = this.slots++;
     this.count++;
     if (slot === this.ids.length) {
-      const ids = new Uint8Array(slot * 2);
-      ids.set(this.ids);
-      this.ids = ids;
-      const spans = new Int32Array(slot * 8);
-      spans.set(this.spans);
-      this.spans = spans;
-    }
-    if (slot === this.names.length) {
+      this.ids.push(0);
+      this.spans.push(-1, -1, -1, -1);
       this.names.push(null);
       this.values.push(null);
     }

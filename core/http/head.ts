@@ -37,9 +37,9 @@ export class RequestHead {
     if (name.charCodeAt(0) !== 0x3a) return this.fields.get(name);
     switch (name) {
       case ":method":
-        return this.method;
+        return this.method === "" ? null : this.method;
       case ":path":
-        return this.path;
+        return this.path === "" ? null : this.path;
       case ":authority":
         return this.authority === "" ? null : this.authority;
       case ":scheme":

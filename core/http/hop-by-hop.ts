@@ -91,7 +91,7 @@ function readOption(fields: Fields, option: string, out: HopOptions): HopResult 
 export function removeNominated(head: Fields, fields: Fields): void {
   const value = head.getId(CONNECTION);
   if (value === null) return;
-  for (const part of lowerCase(value).split(",", MAX_NOMINATED)) fields.remove(trimOws(part));
+  for (const part of lowerCase(value).split(",")) fields.remove(trimOws(part));
 }
 
 /** Row H3: only `trailers` survives of TE. */

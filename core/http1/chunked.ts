@@ -58,6 +58,11 @@ export class ChunkedDecoder {
     this.beginSize();
   }
 
+  /** Tells nothing more, also when called from within `onBody`. */
+  stop(): void {
+    this.ended = true;
+  }
+
   /** Decodes from `at`; returns where it stopped: the end of the chunk, or the byte after the last chunk's line. */
   read(bytes: Uint8Array, at: number): number {
     const end = bytes.length;
@@ -68,6 +73,7 @@ export class ChunkedDecoder {
         this.size -= stop - p;
         if (this.size === 0) this.state = DATA_CR;
         this.sink.onBody(bytes, p, stop);
+        if (this.ended) return end;
         p = stop;
         continue;
       }

@@ -56,7 +56,6 @@ const LIMIT_STATUS = {
   uri_too_long: 414,
   head_too_large: 431,
   too_many_fields: 431,
-  body_too_large: 413,
   // Only requests:
   missing_host: 400,
   duplicate_host: 400,
@@ -64,10 +63,7 @@ const LIMIT_STATUS = {
   target: 400,
   target_fragment: 400,
   connect_body: 400,
-  upgrade_body: 400,
   protected_nomination: 400,
-  too_many_nominations: 400,
-  expectation: 417,
   // Only responses:
   unasked_upgrade: 502,
   too_many_informational: 502,

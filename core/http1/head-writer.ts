@@ -5,14 +5,16 @@
  * Heads are written one after the other into a slab that is never reused: a finished head belongs to the socket
  * it is given to, and the slab is garbage once its last head has left.
  */
-import { LOWER } from "../bytes/ascii.ts";
+import { LOWER, lowerCase } from "../bytes/ascii.ts";
 import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { KNOWN_COUNT, known, nameOf } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
-import { ByChunks, ByLength, type Framing } from "./message-parser.ts";
+import { ByChunks, ByLength, type Framing, NoBody } from "./message-parser.ts";
 
 const SLAB = 32 * 1024;
+
+const UPGRADE = known("upgrade");
 
 /** How field names look on the wire. */
 export const LowerCase = 0;
@@ -54,11 +56,16 @@ export const CHUNK_END: Uint8Array = CRLF;
 export const LAST_CHUNK: Uint8Array = ascii("0\r\n\r\n");
 const LAST_CHUNK_LINE = ascii("0\r\n");
 const CHUNKED_FIELD = ascii("transfer-encoding: chunked\r\n");
-const LENGTH_PREFIX = PREFIX[known("content-length")];
-const HOST_PREFIX = PREFIX[known("host")];
+const HOST = known("host");
+const CONTENT_LENGTH = known("content-length");
+const TRANSFER_ENCODING = known("transfer-encoding");
+const CONNECTION = known("connection");
+const TE = known("te");
 const CLOSE_FIELD = ascii("connection: close\r\n");
 const KEEP_ALIVE_FIELD = ascii("connection: keep-alive\r\n");
-const TE_FIELDS = ascii("connection: te\r\nte: trailers\r\n");
+const ASK_TE_FIELD = ascii("connection: te\r\n");
+const TE_FIELD = ascii("te: trailers\r\n");
+const ASK_UPGRADE_FIELD = ascii("connection: Upgrade\r\n");
 const HEX_DIGITS = ascii("0123456789abcdef");
 
 /** What our hop says about the connection. */
@@ -74,7 +81,7 @@ export class HeadWriter {
   end = 0;
 
   /**
-   * A request head. `upgrade` is the protocol asked for, or ""; `te` sends "te: trailers". `contentLength` is
+   * A request head. `upgrade` is the protocol asked for, in lower case, or ""; `te` sends "te: trailers". `contentLength` is
    * used when `framing` is by length.
    */
   request(
@@ -92,14 +99,19 @@ export class HeadWriter {
     this.bytes[this.end++] = 0x20;
     this.ascii(head.method === "CONNECT" ? head.authority : head.path);
     this.put(HTTP_1_1_CRLF);
-    this.ownName(HOST_PREFIX, nameCase);
+    const { fields } = head;
+    this.own(HOST, PREFIX[HOST], fields, nameCase);
     this.ascii(head.authority);
     this.put(CRLF);
-    this.fields(head.fields, nameCase);
-    this.framing(framing, contentLength);
-    if (upgrade !== "") this.upgrade(upgrade);
-    else if (close) this.own(CLOSE_FIELD);
-    else if (te) this.own(TE_FIELDS);
+    this.fields(fields, nameCase);
+    if (framing !== NoBody) this.framing(framing, contentLength, fields, nameCase);
+    else if (upgrade === "" && mayExpectBody(head.method)) this.framing(ByLength, 0, fields, nameCase);
+    if (upgrade !== "") this.upgrade(upgrade, fields, nameCase);
+    else if (close) this.own(CONNECTION, CLOSE_FIELD, fields, nameCase);
+    else if (te) {
+      this.own(CONNECTION, ASK_TE_FIELD, fields, nameCase);
+      this.own(TE, TE_FIELD, fields, nameCase);
+    }
     this.room(2);
     this.put(CRLF);
   }
@@ -116,12 +128,13 @@ export class HeadWriter {
     this.begin();
     this.room(64);
     this.put(statusLine(head.status));
-    this.fields(head.fields, nameCase);
-    if (framing === ByChunks) this.framing(ByChunks, 0);
-    else if (length >= 0) this.framing(ByLength, length);
-    if (upgrade !== "") this.upgrade(upgrade);
-    else if (connection === Close) this.own(CLOSE_FIELD);
-    else if (connection === KeepAlive) this.own(KEEP_ALIVE_FIELD);
+    const { fields } = head;
+    this.fields(fields, nameCase);
+    if (framing === ByChunks) this.framing(ByChunks, 0, fields, nameCase);
+    else if (length >= 0) this.framing(ByLength, length, fields, nameCase);
+    if (upgrade !== "") this.upgrade(upgrade, fields, nameCase);
+    else if (connection === Close) this.own(CONNECTION, CLOSE_FIELD, fields, nameCase);
+    else if (connection === KeepAlive) this.own(CONNECTION, KEEP_ALIVE_FIELD, fields, nameCase);
     this.room(2);
     this.put(CRLF);
   }
@@ -219,32 +232,39 @@ export class HeadWriter {
     this.put(CRLF);
   }
 
-  private framing(framing: Framing, length: number): void {
-    this.room(48);
-    if (framing === ByChunks) this.put(CHUNKED_FIELD);
+  private framing(framing: Framing, length: number, fields: Fields, nameCase: NameCase): void {
+    if (framing === ByChunks) this.own(TRANSFER_ENCODING, CHUNKED_FIELD, fields, nameCase);
     else if (framing === ByLength) {
-      this.put(LENGTH_PREFIX);
+      this.room(48);
+      this.own(CONTENT_LENGTH, PREFIX[CONTENT_LENGTH], fields, nameCase);
       this.decimal(length);
       this.put(CRLF);
     }
   }
 
-  private upgrade(protocol: string): void {
-    this.room(protocol.length + 40);
-    this.ascii("connection: upgrade\r\nupgrade: ");
-    this.ascii(protocol);
+  /** As most peers write it, for there are some that compare with case: "Upgrade", and the protocol in its sender's spelling. */
+  private upgrade(protocol: string, fields: Fields, nameCase: NameCase): void {
+    const written = fields.getId(UPGRADE) ?? "";
+    this.own(CONNECTION, ASK_UPGRADE_FIELD, fields, nameCase);
+    this.room(protocol.length + 12);
+    this.own(UPGRADE, PREFIX[UPGRADE], fields, nameCase);
+    this.ascii(lowerCase(written) === protocol ? written : protocol);
     this.put(CRLF);
   }
 
-  private own(field: Uint8Array): void {
+  /** A field of our own hop (or its beginning), spelt as the peer spelt the one that it stands for, if it did. */
+  private own(id: number, field: Uint8Array, fields: Fields, nameCase: NameCase): void {
     this.room(field.length);
-    this.put(field);
-  }
-
-  private ownName(prefix: Uint8Array, nameCase: NameCase): void {
     const at = this.end;
-    this.put(prefix);
-    if (nameCase !== LowerCase) properCase(this.bytes, at, this.end - 2);
+    this.put(field);
+    if (nameCase === LowerCase) return;
+    const nameEnd = at + PREFIX[id].length - 2;
+    if (nameCase === ProperCase) properCase(this.bytes, at, nameEnd);
+    else {
+      const slot = fields.slotOfId(id, 0);
+      const source = slot < 0 ? -1 : fields.spans[slot << 2];
+      if (source >= 0) for (let i = at; i < nameEnd; i++) this.bytes[i] = fields.bytes[source + i - at];
+    }
   }
 
   private put(bytes: Uint8Array): void {
@@ -273,6 +293,13 @@ export class HeadWriter {
     }
     this.end += digits;
   }
+}
+
+/** RFC 9110 8.6: a request without body says so unless its method has no use for one (the list is Envoy's). */
+function mayExpectBody(method: string): boolean {
+  return (
+    method !== "GET" && method !== "HEAD" && method !== "DELETE" && method !== "CONNECT" && method !== "TRACE"
+  );
 }
 
 function statusLine(status: number): Uint8Array {

@@ -114,6 +114,11 @@ export abstract class MessageParser implements StartLineReader {
     return n;
   }
 
+  /** `restLength`, and what there is of a head or of trailers that are not complete. For statistics. */
+  get heldBytes(): number {
+    return this.restLength + this.section.heldBytes;
+  }
+
   /** Reads a chunk, which belongs to the parser from here on. */
   feed(chunk: Uint8Array): void {
     if (this.state === FAILED) return;
@@ -159,6 +164,7 @@ export abstract class MessageParser implements StartLineReader {
   /** Stops for good without reporting anything. */
   stop(): void {
     this.state = FAILED;
+    this.chunked.stop();
     this.rest = NO_BYTES;
     this.restAt = 0;
     this.later.length = 0;

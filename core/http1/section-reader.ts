@@ -79,6 +79,11 @@ export class SectionReader {
     return this.bytes === 0 && this.carryLength === this.carryLine;
   }
 
+  /** Bytes of an unfinished section that are kept here. */
+  get heldBytes(): number {
+    return this.ended ? 0 : this.carryLength;
+  }
+
   /** Begins a head (with a start line) or a trailer section, whose fields go to `fields`. */
   begin(fields: Fields, trailers: boolean): void {
     fields.clear();
@@ -159,7 +164,8 @@ export class SectionReader {
         this.refuseNow(this.faults.start_line);
         return;
       }
-      if (length > this.limits.maxStartLineBytes) {
+      // One more for the CR of a line that just fits: it must not matter where the bytes were cut.
+      if (length > this.limits.maxStartLineBytes + 1) {
         this.refuseNow(this.faults.uri_too_long);
         return;
       }
@@ -215,6 +221,10 @@ export class SectionReader {
           if (p + 1 >= end) return -line - 1;
           if (bytes[p + 1] !== LF) return this.refuse(faults.bare_cr, bytes, p + 1, end, line);
           this.bytes += 2;
+          if (this.bytes > maxBytes) {
+            this.refuseNow(trailers ? faults.trailers_too_large : faults.head_too_large);
+            return end;
+          }
           this.ended = true;
           return p + 2;
         }

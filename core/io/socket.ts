@@ -26,6 +26,16 @@ export function formatAddress(address: Address): string {
   return address.ip.includes(":") ? `[${address.ip}]:${address.port}` : `${address.ip}:${address.port}`;
 }
 
+/** How the kernel asks after a silent peer (TCP keepalive). 0 = as the system is configured. */
+export interface Keepalive {
+  /** Seconds of silence before the first probe. */
+  readonly time: number;
+  /** Seconds between probes. */
+  readonly interval: number;
+  /** So many probes without an answer, and the connection is closed (ETIMEDOUT). */
+  readonly probes: number;
+}
+
 /** One connection, as the core acts on it. Implemented once per runtime; never throws. */
 export interface Socket {
   readonly local: Address;
@@ -41,6 +51,8 @@ export interface Socket {
   pause(): void;
   /** Undoes `pause`. Idempotent. */
   resume(): void;
+  /** Turns TCP keepalive on. For an open connection; nothing happens on any other, nor on a Unix socket. */
+  keepAlive(options: Keepalive): void;
   /** Sends FIN after the queued bytes; the peer can still send. Idempotent. */
   end(): void;
   /** Closes both directions after flushing what the kernel takes at once; `onClose` follows. Idempotent. */

@@ -22,6 +22,7 @@ const MAX_FORWARDS = known("max-forwards");
 /** Reused for every request: read at once, never kept. */
 const hop = new HopOptions();
 
+const NO_NAMES: readonly string[] = [];
 const ALLOW: ReplyHeaders = [["allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"]];
 
 /** True if the request goes on; false if it was answered here. */
@@ -32,12 +33,9 @@ export function admit(stream: Stream): boolean {
   const isConnect = request.method === "CONNECT";
   if (request.version === 10 && !admitHttp10(stream)) return false;
   if (hostEnd(request.authority) < 0) return refuse(stream, 400, "http.invalid_authority", "DPE");
-  request.authority = stripAuthority(
-    request.authority,
-    manager.authorityOptions,
-    socket.local.port,
-    isConnect,
-  );
+  // A socket that has not been asked for its address before asks the kernel.
+  const port = manager.authorityOptions.stripMatchingHostPort ? socket.local.port : 0;
+  request.authority = stripAuthority(request.authority, manager.authorityOptions, port, isConnect);
   if (readHopOptions(fields, hop) !== HopAccepted)
     return refuse(stream, 400, "invalid_connection_header", "DPE");
   if (hop.close) connection.closeAfter();
@@ -49,7 +47,8 @@ export function admit(stream: Stream): boolean {
     return stream.reply(404, "", "absolute_path_rejected", "");
   }
   if (request.path !== "" && request.path !== "*" && !admitPath(stream)) return false;
-  stream.downstreamRemote = manager.headerRules.apply(request, socket.remote, false);
+  const internalOnly = manager.routeTable?.config.internalOnlyHeaders ?? NO_NAMES;
+  stream.downstreamRemote = manager.headerRules.apply(request, socket.remote, false, internalOnly);
   if (!manager.headerRules.via(request)) return refuse(stream, 508, "loop_detected", "");
   if (fields.hasId(EXPECT) && !admitExpectation(stream)) return false;
   if (request.method === "TRACE") return stream.reply(405, "", "trace_not_allowed", "", ALLOW);
@@ -71,7 +70,10 @@ function refuse(stream: Stream, status: number, details: string, flag: ResponseF
 function admitHttp10(stream: Stream): boolean {
   const { request, manager } = stream;
   const { http1 } = manager.config;
-  if (!http1.acceptHttp10) return refuse(stream, 426, "low_version", "DPE");
+  if (!http1.acceptHttp10) {
+    manager.stats.downstreamCxProtocolError++;
+    return refuse(stream, 426, "low_version", "DPE");
+  }
   if (request.authority === "") request.authority = http1.defaultHostForHttp10;
   return request.authority !== "" || refuse(stream, 400, "missing_host_header", "");
 }

@@ -136,7 +136,7 @@ export class Attempt implements AttemptSink, PoolWaiter {
 
   onPoolFailure(reason: ResetReason, detail: string): void {
     this.state = OVER;
-    if (reason !== "overflow") this.endpoint.rqError++;
+    if (reason !== "overflow" && reason !== "pool overflow") this.endpoint.rqError++;
     this.owner.onAttemptFailed(reason, connectFailureText(detail), null, false, false);
   }
 

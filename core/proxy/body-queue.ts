@@ -8,10 +8,6 @@ export class BodyQueue {
   private readonly chunks: Uint8Array[] = [];
   private readonly bounds: number[] = [];
 
-  get isEmpty(): boolean {
-    return this.chunks.length === 0;
-  }
-
   /** Appends `chunk[start, end)`; the chunk must not change as long as it is here. */
   push(chunk: Uint8Array, start: number, end: number): void {
     this.chunks.push(chunk);

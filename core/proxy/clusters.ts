@@ -8,6 +8,7 @@ import type { EndpointState } from "../cluster/endpoint.ts";
 import { type CompiledRetryPolicy, compileRetryPolicy } from "../cluster/retry-policy.ts";
 import type { Cluster, ClusterLoadAssignment, RetryPolicy } from "../config/model.ts";
 import { DEFAULT_LIMITS } from "../http1/limits.ts";
+import { clusterUpdateStats } from "../telemetry/server-stats.ts";
 import { nameCaseOf } from "./name-case.ts";
 import { ConnectionPool, type PoolOptions } from "./pool.ts";
 import type { Services } from "./services.ts";
@@ -31,10 +32,11 @@ export class Clusters implements ClusterHandler {
   private readonly endpointVersions = new Map<string, string>();
   private retryPolicies = new WeakMap<RetryPolicy, CompiledRetryPolicy>();
 
-  constructor(services: Services, workers: number) {
+  constructor(services: Services) {
     this.services = services;
-    const { platform, clock, timers, random, stats } = services;
-    this.environment = { platform, clock, timers, random, stats, workers };
+    const { platform, clock, timers, random, stats, workers } = services;
+    const updates = clusterUpdateStats(stats);
+    this.environment = { platform, clock, timers, random, stats, updates, workers };
   }
 
   /** Adds, changes and removes clusters so that they are exactly `clusters`, with these EDS endpoints. */
@@ -70,6 +72,7 @@ export class Clusters implements ClusterHandler {
         maxRequests: config.common.maxRequestsPerConnection,
         forwardTrailers: config.http1.enableTrailers,
         nameCase: nameCaseOf(config.http1.headerKeyFormat),
+        keepalive: config.tcpKeepalive,
         limits: {
           ...DEFAULT_LIMITS,
           maxHeadBytes: config.maxResponseHeadersBytes,

@@ -12,7 +12,7 @@ import type { CloseReason } from "../io/socket.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { PausedByUpstream } from "./pressure.ts";
 import type { Stream } from "./stream.ts";
-import { TcpUpstream, type TcpUpstreamOwner } from "./tcp-upstream.ts";
+import { mayPool, TcpUpstream, type TcpUpstreamOwner } from "./tcp-upstream.ts";
 import { connectFailureText, describeFailure, underscored } from "./upstream-failure.ts";
 
 export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
@@ -34,8 +34,8 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
     const { stats, defaultBreaker } = cluster;
     stream.upstreamAttempts++;
     const endpoint = cluster.chooseEndpoint(null);
-    if (endpoint === null) {
-      cluster.responses.charge(503, false);
+    if (endpoint === null || !mayPool(cluster, endpoint)) {
+      this.charge(503);
       stream.reply(503, "no healthy upstream", "no_healthy_upstream", "UH");
       return;
     }
@@ -45,10 +45,6 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
       return;
     }
     stream.upstreamHost = endpoint.address;
-    stats.upstreamRqTotal++;
-    stats.upstreamRqActive++;
-    endpoint.rqTotal++;
-    endpoint.rqActive++;
     defaultBreaker.requests.acquire();
     this.counted = true;
     this.upstream = new TcpUpstream(stream.connection.services, cluster, endpoint, this, null);
@@ -76,10 +72,7 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
     }
     if (this.counted) {
       this.counted = false;
-      const { stats, defaultBreaker } = this.cluster;
-      stats.upstreamRqActive--;
-      defaultBreaker.requests.release();
-      if (upstream !== null) upstream.endpoint.rqActive--;
+      this.cluster.defaultBreaker.requests.release();
     }
     this.stream.connection.pressure.release(PausedByUpstream);
   }
@@ -99,12 +92,12 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
   // ── The upstream's side ───────────────────────────────────────────────────────────────────────────────────
 
   onUpstreamConnected(): void {
-    const { stream, head, cluster } = this;
+    const { stream, head } = this;
     const upstream = this.upstream as TcpUpstream;
     head.status = 200;
     stream.upstreamLocal = upstream.local;
     stream.responseCodeDetails = "via_upstream";
-    cluster.responses.charge(200, false);
+    this.charge(200);
     upstream.endpoint.rqSuccess++;
     stream.sendHead(head, AsTunnel, -1, false);
     if (stream.connection.blocked) upstream.pause();
@@ -145,7 +138,12 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
 
   private fail(why: ResetReason, detail: string): void {
     const { status, body, details, flag, headers } = describeFailure(why, detail, null, false);
-    this.cluster.responses.charge(status, false);
-    this.stream.reply(status, body, details, flag, headers);
+    const { suppressEnvoyHeaders } = this.stream.manager.config.router;
+    this.charge(status);
+    this.stream.reply(status, body, details, flag, suppressEnvoyHeaders ? [] : headers);
+  }
+
+  private charge(status: number): void {
+    if (this.stream.manager.config.router.dynamicStats) this.cluster.responses.charge(status, false);
   }
 }

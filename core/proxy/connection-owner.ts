@@ -1,3 +1,6 @@
+/** A listener and the connections that it accepted, as they know each other. */
+import type { Member } from "../io/roster.ts";
+
 /** What a downstream connection (HTTP or TCP) knows of the listener that accepted it. */
 export interface ConnectionOwner {
   /** True while the listener or the process drains: answers say `connection: close`. */
@@ -8,8 +11,19 @@ export interface ConnectionOwner {
   connectionClosed(connection: DrainableConnection): void;
 }
 
+/** A connection, either way, that is asked now and then how much waits in it. */
+export interface Buffering {
+  /** Adds it to the gauges `…_bytes_buffered`. */
+  addBuffered(): void;
+}
+
+/** A connection to an upstream, on the roster of its worker. */
+export interface UpstreamBuffering extends Member, Buffering {}
+
 /** A connection that its listener can ask to finish. */
-export interface DrainableConnection {
+export interface DrainableConnection extends Member, Buffering {
+  /** When it was accepted, ms. */
+  readonly accepted: number;
   /** Close if idle, else after what is under way. */
   drain(): void;
 }

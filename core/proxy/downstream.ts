@@ -55,6 +55,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   readonly parser: RequestParser;
   readonly id: number;
   readonly accepted: number;
+  place = -1;
   /** When the first byte of the current request was read, ms. */
   requestStarted = 0;
   /** The client speaks HTTP/1.0, so nothing chunked and no second request. */
@@ -73,7 +74,10 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   private state = OPEN;
   private requests = 0;
   private lastRequest = false;
-  private peerEnded = false;
+  /** The client sent FIN: for the stream, which then bears silence no longer than it has to. */
+  peerEnded = false;
+  /** Our FIN came first: the end of the connection is our doing. */
+  private endedHere = false;
   /** The parser is on the stack: it goes on with the next request by itself. */
   private parsing = false;
   /** The first byte of a head was seen, and its time runs. */
@@ -146,7 +150,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (stream !== null) {
       // Row E6: FIN is not an abort; the answer is still delivered. A cut body is a fault.
       if (this.parser.framing === AsTunnel && !this.parser.done) stream.onRequestEnd(null);
-      else this.parser.finish();
+      else if (!stream.abandonRest()) this.parser.finish();
+      this.stream?.touch();
     } else this.settle();
   }
 
@@ -163,7 +168,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   onClose(reason: CloseReason): void {
     if (this.state === CLOSED) return;
-    this.gone(true, reason);
+    this.gone(!this.endedHere, reason);
   }
 
   // ── The codec's side ──────────────────────────────────────────────────────────────────────────────────────
@@ -198,6 +203,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.manager.stats.downstreamCxProtocolError++;
     this.closing = true;
     let stream = this.stream;
+    const inHead = stream === null;
     if (stream === null) {
       // The head itself is bad: an answer and a log line are still owed.
       stream = new Stream(this);
@@ -205,7 +211,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       this.requests++;
       this.services.timers.cancel(this.idleTimer);
     }
-    stream.onCodecFault(fault);
+    stream.onCodecFault(fault, inHead);
   }
 
   // ── The stream's side ─────────────────────────────────────────────────────────────────────────────────────
@@ -275,7 +281,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.holding = true;
     this.pressure.press(PausedByAnswers);
     this.unsentDeadline = streamIdleTimeout > 0 ? clock.now + streamIdleTimeout : Number.MAX_SAFE_INTEGER;
-    // Whether the kernel takes it all shows when this turn is over, and if it does there is no `onDrain`.
+    // Whether the kernel takes it all shows when this poll is over, and if it does there is no `onDrain`.
     timers.arm(this.idleTimer, this.blocked ? this.unsentDeadline : clock.now);
   }
 
@@ -306,7 +312,10 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
         if (this.peerEnded || this.closing) this.linger();
         else if (this.owner.closesIdle) this.drain();
       } else if (this.peerEnded) parser.finish();
-      else if (!this.inHead) this.beginHead();
+      else {
+        if (!this.inHead) this.beginHead();
+        this.awaitHead();
+      }
     }
   }
 
@@ -321,6 +330,11 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     else this.socket.close();
   }
 
+  /** The upstream has ended a tunnel, and so have we. */
+  tunnelEnded(): void {
+    this.endedHere = !this.peerEnded;
+  }
+
   /** What follows the request is not HTTP. */
   enterTunnel(): void {
     this.manager.stats.downstreamCxUpgradesTotal++;
@@ -328,6 +342,12 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.pressure.release(PausedByPipeline);
     this.parser.enterTunnel();
     if (this.peerEnded) this.stream?.onRequestEnd(null);
+  }
+
+  addBuffered(): void {
+    const { stats } = this.manager;
+    stats.downstreamCxTxBytesBuffered += this.socket.pendingBytes;
+    stats.downstreamCxRxBytesBuffered += this.parser.heldBytes;
   }
 
   // ── The connection's own life ─────────────────────────────────────────────────────────────────────────────
@@ -347,11 +367,18 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   /** The first byte of a request is here. */
   private beginHead(): void {
-    const { clock, timers } = this.services;
     this.inHead = true;
-    this.requestStarted = clock.now;
-    const { requestHeadersTimeout } = this.manager.config;
-    if (requestHeadersTimeout > 0) timers.arm(this.idleTimer, clock.now + requestHeadersTimeout);
+    this.requestStarted = this.services.clock.now;
+  }
+
+  /** The head is not complete yet. Its time runs from its first byte; most heads come whole and need none. */
+  private awaitHead(): void {
+    const { requestHeadersTimeout, streamIdleTimeout } = this.manager.config;
+    const limit =
+      requestHeadersTimeout > 0 && streamIdleTimeout > 0
+        ? Math.min(requestHeadersTimeout, streamIdleTimeout)
+        : requestHeadersTimeout + streamIdleTimeout;
+    if (limit > 0) this.services.timers.arm(this.idleTimer, this.requestStarted + limit);
   }
 
   private onIdleTimer(): void {
@@ -379,10 +406,19 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       stats.downstreamCxIdleTimeout++;
       this.linger();
     } else if (this.stream === null) {
-      stats.downstreamRqHeaderTimeout++;
       this.closing = true;
       const stream = new Stream(this);
       this.stream = stream;
+      stream.countCutHead();
+      const { requestHeadersTimeout, streamIdleTimeout } = this.manager.config;
+      if (
+        streamIdleTimeout > 0 &&
+        (requestHeadersTimeout === 0 || streamIdleTimeout < requestHeadersTimeout)
+      ) {
+        stream.onStreamIdle();
+        return;
+      }
+      stats.downstreamRqHeaderTimeout++;
       stream.onHeadTimeout();
     }
   }
@@ -399,6 +435,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.parser.stop();
     this.state = LINGER;
     this.holding = false;
+    this.endedHere ||= !this.peerEnded;
     this.socket.end();
     this.pressure.release(ANY_REASON);
     const { delayedCloseTimeout } = this.manager.config;
@@ -408,9 +445,23 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     timers.arm(this.idleTimer, clock.now + delayedCloseTimeout);
   }
 
+  /**
+   * Silence since the client's FIN, and no time-out is configured. FIN is no abort (row E6), but a client that has
+   * gone away looks the same until something is written to it, and nobody else would ever let go of its request.
+   * One that lets bytes wait is there: a socket that was closed acknowledges nothing.
+   */
+  onHalfClosedIdle(): void {
+    if (this.timers.bounded) return;
+    if (this.blocked) this.stream?.touch();
+    else {
+      this.gone(true, "");
+      this.socket.reset();
+    }
+  }
+
   private close(): void {
     if (this.state === CLOSED) return;
-    this.gone(this.peerEnded, "");
+    this.gone(this.peerEnded && !this.endedHere, "");
     // Invariant 3, as in `abort`: bytes that are still here make an answer without a length look complete.
     if (this.answer.framing === ByClose && this.socket.pendingBytes > 0) this.socket.reset();
     else this.socket.close();

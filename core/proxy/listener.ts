@@ -3,6 +3,8 @@
  * of the connections it made. A changed listener is a new object; the old one drains.
  */
 import type { FilterChain, Listener, RouteConfiguration } from "../config/model.ts";
+import type { StreamInfo } from "../http/stream-info.ts";
+import { Roster } from "../io/roster.ts";
 import { formatAddress, type Socket, type SocketHandler } from "../io/socket.ts";
 import { compileFilterChains, type FilterChainChoice } from "../route/filter-chain-match.ts";
 import type { RouteTable } from "../route/route-table.ts";
@@ -14,6 +16,7 @@ import { Timer } from "../time/timers.ts";
 import type { Clusters } from "./clusters.ts";
 import { ConnectionManager } from "./connection-manager.ts";
 import type { ConnectionOwner, DrainableConnection } from "./connection-owner.ts";
+import { ConnectionRecord } from "./connection-record.ts";
 import { DownstreamConnection } from "./downstream.ts";
 import type { LogCompiler } from "./log-compiler.ts";
 import type { Services } from "./services.ts";
@@ -38,9 +41,12 @@ export class ListenerState implements ConnectionOwner {
   private readonly choice: FilterChainChoice | null;
   private readonly managers = new Map<FilterChain, ConnectionManager>();
   private readonly tcp = new Map<FilterChain, TcpProxyFilter>();
-  private readonly connections = new Map<DrainableConnection, number>();
+  private readonly connections = new Roster<DrainableConnection>();
+  /** One line per connection, also for those that no filter chain wants. */
   private readonly loggers: readonly AccessLogger[];
   private readonly scope: Scope;
+  /** Share of this worker in what the runtime allows. */
+  private connectionLimit = Number.POSITIVE_INFINITY;
   private readonly onEmpty: (listener: ListenerState) => void;
   /** Ends the patience with idle connections of a listener that was replaced or removed. */
   private readonly retirement = new Timer(() => this.drain());
@@ -94,6 +100,9 @@ export class ListenerState implements ConnectionOwner {
 
   /** New tables and runtime values hold for the next request, on old connections too. */
   updateRoutes(tables: RouteTables, runtime: Runtime): void {
+    const limit = runtime[`envoy.resource_limits.listener.${this.config.name}.connection_limit`];
+    this.connectionLimit =
+      typeof limit === "number" ? Math.ceil(limit / this.services.workers) : Number.POSITIVE_INFINITY;
     for (const manager of this.managers.values()) {
       const { rds, routeConfig } = manager.config;
       manager.runtime = runtime;
@@ -106,21 +115,59 @@ export class ListenerState implements ConnectionOwner {
   accept(socket: Socket): SocketHandler | null {
     const { stats } = this;
     if (this.draining) return null;
-    const chain = this.choice === null ? null : this.choice.choose(socket.local, socket.remote);
+    if (this.connections.size >= this.connectionLimit) {
+      stats.downstreamCxOverflow++;
+      return null;
+    }
+    const chain = this.choice === null ? null : this.choice.choose(socket);
     if (chain === null) {
       stats.noFilterChainMatch++;
+      this.logRefused(socket);
       return null;
     }
     stats.downstreamCxTotal++;
     stats.downstreamCxActive++;
     const manager = this.managers.get(chain);
-    const connection =
-      manager !== undefined
-        ? new DownstreamConnection(manager, this.services, socket, this)
-        : new TcpProxyConnection(this.tcp.get(chain) as TcpProxyFilter, this.services, socket, this);
-    this.connections.set(connection, this.services.clock.now);
-    if (connection instanceof TcpProxyConnection) connection.start();
-    return connection;
+    if (manager !== undefined) return this.acceptHttp(manager, socket);
+    const tcp = new TcpProxyConnection(this.tcp.get(chain) as TcpProxyFilter, this.services, socket, this);
+    this.connections.add(tcp);
+    tcp.start();
+    return tcp;
+  }
+
+  private acceptHttp(manager: ConnectionManager, socket: Socket): SocketHandler {
+    const { services } = this;
+    if (this.loggers.length === 0) {
+      const connection = new DownstreamConnection(manager, services, socket, this);
+      this.connections.add(connection);
+      return connection;
+    }
+    const record = new ConnectionRecord(socket, manager.filterChainName, services.clock);
+    const connection = new DownstreamConnection(manager, services, record, this);
+    record.handler = connection;
+    record.connectionId = connection.id;
+    this.connections.add(connection);
+    return record;
+  }
+
+  private logClosed(connection: DrainableConnection): void {
+    let info: StreamInfo;
+    if (connection instanceof DownstreamConnection && connection.socket instanceof ConnectionRecord) {
+      connection.socket.duration = this.services.clock.now - connection.accepted;
+      info = connection.socket;
+    } else if (connection instanceof TcpProxyConnection) info = connection;
+    else return;
+    for (const logger of this.loggers) logger.log(info);
+  }
+
+  /** Envoy's details; the flag is that of a request without a route. */
+  private logRefused(socket: Socket): void {
+    if (this.loggers.length === 0) return;
+    const record = new ConnectionRecord(socket, "", this.services.clock);
+    record.duration = 0;
+    record.flags = ["NR"];
+    record.responseCodeDetails = "filter_chain_not_found";
+    for (const logger of this.loggers) logger.log(record);
   }
 
   /**
@@ -138,23 +185,30 @@ export class ListenerState implements ConnectionOwner {
     this.draining = true;
     this.closesIdle = true;
     this.services.timers.release(this.retirement);
-    for (const connection of [...this.connections.keys()]) connection.drain();
+    for (const connection of this.connections.list()) connection.drain();
   }
 
   connectionClosed(connection: DrainableConnection): void {
-    const since = this.connections.get(connection);
-    if (since === undefined) return;
-    this.connections.delete(connection);
+    if (!this.connections.remove(connection)) return;
     const { stats } = this;
     stats.downstreamCxActive--;
     stats.downstreamCxDestroy++;
-    stats.downstreamCxLengthMs.record(this.services.clock.now - since);
+    stats.downstreamCxLengthMs.record(this.services.clock.now - connection.accepted);
+    if (this.loggers.length > 0) this.logClosed(connection);
     if (this.draining && this.connections.size === 0) this.onEmpty(this);
   }
 
-  /** Listener-level access loggers, for TCP connections. */
-  get accessLoggers(): readonly AccessLogger[] {
-    return this.loggers;
+  /** Sets the gauges of what waits in connections to 0; `addBuffered` of all listeners follows. */
+  clearBuffered(): void {
+    for (const { stats } of [...this.managers.values(), ...this.tcp.values()]) {
+      stats.downstreamCxRxBytesBuffered = 0;
+      stats.downstreamCxTxBytesBuffered = 0;
+    }
+  }
+
+  /** Adds what waits in its connections. */
+  addBuffered(): void {
+    for (const connection of this.connections.list()) connection.addBuffered();
   }
 
   /** Gives its statistics back; no connection may live any more. */

@@ -91,11 +91,12 @@ function compileBody(format: SubstitutionFormat | null, environment: FormatEnvir
   if (format === null) return null;
   const fallback = format.kind === "json" ? "application/json" : "text/plain";
   const contentType = format.contentType === "" ? fallback : format.contentType;
-  const { formatter } =
-    format.kind === "json"
-      ? compileJsonFormat(format.format, environment, format.omitEmptyValues)
-      : compileFormat(format.format, environment, format.omitEmptyValues);
-  return formatter === null ? null : { contentType, render: (info) => formatter.format(info) };
+  const json = format.kind === "json";
+  const { formatter } = json
+    ? compileJsonFormat(format.format, environment, format.omitEmptyValues)
+    : compileFormat(format.format, environment, format.omitEmptyValues);
+  const end = json ? "\n" : ""; // a document is a line, here as in logs (Envoy)
+  return formatter === null ? null : { contentType, render: (info) => formatter.format(info) + end };
 }
 
 /** An environment variable may hold characters beyond bytes; everything else is a byte string already. */

@@ -3,13 +3,15 @@
  * reused last in, first out, so that surplus ones age and close. Knows circuit breakers and counters; no route.
  *
  * Laws: an attempt gets a connection, or exactly one failure, or cancels. A failed connect fails every waiting
- * attempt (they may retry elsewhere). An endpoint always gets its first connection, whatever the breaker says.
+ * attempt (they may retry elsewhere). An endpoint always gets its first connection, whatever the breaker says
+ * about connections; about pools, of which this is one as long as it has a connection, it has the last word.
  */
 import type { Breaker } from "../cluster/breaker.ts";
 import type { EndpointState } from "../cluster/endpoint.ts";
 import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { NameCase } from "../http1/head-writer.ts";
 import type { Http1Limits } from "../http1/limits.ts";
+import type { Keepalive } from "../io/socket.ts";
 import type { ClusterStats } from "../telemetry/cluster-stats.ts";
 import type { Services } from "./services.ts";
 import { Busy, Connecting, Idle, UpstreamConnection, type UpstreamState } from "./upstream.ts";
@@ -34,6 +36,8 @@ export interface PoolOptions {
   readonly limits: Http1Limits;
   readonly forwardTrailers: boolean;
   readonly nameCase: NameCase;
+  /** Null = off. */
+  readonly keepalive: Keepalive | null;
 }
 
 export class ConnectionPool {
@@ -43,8 +47,8 @@ export class ConnectionPool {
   readonly breaker: Breaker;
   private options: PoolOptions;
   private readonly idle: UpstreamConnection[] = [];
-  private readonly all = new Set<UpstreamConnection>();
   private readonly waiting: PoolWaiter[] = [];
+  private open = 0;
   private connecting = 0;
   private draining = false;
 
@@ -78,9 +82,9 @@ export class ConnectionPool {
     return this.options.forwardTrailers;
   }
 
-  /** Open connections, those being made included. */
-  get size(): number {
-    return this.all.size;
+  /** True if a connection that becomes idle stays so: nobody waits for it, and it may live on. */
+  get keepsIdle(): boolean {
+    return this.waiting.length === 0 && !this.draining;
   }
 
   /**
@@ -90,6 +94,11 @@ export class ConnectionPool {
   acquire(waiter: PoolWaiter): UpstreamConnection | null {
     const ready = this.idle.pop();
     if (ready !== undefined) return ready;
+    if (this.open === 0 && !this.breaker.connectionPools.available) {
+      this.stats.upstreamCxPoolOverflow++;
+      waiter.onPoolFailure("pool overflow", "");
+      return null;
+    }
     if (!this.breaker.pendingRequests.tryAcquire()) {
       this.stats.upstreamRqPendingOverflow++;
       waiter.onPoolFailure("overflow", "");
@@ -97,6 +106,7 @@ export class ConnectionPool {
     }
     this.stats.upstreamRqPendingTotal++;
     this.stats.upstreamRqPendingActive++;
+    this.endpoint.rqPendingActive++;
     this.waiting.push(waiter);
     if (this.waiting.length > this.connecting) this.connect();
     return null;
@@ -125,14 +135,16 @@ export class ConnectionPool {
   private dequeued(): void {
     this.breaker.pendingRequests.release();
     this.stats.upstreamRqPendingActive--;
+    this.endpoint.rqPendingActive--;
   }
 
   private connect(): void {
     if (!this.breaker.connections.available) {
       this.stats.upstreamCxOverflow++;
-      if (this.all.size > 0) return;
+      if (this.open > 0) return;
     }
     this.breaker.connections.acquire();
+    if (this.open === 0) this.breaker.connectionPools.acquire();
     const { services, endpoint, stats } = this;
     stats.upstreamCxTotal++;
     stats.upstreamCxHttp1Total++;
@@ -140,7 +152,8 @@ export class ConnectionPool {
     endpoint.cxTotal++;
     endpoint.cxActive++;
     const connection = new UpstreamConnection(this);
-    this.all.add(connection);
+    services.buffering.add(connection);
+    this.open++;
     this.connecting++;
     services.timers.arm(connection.timer, services.clock.now + this.options.connectTimeout);
     connection.socket = services.platform.connect(endpoint.address, connection);
@@ -150,6 +163,8 @@ export class ConnectionPool {
 
   onConnected(connection: UpstreamConnection): void {
     this.connecting--;
+    const { keepalive } = this.options;
+    if (keepalive !== null) connection.socket?.keepAlive(keepalive);
     this.stats.upstreamCxConnectMs.record(this.services.clock.now - connection.started);
     this.offer(connection);
   }
@@ -170,8 +185,10 @@ export class ConnectionPool {
 
   /** A connection is gone; `before` is the state it was in. */
   onClosed(connection: UpstreamConnection, before: UpstreamState, remote: boolean, reason: string): void {
-    this.all.delete(connection);
+    this.services.buffering.remove(connection);
+    this.open--;
     this.breaker.connections.release();
+    if (this.open === 0) this.breaker.connectionPools.release();
     const { stats, endpoint } = this;
     stats.upstreamCxActive--;
     endpoint.cxActive--;
@@ -216,7 +233,6 @@ export class ConnectionPool {
         return;
       }
       this.stats.upstreamRqActiveOverflow++;
-      this.stats.upstreamRqPendingOverflow++;
       waiter.onPoolFailure("overflow", "");
     }
     if (this.draining) {

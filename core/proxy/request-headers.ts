@@ -74,9 +74,9 @@ export class RequestHeaderRules {
 
   /**
    * Applies the rules; returns the client's address as the rest of the proxy is to see it. `secure`: the
-   * connection is TLS.
+   * connection is TLS. `internalOnly`: what the route configuration takes from internal clients alone.
    */
-  apply(head: RequestHead, peer: Address, secure: boolean): Address {
+  apply(head: RequestHead, peer: Address, secure: boolean, internalOnly: readonly string[]): Address {
     const { config } = this;
     const fields = head.fields;
     const hadXff = fields.hasId(XFF);
@@ -101,9 +101,8 @@ export class RequestHeaderRules {
       }
       if (!fields.hasId(XFP)) fields.addId(XFP, secure ? "https" : "http");
     }
-    const proto = fields.getId(XFP);
-    head.scheme =
-      config.schemeToOverwrite !== "" ? config.schemeToOverwrite : proto === "https" ? "https" : "http";
+    if (config.schemeToOverwrite !== "") fields.setId(XFP, config.schemeToOverwrite);
+    head.scheme = fields.getId(XFP) === "https" ? "https" : "http";
 
     const internal = single && this.isInternal(client);
     const edge = !internal && config.useRemoteAddress;
@@ -111,6 +110,7 @@ export class RequestHeaderRules {
     else {
       fields.removeId(INTERNAL);
       for (let i = 0; i < CONTROL.length; i++) fields.removeId(CONTROL[i]);
+      for (let i = 0; i < internalOnly.length; i++) fields.remove(internalOnly[i]);
       if (edge) {
         for (let i = 0; i < EDGE.length; i++) fields.removeId(EDGE[i]);
         fields.setId(EXTERNAL_ADDRESS, client.ip);

@@ -2,9 +2,10 @@
  * From an admitted request to whoever answers it: finds the route and does what it says. Redirects and direct
  * responses are given here; what is to be forwarded gets a forwarder for its cluster.
  */
+import type { ClusterState } from "../cluster/cluster.ts";
 import type { RouteAction } from "../config/model.ts";
 import type { RequestHead } from "../http/head.ts";
-import type { ClusterChoice } from "../route/cluster-choice.ts";
+import type { ClusterChoice, ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import type { RouteTable } from "../route/route-table.ts";
 import type { Runtime } from "../route/runtime-fraction.ts";
@@ -13,22 +14,24 @@ import { ConnectTermination } from "./connect-termination.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { Router } from "./router.ts";
 import type { ReplyHeaders, Stream } from "./stream.ts";
+import { failedStrictCheck } from "./strict-headers.ts";
 
 const NO_HEADERS: ReplyHeaders = [];
 
 /** Who brings the answer, to be started by the caller; null if it was given here. */
 export function routeRequest(stream: Stream, endOfStream: boolean): Forwarder | null {
   const { manager, request } = stream;
-  manager.stats.rqTotal++;
   const table = manager.routeTable;
   const route = table === null ? null : lookUp(table, request, stream.random, manager.runtime);
   stream.route = route;
   if (route === null) {
+    manager.stats.rqTotal++;
     manager.stats.noRoute++;
     stream.reply(404, "", "route_not_found", "NR");
     return null;
   }
-  if (stream.upgrade !== "" && !admitUpgrade(stream, route.action, endOfStream)) return null;
+  if (stream.upgrade !== "" && !upgradeMayGoOn(stream, route, endOfStream)) return null;
+  manager.stats.rqTotal++;
   if (route.action !== null) return forward(stream, route, route.action, endOfStream);
   if (route.redirect === null && route.directResponse === null) {
     manager.stats.noCluster++;
@@ -53,6 +56,22 @@ function replyDirectly(stream: Stream, route: RouteEntry): void {
   stream.reply(status, text, "direct_response", "", headers, route);
 }
 
+/** A refused upgrade is logged with the cluster that it was meant for (Envoy). */
+function upgradeMayGoOn(stream: Stream, route: RouteEntry, endOfStream: boolean): boolean {
+  const { clusters } = route;
+  if (clusters !== null) findCluster(stream, clusters.choose(stream.random));
+  return admitUpgrade(stream, route.action, endOfStream);
+}
+
+/** The cluster that `target` names, noted for the log; null if there is none. */
+function findCluster(stream: Stream, target: ClusterTarget): ClusterState | null {
+  const name = target.clusterName(stream.request);
+  const cluster = stream.manager.clusters.find(name);
+  stream.clusterName = name;
+  if (cluster !== null) stream.clusterStatName = cluster.statName;
+  return cluster;
+}
+
 /** Finds the cluster. */
 function forward(
   stream: Stream,
@@ -63,19 +82,27 @@ function forward(
   const { manager } = stream;
   if (action.idleTimeout !== null) stream.touch();
   const target = (route.clusters as ClusterChoice).choose(stream.random);
-  const name = target.clusterName(stream.request);
-  stream.clusterName = name;
-  const cluster = manager.clusters.find(name);
+  const cluster = findCluster(stream, target);
   if (cluster === null) {
     manager.stats.noCluster++;
     stream.reply(action.clusterNotFoundStatus, "", "cluster_not_found", "NC");
     return null;
   }
-  stream.clusterStatName = cluster.config.altStatName === "" ? cluster.name : cluster.config.altStatName;
+  const { strictCheckHeaders } = manager.config.router;
+  if (strictCheckHeaders.length > 0 && !passesStrictCheck(stream, strictCheckHeaders)) return null;
   if (stream.upgrade === "connect" && action.upgrades.some((one) => one.terminateConnect)) {
     return new ConnectTermination(stream, cluster);
   }
   return new Router(stream, route, target, cluster, endOfStream);
+}
+
+/** True if the request goes on; false if it was answered here. */
+function passesStrictCheck(stream: Stream, names: readonly string[]): boolean {
+  const { fields } = stream.request;
+  const name = failedStrictCheck(names, fields);
+  if (name === "") return true;
+  const body = `invalid header '${name}' with value '${fields.get(name)}'`;
+  return stream.reply(400, body, `request_headers_failed_strict_check{${name}}`, "IH");
 }
 
 /** "OPTIONS *" asks about the server: it is routed like "/". */

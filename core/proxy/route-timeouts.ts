@@ -9,7 +9,7 @@ const TRY_TIMEOUT = known("x-envoy-upstream-rq-per-try-timeout-ms");
 const ALT_RESPONSE = known("x-envoy-upstream-rq-timeout-alt-response");
 const EXPECTED_TIMEOUT = known("x-envoy-expected-rq-timeout-ms");
 
-const MAX_MS = 0x7fffffff;
+const MAX_MS = Number.MAX_SAFE_INTEGER;
 
 export class RouteTimeouts {
   /** ms from the end of the request to the end of the response, all tries together; 0 = off. */
@@ -21,11 +21,16 @@ export class RouteTimeouts {
   /** Answer a timeout with 204 instead of 504. */
   readonly alternative: boolean;
 
-  /** Reads and removes the request's `x-envoy-…-timeout` fields (those that may speak still have them). */
-  constructor(route: RouteEntry, timeout: number, fields: Fields) {
+  /**
+   * Reads and removes the request's `x-envoy-…-timeout` fields (those that may speak still have them). With
+   * `respectExpected`, what the proxy before us announced counts, and what its client asked for does not: that
+   * proxy has dealt with it.
+   */
+  constructor(route: RouteEntry, timeout: number, fields: Fields, respectExpected: boolean) {
     let total = timeout;
     let perTry = route.retryPolicy === null ? 0 : route.retryPolicy.perTryTimeout;
-    if (fields.hasId(RQ_TIMEOUT)) {
+    if (respectExpected && fields.hasId(EXPECTED_TIMEOUT)) total = asked(fields, EXPECTED_TIMEOUT, total);
+    else if (fields.hasId(RQ_TIMEOUT)) {
       total = asked(fields, RQ_TIMEOUT, total);
       fields.removeId(RQ_TIMEOUT);
     }

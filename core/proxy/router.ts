@@ -24,14 +24,16 @@ import {
   type RetryDecision,
   RetryState,
 } from "../cluster/retry-state.ts";
-import type { RouteAction } from "../config/model.ts";
+import type { RouteAction, RouterOptions } from "../config/model.ts";
 import type { Fault, ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
+import { isGrpc } from "../http/grpc.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { AsTunnel, type Framing, NoBody } from "../http1/message-parser.ts";
 import type { ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
+import type { ResponseCodeStats } from "../telemetry/response-stats.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import { BodyQueue } from "./body-queue.ts";
 import type { Forwarder } from "./forwarder.ts";
@@ -44,6 +46,7 @@ import { describeFailure, underscored } from "./upstream-failure.ts";
 
 const ATTEMPT_COUNT = known("x-envoy-attempt-count");
 const SERVICE_TIME = known("x-envoy-upstream-service-time");
+const ALT_STAT_NAME = known("x-envoy-upstream-alt-stat-name");
 const RETRY_ON = known("x-envoy-retry-on");
 const RETRY_GRPC_ON = known("x-envoy-retry-grpc-on");
 const INTERNAL = known("x-envoy-internal");
@@ -61,6 +64,9 @@ export class Router implements Forwarder, AttemptOwner {
   private readonly timeouts: RouteTimeouts;
   private readonly cluster: ClusterState;
   private readonly breaker: Breaker;
+  private readonly options: RouterOptions;
+  /** Where answers are counted a second time, if an internal client wants it. */
+  private readonly alternative: ResponseCodeStats | null;
   /** The current try, or null. */
   private attempt: Attempt | null = null;
   /** Null if this request is not retried under a policy. */
@@ -92,7 +98,11 @@ export class Router implements Forwarder, AttemptOwner {
     this.breaker = cluster.breaker(this.action.priority);
     this.requestEnded = endOfStream;
     const { request } = stream;
-    this.timeouts = new RouteTimeouts(route, this.action.timeout, request.fields);
+    const { fields } = request;
+    const options = stream.manager.config.router;
+    this.options = options;
+    this.timeouts = new RouteTimeouts(route, this.action.timeout, fields, options.respectExpectedRqTimeout);
+    this.alternative = fields.hasId(ALT_STAT_NAME) ? alternativeOf(cluster, fields) : null;
     this.keepBody = isIdempotent(request.method);
   }
 
@@ -102,8 +112,9 @@ export class Router implements Forwarder, AttemptOwner {
   start(): void {
     const { stream, route, action } = this;
     const { fields } = stream.request;
-    this.timeouts.announce(fields);
-    route.finalizeRequest(stream.request, this.target, stream);
+    const { suppressEnvoyHeaders } = this.options;
+    if (!suppressEnvoyHeaders) this.timeouts.announce(fields);
+    route.finalizeRequest(stream.request, this.target, stream, suppressEnvoyHeaders);
     if (route.retryPolicy !== null || fields.hasId(RETRY_ON) || fields.hasId(RETRY_GRPC_ON))
       this.beginRetries();
     if (action.maxStreamDuration !== null) {
@@ -197,17 +208,18 @@ export class Router implements Forwarder, AttemptOwner {
       this.fail(503, "no healthy upstream", "no_healthy_upstream", "UH");
       return;
     }
+    stream.upstreamHost = endpoint.address;
     if (!breaker.requests.available) {
-      cluster.stats.upstreamRqActiveOverflow++;
-      cluster.stats.upstreamRqPendingOverflow++;
+      // Envoy asks the queue first; and it makes a connection before it finds that nothing may use it.
+      if (breaker.pendingRequests.available) cluster.stats.upstreamRqActiveOverflow++;
+      else cluster.stats.upstreamRqPendingOverflow++;
       this.onAttemptFailed("overflow", "", null, false, false);
       return;
     }
-    stream.upstreamHost = endpoint.address;
     retry?.onTry(endpoint);
     if (this.action.autoHostRewrite && endpoint.hostname !== "") {
       if (this.retried || this.staleRetried) stream.request.authority = endpoint.hostname;
-      else route.rewriteHost(stream.request, endpoint.hostname);
+      else route.rewriteHost(stream.request, endpoint.hostname, this.options.suppressEnvoyHeaders);
     }
     if (route.virtualHost.includeRequestAttemptCount) {
       stream.request.fields.setId(ATTEMPT_COUNT, String(stream.upstreamAttempts));
@@ -290,7 +302,7 @@ export class Router implements Forwarder, AttemptOwner {
     if (this.timeouts.perTryIdle > 0 && framing !== AsTunnel) this.touchTry();
     const now = stream.elapsed();
     stream.upstreamResponseStarted = now;
-    cluster.responses.charge(head.status, this.internal);
+    this.charge(head.status);
     if (head.status >= 500) endpoint.rqError++;
     else endpoint.rqSuccess++;
     this.decorate(head, now);
@@ -315,11 +327,11 @@ export class Router implements Forwarder, AttemptOwner {
     const { parser } = attempt.connection;
     stream.upstreamResponseEnded = stream.elapsed();
     if (parser.framing === AsTunnel) {
+      if (!stream.requestComplete) stream.cutByUpstream("UC", "connection termination");
       stream.sendEnd(null);
       return;
     }
-    const sent = Math.max(stream.upstreamRequestSent, 0);
-    this.cluster.responses.chargeTime(stream.upstreamResponseEnded - sent, this.internal);
+    this.chargeTime(stream.upstreamResponseEnded - Math.max(stream.upstreamRequestSent, 0));
     if (this.requestEnded) {
       this.attempt = null;
       attempt.complete();
@@ -340,16 +352,16 @@ export class Router implements Forwarder, AttemptOwner {
     if (this.state === OVER) return;
     stream.connection.pressure.release(PausedByUpstream); // the next try's connection is not the one that was full
     if (this.state === ANSWERING) {
-      stream.flag(fault === null ? "UC" : "UPE");
-      if (stream.upgrade === "") {
-        stream.responseCodeDetails = `upstream_reset_after_response_started{${underscored(reason)}}`;
-      }
+      const ended = stream.upgrade !== "" && stream.requestComplete; // a tunnel that its client has ended
+      if (!ended) stream.cutByUpstream(fault === null ? "UC" : "UPE", reason);
       this.over();
-      stream.manager.stats.rqResetAfterDownstreamResponseStarted++;
+      if (isGrpc(stream.request.fields)) stream.manager.stats.rqResetAfterDownstreamResponseStarted++;
       stream.abort();
       return;
     }
     if (!connected) stream.upstreamFailure = underscored(detail);
+    // Refused at the queue: no endpoint was asked.
+    if (reason === "overflow" && !this.breaker.pendingRequests.available) stream.upstreamHost = null;
     // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
     // Only what may be done twice is: a policy for other failures keeps the body of a POST, too.
     if (stale && fault === null && !this.staleRetried && this.canReplay() && this.mayRepeat()) {
@@ -381,7 +393,7 @@ export class Router implements Forwarder, AttemptOwner {
     }
     this.flagRefusal(decision);
     const { status, body, details, flag, headers } = describeFailure(reason, detail, fault, this.retried);
-    this.fail(status, body, details, flag, headers);
+    this.fail(status, body, details, flag, this.options.suppressEnvoyHeaders ? [] : headers);
   }
 
   /** Says in the log why a further try that the policy wants was not made. */
@@ -397,7 +409,7 @@ export class Router implements Forwarder, AttemptOwner {
     flag: ResponseFlag,
     headers: readonly (readonly [string, string])[] = [],
   ): void {
-    this.cluster.responses.charge(status, this.internal);
+    this.charge(status);
     this.stream.reply(status, body, details, flag, headers);
   }
 
@@ -474,11 +486,24 @@ export class Router implements Forwarder, AttemptOwner {
     return this.stream.request.fields.getId(INTERNAL) === "true";
   }
 
+  /** Counts an answer that goes downstream, the upstream's or ours for lack of it. */
+  private charge(status: number): void {
+    if (!this.options.dynamicStats) return;
+    this.cluster.responses.charge(status, this.internal);
+    this.alternative?.charge(status, this.internal);
+  }
+
+  private chargeTime(ms: number): void {
+    if (!this.options.dynamicStats) return;
+    this.cluster.responses.chargeTime(ms, this.internal);
+    this.alternative?.chargeTime(ms, this.internal);
+  }
+
   /** What a forwarded answer tells about its way here, and what the route wants of it. */
   private decorate(head: ResponseHead, now: number): void {
     const { stream, route } = this;
     const { fields } = head;
-    if (stream.upstreamRequestSent >= 0) {
+    if (stream.upstreamRequestSent >= 0 && stream.upgrade === "" && !this.options.suppressEnvoyHeaders) {
       fields.setId(SERVICE_TIME, String(Math.floor(now - stream.upstreamRequestSent)));
     }
     if (route.virtualHost.includeAttemptCountInResponse) {
@@ -511,11 +536,16 @@ export class Router implements Forwarder, AttemptOwner {
     } else this.stream.connection.pressure.press(PausedByBuffer);
   }
 
-  /** The upstream answered an upgrade with an ordinary response. */
+  /** The upstream answered an upgrade with an ordinary response: what the client may have sent ahead is no HTTP. */
   private refusedUpgrade(): void {
-    const { stream } = this;
-    const { connection } = stream;
-    if (stream.upgrade === "connect" || connection.parser.restLength > 0) connection.closeAfter();
-    stream.upgrade = "";
+    this.stream.connection.closeAfter();
+    this.stream.upgrade = "";
   }
+}
+
+/** The name is for us alone: it goes no further. */
+function alternativeOf(cluster: ClusterState, fields: Fields): ResponseCodeStats | null {
+  const responses = cluster.alternativeResponses(fields.getId(ALT_STAT_NAME) as string);
+  fields.removeId(ALT_STAT_NAME);
+  return responses;
 }

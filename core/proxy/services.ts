@@ -2,31 +2,38 @@
 import { HeadWriter } from "../http1/head-writer.ts";
 import type { CopyCounter } from "../http1/message-parser.ts";
 import type { Platform } from "../io/platform.ts";
+import { Roster } from "../io/roster.ts";
 import { type Http1Stats, http1Stats } from "../telemetry/http-stats.ts";
 import { tulleStats } from "../telemetry/server-stats.ts";
 import type { StatsStore } from "../telemetry/stats.ts";
 import type { Clock } from "../time/clock.ts";
 import { HttpDate } from "../time/http-date.ts";
 import { Timers } from "../time/timers.ts";
+import type { UpstreamBuffering } from "./connection-owner.ts";
 
 export class Services {
   readonly platform: Platform;
   readonly clock: Clock;
   readonly timers: Timers = new Timers();
   readonly stats: StatsStore;
+  /** How many workers divide limits of the process between them. */
+  readonly workers: number;
   readonly writer: HeadWriter = new HeadWriter();
   readonly date: HttpDate;
   /** Bytes copied inside the core, `tulle.copied_bytes`. */
   readonly copied: CopyCounter;
   /** Headers with underscores, `http1.*`. */
   readonly http1: Http1Stats;
+  /** Connections to upstreams. */
+  readonly buffering: Roster<UpstreamBuffering> = new Roster();
   /** Every answer says `connection: close`: the operator has failed the health check. */
   closing = false;
   /** Numbers connections, for logs. */
   nextConnectionId = 1;
   private readonly seed = new Uint32Array(4);
 
-  constructor(platform: Platform, clock: Clock, stats: StatsStore) {
+  constructor(platform: Platform, clock: Clock, stats: StatsStore, workers: number) {
+    this.workers = workers;
     this.platform = platform;
     this.clock = clock;
     this.stats = stats;

@@ -2,6 +2,7 @@
  * What is known about one request and its answer: the fields of `StreamInfo`, filled by the stream and the router
  * as things happen, read by logs, formatters and statistics. It decides nothing.
  */
+import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
@@ -10,8 +11,10 @@ import type { Address } from "../io/socket.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import type { DownstreamConnection } from "./downstream.ts";
 import type { ReplyDraft } from "./local-reply.ts";
+import { underscored } from "./upstream-failure.ts";
 
 const REQUEST_ID = known("x-request-id");
+const WEBSOCKET_KEY = known("sec-websocket-key");
 const NO_FLAGS: readonly ResponseFlag[] = [];
 
 export class StreamRecord implements ReplyDraft {
@@ -81,6 +84,10 @@ export class StreamRecord implements ReplyDraft {
   get streamId(): string {
     return this.request.fields.getId(REQUEST_ID) ?? "";
   }
+  /** The key that a WebSocket client sent, or "". */
+  get webSocketKey(): string {
+    return this.request.fields.getId(WEBSOCKET_KEY) ?? "";
+  }
   get filterChainName(): string {
     return this.connection.manager.filterChainName;
   }
@@ -93,5 +100,17 @@ export class StreamRecord implements ReplyDraft {
   /** Adds a response flag once. */
   flag(flag: ResponseFlag): void {
     if (!this.flags.includes(flag)) this.flags = [...this.flags, flag];
+  }
+
+  /** The client went away before its answer was complete, or was the first to end a tunnel. */
+  leftByClient(): void {
+    this.flag("DC");
+    this.responseCodeDetails = "downstream_remote_disconnect";
+  }
+
+  /** The upstream went away within its answer, or was the first to end a tunnel. */
+  cutByUpstream(flag: ResponseFlag, reason: ResetReason): void {
+    this.flag(flag);
+    this.responseCodeDetails = `upstream_reset_after_response_started{${underscored(reason)}}`;
   }
 }

@@ -4,6 +4,9 @@
  */
 import { Timer, type Timers } from "../time/timers.ts";
 
+/** How long a client that sent FIN is kept in silence where no time-out is configured, ms. */
+export const MAX_HALF_CLOSED_MS = 60_000;
+
 /** Who is told; called at most once per arming. */
 export interface StreamDeadlines {
   onStreamIdle(): void;
@@ -34,6 +37,11 @@ export class StreamTimers {
     this.route = new Timer(() => current()?.onRouteTimeout());
     this.attempt = new Timer(() => current()?.onTryTimer());
     this.duration = new Timer(() => current()?.onMaxDuration());
+  }
+
+  /** Something other than silence will end the stream. */
+  get bounded(): boolean {
+    return this.route.armed || this.duration.armed;
   }
 
   /** The stream is over. */

@@ -23,11 +23,11 @@ import type { DownstreamConnection } from "./downstream.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { routeRequest } from "./route-request.ts";
 import { StreamRecord } from "./stream-record.ts";
-import type { StreamDeadlines } from "./stream-timers.ts";
+import { MAX_HALF_CLOSED_MS, type StreamDeadlines } from "./stream-timers.ts";
 
 const SERVER = known("server");
 const REQUEST_ID = known("x-request-id");
-const WEBSOCKET_KEY = known("sec-websocket-key");
+const FORCE_TRACE = known("x-envoy-force-trace");
 const VIA = known("via");
 
 /** How much of an answered request is read and thrown away, bytes and ms, before its connection closes. */
@@ -98,6 +98,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     this.requestReceived = this.elapsed();
     const { services, timers } = this.connection;
     services.timers.cancel(timers.request);
+    if (this.tunnelOpen && !this.responseEnded) this.leftByClient();
     if (!this.responseEnded || this.tunnelOpen) {
       this.router?.onEnd(this.passTrailers(trailers, this.request.fields));
     }
@@ -125,7 +126,6 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     this.router?.stop();
     if (this.response !== null) {
       // Too late for an answer: the one under way is cut, visibly.
-      this.manager.stats.rqResetAfterDownstreamResponseStarted++;
       this.abort();
       return false;
     }
@@ -139,11 +139,11 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     const text = manager.localReplies.compose(this, head, grpc);
     if (route !== null) route.finalizeResponse(head.fields, null, this);
     if (!this.requestEnded && !this.requestIsEmpty()) {
-      manager.stats.downstreamRqResponseBeforeRqComplete++;
       this.discards = status !== 408 && status !== 413 && this.mayDiscard();
       if (!this.discards) connection.closeAfter();
     }
-    if (this.upgrade !== "") connection.closeAfter(); // what follows was meant for a tunnel (RFC 9931)
+    // What follows was meant for a tunnel (RFC 9931), or comes from somebody who errs about HTTP (Envoy).
+    if (this.upgrade !== "" || status === 400) connection.closeAfter();
     const bytes = toBytes(text);
     this.sendHead(head, ByLength, bytes.length, bytes.length === 0);
     if (bytes.length > 0 && this.request.method !== "HEAD") this.sendBody(bytes, 0, bytes.length);
@@ -187,7 +187,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
       const before = fields.getId(VIA);
       fields.setId(VIA, before === null ? `1.1 ${config.via}` : `${before}, 1.1 ${config.via}`);
     }
-    if (config.alwaysSetRequestIdInResponse) {
+    if (config.alwaysSetRequestIdInResponse || this.request.fields.hasId(FORCE_TRACE)) {
       const id = this.request.fields.getId(REQUEST_ID);
       if (id !== null) fields.setId(REQUEST_ID, id);
     }
@@ -224,9 +224,11 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     this.responseTrailers = trailers;
     const { fields } = this.response as ResponseHead;
     this.connection.writeEnd(this.passTrailers(trailers, fields));
-    if (this.requestEnded || this.requestIsEmptyNow()) this.finish();
-    else if (!this.tunnelOpen) {
+    if (this.requestEnded || (!this.tunnelOpen && this.requestIsEmpty())) this.finish();
+    else if (this.tunnelOpen) this.connection.tunnelEnded();
+    else {
       // Row E5: what is left of the request is of no use to anybody.
+      this.manager.stats.downstreamRqResponseBeforeRqComplete++;
       this.router?.stop();
       if (!this.discards) this.finish(false);
       else {
@@ -243,26 +245,30 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     return parser.framing === ByChunks || parser.contentLength <= MAX_DISCARDED_BYTES;
   }
 
-  private requestIsEmptyNow(): boolean {
-    return !this.tunnelOpen && this.requestIsEmpty();
-  }
-
-  /** The key that a WebSocket client sent, or "". */
-  get webSocketKey(): string {
-    return this.request.fields.getId(WEBSOCKET_KEY) ?? "";
-  }
-
   // ── Trouble ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The client's bytes are not HTTP. */
-  onCodecFault(fault: Fault): void {
+  /** The client leaves the rest of an answered request unsent: true, and the stream is over. */
+  abandonRest(): boolean {
+    if (!this.responseEnded || this.done) return false;
+    this.finish(false);
+    return true;
+  }
+
+  /** The client's bytes are not HTTP; `inHead`: not even the head of a request. */
+  onCodecFault(fault: Fault, inHead: boolean): void {
     if (this.responseEnded) {
       this.finish(false); // in what was being thrown away
       return;
     }
     if (fault.flag !== "") this.flag(fault.flag);
+    if (inHead) this.countCutHead();
     const body = fault.flag === "" ? "" : reasonPhrase(fault.status);
     this.reply(fault.status, body, fault.details, "");
+  }
+
+  /** A head that is not whole is no whole request, whatever is known of its body; `sendEnd` counts the others. */
+  countCutHead(): void {
+    if (this.requestIsEmpty()) this.manager.stats.downstreamRqResponseBeforeRqComplete++;
   }
 
   onHeadTimeout(): void {
@@ -273,10 +279,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   onDownstreamGone(_reason: string): void {
     if (this.done) return;
     this.router?.stop();
-    if (this.tunnelOpen)
-      this.responseCodeDetails = this.responseCodeDetails || "downstream_remote_disconnect";
-    else this.responseCodeDetails = "downstream_remote_disconnect";
-    if (!this.tunnelOpen) this.flag("DC");
+    if (!this.tunnelOpen || !(this.requestEnded || this.responseEnded)) this.leftByClient();
     this.manager.stats.downstreamRqRxReset++;
     this.conclude();
   }
@@ -294,6 +297,10 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     if (this.done) return;
     if (this.responseEnded && !this.tunnelOpen) {
       this.finish(false);
+      return;
+    }
+    if (this.idleTimeout === 0) {
+      this.connection.onHalfClosedIdle();
       return;
     }
     this.manager.stats.downstreamRqIdleTimeout++;
@@ -343,23 +350,20 @@ export class Stream extends StreamRecord implements StreamDeadlines {
 
   /** Restarts the stream idle timeout: something moved. */
   touch(): void {
-    const idle = this.idleTimeout;
-    const { services, timers } = this.connection;
+    const { services, timers, peerEnded } = this.connection;
+    const idle = this.idleTimeout || (peerEnded ? MAX_HALF_CLOSED_MS : 0);
     if (idle > 0) services.timers.arm(timers.idle, services.clock.now + idle);
     else services.timers.cancel(timers.idle);
   }
 
   private get idleTimeout(): number {
-    const action = this.route?.action;
-    const own = action === undefined || action === null ? null : action.idleTimeout;
-    return own ?? this.manager.config.streamIdleTimeout;
+    return this.route?.action?.idleTimeout ?? this.manager.config.streamIdleTimeout;
   }
 
   private armTimers(endOfStream: boolean): void {
     const { config } = this.manager;
     const { services, timers } = this.connection;
-    const { now } = services.clock;
-    if (config.streamIdleTimeout > 0) services.timers.arm(timers.idle, now + config.streamIdleTimeout);
+    this.touch();
     if (config.requestTimeout > 0 && !endOfStream)
       services.timers.arm(timers.request, this.started + config.requestTimeout);
     if (config.common.maxStreamDuration > 0)

@@ -14,7 +14,7 @@ import { Timer } from "../time/timers.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
 import type { Services } from "./services.ts";
 import type { TcpProxyFilter } from "./tcp-filter.ts";
-import { MAX_FLUSH_MS, TcpUpstream, type TcpUpstreamOwner } from "./tcp-upstream.ts";
+import { MAX_FLUSH_MS, mayPool, TcpUpstream, type TcpUpstreamOwner } from "./tcp-upstream.ts";
 import { connectFailureText, underscored } from "./upstream-failure.ts";
 
 export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstreamOwner {
@@ -30,7 +30,8 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
   private upstreamEnded = false;
   /** What arrived although reading is paused until the upstream is there. */
   private early: Uint8Array[] | null = null;
-  private readonly started: number;
+  readonly accepted: number;
+  place = -1;
   private readonly idle: Timer;
   private readonly duration_: Timer;
 
@@ -74,7 +75,7 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
     this.socket = socket;
     this.owner = owner;
     this.connectionId = services.nextConnectionId++;
-    this.started = services.clock.now;
+    this.accepted = services.clock.now;
     this.startWall = services.clock.wall;
     this.idle = new Timer(() => this.onIdle());
     this.duration_ = new Timer(() => this.onMaxDuration());
@@ -107,10 +108,10 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
       this.close();
       return;
     }
-    this.clusterStatName = this.cluster.config.altStatName === "" ? name : this.cluster.config.altStatName;
+    this.clusterStatName = this.cluster.statName;
     const { maxDownstreamConnectionDuration } = filter.config;
     if (maxDownstreamConnectionDuration > 0) {
-      services.timers.arm(this.duration_, this.started + maxDownstreamConnectionDuration);
+      services.timers.arm(this.duration_, this.accepted + maxDownstreamConnectionDuration);
     }
     this.touch();
     this.connect();
@@ -171,15 +172,14 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
       return;
     }
     const endpoint = cluster.chooseEndpoint(null);
-    if (endpoint === null) {
+    if (endpoint === null || !mayPool(cluster, endpoint)) {
       this.flags.push("UH");
       this.close();
       return;
     }
     if (this.upstreamAttempts >= filter.config.maxConnectAttempts) {
       cluster.stats.upstreamCxConnectAttemptsExceeded++;
-      this.flags.push("UF");
-      if (this.upstreamAttempts > 1) this.flags.push("URX");
+      this.flags.push("UF", "URX");
       this.close();
       return;
     }
@@ -246,6 +246,12 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
 
   // ── The end ───────────────────────────────────────────────────────────────────────────────────────────────
 
+  addBuffered(): void {
+    const { stats } = this.filter;
+    stats.downstreamCxTxBytesBuffered += this.socket.pendingBytes;
+    for (const chunk of this.early ?? []) stats.downstreamCxRxBytesBuffered += chunk.length;
+  }
+
   /** A drained TCP connection lives until one of its peers ends it (as in Envoy). */
   drain(): void {}
 
@@ -278,7 +284,7 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
 
   private finish(): void {
     this.closed = true;
-    this.duration = this.services.clock.now - this.started;
+    this.duration = this.services.clock.now - this.accepted;
     for (const timer of [this.idle, this.duration_]) this.services.timers.release(timer);
     for (const logger of this.filter.loggers) logger.log(this);
     this.owner.connectionClosed(this);

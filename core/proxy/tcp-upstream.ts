@@ -1,6 +1,6 @@
 /**
- * One plain TCP connection to an endpoint and the counts that go with it: breaker, cluster, endpoint. It knows who
- * hears of it and nothing of what it carries.
+ * One plain TCP connection to an endpoint and the counts that go with it: breaker, cluster, endpoint; to them it is
+ * a request as well (Envoy). It knows who hears of it and nothing of what it carries.
  *
  *   CONNECTING ─▶ OPEN ─▶ LEFT (nobody listens; what is queued is still sent) ─▶ CLOSED
  *
@@ -46,6 +46,12 @@ export class TcpUpstream implements SocketHandler {
   private timedOut = false;
   private left = false;
   private flushing = false;
+  /** For its roster. */
+  place = -1;
+  /** FIN of the upstream. */
+  private peerEnded = false;
+  /** The last word was ours. */
+  private endedHere = false;
   private unsent = 0;
   private readonly started: number;
   /** Connect timeout; later the patience of a flush. */
@@ -72,10 +78,15 @@ export class TcpUpstream implements SocketHandler {
   connect(): void {
     const { services, cluster, endpoint } = this;
     cluster.defaultBreaker.connections.acquire();
+    if (endpoint.tcpActive++ === 0) cluster.defaultBreaker.connectionPools.acquire();
+    services.buffering.add(this);
     cluster.stats.upstreamCxTotal++;
     cluster.stats.upstreamCxActive++;
+    cluster.stats.upstreamRqPendingTotal++;
+    cluster.stats.upstreamRqPendingActive++;
     endpoint.cxTotal++;
     endpoint.cxActive++;
+    endpoint.rqPendingActive++;
     services.timers.arm(this.timer, this.started + cluster.config.connectTimeout);
     this.socket = services.platform.connect(endpoint.address, this);
   }
@@ -91,6 +102,7 @@ export class TcpUpstream implements SocketHandler {
   }
 
   end(): void {
+    this.endedHere = this.peerEnded;
     this.socket?.end();
   }
 
@@ -104,11 +116,13 @@ export class TcpUpstream implements SocketHandler {
 
   close(): void {
     this.owner = null;
+    this.endedHere = true;
     this.socket?.close();
   }
 
   reset(): void {
     this.owner = null;
+    this.endedHere = true;
     this.socket?.reset();
   }
 
@@ -132,6 +146,7 @@ export class TcpUpstream implements SocketHandler {
     const { socket, services } = this;
     if (!this.connected) {
       this.timedOut = true;
+      this.endedHere = true;
       this.cluster.stats.upstreamCxConnectTimeout++;
     } else if (socket !== null && socket.pendingBytes < this.unsent) {
       this.unsent = socket.pendingBytes;
@@ -141,13 +156,25 @@ export class TcpUpstream implements SocketHandler {
     socket?.close();
   }
 
+  addBuffered(): void {
+    if (this.socket !== null) this.cluster.stats.upstreamCxTxBytesBuffered += this.socket.pendingBytes;
+  }
+
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
 
   onConnect(): void {
-    const { services } = this;
+    const { services, endpoint } = this;
+    const { stats, config } = this.cluster;
     this.connected = true;
+    if (config.tcpKeepalive !== null) this.socket?.keepAlive(config.tcpKeepalive);
     services.timers.cancel(this.timer);
-    this.cluster.stats.upstreamCxConnectMs.record(services.clock.now - this.started);
+    stats.upstreamCxConnectMs.record(services.clock.now - this.started);
+    stats.upstreamRqPendingActive--;
+    endpoint.rqPendingActive--;
+    stats.upstreamRqTotal++;
+    stats.upstreamRqActive++;
+    endpoint.rqTotal++;
+    endpoint.rqActive++;
     this.owner?.onUpstreamConnected();
   }
 
@@ -157,6 +184,7 @@ export class TcpUpstream implements SocketHandler {
   }
 
   onEnd(): void {
+    this.peerEnded = true;
     this.owner?.onUpstreamEnd();
   }
 
@@ -174,15 +202,36 @@ export class TcpUpstream implements SocketHandler {
     this.socket = null;
     services.timers.release(this.timer);
     cluster.defaultBreaker.connections.release();
+    if (--endpoint.tcpActive === 0) cluster.defaultBreaker.connectionPools.release();
+    services.buffering.remove(this);
     stats.upstreamCxActive--;
     stats.upstreamCxDestroy++;
     stats.upstreamCxLengthMs.record(services.clock.now - this.started);
     endpoint.cxActive--;
-    if (!this.connected) {
+    if (this.endedHere) stats.upstreamCxDestroyLocal++;
+    else stats.upstreamCxDestroyRemote++;
+    if (this.connected) {
+      stats.upstreamRqActive--;
+      endpoint.rqActive--;
+      stats.upstreamCxDestroyWithActiveRq++;
+      if (this.endedHere) stats.upstreamCxDestroyLocalWithActiveRq++;
+      else stats.upstreamCxDestroyRemoteWithActiveRq++;
+    } else {
+      stats.upstreamRqPendingActive--;
+      endpoint.rqPendingActive--;
       stats.upstreamCxConnectFail++;
       endpoint.cxConnectFail++;
+      if (this.owner === null) stats.upstreamRqCancelled++;
+      else stats.upstreamRqPendingFailureEject++;
     }
     if (this.flushing && this.flushes !== null) this.flushes.upstreamFlushActive--;
     this.owner?.onUpstreamClosed(reason, this.connected, this.timedOut);
   }
+}
+
+/** False (and counted) if the breaker allows no pool to an endpoint that has none. Ask before connecting. */
+export function mayPool({ defaultBreaker, stats }: ClusterState, endpoint: EndpointState): boolean {
+  if (endpoint.tcpActive > 0 || defaultBreaker.connectionPools.available) return true;
+  stats.upstreamCxPoolOverflow++;
+  return false;
 }

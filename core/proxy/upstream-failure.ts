@@ -13,6 +13,14 @@ export interface UpstreamFailure {
 const NO_HEADERS: UpstreamFailure["headers"] = [];
 const OVERLOADED: UpstreamFailure["headers"] = [["x-envoy-overloaded", "true"]];
 
+const NO_ENDPOINT: UpstreamFailure = {
+  status: 503,
+  body: "no healthy upstream",
+  details: "no_healthy_upstream",
+  flag: "UH",
+  headers: NO_HEADERS,
+};
+
 /** `detail` is an errno or a codec code, "" if there is none; `retried` that there were tries before. */
 export function describeFailure(
   reason: ResetReason,
@@ -20,6 +28,7 @@ export function describeFailure(
   fault: Fault | null,
   retried: boolean,
 ): UpstreamFailure {
+  if (reason === "pool overflow") return NO_ENDPOINT;
   const again = retried ? "retried and the latest " : "";
   const body = `upstream connect error or disconnect/reset before headers. ${again}reset reason: ${reason}`;
   const more = detail === "" ? "" : `|${underscored(detail)}`;

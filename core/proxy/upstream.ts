@@ -45,6 +45,8 @@ export interface AttemptSink {
 
 export class UpstreamConnection implements SocketHandler, MessageSink {
   state: UpstreamState = Connecting;
+  /** For its roster. */
+  place = -1;
   readonly pool: ConnectionPool;
   socket: Socket | null = null;
   readonly parser: ResponseParser;
@@ -59,10 +61,14 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   requests = 0;
   private requestEnded = false;
   private responseEnded = false;
+  /** The sink has heard of the end of the response. */
+  private endReported = false;
   private reusable = true;
   private chunked = false;
   private firstChunk = true;
   private tunnel = false;
+  /** It sent FIN: what is wrong from here on is that something is missing. */
+  private peerEnded = false;
   /** Bytes that the peer had not taken when a flush was last looked at. */
   private unsent = 0;
   private feeding = false;
@@ -92,6 +98,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.requests++;
     this.requestEnded = false;
     this.responseEnded = false;
+    this.endReported = false;
+    if (this.parser.done) this.parser.next();
     this.pool.services.timers.cancel(this.timer);
   }
 
@@ -150,6 +158,12 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.socket?.resume();
   }
 
+  addBuffered(): void {
+    const { stats } = this.pool;
+    if (this.socket !== null) stats.upstreamCxTxBytesBuffered += this.socket.pendingBytes;
+    stats.upstreamCxRxBytesBuffered += this.parser.heldBytes;
+  }
+
   private write(bytes: Uint8Array, start: number, end: number): void {
     this.pool.stats.upstreamCxTxBytesTotal += end - start;
     (this.socket as Socket).write(bytes, start, end);
@@ -175,7 +189,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.feeding = true;
     this.parser.feed(chunk);
     this.feeding = false;
-    if (this.responseEnded) this.releaseIfDone();
+    if (this.responseEnded) this.endResponse();
   }
 
   onEnd(): void {
@@ -195,8 +209,9 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
       this.lose("connection termination", "", null, true);
       return;
     }
+    this.peerEnded = true;
     this.parser.finish();
-    if (this.responseEnded) this.releaseIfDone();
+    if (this.responseEnded) this.endResponse();
   }
 
   onBlocked(): void {
@@ -266,17 +281,14 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.attempt?.onUpstreamBody(bytes, start, end);
   }
 
+  /** The sink hears of it when the parser has returned, which knows only then whether something was left over. */
   onMessageEnd(): void {
     this.responseEnded = true;
-    const attempt = this.attempt;
-    if (attempt === null) return;
-    // Released only after the sink has seen the end: it still reads the head for its log.
-    attempt.onUpstreamEnd();
   }
 
   onFault(fault: Fault): void {
     this.pool.stats.upstreamCxProtocolError++;
-    this.lose("protocol error", fault.code, fault);
+    this.lose("protocol error", fault.code, fault, this.peerEnded);
   }
 
   private lose(reason: ResetReason, detail: string, fault: Fault | null, remote = false): void {
@@ -288,9 +300,35 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   // ── Reuse ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Once both directions are complete: back to the pool, or destroyed. Never from inside the parser, which
-   * knows only afterwards whether something was left over.
+   * Tells the sink, once, that the response is complete. A connection that can be used again is in its pool before
+   * that: the client's next request may be here already, begins inside of this call, and is to find it. The parser
+   * keeps the head until the sink has logged it, or the next request takes the connection.
    */
+  private endResponse(): void {
+    const { attempt, pool } = this;
+    if (attempt === null || this.endReported) {
+      this.releaseIfDone();
+      return;
+    }
+    this.endReported = true;
+    if (!this.requestEnded || !this.isReusable || !pool.keepsIdle) {
+      attempt.onUpstreamEnd();
+      this.releaseIfDone();
+      return;
+    }
+    this.attempt = null;
+    this.state = Idle;
+    pool.onIdle(this);
+    attempt.onUpstreamEnd();
+    if (this.state === Idle) this.parser.next(); // nobody has taken or closed it meanwhile
+  }
+
+  /** Nothing speaks against another request. `blocked`: it was answered before it was taken whole. */
+  private get isReusable(): boolean {
+    return this.reusable && !this.blocked && this.parser.restLength === 0 && !this.pool.isOld(this);
+  }
+
+  /** Once both directions are complete: back to the pool, or destroyed. Never from inside the parser. */
   private releaseIfDone(): void {
     if (this.state !== Busy || !this.responseEnded || this.feeding || !this.requestEnded) return;
     this.attempt = null;
@@ -301,13 +339,10 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
       timers.arm(this.timer, clock.now + MAX_FLUSH_MS);
       return;
     }
-    if (this.pool.isOld(this)) {
-      this.pool.stats.upstreamCxMaxDurationReached++;
-      this.reusable = false;
-    }
-    // `blocked`: answered before the request was taken whole.
-    if (!this.reusable || this.blocked || this.parser.restLength > 0) {
-      this.destroy();
+    if (this.pool.isOld(this)) this.pool.stats.upstreamCxMaxDurationReached++;
+    if (!this.isReusable) {
+      this.state = Idle; // nothing is cut short
+      this.close(this.peerEnded, "");
       return;
     }
     this.parser.next();

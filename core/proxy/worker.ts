@@ -47,8 +47,8 @@ export class Worker implements RouteTables {
   private drained = false;
 
   constructor(platform: Platform, clock: Clock, stats: StatsStore, options: WorkerOptions) {
-    this.services = new Services(platform, clock, stats);
-    this.clusters = new Clusters(this.services, options.concurrency);
+    this.services = new Services(platform, clock, stats, options.concurrency);
+    this.clusters = new Clusters(this.services);
     this.environment = { variables: options.variables, hostname: options.hostname, clock };
     this.logs = new LogCompiler(this.services, this.environment, () => this.runtime);
   }
@@ -163,6 +163,26 @@ export class Worker implements RouteTables {
     for (const listener of this.active.values()) n += listener.size;
     for (const listener of this.retired) n += listener.size;
     return n;
+  }
+
+  /** Listeners that were replaced or removed and still have connections. */
+  get drainingListeners(): number {
+    return this.retired.size;
+  }
+
+  /**
+   * Brings the gauges `…_bytes_buffered` up to date: what was read and is not passed on, what was written and the
+   * kernel has not taken. Counted when somebody asks, so that it costs nothing while bytes move.
+   */
+  measureBuffers(): void {
+    const listeners = [...this.active.values(), ...this.retired];
+    for (const listener of listeners) listener.clearBuffered();
+    for (const { stats } of this.clusters.all()) {
+      stats.upstreamCxRxBytesBuffered = 0;
+      stats.upstreamCxTxBytesBuffered = 0;
+    }
+    for (const listener of listeners) listener.addBuffered();
+    for (const connection of this.services.buffering.list()) connection.addBuffered();
   }
 
   /** Clusters that wait for their first endpoints. */

@@ -13,6 +13,12 @@ import type { CidrRange, FilterChain, Listener } from "../config/model.ts";
 import type { ConfigFault } from "../errors.ts";
 import type { Address } from "../io/socket.ts";
 
+/** What a choice is made from. Asking a socket for an address costs a system call, so it is asked only if it matters. */
+export interface ConnectionEnds {
+  readonly local: Address;
+  readonly remote: Address;
+}
+
 interface Candidate {
   readonly chain: FilterChain;
   readonly destinations: readonly Cidr[];
@@ -39,8 +45,9 @@ export class FilterChainChoice {
   }
 
   /** The chain for a connection, or null: close it and count `no_filter_chain_match`. */
-  choose(local: Address, remote: Address): FilterChain | null {
+  choose(connection: ConnectionEnds): FilterChain | null {
     if (this.only !== null) return this.only;
+    const { local, remote } = connection;
     const localIp = parseIp(local.ip);
     const remoteIp = parseIp(remote.ip);
     let left = this.candidates;

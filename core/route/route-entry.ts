@@ -149,25 +149,28 @@ export class RouteEntry {
     return true;
   }
 
-  /** Applies everything that this route does to a request on its way to `target`. Call once. */
-  finalizeRequest(head: RequestHead, target: ClusterTarget, info: StreamInfo): void {
+  /**
+   * Applies everything that this route does to a request on its way to `target`. Call once. Unless `quiet`, what
+   * is rewritten goes on in `x-envoy-original-…`.
+   */
+  finalizeRequest(head: RequestHead, target: ClusterTarget, info: StreamInfo, quiet: boolean): void {
     if (!target.requestMutation.isEmpty) target.requestMutation.apply(head.fields, info);
     if (target.hostRewriteLiteral !== "") head.authority = target.hostRewriteLiteral;
     const mutations = this.requestMutations;
     for (let i = 0; i < mutations.length; i++) mutations[i].apply(head.fields, info);
-    this.rewriteHostByRule(head);
+    this.rewriteHostByRule(head, quiet);
     if (this.pathRewrite !== null) {
       const before = head.path;
       const path = this.pathRewrite.apply(before, this.matchedLength(before));
-      head.fields.setId(ORIGINAL_PATH, before);
+      if (!quiet) head.fields.setId(ORIGINAL_PATH, before);
       head.path = path;
     }
   }
 
-  private rewriteHostByRule(head: RequestHead): void {
+  private rewriteHostByRule(head: RequestHead, quiet: boolean): void {
     const action = this.action as RouteAction;
     if (action.hostRewriteLiteral !== "") {
-      this.rewriteHost(head, action.hostRewriteLiteral);
+      this.rewriteHost(head, action.hostRewriteLiteral, quiet);
       return;
     }
     let host: string;
@@ -176,7 +179,7 @@ export class RouteEntry {
     } else if (this.hostPathRewrite !== null) host = this.hostPathRewrite.apply(withoutQuery(head.path));
     else return;
     // The client decides about this text: it may not become something that is not a host.
-    if (hostEnd(host) >= 0) this.rewriteHost(head, host);
+    if (hostEnd(host) >= 0) this.rewriteHost(head, host, quiet);
   }
 
   /** Applies the header operations to a response (forwarded, redirect or direct). `target` is null if none was chosen. */
@@ -186,11 +189,11 @@ export class RouteEntry {
     for (let i = 0; i < mutations.length; i++) mutations[i].apply(fields, info);
   }
 
-  /** Sets the authority; for `auto_host_rewrite` the router calls it with the endpoint's host name. */
-  rewriteHost(head: RequestHead, host: string): void {
+  /** Sets the authority; for `auto_host_rewrite` the router calls it with the endpoint's host name. `quiet` as above. */
+  rewriteHost(head: RequestHead, host: string, quiet: boolean): void {
     const before = head.authority;
     if (before !== "") {
-      head.fields.setId(ORIGINAL_HOST, before);
+      if (!quiet) head.fields.setId(ORIGINAL_HOST, before);
       if ((this.action as RouteAction).appendXForwardedHost) {
         const list = head.fields.getId(FORWARDED_HOST);
         head.fields.setId(FORWARDED_HOST, list === null ? before : `${list},${before}`);

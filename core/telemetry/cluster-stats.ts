@@ -19,6 +19,7 @@ export class ClusterStats {
   /** TCP proxy: every try to connect failed. */
   upstreamCxConnectAttemptsExceeded = 0;
   upstreamCxOverflow = 0;
+  /** No pool could be made: `max_connection_pools`. */
   upstreamCxPoolOverflow = 0;
   upstreamCxIdleTimeout = 0;
   upstreamCxMaxRequests = 0;
@@ -34,12 +35,11 @@ export class ClusterStats {
   upstreamCxDestroyLocalWithActiveRq = 0;
   upstreamCxDestroyRemoteWithActiveRq = 0;
   upstreamCxRxBytesTotal = 0;
-  /** Gauge. */
+  /** Gauge, measured when asked for: read and not passed on. */
   upstreamCxRxBytesBuffered = 0;
   upstreamCxTxBytesTotal = 0;
-  /** Gauge. */
+  /** Gauge, measured when asked for: written and not taken by the kernel. */
   upstreamCxTxBytesBuffered = 0;
-  bindErrors = 0;
   upstreamFlowControlPausedReadingTotal = 0;
   upstreamFlowControlResumedReadingTotal = 0;
   upstreamFlowControlBackedUpTotal = 0;
@@ -69,7 +69,6 @@ export class ClusterStats {
   upstreamRqTimeout = 0;
   upstreamRqPerTryTimeout = 0;
   upstreamRqPerTryIdleTimeout = 0;
-  upstreamRqMaxDurationReached = 0;
   upstreamRqRxReset = 0;
   upstreamRqTxReset = 0;
   upstreamRqRetry = 0;
@@ -142,6 +141,12 @@ const REMAINING = layoutOf("breaker_remaining", () => new RemainingStats(), {
 export function clusterScope(store: StatsStore, statName: string): Scope {
   const text = statName.replaceAll(":", "_");
   return store.scope(`cluster.${text}.`, "cluster.", { envoy_cluster_name: text });
+}
+
+/** The scope `cluster.<statName>.<name>.` for answers that are counted under another name as well; release it, too. */
+export function alternativeScope(store: StatsStore, statName: string, name: string): Scope {
+  const text = statName.replaceAll(":", "_");
+  return store.scope(`cluster.${text}.${name}.`, `cluster.${name}.`, { envoy_cluster_name: text });
 }
 
 /** The cluster's numbers. */

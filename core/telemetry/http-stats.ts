@@ -3,11 +3,12 @@
  * Connection managers with the same prefix share one set, as in Envoy.
  */
 import { Histogram } from "./histogram.ts";
+import { ResponseClassStats } from "./response-stats.ts";
 import { layoutOf } from "./stat-layout.ts";
 import type { Scope, StatsStore } from "./stats.ts";
 
 /** Field names are Envoy's in camel case; gauges are marked, `…Ms` and `…Time` are histograms of milliseconds. */
-export class HttpStats {
+export class HttpStats extends ResponseClassStats {
   // Connections.
   downstreamCxTotal = 0;
   /** Gauge. */
@@ -26,10 +27,10 @@ export class HttpStats {
   downstreamCxDestroyLocalActiveRq = 0;
   downstreamCxDestroyRemoteActiveRq = 0;
   downstreamCxRxBytesTotal = 0;
-  /** Gauge. */
+  /** Gauge, measured when asked for: read and not passed on. */
   downstreamCxRxBytesBuffered = 0;
   downstreamCxTxBytesTotal = 0;
-  /** Gauge. */
+  /** Gauge, measured when asked for: written and not taken by the kernel. */
   downstreamCxTxBytesBuffered = 0;
   downstreamCxProtocolError = 0;
   downstreamCxIdleTimeout = 0;
@@ -47,12 +48,6 @@ export class HttpStats {
   downstreamRqHttp1Total = 0;
   /** Gauge. */
   downstreamRqActive = 0;
-  downstreamRqCompleted = 0;
-  downstreamRq1xx = 0;
-  downstreamRq2xx = 0;
-  downstreamRq3xx = 0;
-  downstreamRq4xx = 0;
-  downstreamRq5xx = 0;
   downstreamRqRxReset = 0;
   downstreamRqTxReset = 0;
   downstreamRqTimeout = 0;
@@ -74,18 +69,8 @@ export class HttpStats {
   noCluster = 0;
   /** Direct responses and redirects, as Envoy counts them. */
   rqDirectResponse = 0;
+  /** Of gRPC requests (Envoy counts no others). */
   rqResetAfterDownstreamResponseStarted = 0;
-
-  /** Counts an answer by class; a status outside 100 … 599 counts as completed only. */
-  charge(status: number): void {
-    this.downstreamRqCompleted++;
-    if (status < 200) {
-      if (status >= 100) this.downstreamRq1xx++;
-    } else if (status < 300) this.downstreamRq2xx++;
-    else if (status < 400) this.downstreamRq3xx++;
-    else if (status < 500) this.downstreamRq4xx++;
-    else if (status < 600) this.downstreamRq5xx++;
-  }
 }
 
 const HTTP = layoutOf("http", () => new HttpStats(), {

@@ -12,7 +12,7 @@ export class ListenerStats {
   /** Gauge. */
   downstreamCxActive = 0;
   downstreamCxDestroy = 0;
-  /** Refused because of a connection limit. */
+  /** Closed at once: more than the runtime's `envoy.resource_limits.listener.<name>.connection_limit`. */
   downstreamCxOverflow = 0;
   /** Closed because no filter chain matched. */
   noFilterChainMatch = 0;

@@ -6,7 +6,7 @@ import { Histogram } from "./histogram.ts";
 import { layoutOf } from "./stat-layout.ts";
 import { addHistograms, exportHistogram, type StatSource, type StatVisitor } from "./stats-export.ts";
 
-/** `downstream_rq_1xx` … `5xx` and `_completed`, of one listener and stat prefix. */
+/** `downstream_rq_1xx` … `5xx` and `_completed`: of one listener and stat prefix, and a part of `HttpStats`. */
 export class ResponseClassStats {
   downstreamRqCompleted = 0;
   downstreamRq1xx = 0;

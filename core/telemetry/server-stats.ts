@@ -76,8 +76,6 @@ export class ClusterManagerStats {
   clusterAdded = 0;
   clusterModified = 0;
   clusterRemoved = 0;
-  /** Endpoint updates of a cluster. */
-  clusterUpdated = 0;
   /** Gauge. */
   activeClusters = 0;
   /** Gauge. */
@@ -93,10 +91,25 @@ export function clusterManagerStats(store: StatsStore): ClusterManagerStats {
   return store.scope("cluster_manager.", "cluster_manager.", {}).set(CLUSTER_MANAGER);
 }
 
+/** `cluster_manager.*`, the part that each worker sees for itself. */
+export class ClusterUpdateStats {
+  /** Total: changes of a cluster's endpoints after its first. */
+  clusterUpdated = 0;
+}
+
+const CLUSTER_UPDATE = layoutOf("cluster_update", () => new ClusterUpdateStats(), {
+  totals: ["clusterUpdated"],
+});
+
+/** The counter of a worker's store; made when first asked for, never released. */
+export function clusterUpdateStats(store: StatsStore): ClusterUpdateStats {
+  return store.scope("cluster_manager.", "cluster_manager.", {}).set(CLUSTER_UPDATE);
+}
+
 /** `runtime.*`. */
 export class RuntimeStats {
+  /** Times that the values were put together: at the start, and with each change by an operator. */
   loadSuccess = 0;
-  loadError = 0;
   /** Gauge. */
   numKeys = 0;
   /** Gauge. */
@@ -132,7 +145,10 @@ export function filesystemStats(store: StatsStore): FilesystemStats {
 
 /** `tulle.*`: what Envoy has no name for. */
 export class TulleStats {
-  /** Body bytes that were copied on their way (0 for plain HTTP/1.1 proxying). */
+  /**
+   * Bytes that were copied on their way: heads that came in pieces, by the core, and whatever drivers copy. Of bodies
+   * in plain HTTP/1.1 proxying, none.
+   */
   copiedBytes = 0;
   /** Exceptions: bugs, each of which cost one connection. */
   exceptions = 0;

@@ -10,10 +10,10 @@ export class TcpStats {
   /** No cluster could be chosen. */
   downstreamCxNoRoute = 0;
   downstreamCxRxBytesTotal = 0;
-  /** Gauge. */
+  /** Gauge, measured when asked for: read and not passed on. */
   downstreamCxRxBytesBuffered = 0;
   downstreamCxTxBytesTotal = 0;
-  /** Gauge. */
+  /** Gauge, measured when asked for: written and not taken by the kernel. */
   downstreamCxTxBytesBuffered = 0;
   downstreamFlowControlPausedReadingTotal = 0;
   downstreamFlowControlResumedReadingTotal = 0;

@@ -19,6 +19,10 @@ import { refuseTls } from "./transport-socket.ts";
 import { readUpstreamHttp } from "./upstream-http.ts";
 import { versionOf } from "./version.ts";
 
+/** What Linux takes at most for TCP keepalive. */
+const MAX_PROBES = 127;
+const MAX_SECONDS = 32_767;
+
 /** Reads a cluster; the endpoints that it subscribes to are added to `wants`. */
 export function readCluster(reader: Reader<ClusterMessage>, version: string, wants: Subscription[]): Cluster {
   // Only what refers to metadata could act on it, and each of those is refused where it stands.
@@ -175,10 +179,21 @@ function readThresholds(reader: Reader<CircuitBreakers_Thresholds> | null): Thre
 
 function readKeepalive(reader: Reader<TcpKeepalive> | null): Cluster["tcpKeepalive"] {
   if (reader === null) return null;
-  // Linux' own values where the document is silent; seconds, as the kernel takes them.
-  return {
-    probes: reader.number("keepaliveProbes", 9),
-    time: reader.number("keepaliveTime", 7200),
-    interval: reader.number("keepaliveInterval", 75),
-  };
+  const probes = readBelow(reader, "keepaliveProbes", MAX_PROBES);
+  const time = readBelow(reader, "keepaliveTime", MAX_SECONDS);
+  const interval = readBelow(reader, "keepaliveInterval", MAX_SECONDS);
+  // Seen in Envoy 1.40: a zero in any of them turns the whole off.
+  if (probes === 0 || time === 0 || interval === 0) return null;
+  return { probes: probes ?? 0, time: time ?? 0, interval: interval ?? 0 };
+}
+
+/** The field, or null where the document is silent. Envoy finds out when it connects, and then cannot. */
+function readBelow(
+  reader: Reader<TcpKeepalive>,
+  key: "keepaliveProbes" | "keepaliveTime" | "keepaliveInterval",
+  most: number,
+): number | null {
+  const value = reader.number(key, null);
+  if (value !== null && value > most) reader.fault(key, `must be at most ${most}, as the kernel has it`);
+  return value;
 }

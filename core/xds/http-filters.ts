@@ -3,25 +3,40 @@
  * what the caller says that it ships, by the name of its configuration message.
  */
 import { utf8ByteString } from "../bytes/ascii.ts";
-import type { HttpFilter, Json } from "../config/model.ts";
+import type { HttpFilter, Json, RouterOptions } from "../config/model.ts";
 import { fieldPath } from "./faults.ts";
 import type { HttpFilter as HttpFilterMessage } from "./generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
-import type { Reader, Unpacked } from "./reader.ts";
+import { openUnpacked, type Reader } from "./reader.ts";
+import { ROUTER_DEFAULTS, type RouterMessage, readRouterOptions } from "./router-options.ts";
 import { messageToJson } from "./to-json.ts";
 
 /** The configuration message of the router. */
 export const ROUTER = "envoy.extensions.filters.http.router.v3.Router";
+
+/** The chain of one connection manager, and what its router was told. */
+export interface FilterChainConfig {
+  readonly httpFilters: readonly HttpFilter[];
+  readonly router: RouterOptions;
+}
+
+/** A filter, with its options if it is a router. */
+interface ReadFilter {
+  readonly filter: HttpFilter;
+  readonly router: RouterOptions | null;
+}
 
 /** Reads the chain; `path` is where the list is. */
 export function readHttpFilters(
   readers: readonly Reader<HttpFilterMessage>[],
   owner: Reader<never>["context"],
   path: string,
-): HttpFilter[] {
-  const filters: HttpFilter[] = [];
+): FilterChainConfig {
+  const httpFilters: HttpFilter[] = [];
+  let router = ROUTER_DEFAULTS;
   readers.forEach((reader, i) => {
-    const filter = readHttpFilter(reader);
-    if (filter === null) return;
+    const read = readHttpFilter(reader);
+    if (read === null) return;
+    const { filter } = read;
     const last = i === readers.length - 1;
     if (filter.typeName === ROUTER && !last) reader.faultHere("the router must be the last HTTP filter");
     if (filter.typeName !== ROUTER && last) {
@@ -29,14 +44,15 @@ export function readHttpFilters(
     }
     if (filter.typeName === ROUTER && filter.disabled)
       reader.fault("disabled", "the router cannot be disabled");
-    filters.push(filter);
+    httpFilters.push(filter);
+    router = read.router ?? router;
   });
   if (readers.length === 0) owner.faults.add(path, `must end with the router (${ROUTER})`);
-  return filters;
+  return { httpFilters, router };
 }
 
 /** One filter, or null if it is optional and not known here (which is what `is_optional` asks for). */
-function readHttpFilter(reader: Reader<HttpFilterMessage>): HttpFilter | null {
+function readHttpFilter(reader: Reader<HttpFilterMessage>): ReadFilter | null {
   const name = utf8ByteString(reader.take("name"));
   const optional = reader.take("isOptional");
   const disabled = reader.take("disabled");
@@ -50,28 +66,21 @@ function readHttpFilter(reader: Reader<HttpFilterMessage>): HttpFilter | null {
     reader.context.faults.add(packed.path, "must be set");
     return null;
   }
-  const check = reader.context.checks.httpFilters?.get(packed.typeName);
   const { message, json } = packed.any;
   const config: Json = message === null ? (json ?? {}) : messageToJson(message);
+  const filter = { name, typeName: packed.typeName, disabled, config };
+  const options = openUnpacked<RouterMessage>(reader.context, packed, ROUTER);
+  if (options !== null) return { filter, router: readRouterOptions(options) };
+  const check = reader.context.checks.httpFilters?.get(packed.typeName);
   if (check !== undefined) {
     for (const fault of check(config)) {
       reader.context.faults.add(fieldPath(packed.path, fault.path), fault.message);
     }
-  } else if (packed.typeName === ROUTER) {
-    refuseOptions(reader, packed, config);
   } else if (optional && json === null) {
     // Only from the wire: Envoy cannot read a file with a type that it does not know.
     return null;
   } else {
     reader.context.faults.refuse(fieldPath(packed.path, "@type"), packed.typeName);
   }
-  return { name, typeName: packed.typeName, disabled, config };
-}
-
-/** The router takes no options unless the caller knows better; those that say the default are welcome. */
-function refuseOptions(reader: Reader<HttpFilterMessage>, packed: Unpacked, config: Json): void {
-  for (const [name, value] of Object.entries(config as { readonly [key: string]: Json })) {
-    if (value === false || (name === "dynamic_stats" && value === true)) continue;
-    reader.context.faults.refuse(fieldPath(packed.path, name), name);
-  }
+  return { filter, router: null };
 }

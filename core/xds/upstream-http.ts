@@ -26,18 +26,24 @@ export function readUpstreamHttp(reader: Reader<ClusterMessage>): UpstreamHttp {
     for (const key of ["commonHttpProtocolOptions", "httpProtocolOptions"] as const) {
       if (reader.has(key)) reader.fault(key, `must not be set beside ${OPTIONS}`);
     }
-    const options = readOptions(extension);
-    return oldMaxRequests === undefined ||
-      extension.message.commonHttpProtocolOptions?.maxRequestsPerConnection !== undefined
-      ? options
-      : { ...options, common: { ...options.common, maxRequestsPerConnection: oldMaxRequests } };
+    return orOld(readOptions(extension), extension.message.commonHttpProtocolOptions, oldMaxRequests);
   }
-  const common = readUpstreamHttpOptions(oldCommon);
-  return {
-    common: { ...common, maxRequestsPerConnection: oldMaxRequests ?? common.maxRequestsPerConnection },
+  const options = {
+    common: readUpstreamHttpOptions(oldCommon),
     http1: readHttp1Options(oldHttp1),
     maxResponseHeadersBytes: MAX_RESPONSE_HEADERS_BYTES,
   };
+  return orOld(options, reader.message.commonHttpProtocolOptions, oldMaxRequests);
+}
+
+/** The cluster's own `max_requests_per_connection` holds where the common options say nothing about it. */
+function orOld(
+  options: UpstreamHttp,
+  common: { readonly maxRequestsPerConnection?: number | undefined } | undefined,
+  old: number | undefined,
+): UpstreamHttp {
+  if (old === undefined || common?.maxRequestsPerConnection !== undefined) return options;
+  return { ...options, common: { ...options.common, maxRequestsPerConnection: old } };
 }
 
 function findExtension(reader: Reader<ClusterMessage>): Reader<HttpProtocolOptions> | null {

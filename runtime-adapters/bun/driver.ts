@@ -44,13 +44,14 @@ export class BunDriver extends HostDriver {
 
   private bind(address: Address, options: ListenOptions, accept: Accept): ListenSocket {
     const { ip, port, path } = address;
+    let bound = address;
     const opened = (native: NativeSocket) => {
       if (native.fd >= this.descriptors.acceptBelow) {
         this.refused();
         native.terminate();
         return;
       }
-      BunSocket.accept(this, native, path, accept);
+      BunSocket.accept(this, native, bound, accept);
     };
     let where: object;
     if (path !== "") {
@@ -67,8 +68,9 @@ export class BunDriver extends HostDriver {
       socket: listenReports(opened),
     } as never) as unknown as NativeListener;
     if (path !== "") setUnixMode(path, options.mode);
+    if (path === "") bound = ipAddress(ip, native.port);
     const listener: ListenSocket = {
-      address: path !== "" ? address : ipAddress(ip, native.port),
+      address: bound,
       stop: () => {
         if (!this.listeners.delete(listener)) return;
         native.stop(false);

@@ -6,11 +6,12 @@ import { ListenError } from "../runtime.ts";
 /** See `ServeFetch`. */
 export async function serveFetch(address: Address, handler: FetchHandler): Promise<FetchServer> {
   try {
+    // Without `development` Bun shares the port with whoever else does: two proxies would be one admin server.
     const options = { fetch: handler, development: false, maxRequestBodySize: 1 << 20 };
     const server =
       address.path !== ""
         ? Bun.serve({ ...options, unix: address.path })
-        : Bun.serve({ ...options, hostname: address.ip, port: address.port });
+        : Bun.serve({ ...options, reusePort: false, hostname: address.ip, port: address.port });
     return {
       address: address.path !== "" ? address : { ...address, port: server.port ?? 0 },
       stop: () => void server.stop(),

@@ -5,11 +5,14 @@
  * Bun as measured (1.4.5): TCP_NODELAY is on from the start; `open`, `close` and `connectError` may be called
  * inside `connect`, `close` and `terminate`; `drain` comes without need; a chunk has a buffer of its own.
  */
-import type { Address, SocketHandler } from "../../core/io/socket.ts";
-import { ipAddress, NOWHERE, nativePath } from "../address.ts";
-import { Connection, SILENT } from "../connection.ts";
+import type { Address, Keepalive } from "../../core/io/socket.ts";
+import { ipAddress, nativePath } from "../address.ts";
+import { SILENT } from "../connection.ts";
+import { HostSocket } from "../host-socket.ts";
+import { completeKeepalive } from "../keepalive.ts";
 import type { Accept } from "../runtime.ts";
 import type { BunDriver } from "./driver.ts";
+import { setKeepalive } from "./keepalive.ts";
 
 /** The part of Bun's socket that is used here, undocumented members included. */
 export interface NativeSocket {
@@ -25,6 +28,7 @@ export interface NativeSocket {
   terminate(): void;
   pause(): void;
   resume(): void;
+  setKeepAlive(on: boolean, delay: number): boolean;
 }
 
 /** What Bun reports about an open socket: the same functions for every connection. */
@@ -47,50 +51,27 @@ const REPORTS = {
   },
 };
 
-export class BunSocket extends Connection {
-  private readonly driver: BunDriver;
-  private readonly target: Address;
+export class BunSocket extends HostSocket<BunDriver> {
   private native: NativeSocket | null = null;
   private fd = -1;
-  private localAddress: Address | null = null;
-  private remoteAddress: Address | null;
-
-  /** @param target where to dial; null for an accepted connection, which `bind` completes. */
-  constructor(driver: BunDriver, handler: SocketHandler, target: Address | null) {
-    super(driver.turn, handler, target !== null);
-    this.driver = driver;
-    this.target = target ?? NOWHERE;
-    this.remoteAddress = target;
-    driver.track(this);
-  }
 
   /** Takes over a connection that Bun accepted. */
-  static accept(driver: BunDriver, native: NativeSocket, path: string, accept: Accept): void {
+  static accept(driver: BunDriver, native: NativeSocket, listener: Address, accept: Accept): void {
     const socket = new BunSocket(driver, SILENT, null);
-    if (path !== "") {
-      socket.localAddress = { ip: "", port: 0, path };
-      socket.remoteAddress = NOWHERE;
-    }
     socket.native = native;
     socket.fd = native.fd;
     native.data = socket;
+    socket.arrived(listener);
     socket.accepted(accept);
   }
 
-  get local(): Address {
-    if (this.localAddress !== null) return this.localAddress;
-    const native = this.native;
-    if (native === null || this.isClosed) return NOWHERE;
-    this.localAddress = this.target.path !== "" ? NOWHERE : ipAddress(native.localAddress, native.localPort);
-    return this.localAddress;
+  protected askLocal(): Address {
+    const native = this.isClosed ? null : this.native;
+    return ipAddress(native?.localAddress, native?.localPort);
   }
 
-  get remote(): Address {
-    if (this.remoteAddress !== null) return this.remoteAddress;
-    const native = this.native;
-    if (native === null || this.isClosed) return NOWHERE;
-    this.remoteAddress = ipAddress(native.remoteAddress, native.remotePort);
-    return this.remoteAddress;
+  protected askRemote(): Address {
+    return ipAddress(this.native?.remoteAddress, this.native?.remotePort);
   }
 
   protected dial(): void {
@@ -148,6 +129,12 @@ export class BunSocket extends Connection {
     else this.native?.pause();
   }
 
+  protected setKeepAlive(options: Keepalive): void {
+    if (setKeepalive(this.fd, options)) return;
+    this.native?.setKeepAlive(true, completeKeepalive(options).time * 1000);
+    this.driver.notice("TCP keepalive: without FFI, Bun's own interval (1 s) and number of probes (10) hold");
+  }
+
   // ── Reports ───────────────────────────────────────────────────────────────────────────────────────────────
 
   onOpen(native: NativeSocket): void {
@@ -183,7 +170,6 @@ export class BunSocket extends Connection {
 
   protected override closed(reason: string): void {
     if (this.isClosed) return;
-    this.driver.forget(this);
     const native = this.native;
     this.native = null;
     this.fd = -1;

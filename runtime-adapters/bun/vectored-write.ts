@@ -6,9 +6,9 @@
  * result is a number of bytes and nothing else: who gets fewer than he asked for lets Bun's own `write` find out
  * why (a full buffer, a broken connection), and be told when the kernel takes more. SIGPIPE is ignored by Bun.
  */
-import { dlopen, FFIType, ptr } from "bun:ffi";
-import { openLibc } from "../libc.ts";
+import { FFIType, ptr } from "bun:ffi";
 import type { WriteQueue } from "../write-queue.ts";
+import { openLibc } from "./libc.ts";
 
 /** Pieces per call; more wait for the next. POSIX guarantees 16, Linux and macOS take 1024. */
 const MOST_PIECES = 64;
@@ -18,13 +18,13 @@ const TWO_32 = 2 ** 32;
 /** Writes pieces of `queue` to descriptor `fd`; returns how many bytes the kernel took, or -1. Takes nothing off. */
 export type VectoredWrite = (fd: number, queue: WriteQueue) => number;
 
+const WRITEV = { writev: { args: ["i32", "ptr", "i32"], returns: FFIType.i64_fast } } as const;
+
 /** The writer of this thread, or null where libc cannot be had (no FFI, another libc): write piece by piece then. */
 export function openVectoredWrite(): VectoredWrite | null {
-  const libc = openLibc((name) =>
-    dlopen(name, { writev: { args: ["i32", "ptr", "i32"], returns: FFIType.i64_fast } }),
-  );
+  const libc = openLibc(WRITEV);
   if (libc === null) return null;
-  const call = libc.symbols.writev as unknown as (fd: number, vector: number, count: number) => number;
+  const call = libc.writev as unknown as (fd: number, vector: number, count: number) => number;
   // struct iovec { void *base; size_t length; } on a 64-bit little-endian machine, as pairs of 32-bit words:
   // a 64-bit view would make a BigInt per field.
   // A view made without a buffer may move its bytes when it is given one (seen: the kernel went on reading the

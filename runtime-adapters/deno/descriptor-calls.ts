@@ -2,18 +2,26 @@
  * What Deno's own sockets cannot do, done on their descriptors through FFI, on Linux with `--allow-ffi`:
  * - RST. Deno's `close` always sends FIN first, so a peer would take a broken answer for a complete one.
  * - Writes that answer at once. A write of Deno's is a promise, and a head and its body are two of them.
+ * - Socket options with a number.
  *
  * Deno tells the descriptor (under an internal symbol) of accepted connections only. Those are the ones that
- * matter: a request that was cut off is never taken for complete, and requests are mostly one piece.
+ * matter: a request that was cut off is never taken for complete, and requests are mostly one piece. That of a
+ * dialled one can be found, for what is done once in its life.
  */
-import { openLibc } from "../libc.ts";
+import { readdirSync } from "node:fs";
+import { parseIp } from "../../core/bytes/cidr.ts";
+import type { SocketOption } from "../keepalive.ts";
+import { withLibc } from "../libc.ts";
 import type { WriteQueue } from "../write-queue.ts";
-import { deno, type NativeConnection } from "./native.ts";
+import { deno, type NativeAddress, type NativeConnection } from "./native.ts";
 
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 /** More follows: the kernel does not send a packet of its own for this piece. */
 const MSG_MORE = 0x8000;
+
+const AF_INET = 2;
+const AF_INET6 = 10;
 
 /** `struct sockaddr` with family AF_UNSPEC, which is 0. */
 const NOBODY = new Uint8Array(16);
@@ -21,20 +29,26 @@ const NOBODY = new Uint8Array(16);
 interface Calls {
   connect(fd: number, address: Uint8Array, length: number): number;
   send(fd: number, bytes: Uint8Array, length: number, flags: number): number;
+  setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
+  getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
+  getpeername(fd: number, address: Uint8Array, length: Uint8Array): number;
 }
 
 const calls = open();
 
 function open(): Calls | null {
   if (deno?.build.os !== "linux") return null;
-  const libc = openLibc((name) =>
-    deno.dlopen(name, {
-      connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
-      // The result is a ssize_t; its lower half is enough below 2 GiB, and no BigInt.
-      send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
-    }),
+  return withLibc(
+    (name) =>
+      deno.dlopen(name, {
+        connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+        // The result is a ssize_t; its lower half is enough below 2 GiB, and no BigInt.
+        send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+        setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+        getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+        getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+      }).symbols as unknown as Calls,
   );
-  return libc === null ? null : (libc.symbols as unknown as Calls);
 }
 
 /** The descriptor of an accepted connection, or -1 where Deno does not tell. */
@@ -50,6 +64,41 @@ export function descriptor(native: NativeConnection): number {
 /** The descriptor, if the calls below can be made on it; otherwise -1. */
 export function callable(native: NativeConnection): number {
   return calls === null ? -1 : descriptor(native);
+}
+
+/** The descriptor of a TCP connection that was dialled: the open one with its two ends. -1 if there is none. */
+export function findDescriptor(native: NativeConnection): number {
+  if (calls === null) return -1;
+  const { localAddr, remoteAddr } = native;
+  try {
+    for (const name of readdirSync("/proc/self/fd")) {
+      const fd = Number(name);
+      if (is(calls.getsockname, fd, localAddr) && is(calls.getpeername, fd, remoteAddr)) return fd;
+    }
+  } catch {
+    // Not allowed to look.
+  }
+  return -1;
+}
+
+function is(ask: Calls["getsockname"], fd: number, { hostname = "", port = 0 }: NativeAddress): boolean {
+  const found = new Uint8Array(28); // struct sockaddr_in6
+  const length = Uint8Array.of(found.length, 0, 0, 0);
+  if (ask(fd, found, length) !== 0 || ((found[2] << 8) | found[3]) !== port) return false;
+  const ip = parseIp(hostname);
+  const from = found[0] === AF_INET ? 4 : found[0] === AF_INET6 ? 8 : -1;
+  return ip !== null && from >= 0 && ip.every((byte, i) => found[from + i] === byte);
+}
+
+/** Sets options on a descriptor; false if it is -1 or one of them cannot be set. */
+export function setOptions(fd: number, options: readonly SocketOption[]): boolean {
+  if (calls === null || fd < 0 || options.length === 0) return false;
+  let done = true;
+  for (const { level, name, value } of options) {
+    const bytes = Uint8Array.of(value & 255, (value >> 8) & 255, (value >> 16) & 255, value >>> 24);
+    if (calls.setsockopt(fd, level, name, bytes, bytes.length) !== 0) done = false;
+  }
+  return done;
 }
 
 /** Makes Linux send RST and forget the connection; the caller closes it next. */

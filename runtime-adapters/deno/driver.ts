@@ -103,7 +103,7 @@ class DenoListener implements ListenSocket {
     if (full) this.driver.refused();
     const stranger = this.onlyV6 && native.remoteAddr.hostname?.startsWith("::ffff:") === true;
     if (full || stranger || !this.open) native.close();
-    else DenoSocket.accept(this.driver, native, this.address.path, this.accept);
+    else DenoSocket.accept(this.driver, native, this.address, this.accept);
     this.next();
   }
 

@@ -1,8 +1,8 @@
 /**
  * Memory that Deno does not give back by itself: garbage, free blocks of the C library, pages of its program. The
- * last two need `--allow-ffi` and glibc.
+ * last two need glibc and `--allow-all`: with fewer rights Deno lets nobody read about himself in /proc.
  */
-import { openLibc } from "../libc.ts";
+import { withLibc } from "../libc.ts";
 import { dropProgramPages, type Madvise } from "../program-pages.ts";
 import { collectGarbage } from "../v8-garbage.ts";
 import { deno } from "./native.ts";
@@ -10,14 +10,25 @@ import { deno } from "./native.ts";
 /** See `Runtime.trim`. */
 export function trimMemory(connections: number): void {
   collectGarbage(connections);
-  const libc = openLibc((name) =>
-    deno.dlopen(name, {
-      madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
-      malloc_trim: { parameters: ["usize"], result: "i32" },
-    }),
+  opened ??= open();
+  if (opened === null) return;
+  opened.malloc_trim(0);
+  dropProgramPages(opened.madvise);
+}
+
+interface Calls {
+  readonly madvise: Madvise;
+  malloc_trim(pad: number): number;
+}
+
+let opened: Calls | null | undefined;
+
+function open(): Calls | null {
+  return withLibc(
+    (name) =>
+      deno.dlopen(name, {
+        madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
+        malloc_trim: { parameters: ["usize"], result: "i32" },
+      }).symbols as unknown as Calls,
   );
-  if (libc === null) return;
-  (libc.symbols.malloc_trim as (pad: number) => number)(0);
-  dropProgramPages(libc.symbols.madvise as Madvise);
-  libc.close();
 }

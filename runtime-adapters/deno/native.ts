@@ -18,16 +18,12 @@ export interface NativeConnection {
   close(): void;
   /** TCP only. */
   setNoDelay?(on: boolean): void;
+  setKeepAlive?(on: boolean): void;
 }
 
 export interface NativeListener {
   readonly addr: NativeAddress;
   accept(): Promise<NativeConnection>;
-  close(): void;
-}
-
-interface Library {
-  readonly symbols: { readonly [name: string]: unknown };
   close(): void;
 }
 
@@ -39,7 +35,7 @@ interface DenoNamespace {
   connect(options: object): Promise<NativeConnection>;
   listen(options: object): NativeListener;
   /** Throws without `--allow-ffi`. */
-  dlopen(library: string, symbols: object): Library;
+  dlopen(library: string, symbols: object): { readonly symbols: { readonly [name: string]: unknown } };
 }
 
 export const deno: DenoNamespace = (globalThis as unknown as { Deno: DenoNamespace }).Deno;

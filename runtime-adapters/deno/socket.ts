@@ -12,12 +12,14 @@
  * - Reads go into one buffer, one behind the other: a chunk is a window of it that nothing else touches.
  * - While paused no read is under way, so a peer's FIN or RST is noticed only on `resume` or `write`.
  */
-import type { Address, SocketHandler } from "../../core/io/socket.ts";
-import { ipAddress, NOWHERE, nativePath } from "../address.ts";
-import { Connection, SILENT } from "../connection.ts";
+import type { Address, Keepalive } from "../../core/io/socket.ts";
+import { ipAddress, nativePath } from "../address.ts";
+import { SILENT } from "../connection.ts";
+import { HostSocket } from "../host-socket.ts";
+import { keepaliveOptions } from "../keepalive.ts";
 import type { Accept } from "../runtime.ts";
 import { WriteQueue } from "../write-queue.ts";
-import { callable, sendQueue, sendReset } from "./descriptor-calls.ts";
+import { callable, findDescriptor, sendQueue, sendReset, setOptions } from "./descriptor-calls.ts";
 import type { DenoDriver } from "./driver.ts";
 import { deno, errorCode, type NativeConnection } from "./native.ts";
 
@@ -32,14 +34,10 @@ const FAREWELL = 100;
 const NO_BUFFER = new Uint8Array(0);
 const NO_QUEUE = new WriteQueue();
 
-export class DenoSocket extends Connection {
-  private readonly driver: DenoDriver;
-  private readonly target: Address;
+export class DenoSocket extends HostSocket<DenoDriver> {
   private native: NativeConnection | null = null;
   /** For direct calls, or -1. */
   private fd = -1;
-  private localAddress: Address | null = null;
-  private remoteAddress: Address | null;
 
   private buffer = NO_BUFFER;
   private used = 0;
@@ -57,45 +55,25 @@ export class DenoSocket extends Connection {
   private readonly onFailed = (error: unknown): void => this.failed(error);
   private readonly onFarewell = (): void => this.left();
 
-  /** @param target where to dial; null for an accepted connection. */
-  constructor(driver: DenoDriver, handler: SocketHandler, target: Address | null) {
-    super(driver.turn, handler, target !== null);
-    this.driver = driver;
-    this.target = target ?? NOWHERE;
-    this.remoteAddress = target;
-    driver.track(this);
-  }
-
   /** Takes over a connection that Deno accepted. */
-  static accept(driver: DenoDriver, native: NativeConnection, path: string, accept: Accept): void {
+  static accept(driver: DenoDriver, native: NativeConnection, listener: Address, accept: Accept): void {
     const socket = new DenoSocket(driver, SILENT, null);
-    if (path !== "") {
-      socket.localAddress = { ip: "", port: 0, path };
-      socket.remoteAddress = NOWHERE;
-    } else {
-      native.setNoDelay?.(true);
-    }
+    if (listener.path === "") native.setNoDelay?.(true);
     socket.native = native;
     socket.fd = callable(native);
+    socket.arrived(listener);
     socket.accepted(accept);
     socket.startRead();
   }
 
-  get local(): Address {
-    if (this.localAddress !== null) return this.localAddress;
-    const native = this.native;
-    if (native === null) return NOWHERE;
-    const { hostname, port } = native.localAddr;
-    this.localAddress = this.target.path !== "" ? NOWHERE : ipAddress(hostname, port);
-    return this.localAddress;
+  protected askLocal(): Address {
+    const address = this.native?.localAddr;
+    return ipAddress(address?.hostname, address?.port);
   }
 
-  get remote(): Address {
-    if (this.remoteAddress !== null) return this.remoteAddress;
-    if (this.native === null) return NOWHERE;
-    const { hostname, port } = this.native.remoteAddr;
-    this.remoteAddress = ipAddress(hostname, port);
-    return this.remoteAddress;
+  protected askRemote(): Address {
+    const address = this.native?.remoteAddr;
+    return ipAddress(address?.hostname, address?.port);
   }
 
   protected dial(): void {
@@ -143,7 +121,7 @@ export class DenoSocket extends Connection {
   protected abort(): void {
     const native = this.native;
     if (native === null) return;
-    if (this.fd >= 0 && !this.localAddress?.path) sendReset(this.fd);
+    if (this.fd >= 0 && !this.isUnix) sendReset(this.fd);
     native.close();
   }
 
@@ -152,9 +130,18 @@ export class DenoSocket extends Connection {
     if (on) this.startRead();
   }
 
+  protected setKeepAlive(options: Keepalive): void {
+    const native = this.native as NativeConnection;
+    native.setKeepAlive?.(true);
+    if (options.time + options.interval + options.probes === 0) return;
+    const fd = this.fd >= 0 ? this.fd : findDescriptor(native);
+    if (!setOptions(fd, keepaliveOptions(options))) {
+      this.driver.notice("TCP keepalive: without FFI (Linux, --allow-ffi) the system's own times hold");
+    }
+  }
+
   protected override closed(reason: string): void {
     if (this.isClosed) return;
-    this.driver.forget(this);
     const native = this.native;
     this.native = null;
     this.fd = -1;

@@ -167,6 +167,10 @@ class VirtualTime implements TimeSource {
   soon(job: () => void): void {
     this.network.schedule.after(0, job);
   }
+
+  afterPoll(job: () => void): void {
+    this.network.schedule.after(0, job);
+  }
 }
 
 class MemoryPlatform implements Platform {

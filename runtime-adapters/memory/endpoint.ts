@@ -5,7 +5,7 @@
  * Laws: bytes, FIN and RST of one end arrive in the order they were sent; a read never hands out bytes that
  * anyone else can see; everything comes from the schedule, nothing from inside a call.
  */
-import type { Address } from "../../core/io/socket.ts";
+import type { Address, Keepalive } from "../../core/io/socket.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -55,6 +55,8 @@ export class Endpoint {
   private lastArrival = 0;
   private finSent = false;
   private vanished = false;
+  /** Null = off. */
+  private keepalive: Keepalive | null = null;
 
   private readonly inbox: Uint8Array[] = [];
   private reading = true;
@@ -129,11 +131,30 @@ export class Endpoint {
   /** From now on nothing leaves or reaches this end: a host without power, a cut cable. */
   vanish(): void {
     this.vanished = true;
+    this.other?.probe();
   }
 
   setReading(on: boolean): void {
     this.reading = on;
     if (on) this.pump();
+  }
+
+  /** Asks after a silent peer from now on: one that has vanished is found out when the probes have gone by. */
+  keepAlive(options: Keepalive): void {
+    this.keepalive = options;
+    if (this.other?.vanished === true) this.probe();
+  }
+
+  private probe(): void {
+    if (this.keepalive === null) return;
+    const { time, interval, probes } = this.keepalive;
+    const patience = (time || 7200) + (interval || 75) * (probes || 9);
+    this.schedule.after(patience * 1000, () => {
+      if (!this.open) return;
+      this.open = false;
+      this.inbox.length = 0;
+      this.side.gone("ETIMEDOUT");
+    });
   }
 
   private deliver(job: () => void, from = this.schedule.now): void {

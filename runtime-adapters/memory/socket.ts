@@ -1,5 +1,5 @@
 /** A driver's connection on the virtual network: `Connection` over an `Endpoint`. */
-import type { Address, SocketHandler } from "../../core/io/socket.ts";
+import type { Address, Keepalive, SocketHandler } from "../../core/io/socket.ts";
 import { NOWHERE } from "../address.ts";
 import { Connection } from "../connection.ts";
 import type { Turn } from "../turn.ts";
@@ -84,6 +84,10 @@ export class MemorySocket extends Connection implements Side {
 
   protected setReading(on: boolean): void {
     this.endpoint?.setReading(on);
+  }
+
+  protected setKeepAlive(options: Keepalive): void {
+    this.endpoint?.keepAlive(options);
   }
 
   // ── Side ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,6 +15,7 @@ export class NodeDriver extends HostDriver {
       const refuse = (error: NodeJS.ErrnoException) => {
         reject(new ListenError(error.code ?? "EINVAL", address, error.message));
       };
+      let bound = address;
       server.on("connection", (native) => {
         if (descriptor(native) >= this.descriptors.acceptBelow) {
           this.refused();
@@ -22,7 +23,7 @@ export class NodeDriver extends HostDriver {
           native.destroy();
           return;
         }
-        NodeSocket.accept(this, native, path, accept);
+        NodeSocket.accept(this, native, bound, accept);
       });
       server.once("error", refuse);
       const where: NetListenOptions =
@@ -44,9 +45,10 @@ export class NodeDriver extends HostDriver {
             refuse(error as NodeJS.ErrnoException);
             return;
           }
-          const bound = server.address();
+          const where = server.address();
+          if (where !== null && typeof where !== "string") bound = ipAddress(ip, where.port);
           const listener: ListenSocket = {
-            address: bound === null || typeof bound === "string" ? address : ipAddress(ip, bound.port),
+            address: bound,
             stop: () => {
               if (this.listeners.delete(listener)) server.close();
             },

@@ -5,9 +5,11 @@
  * Listeners are plain functions that find the connection on `this`: no closure per connection or chunk.
  */
 import { connect, type Socket as NetSocket } from "node:net";
-import type { Address, SocketHandler } from "../../core/io/socket.ts";
+import type { Address, Keepalive } from "../../core/io/socket.ts";
 import { ipAddress, NOWHERE, nativePath } from "../address.ts";
-import { Connection, SILENT } from "../connection.ts";
+import { SILENT } from "../connection.ts";
+import { HostSocket } from "../host-socket.ts";
+import { completeKeepalive } from "../keepalive.ts";
 import type { Accept } from "../runtime.ts";
 import type { NodeDriver } from "./driver.ts";
 
@@ -16,6 +18,11 @@ export interface NativeSocket extends NetSocket {
   connection: NodeSocket | null;
   /** Undocumented. */
   readonly _handle?: { readonly fd?: number } | null;
+}
+
+/** As of Node 26; before, `interval` and `count` were not taken. ms. */
+interface NodeKeepAlive {
+  setKeepAlive(on: boolean, delay: number, interval: number, count: number): void;
 }
 
 /** The descriptor of a socket, or -1 where Node does not tell. */
@@ -50,51 +57,29 @@ function onClose(this: NativeSocket): void {
 const EMPTY = new Uint8Array(0);
 
 /** A connection on `node:net`. */
-export class NodeSocket extends Connection {
-  private readonly driver: NodeDriver;
-  private readonly target: Address;
+export class NodeSocket extends HostSocket<NodeDriver> {
   private native: NativeSocket | null = null;
-  private localAddress: Address | null = null;
-  private remoteAddress: Address | null;
   private failure = "";
   /** Nothing is left in Node's stream. For the listeners. */
   readonly onFlushed = (): void => {
     if (this.native?.writableLength === 0) this.writable();
   };
 
-  /** @param target where to dial; null for an accepted connection. */
-  constructor(driver: NodeDriver, handler: SocketHandler, target: Address | null) {
-    super(driver.turn, handler, target !== null);
-    this.driver = driver;
-    this.target = target ?? NOWHERE;
-    this.remoteAddress = target;
-    driver.track(this);
-  }
-
   /** Takes over a connection that Node accepted. */
-  static accept(driver: NodeDriver, native: NetSocket, path: string, accept: Accept): void {
+  static accept(driver: NodeDriver, native: NetSocket, listener: Address, accept: Accept): void {
     const socket = new NodeSocket(driver, SILENT, null);
-    if (path !== "") {
-      socket.localAddress = { ip: "", port: 0, path };
-      socket.remoteAddress = NOWHERE;
-    }
     socket.bind(native as NativeSocket);
+    socket.arrived(listener);
     socket.accepted(accept);
   }
 
-  get local(): Address {
-    if (this.localAddress !== null) return this.localAddress;
+  protected askLocal(): Address {
     const native = this.native;
-    if (native === null || native.pending) return NOWHERE;
-    this.localAddress = this.target.path !== "" ? NOWHERE : ipAddress(native.localAddress, native.localPort);
-    return this.localAddress;
+    return native === null || native.pending ? NOWHERE : ipAddress(native.localAddress, native.localPort);
   }
 
-  get remote(): Address {
-    if (this.remoteAddress !== null) return this.remoteAddress;
-    if (this.native === null) return NOWHERE;
-    this.remoteAddress = ipAddress(this.native.remoteAddress, this.native.remotePort);
-    return this.remoteAddress;
+  protected askRemote(): Address {
+    return ipAddress(this.native?.remoteAddress, this.native?.remotePort);
   }
 
   override get pendingBytes(): number {
@@ -147,13 +132,22 @@ export class NodeSocket extends Connection {
     const native = this.native;
     if (native === null) return;
     // RST is a matter of TCP; before the handshake and on a Unix socket there is only closing.
-    if (native.pending || this.target.path !== "" || this.localAddress?.path) native.destroy();
+    if (native.pending || this.isUnix) native.destroy();
     else native.resetAndDestroy();
   }
 
   protected setReading(on: boolean): void {
     if (on) this.native?.resume();
     else this.native?.pause();
+  }
+
+  protected setKeepAlive(options: Keepalive): void {
+    const native = this.native as unknown as NodeKeepAlive;
+    const { time, interval, probes } = completeKeepalive(options);
+    native.setKeepAlive(true, time * 1000, interval * 1000, probes);
+    if (native.setKeepAlive.length < 4) {
+      this.driver.notice("TCP keepalive: this Node.js has its own interval (1 s) and number of probes (10)");
+    }
   }
 
   // ── Reports ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,7 +180,6 @@ export class NodeSocket extends Connection {
 
   protected override closed(reason: string): void {
     if (this.isClosed) return;
-    this.driver.forget(this);
     const native = this.native;
     this.native = null;
     super.closed(reason);

@@ -91,14 +91,18 @@ export class LocalWorker implements WorkerControl {
   }
 
   async report(): Promise<WorkerReport> {
-    return this.driver.run(() => ({
-      stats: this.services.stats.export(),
-      clusters: this.engine.clusterStatus(),
-      connections: this.engine.activeConnections,
-      acceptFailures: this.driver.acceptFailures,
-      faults: this.driver.faults,
-      copiedBytes: this.driver.copiedBytes,
-    }));
+    return this.driver.run(() => {
+      this.engine.measureBuffers();
+      return {
+        stats: this.services.stats.export(),
+        clusters: this.engine.clusterStatus(),
+        connections: this.engine.activeConnections,
+        drainingListeners: this.engine.drainingListeners,
+        acceptFailures: this.driver.acceptFailures,
+        faults: this.driver.faults,
+        copiedBytes: this.driver.copiedBytes,
+      };
+    });
   }
 
   async connections(): Promise<number> {

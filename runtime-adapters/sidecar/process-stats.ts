@@ -76,6 +76,17 @@ export class ProcessStats {
     this.runtime.numKeys = Object.keys(after.runtime).length;
   }
 
+  /** The runtime values were put together, from so many layers. */
+  countRuntimeLoad(layers: number): void {
+    this.runtime.loadSuccess++;
+    this.runtime.numLayers = layers;
+  }
+
+  /** Counts listeners that an operator has stopped. */
+  countStopped(listeners: number): void {
+    this.listeners.listenerStopped += listeners;
+  }
+
   /** Counts sockets of listeners that were opened, and those that could not be. */
   countBinds(successes: number, failures: number): void {
     this.listeners.listenerCreateSuccess += successes;
@@ -105,6 +116,7 @@ export class ProcessStats {
     server.memoryAllocated = heapUsed + external;
     server.memoryHeapSize = heapTotal;
     server.memoryPhysicalSize = rss;
+    this.listeners.totalListenersDraining = Math.max(0, ...reports.map((report) => report.drainingListeners));
     tulle.acceptFailures = total(reports, (report) => report.acceptFailures);
     tulle.copiedBytes = total(reports, (report) => report.copiedBytes);
     tulle.exceptions = facts.exceptions + total(reports, (report) => report.faults);

@@ -16,7 +16,7 @@ import type { FetchServer } from "../fetch-server.ts";
 import { startAdminServer } from "./admin/admin-server.ts";
 import type { AdminSource, ServerState } from "./admin/admin-source.ts";
 import { mergeClusters } from "./admin/clusters-page.ts";
-import { overridden } from "./admin/runtime-page.ts";
+import { layerNames, overridden } from "./admin/runtime-page.ts";
 import type { Options } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
@@ -82,6 +82,7 @@ export class Sidecar implements AdminSource {
     this.version = `${entry.version}/${entry.runtime.name}-${entry.runtime.version}`;
     const { node, runtime } = bootstrap;
     this.snapshot = { node, runtime, listeners: [], clusters: [], routes: [], endpoints: [] };
+    this.counters.countRuntimeLoad(layerNames(bootstrap).length);
     this.supervisor = new Supervisor(
       (index, onGone) => this.startWorker(index, onGone),
       (level, message) => this.log(level, "main", message),
@@ -236,6 +237,7 @@ export class Sidecar implements AdminSource {
       if (text === "") this.runtimeOverrides.delete(key);
       else this.runtimeOverrides.set(key, text);
     }
+    this.counters.countRuntimeLoad(layerNames(this.bootstrap).length);
     this.log("warning", "runtime", `overrides by request: ${[...this.runtimeOverrides].join(" ")}`);
     const { current, warming } = this.subscriptions;
     if (current !== null) this.onSnapshot(current, warming);
@@ -256,8 +258,15 @@ export class Sidecar implements AdminSource {
       await this.supervisor.closeAfterAnswer(true);
     }
     if (skipExit) return;
-    if (graceful) setTimeout(() => void this.supervisor.stopListening(scope), this.options.drainTime).unref();
-    else await this.supervisor.stopListening(scope);
+    if (graceful) setTimeout(() => void this.stopListening(scope), this.options.drainTime).unref();
+    else await this.stopListening(scope);
+  }
+
+  private async stopListening(scope: StopScope): Promise<void> {
+    const names = () => new Set(this.listening.map(({ listener }) => listener));
+    const before = names();
+    await this.supervisor.stopListening(scope);
+    this.counters.countStopped(before.size - names().size);
   }
 
   async resetCounters(): Promise<void> {

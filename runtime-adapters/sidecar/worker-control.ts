@@ -26,6 +26,10 @@ export interface Engine extends Core {
   readonly warmingClusters: readonly string[];
   /** Of all listeners. */
   readonly activeConnections: number;
+  /** Listeners that were replaced or removed and still have connections. */
+  readonly drainingListeners: number;
+  /** Brings gauges up to date that are measured, not counted. */
+  measureBuffers(): void;
   /** Plain data about clusters, for `/clusters`. */
   clusterStatus(): readonly ClusterStatus[];
 }
@@ -74,6 +78,7 @@ export interface WorkerReport {
   readonly stats: StatsExport;
   readonly clusters: readonly ClusterStatus[];
   readonly connections: number;
+  readonly drainingListeners: number;
   readonly acceptFailures: number;
   readonly faults: number;
   readonly copiedBytes: number;

@@ -153,6 +153,36 @@ export const cases: readonly Case[] = [
     },
   },
 
+  {
+    name: "keepAlive is welcome at any time, on any socket, and harms none",
+    async run(lab) {
+      const options = { time: 30, interval: 5, probes: 3 };
+      const far = lab.driver();
+      const near = lab.driver();
+      const addresses = lab.network === null ? [at("127.0.0.1:0"), lab.unixAddress()] : [at("127.0.0.1:0")];
+      for (const address of addresses) {
+        const { listener, accepted } = await lab.listen(far, address);
+        const client = lab.dial(near, listener.address);
+        near.run(() => client.socket.keepAlive(options));
+        await lab.until(() => client.connected && accepted.length === 1, "a connection");
+        const [server] = accepted;
+        far.run(() => server.socket.keepAlive({ time: 0, interval: 0, probes: 0 }));
+        near.run(() => {
+          client.socket.keepAlive(options);
+          client.write("hello");
+        });
+        await lab.until(() => server.bytes === 5, "bytes");
+        near.run(() => {
+          client.socket.close();
+          client.socket.keepAlive(options);
+        });
+        await lab.until(() => client.closed && server.ended, "the end");
+        near.run(() => client.socket.keepAlive(options));
+      }
+      equal(lab.logged, [], "faults, and what this runtime cannot do");
+    },
+  },
+
   // ── Back-pressure ─────────────────────────────────────────────────────────────────────────────────────────
   {
     name: "10 MiB both ways past slow readers: blocked, drained, complete, and little held here",
@@ -534,6 +564,25 @@ export const cases: readonly Case[] = [
       equal(server.socket.local, listener.address, "server's local");
       equal(server.socket.remote, client.socket.local, "server's remote");
       check(client.socket.local.port > 0, "a port of its own");
+    },
+  },
+  {
+    name: "an accepted connection that is gone still knows both addresses, asked for or not",
+    async run(lab) {
+      for (const listen of ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0"]) {
+        const far = lab.driver();
+        const near = lab.driver();
+        const { listener, accepted } = await lab.listen(far, at(listen));
+        const ip = listen.startsWith("0") ? "127.0.0.1" : listener.address.ip;
+        const client = lab.dial(near, { ...listener.address, ip });
+        await lab.until(() => accepted.length === 1 && client.connected, "a connection");
+        const from = client.socket.local;
+        near.run(() => client.socket.reset());
+        await lab.until(() => accepted[0].closed || accepted[0].ended, "its end"); // Deno may say FIN for RST
+        far.run(() => accepted[0].socket.close());
+        equal(accepted[0].socket.local, { ip, port: listener.address.port, path: "" }, `${listen}: local`);
+        equal(accepted[0].socket.remote, from, `${listen}: remote`);
+      }
     },
   },
   {

@@ -32,6 +32,7 @@ export async function runVector(
       client: vector.client,
       methods: vector.methods ?? [],
       origin: vector.origin ?? [],
+      greeting: vector.greeting,
       followUp: vector.expect.client === "keep",
       victim: true,
     },

@@ -63,6 +63,8 @@ export interface Vector {
   /** Methods of the client's requests where one of them is not GET, as far as the answer's framing depends on it. */
   readonly methods?: readonly string[];
   readonly origin?: readonly OriginScript[];
+  /** What the origin says on its first connection before it was asked. */
+  readonly greeting?: string;
   readonly expect: Expectation;
 }
 

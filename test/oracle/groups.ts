@@ -8,6 +8,7 @@ import { paths } from "./groups/paths.ts";
 import { protocol } from "./groups/protocol.ts";
 import { redirects } from "./groups/redirects.ts";
 import { rewrites } from "./groups/rewrites.ts";
+import { routerOptions } from "./groups/router-options.ts";
 import { routing } from "./groups/routing.ts";
 import { tcp } from "./groups/tcp.ts";
 import type { Group } from "./scenario.ts";
@@ -24,4 +25,5 @@ export const groups: readonly Group[] = [
   protocol,
   localReplies,
   tcp,
+  routerOptions,
 ];

@@ -7,6 +7,7 @@ class HandTime implements TimeSource {
   readonly armed: number[] = [];
   fire: () => void = () => {};
   readonly stray: (() => void)[] = [];
+  readonly polled: (() => void)[] = [];
   now() {
     return this.time;
   }
@@ -22,6 +23,9 @@ class HandTime implements TimeSource {
   }
   soon(job: () => void) {
     this.stray.push(job);
+  }
+  afterPoll(job: () => void) {
+    this.polled.push(job);
   }
 }
 
@@ -58,6 +62,98 @@ test("what became dirty is flushed when the outermost turn ends, in order, and w
     seen.push("outer");
   });
   expect(seen).toEqual(["inner", "outer", "first", "second", "second done", "late"]);
+});
+
+test("a turn after a silence is flushed at once; those on its heels wait for the end of the poll", () => {
+  const { turn, time } = setup();
+  const seen: string[] = [];
+  const enter = (name: string) => {
+    turn.begin();
+    turn.mark(
+      item(() => {
+        seen.push(name);
+        time.time += 5; // a write that wakes somebody takes its time
+      }),
+    );
+    turn.finish();
+  };
+  time.time += 0.1;
+  enter("a");
+  expect(seen).toEqual(["a"]);
+  time.time += 0.001;
+  enter("b");
+  enter("c");
+  expect(seen).toEqual(["a"]);
+  time.polled.shift()?.();
+  expect(seen).toEqual(["a", "b", "c"]);
+  time.time += 0.002; // the next poll was at hand
+  enter("d");
+  expect(seen).toEqual(["a", "b", "c"]);
+  time.polled.shift()?.();
+  time.time += 1;
+  enter("e");
+  expect([seen, time.polled.length]).toEqual([["a", "b", "c", "d", "e"], 0]);
+});
+
+test("turns of one poll are flushed together when it is over, by a turn that makes its own flushes", () => {
+  const { turn, time } = setup();
+  const seen: string[] = [];
+  const enter = (name: string) => {
+    turn.begin();
+    turn.mark(item(() => seen.push(name)));
+    turn.finish();
+  };
+  enter("a");
+  enter("b");
+  expect([seen, time.polled.length]).toEqual([[], 1]);
+  time.polled.shift()?.();
+  expect(seen).toEqual(["a", "b"]);
+  enter("c");
+  expect(time.polled.length).toBe(1);
+  turn.run(() => {}); // a turn from elsewhere does not leave anything behind
+  expect(seen).toEqual(["a", "b", "c"]);
+  time.polled.shift()?.();
+  expect(seen.length).toBe(3);
+});
+
+test("the clock is read once for all turns of a poll, and again when much was flushed within it", () => {
+  const { turn, time } = setup();
+  const enter = (bytes: number) => {
+    turn.begin();
+    turn.mark(item(() => {}));
+    turn.written += bytes;
+    turn.finish();
+    return turn.clock.now;
+  };
+  expect(enter(1)).toBe(100);
+  time.time = 101;
+  expect(enter(1)).toBe(100);
+  time.time = 102;
+  expect(enter(65_536)).toBe(102);
+  enter(1);
+  time.time = 103;
+  time.polled.shift()?.();
+  expect(turn.clock.now).toBe(103);
+});
+
+test("what waits for the end of a poll is bounded, in items and in bytes", () => {
+  const { turn, time } = setup();
+  let flushed = 0;
+  const enter = (bytes: number) => {
+    turn.begin();
+    turn.mark(item(() => flushed++));
+    turn.written += bytes;
+    turn.finish();
+  };
+  for (let i = 0; i < 31; i++) enter(1);
+  expect(flushed).toBe(0);
+  enter(1);
+  expect(flushed).toBe(32);
+  enter(65_536);
+  expect(flushed).toBe(33);
+  enter(65_535);
+  expect(flushed).toBe(33);
+  expect(time.polled.length).toBe(1);
 });
 
 test("outside a turn, a mark waits for a turn of its own", () => {

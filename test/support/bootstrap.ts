@@ -14,10 +14,15 @@ function any(type: string, fields: YamlMap): YamlMap {
   return { "@type": `type.googleapis.com/${type}`, ...fields };
 }
 
-export const ROUTER: YamlMap = {
-  name: "envoy.filters.http.router",
-  typed_config: any("envoy.extensions.filters.http.router.v3.Router", {}),
-};
+/** The router filter with its options. */
+export function router(options: YamlMap): YamlMap {
+  return {
+    name: "envoy.filters.http.router",
+    typed_config: any("envoy.extensions.filters.http.router.v3.Router", options),
+  };
+}
+
+export const ROUTER: YamlMap = router({});
 
 export function fileLog(path: string, format: YamlMap = {}): YamlMap {
   return {

@@ -154,6 +154,7 @@ export class Story {
   /** Gauges that are not 0. Levels (members, open breakers) are not asked. */
   gauges(): string[] {
     const out: string[] = [];
+    this.proxy.worker.measureBuffers();
     const { layouts, scopes } = this.proxy.stats.export();
     for (const scope of scopes) {
       for (const { layout, at: place, values } of scope.sets) {
@@ -169,6 +170,7 @@ export class Story {
 
   private stats(): Map<string, number> {
     const out = new Map<string, number>();
+    this.proxy.worker.measureBuffers();
     const { layouts, scopes } = this.proxy.stats.export();
     for (const scope of scopes) {
       for (const { layout, at: place, values } of scope.sets) {
@@ -176,6 +178,7 @@ export class Story {
           if (values !== null) out.set(scope.prefix + place + name, values[i]);
         });
       }
+      for (const { name, value } of scope.singles) out.set(scope.prefix + name, value);
     }
     return out;
   }

@@ -50,7 +50,7 @@ async function ask(stage: Stage, wire: ClientWire, target: string): Promise<Wire
 }
 
 export async function runExchange(stage: Stage, exchange: Exchange): Promise<Outcome> {
-  const play = new OriginPlay(exchange.origin, exchange.chunking);
+  const play = new OriginPlay(exchange.origin, exchange.chunking, exchange.greeting);
   stage.play(play);
   const wire = await stage.connect(exchange.profile);
   const read = () => readResponses(wire.received, exchange.methods, wire.ended === "fin");

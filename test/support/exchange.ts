@@ -52,6 +52,8 @@ export interface Exchange {
   readonly methods: readonly string[];
   /** Scripts for the first, second, … request that reaches the origin; then `OK_SCRIPT`. */
   readonly origin: readonly OriginScript[];
+  /** What the origin says on its first connection before it was asked anything. */
+  readonly greeting?: string | undefined;
   /** Ask `AFTER` on the same connection at the end. */
   readonly followUp: boolean;
   /** Ask `VICTIM` on a connection of its own at the end. */

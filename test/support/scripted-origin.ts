@@ -32,10 +32,19 @@ export class OriginPlay {
   private readonly arrivals: { readonly record: OriginRecord; readonly index: number }[] = [];
   readonly scripts: readonly OriginScript[];
   readonly chunking: Chunking;
+  private greeting: string;
 
-  constructor(scripts: readonly OriginScript[], chunking: Chunking) {
+  constructor(scripts: readonly OriginScript[], chunking: Chunking, greeting = "") {
     this.scripts = scripts;
     this.chunking = chunking;
+    this.greeting = greeting;
+  }
+
+  /** What a new connection says at once: the first one the greeting, the others nothing. */
+  greet(): string {
+    const { greeting } = this;
+    this.greeting = "";
+    return greeting;
   }
 
   /** Notes a request that `record` has just got. */
@@ -81,6 +90,8 @@ export class OriginConnection {
     this.play = play;
     this.wire = wire;
     play.records.push(this.record);
+    const greeting = play.greet();
+    if (greeting !== "") this.write(cut(greeting, play.chunking), 0);
   }
 
   onBytes(bytes: string): void {

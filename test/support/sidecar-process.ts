@@ -143,8 +143,7 @@ export class SidecarProcess {
   /** Where a listener listens. */
   async url(listener: string): Promise<string> {
     for (const line of (await this.get("/listeners")).split("\n")) {
-      const [name, address] = line.split("::");
-      if (name === listener) return `http://${address}`;
+      if (line.startsWith(`${listener}::`)) return `http://${line.slice(listener.length + 2)}`;
     }
     throw new Error(`no listener ${listener}`);
   }

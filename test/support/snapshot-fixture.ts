@@ -16,6 +16,7 @@ import type {
   VirtualHost,
 } from "../../core/config/model.ts";
 import type { Address } from "../../core/io/socket.ts";
+import { ROUTER_DEFAULTS } from "../../core/xds/router-options.ts";
 
 export const NO_HEADERS: HeaderOperations = {
   requestAdd: [],
@@ -33,7 +34,7 @@ const COMMON: CommonHttpProtocolOptions = {
   maxRequestsPerConnection: 0,
 };
 
-const HTTP1: Http1ProtocolOptions = {
+export const HTTP1: Http1ProtocolOptions = {
   allowAbsoluteUrl: true,
   acceptHttp10: true,
   defaultHostForHttp10: "",
@@ -212,6 +213,7 @@ export function httpManager(
     rds: "",
     routeConfig,
     httpFilters: [],
+    router: ROUTER_DEFAULTS,
     accessLog: [],
     useRemoteAddress: false,
     xffNumTrustedHops: 0,

@@ -53,6 +53,8 @@ class StubEngine implements Engine {
   }
 
   failHealthCheck(): void {}
+  readonly drainingListeners = 0;
+  measureBuffers(): void {}
   clusterStatus() {
     return [];
   }

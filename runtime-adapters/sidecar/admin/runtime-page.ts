@@ -42,6 +42,11 @@ export function runtimePage(bootstrap: Bootstrap, overrides: RuntimeOverrides): 
   return { entries, layers: layers.map(({ name }) => name) };
 }
 
+/** The layers, the first one first. */
+export function layerNames(bootstrap: Bootstrap): readonly string[] {
+  return layersOf(bootstrap.source).map(({ name }) => name);
+}
+
 interface Layer {
   readonly name: string;
   readonly isAdmin: boolean;

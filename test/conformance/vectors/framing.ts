@@ -390,6 +390,24 @@ export const framing: readonly Vector[] = [
     ],
     expect: { answers: [{ status: 200, body: "ok" }], client: "keep", origin: 1, reuse: false },
   },
+  ...Object.entries({
+    "another-protocol": "220 mail.test ESMTP ready\r\n",
+    "whole-answer": "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly",
+    "half-an-answer": "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+    "bodyless-answer": "HTTP/1.1 204 No Content\r\n\r\n",
+  }).map(
+    // HTTP/1 cannot tell such bytes from an answer: they may spoil the answer to their own request, and nobody else's.
+    ([word, greeting]): Vector => ({
+      id: `F12-response-unasked-${word}`,
+      row: "F12",
+      title: "an upstream that speaks before it is asked",
+      side: "response",
+      client: [get(), { answers: 1 }, { elapse: 40 }],
+      greeting,
+      origin: ["HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"],
+      expect: { answers: [{ status: [200, 204, 502] }], client: "keep", reuse: false },
+    }),
+  ),
   {
     id: "F12-response-chunked-and-more",
     row: "F12",

@@ -1,5 +1,5 @@
 /** Rows H1–H9: fields that belong to one hop, identity and tracing. RFC 9110 7.6. */
-import { forwarded, get, refused, relayed, type Vector } from "../vector.ts";
+import { badResponse, forwarded, get, refused, relayed, type Vector } from "../vector.ts";
 
 const ok = (fields: string) => `HTTP/1.1 200 OK\r\nContent-Length: 2\r\n${fields}\r\nok`;
 
@@ -68,6 +68,12 @@ export const hopByHop: readonly Vector[] = [
     "x-forwarded-host": get("Connection: x-forwarded-host\r\n"),
     "x-request-id": get("Connection: x-request-id\r\n"),
     "pseudo-header": get("Connection: :authority\r\n"),
+  }),
+  ...badResponse("H2", "a response's Connection may not name a protected field", {
+    "content-length": ok("Connection: Content-Length\r\n"),
+    "forwarded-for": ok("Connection: X-Forwarded-For, close\r\n"),
+    "too-many": ok(`Connection: ${Array.from({ length: 11 }, (_, i) => `x-${i}`).join(", ")}\r\n`),
+    interim: `HTTP/1.1 103 Early Hints\r\nConnection: Transfer-Encoding\r\n\r\n${ok("")}`,
   }),
   ...refused("H2", "Connection may name only so many fields", 400, {
     "eleven-names": get(`Connection: ${Array.from({ length: 11 }, (_, i) => `x-${i}`).join(", ")}\r\n`),
@@ -204,5 +210,12 @@ export const hopByHop: readonly Vector[] = [
   ),
   forwarded("H9", "max-forwards-get", "Max-Forwards of GET means nothing", get("Max-Forwards: 0\r\n"), {
     fields: { "max-forwards": "0" },
+  }),
+
+  ...refused("H9", "Max-Forwards of OPTIONS is a number", 400, {
+    word: "OPTIONS /v HTTP/1.1\r\nHost: v.test\r\nMax-Forwards: x\r\n\r\n",
+    negative: "OPTIONS * HTTP/1.1\r\nHost: v.test\r\nMax-Forwards: -1\r\n\r\n",
+    huge: "OPTIONS /v HTTP/1.1\r\nHost: v.test\r\nMax-Forwards: 99999999999999999999\r\n\r\n",
+    two: "OPTIONS /v HTTP/1.1\r\nHost: v.test\r\nMax-Forwards: 1\r\nMax-Forwards: 2\r\n\r\n",
   }),
 ];

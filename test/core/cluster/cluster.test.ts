@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { ClusterState } from "../../../core/cluster/cluster.ts";
 import type { EndpointState } from "../../../core/cluster/endpoint.ts";
 import type { Cluster } from "../../../core/config/model.ts";
+import { ClusterUpdateStats } from "../../../core/telemetry/server-stats.ts";
 import { StatsStore } from "../../../core/telemetry/stats.ts";
 import {
   assignment,
@@ -18,6 +19,7 @@ function start(differs: Partial<Cluster>, workers = 1) {
   const server = new NameServer();
   const store = new StatsStore();
   const heard: string[] = [];
+  const updates = new ClusterUpdateStats();
   const state = new ClusterState(
     cluster(differs),
     {
@@ -26,6 +28,7 @@ function start(differs: Partial<Cluster>, workers = 1) {
       timers: server.timers,
       random: seeded(3),
       stats: store,
+      updates,
       workers,
     },
     {
@@ -34,7 +37,7 @@ function start(differs: Partial<Cluster>, workers = 1) {
     },
   );
   state.start();
-  return { state, server, store, heard };
+  return { state, server, store, updates, heard };
 }
 
 function picks(state: ClusterState, count = 6): string[] {
@@ -50,13 +53,14 @@ describe("where endpoints come from", () => {
   });
 
   test("EDS: not ready until the first assignment; each one is counted", () => {
-    const { state, heard } = start({ type: "EDS" });
+    const { state, updates, heard } = start({ type: "EDS" });
     expect([state.ready, state.chooseEndpoint(null)]).toEqual([false, null]);
     expect(state.stats.upstreamCxNoneHealthy).toBe(1);
     const load = assignment(group([...weighted(1, 1), endpoint("10.0.0.3:80", { health: "DEGRADED" })]));
     state.applyEndpoints(load);
     state.applyEndpoints(load);
     expect(heard).toEqual(["ready"]);
+    expect(updates.clusterUpdated).toBe(0); // neither the first nor the same again is a change
     expect(state.stats).toMatchObject({
       updateAttempt: 2,
       updateSuccess: 2,
@@ -66,6 +70,8 @@ describe("where endpoints come from", () => {
       membershipHealthy: 2,
       membershipDegraded: 1,
     });
+    state.applyEndpoints(assignment(group(weighted(1, 3))));
+    expect(updates.clusterUpdated).toBe(1);
   });
 
   test("STRICT_DNS: when the name is known; a failure is logged, counted and changes nothing", () => {
@@ -185,6 +191,45 @@ describe("statistics and status", () => {
     const remaining = scope.sets.filter((set) => set.layout === "breaker_remaining");
     expect(remaining.map((set) => set.at)).toEqual(["circuit_breakers.default."]);
     expect(Math.max(...(remaining[0].values ?? []))).toBe(4294967295 / 4 + 0.25);
+  });
+
+  test.each([
+    [true, [30, 10]],
+    [false, [10, 30]],
+  ])(
+    "locality_weighted_lb_config %j: shares by the weight of localities, else by endpoints",
+    (localityWeighted, shares) => {
+      const near = { locality: { region: "near", zone: "", subZone: "" }, weight: 3 };
+      const far = { locality: { region: "far", zone: "", subZone: "" }, weight: 1 };
+      const { state } = start({
+        type: "EDS",
+        localityWeighted,
+      });
+      state.applyEndpoints(
+        assignment(
+          group([endpoint("10.0.0.1:80")], near),
+          group([endpoint("10.1.0.1:80"), endpoint("10.1.0.2:80"), endpoint("10.1.0.3:80")], far),
+        ),
+      );
+      const seen = { near: 0, far: 0 };
+      for (let i = 0; i < 40; i++) seen[state.chooseEndpoint(null)?.locality.region as "near" | "far"]++;
+      expect([seen.near, seen.far]).toEqual(shares);
+    },
+  );
+
+  test.each([
+    ["UNKNOWN", "healthy"],
+    ["HEALTHY", "healthy"],
+    ["DEGRADED", "/degraded_eds_health"],
+    ["DRAINING", "/failed_eds_health/eds_status_draining"],
+    ["UNHEALTHY", "/failed_eds_health"],
+    ["TIMEOUT", "/failed_eds_health"],
+  ] as const)("an endpoint that EDS calls %s is %s", (health, flags) => {
+    const { state } = start({ type: "EDS" });
+    state.applyEndpoints(assignment(group([endpoint("10.0.0.1:80", { health })])));
+    expect(state.status().endpoints.map((each) => [each.edsHealth, each.healthFlags])).toEqual([
+      [health, flags],
+    ]);
   });
 
   test("status is plain data with Envoy's words", () => {

@@ -7,6 +7,7 @@ import {
   HopProtected,
   HopTooMany,
   readHopOptions,
+  removeNominated,
   trimOws,
 } from "../../../core/http/hop-by-hop.ts";
 
@@ -66,7 +67,8 @@ describe("nominated fields", () => {
       ["x-a", "1"],
       ["x-b", "2"],
       ["x-a", "3"],
-      ["connection", "X-A, close"],
+      ["user-agent", "known to the proxy by number"],
+      ["connection", "X-A, close, User-Agent"],
       ["alt-svc", "x"],
     );
     expect(result).toBe(HopAccepted);
@@ -97,6 +99,18 @@ describe("nominated fields", () => {
     expect(read(["connection", many(11)]).result).toBe(HopTooMany);
     expect(read(["connection", many(6)], ["connection", many(6)]).result).toBe(HopTooMany);
   });
+});
+
+test("trailers lose what Connection names, however much else it says", () => {
+  const head = new Fields();
+  for (let i = 0; i < 12; i++) head.add("connection", "keep-alive");
+  head.add("connection", "X-Secret");
+  const trailers = new Fields();
+  trailers.add("x-secret", "1");
+  trailers.add("x-open", "2");
+  expect(readHopOptions(head, new HopOptions())).toBe(HopAccepted);
+  removeNominated(head, trailers);
+  expect([trailers.has("x-secret"), trailers.has("x-open")]).toEqual([false, true]);
 });
 
 test("only SP and HTAB are trimmed", () => {

@@ -39,12 +39,50 @@ describe("a request", () => {
   test.each([
     [LowerCase, "GET /x HTTP/1.1\r\nhost: a.b\r\nx-own: 1\r\nx-foo-bar: 2\r\n\r\n"],
     [ProperCase, "GET /x HTTP/1.1\r\nHost: a.b\r\nX-Own: 1\r\nX-Foo-Bar: 2\r\n\r\n"],
-    [PreserveCase, "GET /x HTTP/1.1\r\nHost: a.b\r\nX-Own: 1\r\nx-foo-bar: 2\r\n\r\n"],
+    [PreserveCase, "GET /x HTTP/1.1\r\nHOST: a.b\r\nX-Own: 1\r\nx-foo-bar: 2\r\n\r\n"],
   ] as const)("in case %i: only what belongs to the next hop", (nameCase, expected) => {
     const writer = new HeadWriter();
     writer.request(parsed(wire), NoBody, 0, "", false, false, nameCase);
     expect(text(writer)).toBe(expected);
   });
+
+  test.each([
+    [LowerCase, "x-forwarded-for: 1,2\r\nx-oTHER: 3\r\n".toLowerCase()],
+    [ProperCase, "X-Forwarded-For: 1,2\r\nX-Other: 3\r\n"],
+    [PreserveCase, "X-FORWARDED-for: 1,2\r\nx-oTHER: 3\r\n"],
+  ] as const)(
+    "in case %i: a name that came keeps its case when its value is replaced",
+    (nameCase, expected) => {
+      const request = parsed("GET / HTTP/1.1\r\nhost: a\r\nX-FORWARDED-for: 1\r\nx-oTHER: 2\r\n\r\n");
+      request.fields.set("x-forwarded-for", "1,2");
+      request.fields.set("x-other", "3");
+      const writer = new HeadWriter();
+      writer.request(request, NoBody, 0, "", false, false, nameCase);
+      expect(text(writer)).toEndWith(`${expected}\r\n`);
+    },
+  );
+
+  const OWN = [
+    [LowerCase, "host", "content-length", "transfer-encoding", "connection", "te", "upgrade"],
+    [ProperCase, "Host", "Content-Length", "Transfer-Encoding", "Connection", "Te", "Upgrade"],
+    [PreserveCase, "hoST", "content-LENGTH", "transfer-encoding", "CONnection", "TE", "upgrade"],
+  ] as const;
+  test.each(OWN)(
+    "in case %i: what we write ourselves too",
+    (nameCase, host, length, coding, connection, te, upgrade) => {
+      const writer = new HeadWriter();
+      const request = parsed(
+        "POST / HTTP/1.1\r\nhoST: a\r\ncontent-LENGTH: 2\r\nCONnection: x\r\nTE: y\r\n\r\n",
+      );
+      const start = `POST / HTTP/1.1\r\n${host}: a\r\n`;
+      writer.request(request, ByLength, 2, "", false, true, nameCase);
+      expect(text(writer)).toBe(`${start}${length}: 2\r\n${connection}: close\r\n\r\n`);
+      writer.request(request, ByChunks, 0, "", true, false, nameCase);
+      expect(text(writer)).toBe(`${start}${coding}: chunked\r\n${connection}: te\r\n${te}: trailers\r\n\r\n`);
+      writer.request(request, NoBody, 0, "websocket", false, false, nameCase);
+      expect(text(writer)).toBe(`${start}${connection}: Upgrade\r\n${upgrade}: websocket\r\n\r\n`);
+    },
+  );
 
   test("framing, close, te and upgrade are ours", () => {
     const writer = new HeadWriter();
@@ -56,7 +94,34 @@ describe("a request", () => {
     writer.request(request, ByChunks, 0, "", true, false, LowerCase);
     expect(text(writer)).toEndWith("transfer-encoding: chunked\r\nconnection: te\r\nte: trailers\r\n\r\n");
     writer.request(request, NoBody, 0, "websocket", false, false, LowerCase);
-    expect(text(writer)).toEndWith("connection: upgrade\r\nupgrade: websocket\r\n\r\n");
+    expect(text(writer)).toEndWith("connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
+  });
+
+  test.each([
+    ["WebSocket", "websocket", "WebSocket"],
+    ["h2c", "websocket", "websocket"], // a header operation may have changed what was asked for
+  ])("upgrade: %s, asked as %s, is written %s", (written, upgrade, expected) => {
+    const writer = new HeadWriter();
+    const request = parsed(`GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: ${written}\r\n\r\n`);
+    writer.request(request, NoBody, 0, upgrade, false, false, LowerCase);
+    expect(text(writer)).toEndWith(`host: a\r\nconnection: Upgrade\r\nupgrade: ${expected}\r\n\r\n`);
+  });
+
+  test.each([
+    ["GET", ""],
+    ["HEAD", ""],
+    ["DELETE", ""],
+    ["CONNECT", ""],
+    ["POST", "content-length: 0\r\n"],
+    ["PUT", "content-length: 0\r\n"],
+    ["PATCH", "content-length: 0\r\n"],
+    ["OPTIONS", "content-length: 0\r\n"],
+    ["PROPFIND", "content-length: 0\r\n"],
+  ])("%s without a body says %j", (method, fields) => {
+    const writer = new HeadWriter();
+    const request = parsed(`${method} ${method === "CONNECT" ? "a:1" : "/"} HTTP/1.1\r\nhost: a:1\r\n\r\n`);
+    writer.request(request, NoBody, -1, "", false, false, LowerCase);
+    expect(text(writer)).toEndWith(`host: a:1\r\n${fields}\r\n`);
   });
 });
 

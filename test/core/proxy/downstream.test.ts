@@ -182,6 +182,100 @@ describe("half-close", () => {
   });
 });
 
+describe("a half-closed client, all time-outs off", () => {
+  const off = { manager: { streamIdleTimeout: 0 }, action: { timeout: 0 } };
+
+  test("a minute of silence after its FIN: taken for gone, and the upstream connection goes too", async () => {
+    const s = await story({ ...off, origins: [silent] });
+    const client = s.client(get());
+    s.advance(3_600_000);
+    client.end();
+    s.advance(59_000);
+    expect(client.closed).toBe(false);
+    expect(s.upstream()[0].closed).toBe(false);
+    s.advance(1001);
+    expect(client.closed).toBe(true);
+    expect(s.upstream()[0].ended).toBe(true);
+    expect(s.logs).toEqual(["GET / 0 DC downstream_remote_disconnect"]);
+    expect(s.stat("http.test.downstream_rq_rx_reset")).toBe(1);
+    expect(s.stat("http.test.downstream_rq_idle_timeout")).toBe(0);
+    expect(s.stat("http.test.downstream_cx_destroy_remote_active_rq")).toBe(1);
+    expect(s.stat("cluster.app.upstream_rq_tx_reset")).toBe(1);
+    s.expectNothingLeft();
+  });
+
+  test("pipelined requests: each has its minute", async () => {
+    const s = await story({ ...off, origins: [echoLater(() => s.proxy.network.schedule)] });
+    const client = s.client();
+    client.send(get("/50000") + get("/55000") + get("/65000")).end();
+    s.advance(105_100);
+    expect(bodies(client.received)).toEqual(["/50000", "/55000"]);
+    s.advance(60_000);
+    expect(bodies(client.received)).toEqual(["/50000", "/55000"]);
+    expect(s.logs[2]).toBe("GET /65000 0 DC downstream_remote_disconnect");
+    s.expectNothingLeft();
+  });
+
+  test("an answer that keeps moving has all the time in the world, one that stops is cut", async () => {
+    const s = await story({
+      ...off,
+      origins: [answers("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")],
+    });
+    const client = s.client(get());
+    client.end();
+    for (let i = 0; i < 5; i++) {
+      s.advance(59_000);
+      s.upstream()[0].send("1\r\nx\r\n");
+    }
+    s.settle();
+    expect(client.received).toEndWith(`${"1\r\nx\r\n".repeat(4)}1\r\nx`);
+    expect(client.closed).toBe(false);
+    s.advance(60_001);
+    expect(client.closed).toBe(true);
+    expect(client.received).not.toContain("0\r\n\r\n");
+    expect(s.logs).toEqual(["GET / 200 DC downstream_remote_disconnect"]);
+    s.expectNothingLeft();
+  });
+
+  test("one that does not read at the moment is there", async () => {
+    const body = "b".repeat(9000);
+    const s = await story({
+      ...off,
+      network: { buffer: 1000 },
+      origins: [answers(`HTTP/1.1 200 OK\r\ncontent-length: 9000\r\n\r\n${body}`)],
+    });
+    const client = s.client();
+    client.pause();
+    s.send(client, get());
+    client.end();
+    s.advance(200_000);
+    client.resume();
+    s.advance(100);
+    expect(client.received).toEndWith(body);
+    s.expectNothingLeft();
+  });
+
+  test.each([
+    ["a route's timeout", { ...off, action: { timeout: 120_000 } }, 120_000, "504 UT response_timeout"],
+    [
+      "a stream idle timeout",
+      { manager: { streamIdleTimeout: 90_000 }, action: { timeout: 0 } },
+      90_000,
+      "504 SI",
+    ],
+  ])("where %s is configured, it holds", async (_, setup, bound, end) => {
+    const s = await story({ ...setup, origins: [silent] });
+    const client = s.client(get());
+    client.end();
+    s.advance(bound - 1000);
+    expect(s.logs).toEqual([]);
+    s.advance(1001);
+    expect(s.logs[0]).toStartWith(`GET / ${end}`);
+    expect(client.received).toStartWith("HTTP/1.1 504 ");
+    s.expectNothingLeft();
+  });
+});
+
 describe("a client that goes away", () => {
   test("while it waits: DC, code 0, and the upstream connection goes too", async () => {
     const s = await story({ origins: [silent] });
@@ -201,6 +295,67 @@ describe("a client that goes away", () => {
     client.reset();
     s.settle();
     expect(s.logs).toEqual(["GET / 200 DC downstream_remote_disconnect"]);
+    s.expectNothingLeft();
+  });
+});
+
+describe("who ended a connection", () => {
+  const ended = (s: Awaited<ReturnType<typeof story>>) => [
+    s.stat("http.test.downstream_cx_destroy_local"),
+    s.stat("http.test.downstream_cx_destroy_remote"),
+  ];
+
+  test("the client, which is done", async () => {
+    const s = await story();
+    s.client(get()).end();
+    s.settle();
+    expect(ended(s)).toEqual([0, 1]);
+    s.expectNothingLeft();
+  });
+
+  test.each([
+    ["an announced close", get("/", "connection: close\r\n")],
+    ["a request that is none", "hello\r\n\r\n"],
+  ])("we, after %s, although the client sends its FIN in time", async (_, bytes) => {
+    const s = await story();
+    const client = s.client(bytes);
+    expect(client.ended).toBe(true);
+    client.end();
+    s.settle();
+    expect(ended(s)).toEqual([1, 0]);
+    s.expectNothingLeft();
+  });
+
+  test("we, when a client reads its last answer and does not leave", async () => {
+    const s = await story();
+    s.client(get("/", "connection: close\r\n"));
+    s.advance(2000);
+    expect(ended(s)).toEqual([1, 0]);
+    s.expectNothingLeft();
+  });
+
+  test("we, when an answer is cut", async () => {
+    const s = await story({
+      origins: [
+        (peer) => peer.take() !== "" && peer.send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab").end(),
+      ],
+    });
+    s.client(get());
+    expect(ended(s)).toEqual([1, 0]);
+    s.expectNothingLeft();
+  });
+});
+
+describe("a head that does not come whole", () => {
+  test.each([
+    ["bad", "GET / HTTP/1.1\r\nbad name: x\r\n\r\n", 0],
+    ["late", "GET / HTTP/1.1\r\nhost: a", 300],
+  ])("%s: it was answered before it was complete, and is counted once", async (_, bytes, wait) => {
+    const s = await story({ manager: { requestHeadersTimeout: 200 } });
+    const client = s.client(bytes);
+    s.advance(wait);
+    expect(gist(client.received).slice(0, 2)).toBe("40");
+    expect(s.stat("http.test.downstream_rq_response_before_rq_complete")).toBe(1);
     s.expectNothingLeft();
   });
 });
@@ -256,6 +411,17 @@ describe("an answer before the request is whole", () => {
     expect(s.logs).toHaveLength(0);
     s.send(client, `xyz${get("/next")}`);
     expect(s.logs).toEqual(["POST / 404 NR route_not_found", "GET /next 404 NR route_not_found"]);
+    s.expectNothingLeft();
+  });
+
+  test("our own, and the client leaves instead of sending the rest: that is no fault of the protocol", async () => {
+    const s = await story({ virtualHost: { domains: ["b"] } });
+    const client = s.client(post("", 1000));
+    client.end();
+    s.settle();
+    expect(client.ended).toBe(true);
+    expect(s.logs).toEqual(["POST / 404 NR route_not_found"]);
+    expect(s.stat("http.test.downstream_cx_protocol_error")).toBe(0);
     s.expectNothingLeft();
   });
 
@@ -403,6 +569,28 @@ describe("time-outs of a connection", () => {
     expect(client.ended).toBe(true);
     expect(s.stat("http.test.downstream_rq_header_timeout")).toBe(1);
     expect(s.logs[0]).toEndWith("408 - request_header_timeout");
+    s.expectNothingLeft();
+  });
+
+  test.each([
+    ["without request_headers_timeout", 0, "408 stream timeout", "408 SI stream_idle_timeout"],
+    ["with a longer one", 900, "408 stream timeout", "408 SI stream_idle_timeout"],
+    ["with a shorter one", 400, "408 request header timeout", "408 - request_header_timeout"],
+  ])("a slow head %s: the stream idle timeout bounds it, too", async (_, limit, answer, line) => {
+    const s = await story({ manager: { requestHeadersTimeout: limit, streamIdleTimeout: 500 } });
+    const client = s.client(get());
+    s.advance(10_000);
+    client.take();
+    client.send("GET / HT");
+    s.advance(300);
+    s.send(client, "TP/1.1\r\nhost:"); // bytes of a head buy no time
+    s.advance(99);
+    expect(client.received).toBe("");
+    s.advance(101);
+    expect(gist(client.received)).toBe(answer);
+    expect(client.ended).toBe(true);
+    expect(s.stat("http.test.downstream_rq_idle_timeout")).toBe(limit === 400 ? 0 : 1);
+    expect(s.logs[1]).toEndWith(line);
     s.expectNothingLeft();
   });
 

@@ -2,7 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { at } from "../../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
-import { answers, get, gist, OK, post, silent, story } from "../../support/engine-story.ts";
+import { answers, get, gist, OK, post, silent, story, storySnapshot } from "../../support/engine-story.ts";
+import { cluster, ip } from "../../support/snapshot-fixture.ts";
 
 const COMMON = {
   idleTimeout: 3_600_000,
@@ -47,6 +48,97 @@ describe("reuse", () => {
     s.expectNothingLeft();
   });
 
+  describe("pipelined requests of one client", () => {
+    /** Answers what it was asked last, by its path. */
+    const echo = (peer: Peer) => {
+      const path = /^GET (\S+) /.exec(peer.received)?.[1];
+      if (path === undefined || !peer.received.endsWith("\r\n\r\n")) return;
+      peer.take();
+      peer.send(`HTTP/1.1 200 OK\r\nx-path: ${path}\r\ncontent-length: ${path.length}\r\n\r\n${path}`);
+    };
+
+    test("share one upstream connection: it is in its pool when the next one begins", async () => {
+      const s = await story({ origins: [echo], log: "%REQ(:PATH)% %RESP(x-path)% %BYTES_SENT%" });
+      const client = s.client(get("/1") + get("/2") + get("/3"));
+      expect(client.received.match(/\r\n\r\n\/./g)).toEqual(["\r\n\r\n/1", "\r\n\r\n/2", "\r\n\r\n/3"]);
+      expect(s.upstream()).toHaveLength(1);
+      expect(s.stat("cluster.app.upstream_cx_total")).toBe(1);
+      // Each head was still there when its line was written.
+      expect(s.logs).toEqual(["/1 /1 2", "/2 /2 2", "/3 /3 2"]);
+      s.expectNothingLeft();
+    });
+
+    test("also with chunks, trailers and none of them", async () => {
+      const bodies = [
+        "transfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nx-t: 1\r\n\r\n",
+        "content-length: 0\r\n\r\n",
+        "transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "content-length: 1\r\n\r\nz",
+      ];
+      let n = 0;
+      const s = await story({
+        network: { splitReads: true, maxRead: 7 },
+        origins: [
+          (peer) => {
+            if (!peer.received.endsWith("\r\n\r\n")) return;
+            peer.take();
+            peer.send(`HTTP/1.1 200 OK\r\n${bodies[n++]}`);
+          },
+        ],
+      });
+      const client = s.client(get("/1") + get("/2") + get("/3") + get("/4"));
+      expect(client.received.match(/HTTP\/1.1 200/g)).toHaveLength(4);
+      expect(client.received).toEndWith("\r\n\r\nz");
+      expect(s.upstream()).toHaveLength(1);
+      s.expectNothingLeft();
+    });
+
+    test.each([
+      ["says close", "connection: close\r\n", ""],
+      ["sends a byte too many", "", "x"],
+      ["sends an answer too many", "", "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison"],
+    ])("have another one each if the upstream %s", async (_, field, more) => {
+      const s = await story({
+        origins: [answers(`HTTP/1.1 200 OK\r\n${field}content-length: 2\r\n\r\nok${more}`)],
+      });
+      const client = s.client(get("/1") + get("/2"));
+      expect(client.received.match(/HTTP\/1.1 200/g)).toHaveLength(2);
+      expect(client.received).not.toContain("poison");
+      expect(s.upstream()).toHaveLength(2);
+      expect(s.upstream().every(({ ended, closed }) => ended || closed)).toBe(true);
+      s.expectNothingLeft();
+    });
+
+    test("do not jump the queue: who has waited longer is served first", async () => {
+      const origin = holding();
+      const s = await story({
+        origins: [origin.script],
+        limits: { maxConnections: 1 },
+        log: "%REQ(:PATH)% %RESP(content-length)%",
+      });
+      s.client(get("/1") + get("/3"));
+      s.client(get("/2"));
+      while (origin.answer() !== undefined) s.settle();
+      expect(s.logs).toEqual(["/1 2", "/2 2", "/3 2"]);
+      expect(s.upstream()).toHaveLength(1);
+      s.expectNothingLeft();
+    });
+
+    test("of an endpoint that left meanwhile go elsewhere", async () => {
+      const origin = holding();
+      const s = await story({ origins: [origin.script, answers(OK)] });
+      const client = s.client(get("/1") + get("/2"));
+      const other = cluster("app", [ip("10.0.0.2", 8080)], { version: "other" });
+      await s.apply({ ...storySnapshot(), clusters: [other] });
+      origin.answer();
+      s.settle();
+      expect(client.received.match(/HTTP\/1.1 200/g)).toHaveLength(2);
+      expect([s.upstream(0).length, s.upstream(1).length]).toEqual([1, 1]);
+      expect(s.upstream(0)[0].ended).toBe(true);
+      s.expectNothingLeft();
+    });
+  });
+
   test("max_requests_per_connection: the last request says close, the next has a new connection", async () => {
     const s = await story({ cluster: { common: { ...COMMON, maxRequestsPerConnection: 2 } } });
     const client = s.client(get("/1"));
@@ -54,6 +146,27 @@ describe("reuse", () => {
     expect(s.upstream()).toHaveLength(3);
     expect(s.upstream().map((peer) => peer.ended)).toEqual([true, true, false]);
     expect(s.stat("cluster.app.upstream_cx_max_requests")).toBe(2);
+    s.expectNothingLeft();
+  });
+
+  test.each([
+    ["said close", "connection: close\r\ncontent-length: 2\r\n\r\nok", "local", 0],
+    ["ended its answer with FIN", "\r\nok", "remote", 0],
+    ["left within its answer", "content-length: 9\r\n\r\nok", "remote", 1],
+  ])("who ended it, and what it was doing: the upstream %s", async (_, rest, side, busy) => {
+    const s = await story({
+      origins: [
+        (peer) => {
+          if (peer.take() === "") return;
+          peer.send(`HTTP/1.1 200 OK\r\n${rest}`);
+          if (side === "remote") peer.end();
+        },
+      ],
+    });
+    s.client(get());
+    const stat = (name: string) => s.stat(`cluster.app.upstream_cx_destroy${name}`);
+    expect([stat("_local"), stat("_remote")]).toEqual(side === "local" ? [1, 0] : [0, 1]);
+    expect(stat("_with_active_rq")).toBe(busy);
     s.expectNothingLeft();
   });
 
@@ -141,6 +254,27 @@ describe("reuse", () => {
     s.expectNothingLeft();
   });
 
+  test.each([
+    ["with a request: 503 UC", silent, "GET / 503 UC upstream_reset_before_response_started"],
+    ["while idle: its connection goes", answers(OK), "GET / 200 - via_upstream"],
+  ])("tcp_keepalive finds out an upstream that vanished %s", async (_, origin, line) => {
+    const s = await story({
+      origins: [origin],
+      cluster: { tcpKeepalive: { time: 10, interval: 5, probes: 4 } },
+      manager: { streamIdleTimeout: 0 },
+      action: { timeout: 0 },
+    });
+    s.client(get());
+    s.upstream()[0].vanish();
+    s.advance(29_900);
+    expect(s.stat("cluster.app.upstream_cx_active")).toBe(1);
+    s.advance(200);
+    expect(s.logs).toHaveLength(1);
+    expect(s.logs[0]).toStartWith(line);
+    expect(s.stat("cluster.app.upstream_cx_active")).toBe(0);
+    s.expectNothingLeft();
+  });
+
   test("a connection whose waiter left is kept for the next", async () => {
     const s = await story({ network: { latency: 5 } });
     const gone = s.client();
@@ -218,6 +352,8 @@ describe("circuit breakers", () => {
       const clients = [s.client(get("/1")), s.client(get("/2")), s.client(get("/3"))];
       expect(s.upstream()).toHaveLength(1);
       expect(s.stat("cluster.app.upstream_rq_pending_active")).toBe(2);
+      const [{ endpoints }] = s.proxy.worker.clusterStatus();
+      expect(endpoints.map(({ rqActive, rqPendingActive }) => [rqActive, rqPendingActive])).toEqual([[1, 2]]);
       for (let i = 0; i < 3; i++) {
         origin.answer();
         s.settle();
@@ -227,6 +363,28 @@ describe("circuit breakers", () => {
       expect(s.stat("cluster.app.upstream_cx_overflow")).toBeGreaterThan(0);
       s.expectNothingLeft();
     }
+  });
+
+  test("max_connection_pools: an endpoint more than that is as good as none, until a pool is empty", async () => {
+    const s = await story({
+      origins: [answers(OK), answers(OK)],
+      limits: { maxConnectionPools: 1 },
+    });
+    const client = s.client(get("/1"));
+    s.send(client, get("/2"));
+    s.send(client, get("/3"));
+    expect(client.received.match(/HTTP\/1.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 503", "HTTP/1.1 200"]);
+    expect(s.logs[1]).toBe("GET /2 503 UH no_healthy_upstream");
+    expect(s.stat("cluster.app.upstream_cx_pool_overflow")).toBe(1);
+    expect(s.stat("cluster.app.circuit_breakers.default.cx_pool_open")).toBe(1);
+    const [used] = [...s.upstream(0), ...s.upstream(1)];
+    used.close();
+    s.settle();
+    expect(s.stat("cluster.app.circuit_breakers.default.cx_pool_open")).toBe(0);
+    s.send(client, get("/4"));
+    expect(s.logs[3]).toBe("GET /4 200 - via_upstream");
+    expect([s.upstream(0).length, s.upstream(1).length]).toEqual([1, 1]);
+    s.expectNothingLeft();
   });
 
   test("a connection that cannot be reused makes room for a new one", async () => {

@@ -1,16 +1,18 @@
 /** Who the client is, what it may say, and the request's id, as the origin sees it (Envoy's rules). */
 import { describe, expect, test } from "bun:test";
-import type { HttpConnectionManager } from "../../../core/config/model.ts";
+import type { HttpConnectionManager, RouteConfiguration } from "../../../core/config/model.ts";
 import { get, OK, story } from "../../support/engine-story.ts";
 
 /** The fields of a request as the origin got them. */
 async function arrived(
   manager: Partial<HttpConnectionManager>,
   fields: string,
+  table: Partial<RouteConfiguration> = {},
 ): Promise<Map<string, string>> {
   let seen = "";
   const s = await story({
     manager,
+    table,
     log: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
     origins: [
       (peer) => {
@@ -92,6 +94,35 @@ describe("control headers", () => {
     expect(seen.has("x-envoy-retry-on")).toBe(false);
   });
 
+  test.each<[string, boolean, string, boolean]>([
+    ["a sidecar, one address inside", false, "127.0.0.5", true],
+    ["a sidecar, one address outside", false, "9.9.9.9", false],
+    ["a sidecar, a list: whoever wrote its left part may lie", false, "127.0.0.5, 127.0.0.6", false],
+    ["a sidecar, no list: the peer may be a proxy itself", false, "", false],
+    ["an edge, the peer inside", true, "", true],
+    ["an edge, a peer that forwards", true, "127.0.0.5", false],
+  ])("who is internal: %s", async (_, useRemoteAddress, xff, internal) => {
+    const fields = xff === "" ? "" : `x-forwarded-for: ${xff}\r\n`;
+    const seen = await arrived({ useRemoteAddress, internalCidrRanges: LOOPBACK }, CONTROL + fields);
+    expect(seen.get("x-envoy-internal")).toBe(internal ? "true" : undefined);
+    expect(seen.get("x-envoy-expected-rq-timeout-ms")).toBe(internal ? "5" : "15000");
+  });
+
+  test("nobody is internal unless ranges say so", async () => {
+    const seen = await arrived({ useRemoteAddress: true }, CONTROL);
+    expect(seen.has("x-envoy-internal")).toBe(false);
+  });
+
+  test("internal_only_headers of the route configuration are taken from internal clients alone", async () => {
+    const table = { internalOnlyHeaders: ["x-tenant", "authorization"] };
+    const fields = "x-tenant: root\r\nX-Tenant: admin\r\nauthorization: me\r\nx-tenant-2: kept\r\n";
+    const stranger = await arrived({}, fields, table);
+    expect([stranger.has("x-tenant"), stranger.has("authorization")]).toEqual([false, false]);
+    expect(stranger.get("x-tenant-2")).toBe("kept");
+    const friend = await arrived({ useRemoteAddress: true, internalCidrRanges: LOOPBACK }, fields, table);
+    expect([friend.get("x-tenant"), friend.get("authorization")]).toEqual(["admin", "me"]);
+  });
+
   test("an edge says who is outside", async () => {
     const seen = await arrived({ useRemoteAddress: true }, "x-envoy-external-address: 6.6.6.6\r\n");
     expect(seen.get("x-envoy-external-address")).toBe("127.0.0.1");
@@ -135,6 +166,9 @@ test("scheme, certificate header and via", async () => {
   expect(
     (await arrived({ useRemoteAddress: true }, "x-forwarded-proto: https\r\n")).get("x-forwarded-proto"),
   ).toBe("http");
+  expect(
+    (await arrived({ schemeToOverwrite: "https" }, "x-forwarded-proto: http\r\n")).get("x-forwarded-proto"),
+  ).toBe("https");
   expect((await arrived({}, "x-forwarded-client-cert: Hash=1\r\n")).has("x-forwarded-client-cert")).toBe(
     false,
   );

@@ -227,6 +227,58 @@ describe("time-outs of a route", () => {
     s.expectNothingLeft();
   });
 
+  test("an internal client may say how long a try and the whole may take; a time that is no number counts for nothing", async () => {
+    const retry = retryPolicy({ retryOn: ["5xx"], numRetries: 1, perTryTimeout: 5000 });
+    const heads: string[] = [];
+    const s = await story({
+      manager: { useRemoteAddress: true, internalCidrRanges: [{ ip: "127.0.0.0", prefixLength: 8 }] },
+      origins: [(peer) => peer.received.endsWith("\r\n\r\n") && heads.push(peer.take())],
+      action: { retryPolicy: retry },
+    });
+    const asking = (fields: string) => s.client(get("/", fields));
+    const PER_TRY = "x-envoy-upstream-rq-per-try-timeout-ms";
+    const TOTAL = "x-envoy-upstream-rq-timeout-ms";
+
+    const quick = asking(`${PER_TRY}: 100\r\n`);
+    expect(heads[0]).toContain("x-envoy-expected-rq-timeout-ms: 100\r\n");
+    expect(heads[0]).not.toContain(PER_TRY);
+    s.advance(250);
+    expect(gist(quick.received)).toBe("504 upstream request timeout");
+    expect(s.stat("cluster.app.upstream_rq_per_try_timeout")).toBe(2);
+
+    const whole = asking(`${TOTAL}: 300\r\n${PER_TRY}: 300\r\n`);
+    expect(heads.at(-1)).toContain("x-envoy-expected-rq-timeout-ms: 300\r\n");
+    expect(heads.at(-1)).not.toContain(TOTAL);
+    s.advance(299);
+    expect(whole.received).toBe("");
+    s.advance(2);
+    expect(gist(whole.received)).toBe("504 upstream request timeout");
+    expect(s.stat("cluster.app.upstream_rq_per_try_timeout")).toBe(2); // not below the whole: it is off
+
+    asking(`${TOTAL}: soon\r\n${PER_TRY}: -1\r\n`);
+    expect(heads.at(-1)).toContain("x-envoy-expected-rq-timeout-ms: 5000\r\n");
+    asking(`${TOTAL}: 0\r\n`);
+    expect(heads.at(-1)).toContain("x-envoy-expected-rq-timeout-ms: 5000\r\n");
+    const patient = asking(`${TOTAL}: 0\r\n${PER_TRY}: 0\r\n`);
+    expect(heads.at(-1)).not.toContain("x-envoy-expected-rq-timeout-ms");
+    s.advance(100_000);
+    expect(patient.received).toBe("");
+    s.expectNothingLeft();
+  });
+
+  test("x-envoy-upstream-rq-timeout-alt-response: 204 instead of 504", async () => {
+    const s = await story({
+      manager: { useRemoteAddress: true, internalCidrRanges: [{ ip: "127.0.0.0", prefixLength: 8 }] },
+      origins: [silent],
+      action: { timeout: 100 },
+    });
+    const client = s.client(get("/", "x-envoy-upstream-rq-timeout-alt-response: 1\r\n"));
+    s.advance(101);
+    expect(client.received).toStartWith("HTTP/1.1 204 No Content\r\n");
+    expect(s.logs).toEqual(["GET / 204 UT response_timeout"]);
+    s.expectNothingLeft();
+  });
+
   test("the route's time ends the tries and the waiting between them", async () => {
     const s = await story({
       origins: [silent],

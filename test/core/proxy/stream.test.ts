@@ -1,6 +1,7 @@
 /** One request and its answer: the time-outs of a stream, what every answer carries, and what the log says. */
 import { describe, expect, test } from "bun:test";
 import { answers, get, gist, OK, post, silent, story } from "../../support/engine-story.ts";
+import { HTTP1, route } from "../../support/snapshot-fixture.ts";
 
 const COMMON = {
   idleTimeout: 3_600_000,
@@ -144,6 +145,25 @@ describe("the other time-outs of a stream", () => {
     s.expectNothingLeft();
   });
 
+  test.each([
+    ["request_timeout", "", "request_overall_timeout", "-"],
+    ["garbage in the rest of the request", "not a chunk size", "http1.chunk_size", "DPE"],
+  ])("an answer that has begun is cut, visibly, by %s", async (_, rest, details, flag) => {
+    const s = await story({
+      manager: { requestTimeout: 1000 },
+      origins: [(peer) => peer.take() !== "" && peer.send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc")],
+    });
+    const client = s.client("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n");
+    expect(client.received).toEndWith("abc");
+    s.send(client, rest);
+    s.advance(1001);
+    expect(client.received).toEndWith("abc");
+    expect(client.ended || client.closed).toBe(true);
+    expect(s.upstream()[0].ended || s.upstream()[0].closed).toBe(true);
+    expect(s.logs).toEqual([`POST / 200 ${flag} ${details}`]);
+    s.expectNothingLeft();
+  });
+
   test("max_stream_duration: 504 before the answer, a cut during it", async () => {
     const before = await story({
       manager: { common: { ...COMMON, maxStreamDuration: 1000 } },
@@ -265,6 +285,20 @@ test("trailers go through where both sides enable them, without what must not be
   );
   expect(seen[0]).toEndWith("1\r\nx\r\n0\r\nx-a: 1\r\n\r\n");
   expect(client.received).toEndWith("2\r\nok\r\n0\r\nx-b: 2\r\n\r\n");
+  s.expectNothingLeft();
+});
+
+test("header_key_format of the listener is how answers spell names, ours and the upstream's", async () => {
+  const http1 = { ...HTTP1, headerKeyFormat: "PROPER_CASE" } as const;
+  const s = await story({
+    manager: { http1 },
+    origins: [answers("HTTP/1.1 200 OK\r\nx-own: 1\r\ncontent-length: 2\r\n\r\nok")],
+    routes: [route("/local", { kind: "direct_response", status: 403, body: "no", bodyFormat: null })],
+  });
+  const answered = s.client(get()).received;
+  for (const name of ["X-Own: 1", "Content-Length: 2", "Server: envoy", "Date: "])
+    expect(answered).toContain(`\r\n${name}`);
+  expect(s.client(get("/local")).received).toContain("\r\nContent-Length: 2\r\n");
   s.expectNothingLeft();
 });
 

@@ -1,6 +1,8 @@
 /** Plain TCP through the proxy: bytes as they are, FIN each way by itself, limits, time-outs, and the log line. */
 import { describe, expect, test } from "bun:test";
-import type { TcpProxy } from "../../../core/config/model.ts";
+import { latin1, toBytes } from "../../../core/bytes/ascii.ts";
+import type { Cluster, TcpProxy, Thresholds } from "../../../core/config/model.ts";
+import type { Socket, SocketHandler } from "../../../core/io/socket.ts";
 import { at, type NetworkOptions } from "../../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { type Script, Story, silent } from "../../support/engine-story.ts";
@@ -14,8 +16,9 @@ interface Setup {
   readonly network?: NetworkOptions;
   readonly filter?: Partial<TcpProxy>;
   readonly origins?: readonly (Script | null)[];
-  readonly limits?: { maxConnections: number };
+  readonly limits?: Partial<Thresholds>;
   readonly connectTimeout?: number;
+  readonly tcpKeepalive?: Cluster["tcpKeepalive"];
 }
 
 /** A TCP proxy on 127.0.0.1:80 before 10.0.0.1:8080, … */
@@ -30,7 +33,7 @@ async function tcp(setup: Setup = {}): Promise<Story> {
   const plain = cluster(
     "app",
     scripts.map((_, i) => ip(`10.0.0.${i + 1}`, 8080)),
-    { connectTimeout: setup.connectTimeout ?? 5000 },
+    { connectTimeout: setup.connectTimeout ?? 5000, tcpKeepalive: setup.tcpKeepalive ?? null },
   );
   const limits = { ...plain.circuitBreakers.default, ...setup.limits };
   const filter: TcpProxy = {
@@ -71,12 +74,80 @@ test("bytes go both ways as they are, none is copied, and the line says what hap
   expect([client.closed, origin.closed]).toEqual([true, true]);
   expect(s.logs).toEqual(["- 10.0.0.1:8080 16/2 app - -"]);
   expect(s.stat("tcp.test.downstream_cx_rx_bytes_total")).toBe(16);
+  expect(s.stat("tcp.test.downstream_cx_tx_bytes_total")).toBe(2);
   expect(s.stat("cluster.app.upstream_cx_rx_bytes_total")).toBe(2);
+  expect(s.stat("cluster.app.upstream_cx_tx_bytes_total")).toBe(16);
   expect(s.stat("tulle.copied_bytes")).toBe(0);
   s.expectNothingLeft();
 });
 
+describe("to its cluster a connection is a request, too", () => {
+  const counts = (s: Story, ...names: string[]) =>
+    names.map((name) => s.stat(`cluster.app.upstream_${name}`));
+
+  test("it waits, is active, and is over", async () => {
+    const s = await tcp();
+    const client = s.client("a");
+    expect(counts(s, "rq_pending_total", "rq_total", "rq_active")).toEqual([1, 1, 1]);
+    client.reset();
+    s.settle();
+    expect(counts(s, "rq_pending_active", "rq_total", "rq_active")).toEqual([0, 1, 0]);
+    s.expectNothingLeft();
+  });
+
+  test("refused, it has failed while it waited", async () => {
+    const s = await tcp({ origins: [null] });
+    s.client("a");
+    expect(counts(s, "rq_pending_total", "rq_pending_failure_eject", "rq_total")).toEqual([1, 1, 0]);
+    expect(counts(s, "cx_destroy_remote", "cx_destroy_with_active_rq")).toEqual([1, 0]);
+    s.expectNothingLeft();
+  });
+
+  test("left while it waits, it is cancelled", async () => {
+    const s = await tcp();
+    s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
+    s.client("a").reset();
+    s.settle();
+    expect(counts(s, "rq_cancelled", "rq_pending_failure_eject", "cx_destroy_local")).toEqual([1, 0, 1]);
+    s.expectNothingLeft();
+  });
+
+  const fin = (peer: Peer) => peer.end();
+  const rst = (peer: Peer) => peer.reset();
+  test.each([
+    ["the upstream answers our FIN", [["client", fin] as const, ["origin", fin] as const], "remote"],
+    ["we answer the upstream's FIN", [["origin", fin] as const, ["client", fin] as const], "local"],
+    ["the upstream resets", [["origin", rst] as const], "remote"],
+    ["the client resets", [["client", rst] as const], "local"],
+  ] as const)("%s: whose doing the end is", async (_, steps, side) => {
+    const s = await tcp();
+    const peers = { client: s.client("a"), origin: s.upstream()[0] };
+    for (const [who, act] of steps) {
+      act(peers[who]);
+      s.settle();
+    }
+    const local = side === "local" ? 1 : 0;
+    expect(counts(s, "cx_destroy_local_with_active_rq", "cx_destroy_remote_with_active_rq")).toEqual([
+      local,
+      1 - local,
+    ]);
+    expect(counts(s, "cx_destroy", "cx_destroy_with_active_rq")).toEqual([1, 1]);
+    s.expectNothingLeft();
+  });
+});
+
 describe("the end", () => {
+  test("tcp_keepalive of the cluster finds out an upstream that vanished", async () => {
+    const s = await tcp({ filter: { idleTimeout: 0 }, tcpKeepalive: { time: 10, interval: 5, probes: 4 } });
+    const client = s.client("hello");
+    s.upstream()[0].vanish();
+    s.advance(29_900);
+    expect(client.closed).toBe(false);
+    s.advance(200);
+    expect(client.closed).toBe(true);
+    s.expectNothingLeft();
+  });
+
   test.each([
     ["the client", true],
     ["the upstream", false],
@@ -147,6 +218,90 @@ describe("the end", () => {
   });
 });
 
+/** A client whose adapter tells things in an order of its own; what the proxy does to its socket is written down. */
+function puppet(s: Story) {
+  const done: string[] = [];
+  const socket: Socket = {
+    local: ip("127.0.0.1", 80),
+    remote: ip("127.0.0.1", 40000),
+    pendingBytes: 0,
+    write: (bytes, start, end) => void done.push(`write ${latin1(bytes, start, end)}`),
+    pause: () => void done.push("pause"),
+    resume: () => void done.push("resume"),
+    keepAlive: () => void done.push("keepAlive"),
+    end: () => void done.push("end"),
+    close: () => void done.push("close"),
+    reset: () => void done.push("reset"),
+  };
+  const { proxy } = s;
+  const handler = proxy.run(() => proxy.worker.accept("tcp", socket)) as SocketHandler;
+  const tell = (what: (to: SocketHandler) => void) => proxy.run(() => what(handler));
+  return { done, tell };
+}
+
+describe("what adapters may do", () => {
+  test("bytes that come although reading is paused wait for the upstream, in order", async () => {
+    const s = await tcp({ network: { latency: 10 } });
+    const { done, tell } = puppet(s);
+    tell((client) => client.onData(toBytes("one ")));
+    tell((client) => client.onData(toBytes("two ")));
+    expect(done).toEqual(["pause"]);
+    s.advance(20);
+    tell((client) => client.onData(toBytes("three")));
+    s.advance(20);
+    expect(s.upstream()[0].received).toBe("one two three");
+    expect(done).toEqual(["pause", "resume"]);
+    tell((client) => client.onClose("ECONNRESET"));
+    s.advance(20);
+    expect(s.logs).toEqual(["- 10.0.0.1:8080 13/0 app - -"]);
+    s.expectNothingLeft();
+  });
+
+  /** A client that has sent 100 kB and is gone, and an upstream that has ended too and does not read. */
+  async function flushing() {
+    const s = await tcp({ network: { buffer: 16 * 1024 } });
+    const { tell } = puppet(s);
+    s.settle();
+    const origin = s.upstream()[0].pause();
+    tell((client) => client.onData(toBytes("x".repeat(100_000))));
+    tell((client) => client.onEnd());
+    origin.end();
+    s.settle();
+    tell((client) => client.onClose(""));
+    s.settle();
+    return { s, origin };
+  }
+
+  test("both have ended and the client is gone: the upstream still gets what is queued, and is counted meanwhile", async () => {
+    const { s, origin } = await flushing();
+    expect(s.logs).toEqual(["- 10.0.0.1:8080 100000/0 app - -"]);
+    expect(s.stat("tcp.test.upstream_flush_total")).toBe(1);
+    expect(s.stat("tcp.test.upstream_flush_active")).toBe(1);
+    expect(s.stat("cluster.app.upstream_cx_active")).toBe(1);
+    s.advance(50_000);
+    origin.resume();
+    s.settle();
+    expect(origin.received).toHaveLength(100_000);
+    expect(origin.ended).toBe(true);
+    expect(s.stat("tcp.test.upstream_flush_active")).toBe(0);
+    s.expectNothingLeft();
+  });
+
+  test("it has a minute to take some of it, again and again, but not for ever", async () => {
+    const { s, origin } = await flushing();
+    origin.onChange = (peer) => peer.pause(); // one read at a time
+    s.advance(50_000);
+    origin.resume();
+    s.advance(50_000);
+    expect(origin.received.length).toBeLessThan(100_000);
+    expect(s.stat("cluster.app.upstream_cx_active")).toBe(1);
+    s.advance(70_000);
+    expect(s.stat("cluster.app.upstream_cx_active")).toBe(0);
+    expect(s.stat("tcp.test.upstream_flush_active")).toBe(0);
+    s.expectNothingLeft();
+  });
+});
+
 describe("connecting", () => {
   test("the client is not read before the upstream is there, and loses nothing", async () => {
     const s = await tcp({ network: { latency: 10 } });
@@ -162,7 +317,7 @@ describe("connecting", () => {
     const s = await tcp({ origins: [null] });
     const client = s.client("a");
     expect(client.closed || client.ended).toBe(true);
-    expect(s.logs).toEqual(["UF 10.0.0.1:8080 0/0 app - delayed_connect_error:_Connection_refused"]);
+    expect(s.logs).toEqual(["UF,URX 10.0.0.1:8080 0/0 app - delayed_connect_error:_Connection_refused"]);
     expect(s.stat("cluster.app.upstream_cx_connect_fail")).toBe(1);
     expect(s.stat("cluster.app.upstream_cx_connect_attempts_exceeded")).toBe(1);
     s.expectNothingLeft();
@@ -201,8 +356,11 @@ describe("connecting", () => {
     const s = await tcp();
     s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
     const client = s.client("a");
+    const pending = () => s.proxy.worker.clusterStatus()[0].endpoints[0].rqPendingActive;
+    expect(pending()).toBe(1);
     client.reset();
     s.settle();
+    expect(pending()).toBe(0);
     expect(s.stat("cluster.app.upstream_cx_active")).toBe(0);
     expect(s.logs).toHaveLength(1);
     s.expectNothingLeft();
@@ -217,6 +375,17 @@ describe("connecting", () => {
     expect(s.logs[0]).toStartWith("UO ");
     expect(s.stat("cluster.app.upstream_cx_overflow")).toBe(1);
     s.expectNothingLeft();
+  });
+
+  test("max_connection_pools: the connections to one endpoint are one pool; the next endpoint is none: UH", async () => {
+    const s = await tcp({ origins: [silent, silent], limits: { maxConnectionPools: 1 } });
+    const clients = [s.client("1"), s.client("2"), s.client("3")];
+    expect(clients.map(({ ended, closed }) => ended || closed)).toEqual([false, true, false]);
+    expect(s.logs[0]).toStartWith("UH ");
+    expect(s.stat("cluster.app.upstream_cx_pool_overflow")).toBe(1);
+    expect(s.stat("cluster.app.circuit_breakers.default.cx_pool_open")).toBe(1);
+    s.expectNothingLeft();
+    expect(s.stat("cluster.app.circuit_breakers.default.cx_pool_open")).toBe(0);
   });
 
   test("no endpoint: UH; no such cluster: NC and downstream_cx_no_route", async () => {
@@ -290,6 +459,11 @@ describe("back-pressure", () => {
     from.send("x".repeat(2_000_000));
     s.advance(100);
     expect(from.unsentBytes).toBeGreaterThan(1_700_000);
+    const waits = up
+      ? "cluster.app.upstream_cx_tx_bytes_buffered"
+      : "tcp.test.downstream_cx_tx_bytes_buffered";
+    expect(s.stat(waits)).toBeGreaterThan(0);
+    expect(s.stat(waits) + to.receivedBytes + from.unsentBytes).toBeLessThanOrEqual(2_000_000);
     to.resume();
     s.advance(100);
     expect(to.received).toHaveLength(2_000_000);

@@ -47,9 +47,9 @@ describe("a WebSocket", () => {
       ],
     });
     const client = s.client(ASK);
-    expect(asked[0]).toContain("connection: upgrade\r\nupgrade: websocket\r\n");
+    expect(asked[0]).toContain("connection: Upgrade\r\nupgrade: WebSocket\r\n");
     expect(asked[0]).toContain("sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
-    expect(client.received).toContain("connection: upgrade\r\nupgrade: websocket\r\n");
+    expect(client.received).toContain("connection: Upgrade\r\nupgrade: websocket\r\n");
     expect(client.received).toContain("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n");
     expect(client.received).not.toContain("content-length");
     expect(s.stat("http.test.downstream_cx_upgrades_active")).toBe(1);
@@ -99,23 +99,24 @@ describe("a WebSocket", () => {
     s.expectNothingLeft();
   });
 
-  test("an ordinary answer is passed on; early bytes are never read as a request", async () => {
+  test("an ordinary answer is passed on, and the connection ends: nothing behind it is read as a request", async () => {
     const s = await story({ origins: [answers("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno")] });
     const polite = s.client(ASK);
     expect(gist(polite.received)).toBe("403 no");
-    s.send(polite, get("/next"));
-    expect(s.logs.at(-1)).toBe("GET /next 403 - via_upstream");
+    expect(polite.received).toContain("connection: close\r\n");
+    expect(polite.received).not.toContain("x-envoy-upstream-service-time");
+    expect(polite.ended).toBe(true);
     const early = s.client(ASK + get("/smuggled"));
     expect(gist(early.received)).toBe("403 no");
     expect(early.ended).toBe(true);
-    expect(s.logs.some((line) => line.includes("smuggled"))).toBe(false);
+    expect(s.logs).toEqual(["GET /chat 403 - via_upstream", "GET /chat 403 - via_upstream"]);
     s.expectNothingLeft();
   });
 
   test("the upstream connection is never used for anything else", async () => {
     const s = await story({ origins: [answers("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")] });
-    const client = s.client(ASK);
-    s.send(client, get());
+    s.client(ASK);
+    s.client(get());
     expect(s.upstream()).toHaveLength(2);
     s.expectNothingLeft();
   });
@@ -144,8 +145,7 @@ describe("the end of a tunnel", () => {
     origin.end();
     s.settle();
     expect(client.closed).toBe(true);
-    expect(s.logs).toHaveLength(1);
-    expect(s.logs[0]).toStartWith("GET /chat 101 - ");
+    expect(s.logs).toEqual(["GET /chat 101 DC downstream_remote_disconnect"]);
     s.expectNothingLeft();
   });
 
@@ -160,7 +160,9 @@ describe("the end of a tunnel", () => {
     client.end();
     s.settle();
     expect(origin.ended).toBe(true);
-    expect(s.logs).toHaveLength(1);
+    expect(s.logs).toEqual([
+      "GET /chat 101 UC upstream_reset_after_response_started{connection_termination}",
+    ]);
     s.expectNothingLeft();
   });
 
@@ -191,13 +193,27 @@ describe("the end of a tunnel", () => {
     s.expectNothingLeft();
   });
 
+  test("an upstream that answers the client's FIN with a RST changes nothing of what is told", async () => {
+    const { s, client, origin } = await opened();
+    client.end();
+    s.settle();
+    origin.reset();
+    s.settle();
+    expect(s.logs).toEqual(["GET /chat 101 DC downstream_remote_disconnect"]);
+    s.expectNothingLeft();
+  });
+
   test.each(["client", "upstream"])("RST of the %s ends both sides", async (who) => {
     const { s, client, origin } = await opened();
     (who === "client" ? client : origin).reset();
     s.settle();
     const other: Peer = who === "client" ? origin : client;
     expect(other.closed || other.ended).toBe(true);
-    expect(s.logs[0]).toStartWith(who === "client" ? "GET /chat 101 - " : "GET /chat 101 UC ");
+    expect(s.logs).toEqual([
+      who === "client"
+        ? "GET /chat 101 DC downstream_remote_disconnect"
+        : "GET /chat 101 UC upstream_reset_after_response_started{connection_termination}",
+    ]);
     expect(s.stat("http.test.downstream_cx_upgrades_active")).toBe(0);
     s.expectNothingLeft();
   });
@@ -346,8 +362,19 @@ describe("CONNECT", () => {
     s.settle();
     expect(client.take()).toBe("rest");
     expect(client.closed).toBe(true);
-    expect(s.logs[0]).toStartWith("CONNECT ");
-    expect(s.logs[0]).toContain(" 200 - ");
+    expect(s.logs).toEqual(["CONNECT - 200 DC downstream_remote_disconnect"]);
+    s.expectNothingLeft();
+  });
+
+  test("terminated: an upstream that ends it first has simply answered", async () => {
+    const s = await story({ routes: [terminated], origins: [silent] });
+    const client = s.client(`${CONNECT}early`);
+    s.upstream()[0].send("rest").end();
+    s.settle();
+    expect(client.received).toEndWith("rest");
+    client.end();
+    s.settle();
+    expect(s.logs).toEqual(["CONNECT - 200 - via_upstream"]);
     s.expectNothingLeft();
   });
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { ClusterLoadAssignment, HttpConnectionManager, Listener } from "../../../core/config/model.ts";
 import { at } from "../../../runtime-adapters/memory/network.ts";
-import { answers, get, gist, OK, silent, story, storySnapshot } from "../../support/engine-story.ts";
+import { answers, get, gist, OK, post, silent, story, storySnapshot } from "../../support/engine-story.ts";
 import {
   cluster,
   endpoint,
@@ -68,12 +68,33 @@ describe("listeners", () => {
     const idle = s.client();
     const busy = s.client(get());
     await s.apply({ ...storySnapshot(), listeners: [] });
+    expect(s.proxy.worker.drainingListeners).toBe(1);
     s.advance(60_001);
     expect(idle.ended).toBe(true);
     expect(s.client(get()).closed).toBe(true);
     s.send(s.upstream()[0], OK);
     expect(gist(busy.received)).toBe("200 ok");
     expect(busy.ended).toBe(true);
+    s.expectNothingLeft();
+    expect(s.proxy.worker.drainingListeners).toBe(0);
+    // Its statistics are gone with it.
+    const prefixes = s.proxy.stats.export().scopes.map(({ prefix }) => prefix);
+    expect(prefixes.filter((prefix) => /^(listener|http)\./.test(prefix))).toEqual([]);
+  });
+
+  test("the runtime's connection limit: one more is closed at once; a new limit holds for the next", async () => {
+    const key = "envoy.resource_limits.listener.web.connection_limit";
+    const s = await story();
+    await s.apply({ ...storySnapshot(), runtime: { [key]: 2 } });
+    const [first, , third] = [s.client(), s.client(), s.client()];
+    expect(third.closed || third.ended).toBe(true);
+    expect(s.stat("listener.127.0.0.1_80.downstream_cx_overflow")).toBe(1);
+    expect(s.stat("listener.127.0.0.1_80.downstream_cx_total")).toBe(2);
+    first.close();
+    s.settle();
+    expect(gist(s.client(get()).received)).toBe("200 ok");
+    await s.apply({ ...storySnapshot(), runtime: {} });
+    expect(gist(s.client(get()).received)).toBe("200 ok");
     s.expectNothingLeft();
   });
 
@@ -121,6 +142,44 @@ describe("listeners", () => {
   });
 });
 
+describe("buffered bytes are measured when somebody asks", () => {
+  test("of a client that does not read, of pipelined requests and of a head that is not complete", async () => {
+    const body = "b".repeat(50_000);
+    const s = await story({
+      network: { buffer: 4096, maxRead: 4096 },
+      origins: [answers(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`)],
+    });
+    const client = s.client();
+    client.pause();
+    s.send(client, get("/1") + get("/2"));
+    s.client("GET / HTTP/1.1\r\nhost");
+    const rx = "http.test.downstream_cx_rx_bytes_buffered";
+    const tx = "http.test.downstream_cx_tx_bytes_buffered";
+    const { stats, worker } = s.proxy;
+    expect(stats.export().scopes.length).toBeGreaterThan(0);
+    expect(s.stat(rx)).toBe(get("/2").length + "GET / HTTP/1.1\r\nhost".length);
+    const waiting = s.stat(tx);
+    expect(waiting).toBeGreaterThan(0);
+    worker.measureBuffers();
+    expect(s.stat(tx)).toBe(waiting); // measured again, not added up
+    client.resume();
+    s.advance(100);
+    expect([s.stat(tx), s.stat(rx)]).toEqual([0, "GET / HTTP/1.1\r\nhost".length]);
+    s.expectNothingLeft();
+  });
+
+  test("of an upstream that does not read, and of half a response head", async () => {
+    const s = await story({ network: { buffer: 4096, maxRead: 4096 }, origins: [(peer) => peer.pause()] });
+    s.client(post("b".repeat(50_000)));
+    expect(s.stat("cluster.app.upstream_cx_tx_bytes_buffered")).toBeGreaterThan(0);
+    s.upstream()[0].resume();
+    s.advance(10);
+    s.send(s.upstream()[0], "HTTP/1.1 200 OK\r\ncont");
+    expect(s.stat("cluster.app.upstream_cx_rx_bytes_buffered")).toBe("HTTP/1.1 200 OK\r\ncont".length);
+    s.expectNothingLeft();
+  });
+});
+
 describe("drain", () => {
   test("of the worker: idle connections close soon, answers say close, nothing new is taken", async () => {
     const s = await story({ origins: [silent] });
@@ -140,6 +199,7 @@ describe("drain", () => {
     // The listener still exists, with its numbers, and can be replaced or removed without harm.
     expect(s.stat("listener.127.0.0.1_80.downstream_cx_total")).toBe(2);
     await s.apply(storySnapshot({ manager: { serverName: "new" } }));
+    expect(s.client(get()).closed).toBe(true);
     await s.apply({ ...storySnapshot(), listeners: [] });
     s.expectNothingLeft();
   });
@@ -229,7 +289,9 @@ describe("clusters", () => {
     await s.apply(snapshot(listeners, [eds], { endpoints: [next(["10.0.0.2:8080"], "2")] }));
     s.send(client, get());
     expect(gist(client.take())).toBe("200 b");
+    expect(s.stat("cluster_manager.cluster_updated")).toBe(1);
     await s.apply(snapshot(listeners, [eds], { endpoints: [next([], "3")] }));
+    expect(s.stat("cluster_manager.cluster_updated")).toBe(2);
     s.send(client, get());
     expect(gist(client.take())).toBe("503 no healthy upstream");
     s.expectNothingLeft();

@@ -25,19 +25,38 @@ describe("the cluster of a request", () => {
     );
   });
 
-  test("follows the weights exactly over a whole round of random values; weight 0 gets nothing", () => {
-    const weights = [3, 0, 1, 96, 0];
-    const split = choice({
-      weightedClusters: weights.map((weight, i) => ({
-        name: `c${i}`,
-        weight,
-        headers: NO_HEADERS,
-        hostRewriteLiteral: "",
-      })),
-    });
-    const counts = weights.map(() => 0);
-    for (let random = 0; random < 1000; random++) counts[Number(split.choose(random).name.slice(1))]++;
-    expect(counts).toEqual([30, 0, 10, 960, 0]);
-    expect(split.choose(2 ** 32 - 1).name).toBe("c3");
-  });
+  test.each([
+    [
+      [3, 0, 1, 96, 0],
+      [30, 0, 10, 960, 0],
+    ],
+    [
+      [90, 10],
+      [900, 100],
+    ],
+    [
+      [1, 1, 2],
+      [250, 250, 500],
+    ],
+    [
+      [0, 0, 5],
+      [0, 0, 1000],
+    ],
+  ])(
+    "follows the weights %j exactly over whole rounds of random values; weight 0 gets nothing",
+    (weights, shares) => {
+      const split = choice({
+        weightedClusters: weights.map((weight, i) => ({
+          name: `c${i}`,
+          weight,
+          headers: NO_HEADERS,
+          hostRewriteLiteral: "",
+        })),
+      });
+      const counts = weights.map(() => 0);
+      for (let random = 0; random < 1000; random++) counts[Number(split.choose(random).name.slice(1))]++;
+      expect(counts).toEqual(shares);
+      expect(weights[Number(split.choose(2 ** 32 - 1).name.slice(1))]).toBeGreaterThan(0);
+    },
+  );
 });

@@ -33,7 +33,7 @@ function chosen(
       ? { ip: "", port: 0, path: text }
       : ip(text.slice(0, colon), Number(text.slice(colon + 1)));
   };
-  return choice.choose(address(local), address(remote))?.name ?? "-";
+  return choice.choose({ local: address(local), remote: address(remote) })?.name ?? "-";
 }
 
 describe("a filter chain", () => {

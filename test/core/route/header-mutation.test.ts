@@ -174,7 +174,7 @@ describe("the levels of a route, as observed in Envoy", () => {
     const request = requestHead();
     const response = responseHead();
     const info = streamInfo({ request, response });
-    entry.finalizeRequest(request, target as never, info);
+    entry.finalizeRequest(request, target as never, info, false);
     entry.finalizeResponse(response.fields, target, info);
     // x-last is set anew by each level at the place of the first, so its place differs from Envoy's; order of x-lv counts.
     const sorted = (list: string[]) => [...list].sort();

@@ -111,6 +111,8 @@ describe("what RE2 refuses is refused", () => {
   test("a pattern that is too large", () => {
     expect(compileRegex("(a|b|c|d){900}").error).toContain("too large");
     expect(compileRegex("((((a{10}){10}){10}){10})").error).toContain("repetition");
+    expect(compileRegex("(?:b|(?:ca{200}|d){10})").error).toContain("repetition");
+    expect(compileRegex("(?:x(?:a{100}){5}|y){3}").error).toContain("repetition");
     expect(compileRegex("(".repeat(500) + ")".repeat(500)).error).toContain("nested too deeply");
   });
 });
@@ -125,6 +127,27 @@ describe("bytes that are not ASCII", () => {
     expect(regex("é+").fullMatch(e + e)).toBe(true);
     expect(regex("[^é]").fullMatch(e)).toBe(false);
     expect(regex("\\x{1F600}").fullMatch(utf8ByteString("😀"))).toBe(true);
+  });
+
+  test.each([
+    ["é", "\\x{e9}"],
+    ["߿", "\\x{7ff}"],
+    ["ࠀ", "\\x{800}"],
+    ["茶", "\\x{8336}"],
+    ["퟿", "\\x{d7ff}"],
+    ["\ue000", "\\x{e000}"],
+    ["\uffff", "\\x{ffff}"],
+    ["\u{10000}", "\\x{10000}"],
+    ["\u{1f375}", "\\x{1f375}"],
+    ["\u{10ffff}", "\\x{10ffff}"],
+  ])("%s is %s and nothing beside it", (character, pattern) => {
+    const text = utf8ByteString(character);
+    const code = character.codePointAt(0) as number;
+    expect(regex(pattern).fullMatch(text)).toBe(true);
+    expect(regex(`[^${pattern}]`).fullMatch(text)).toBe(false);
+    expect(regex(`[${pattern}-\\x{10ffff}]`).fullMatch(text)).toBe(true);
+    expect(regex(`[^\\x{0}-\\x{${(code - 1).toString(16)}}]`).fullMatch(text)).toBe(true);
+    expect(regex(`[\\x{0}-\\x{${(code - 1).toString(16)}}]`).fullMatch(text)).toBe(false);
   });
 
   test("a byte that is not UTF-8 does not let a text slip past a pattern (CVE-2026-73552)", () => {

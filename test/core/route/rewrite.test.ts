@@ -37,7 +37,7 @@ function upstream(
   const head = requestHead(`GET ${line}`, "h", fields);
   const found = table.lookup(head, 0, {});
   if (found === null) return "404";
-  found.finalizeRequest(head, found.clusters?.choose(0) as never, streamInfo({ request: head }));
+  found.finalizeRequest(head, found.clusters?.choose(0) as never, streamInfo({ request: head }), false);
   let extra = "";
   head.fields.forEach((name, value) => {
     if (name !== "x-host") extra += ` ${name}=${value}`;
@@ -58,6 +58,8 @@ describe("a prefix rewrite replaces what the route matched and keeps the rest (a
     [PREFIX("/slash/"), "/", "/slash/a", "/a"],
     [path({ kind: "regex", regex: "/rx[0-9]+" }), "/new", "/rx12?q", "/new?q"],
     [path({ kind: "prefix", text: "/CI" }, false), "/new", "/ci/a", "/new/a"],
+    [path({ kind: "prefix", text: "/ci" }, false), "/new", "/CI/a", "/new/a"],
+    [path({ kind: "path_separated_prefix", text: "/Sep" }, false), "/new", "/sEP/A?q", "/new/A?q"],
   ];
   test.each(table)("%j → %s: %s", (match, prefixRewrite, line, expected) => {
     expect(upstream({ prefixRewrite }, match, line)).toBe(`${expected} h${original(line)}`);

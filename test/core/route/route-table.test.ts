@@ -128,6 +128,12 @@ describe("a route matches", () => {
     [regex("/[0-9]+"), ["/1", "/12?x"], ["/", "/1a"]],
     [regex("/a?b"), ["/b", "/ab"], ["/a?b"]],
     [regex("/x/.*"), ["/x/", "/x/y?z"], ["/x"]],
+    // What a pattern must begin with is how it is found: a loop or a choice inside a group ends that.
+    [regex("/a(?:b+)c"), ["/abc", "/abbbc"], ["/ac"]],
+    [regex("/a(?:b|bb)c"), ["/abc", "/abbc"], ["/abbbc"]],
+    [regex("/(?:shop|shelf)(?:s)?/.+"), ["/shop/x", "/shelfs/x"], ["/sh/x"]],
+    [regex("/a{2}b"), ["/aab"], ["/ab", "/aaab"]],
+    [regex("(?:/v1)?/teas"), ["/teas", "/v1/teas"], ["/v1"]],
   ])("%j", (config, yes, no) => {
     for (const path of yes) expect([path, first([config], path)]).toEqual([path, config.name]);
     for (const path of no) expect([path, first([config], path)]).toEqual([path, "-"]);

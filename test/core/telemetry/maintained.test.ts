@@ -12,6 +12,7 @@ import { ResponseClassStats } from "../../../core/telemetry/response-stats.ts";
 import { RouteStats } from "../../../core/telemetry/route-stats.ts";
 import {
   ClusterManagerStats,
+  ClusterUpdateStats,
   FilesystemStats,
   ListenerManagerStats,
   RuntimeStats,
@@ -23,27 +24,18 @@ import { TcpStats } from "../../../core/telemetry/tcp-stats.ts";
 const ROOT = join(import.meta.dir, "../../..");
 const WRITERS = ["core/http1", "core/cluster", "core/proxy", "runtime-adapters", "runtime-adapters/sidecar"];
 
-/** Set → fields that nobody writes yet. */
-const WAITING: { readonly [set: string]: readonly string[] } = {
-  ClusterManagerStats: ["clusterUpdated"],
-  ClusterStats: [
-    "upstreamCxPoolOverflow",
-    "upstreamCxRxBytesBuffered",
-    "upstreamCxTxBytesBuffered",
-    "bindErrors",
-    "upstreamRqMaxDurationReached",
-  ],
-  HttpStats: ["downstreamCxRxBytesBuffered", "downstreamCxTxBytesBuffered", "downstreamRqTooLarge"],
-  ListenerManagerStats: ["listenerStopped", "totalListenersDraining"],
-  ListenerStats: ["downstreamCxOverflow"],
-  RuntimeStats: ["loadSuccess", "loadError", "numLayers"],
-  TcpStats: ["downstreamCxRxBytesBuffered", "downstreamCxTxBytesBuffered"],
+/** Set → fields that nobody writes yet, and why they are there. */
+const WAITING: { readonly [set: string]: { readonly [field: string]: string } } = {
+  HttpStats: {
+    downstreamRqTooLarge: "413 is for filters that buffer a body; the first of them will count it",
+  },
 };
 
 const SETS: readonly (readonly [string, object])[] = [
   ["BreakerStats", new BreakerStats()],
   ["ClusterManagerStats", new ClusterManagerStats()],
   ["ClusterStats", new ClusterStats()],
+  ["ClusterUpdateStats", new ClusterUpdateStats()],
   ["FilesystemStats", new FilesystemStats()],
   ["Http1Stats", new Http1Stats()],
   ["HttpStats", new HttpStats()],
@@ -77,6 +69,6 @@ function writtenNames(): ReadonlySet<string> {
 const written = writtenNames();
 
 test.each(SETS)("every field of %s is written by somebody", (name, set) => {
-  const waiting = WAITING[name] ?? [];
-  expect(Object.keys(set).filter((field) => !written.has(field) && !waiting.includes(field))).toEqual([]);
+  const waiting = WAITING[name] ?? {};
+  expect(Object.keys(set).filter((field) => !written.has(field))).toEqual(Object.keys(waiting));
 });

@@ -39,6 +39,16 @@ test("two workers and the supervisor: sums, what is the same everywhere, and who
   });
 });
 
+test("a level is the highest: a worker that has just been started again knows no members yet", () => {
+  const workers = [5, 0].map((members) => {
+    const store = new StatsStore();
+    clusterStats(clusterScope(store, "shop")).membershipTotal = members;
+    return store.export();
+  });
+  for (const order of [workers, [...workers].reverse()])
+    expect(values(mergeExports(order))["cluster.shop.membership_total"]).toBe(5);
+});
+
 test("a cluster that only one worker has yet is there", () => {
   const one = new StatsStore();
   const other = new StatsStore();

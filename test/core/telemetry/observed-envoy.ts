@@ -24,6 +24,7 @@ import type { ResponseCodeStats } from "../../../core/telemetry/response-stats.t
 import { routeResponseStats, routeScope, routeStats } from "../../../core/telemetry/route-stats.ts";
 import {
   clusterManagerStats,
+  clusterUpdateStats,
   filesystemStats,
   listenerManagerStats,
   runtimeStats,
@@ -88,6 +89,7 @@ export function observedStats(text: string, detailed: string): StatsExport {
   fill("vhost.vh.route.st.", routeStats(route));
   charge("vhost.vh.route.st.", routeResponseStats(route), false);
   fill("cluster_manager.", clusterManagerStats(store));
+  fill("cluster_manager.", clusterUpdateStats(store));
   fill("filesystem.", filesystemStats(store));
   fill("listener_manager.", listenerManagerStats(store));
   fill("runtime.", runtimeStats(store));

@@ -7,7 +7,12 @@ import {
   remainingStats,
 } from "../../../core/telemetry/cluster-stats.ts";
 import { httpScope, httpStats } from "../../../core/telemetry/http-stats.ts";
-import { listenerScope, listenerStats } from "../../../core/telemetry/listener-stats.ts";
+import {
+  listenerHttpScope,
+  listenerScope,
+  listenerStats,
+  responseClassStats,
+} from "../../../core/telemetry/listener-stats.ts";
 import { statName } from "../../../core/telemetry/stat-layout.ts";
 import { listStats } from "../../../core/telemetry/stat-list.ts";
 import { StatsStore } from "../../../core/telemetry/stats.ts";
@@ -24,6 +29,17 @@ test.each([
   ["live", "live"],
 ])("the field %s is the statistic %s", (field, name) => {
   expect(statName(field)).toBe(name);
+});
+
+test("answers are counted by class, and every one as completed", () => {
+  const store = new StatsStore();
+  const stats = responseClassStats(listenerHttpScope(store, "in", "web"));
+  for (const status of [0, 99, 100, 199, 200, 299, 300, 399, 400, 499, 500, 599, 600, 999])
+    stats.charge(status);
+  const seen = values(store);
+  const at = (name: string) => seen[`listener.in.http.web.downstream_rq_${name}`];
+  expect(["1xx", "2xx", "3xx", "4xx", "5xx"].map(at)).toEqual([2, 2, 2, 2, 2]);
+  expect(at("completed")).toBe(14);
 });
 
 describe("a scope", () => {

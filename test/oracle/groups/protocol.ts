@@ -1,7 +1,15 @@
 /** Expect, 1xx, upgrades, HEAD, HTTP/1.0, header case, trailers, connection counts. */
 import { upstreamHttp1, type YamlMap } from "../../support/bootstrap.ts";
 import type { OriginScript } from "../../support/exchange.ts";
-import { ask, type Group, oracleListener, originCluster, request, response } from "../scenario.ts";
+import {
+  ask,
+  downCluster,
+  type Group,
+  oracleListener,
+  originCluster,
+  request,
+  response,
+} from "../scenario.ts";
 
 const ALL: readonly YamlMap[] = [{ match: { prefix: "/" }, route: { cluster: "origin" } }];
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -36,11 +44,15 @@ const LISTENERS: { readonly [name: string]: YamlMap } = {
   "two-requests": { common_http_protocol_options: { max_requests_per_connection: 2 } },
 };
 
+/** CONNECT ends at the proxy, and its payload goes on as TCP. */
+const ENDED_HERE: YamlMap = { upgrade_configs: [{ upgrade_type: "CONNECT", connect_config: {} }] };
+const connect = (host: string): string => `CONNECT ${host} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+
 const get = request("GET /");
 
 export const protocol: Group = {
   name: "protocol",
-  listeners: [...Object.keys(LISTENERS), "upstream-case", "upstream-trailers", "per-route"],
+  listeners: [...Object.keys(LISTENERS), "upstream-case", "upstream-trailers", "per-route", "connect"],
   build: (places) => ({
     listeners: [
       ...Object.entries(LISTENERS).map(([name, manager]) => oracleListener(places, name, ALL, manager)),
@@ -69,11 +81,27 @@ export const protocol: Group = {
         ],
         { upgrade_configs: [{ upgrade_type: "websocket" }, { upgrade_type: "foo", enabled: false }] },
       ),
+      oracleListener(places, "connect", {
+        name: "connect",
+        virtual_hosts: [
+          {
+            name: "down",
+            domains: ["down.test:1"],
+            routes: [{ match: { connect_matcher: {} }, route: { cluster: "down", ...ENDED_HERE } }],
+          },
+          {
+            name: "origin",
+            domains: ["*"],
+            routes: [{ match: { connect_matcher: {} }, route: { cluster: "origin", ...ENDED_HERE } }],
+          },
+        ],
+      }),
     ],
     clusters: [
       originCluster(places),
       originCluster(places, "proper", upstreamHttp1({ header_key_format: { proper_case_words: {} } })),
       originCluster(places, "trailers", upstreamHttp1({ enable_trailers: true })),
+      downCluster(places),
     ],
   }),
   asks: [
@@ -145,6 +173,27 @@ export const protocol: Group = {
     ask("upgrade-on-by-route", "per-route", request("GET /on", "Connection: Upgrade\r\nUpgrade: foo\r\n"), [
       response(200),
     ]),
+    ask("connect-off", "plain", "", [], { client: [connect("o.test:1"), { closed: true }] }),
+    ask("connect-refused", "connect", "", [], { client: [connect("down.test:1"), { closed: true }] }),
+    ask("connect-client-ends", "connect", "", [], {
+      client: [
+        connect("o.test:1"),
+        { answers: 1 },
+        request("GET /"),
+        { bytes: "ok" },
+        { reset: true },
+        { elapse: 20 },
+      ],
+    }),
+    ask(
+      "connect-origin-ends",
+      "connect",
+      "",
+      [[{ until: "request" }, { send: response(200) }, { close: true }]],
+      {
+        client: [connect("o.test:1"), { answers: 1 }, request("GET /"), { bytes: "ok" }, { closed: true }],
+      },
+    ),
     ask("ten-refused", "plain", "", [], {
       client: ["GET / HTTP/1.0\r\nHost: o.test\r\n\r\n", { closed: true }],
     }),

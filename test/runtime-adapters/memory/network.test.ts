@@ -196,7 +196,7 @@ describe("virtual network", () => {
     const other = network.dial(at("10.0.0.1:80")).send("y");
     network.runUntilIdle();
     expect([driver.faults, victim.closeReason, other.closed]).toEqual([1, "ECONNRESET", false]);
-    expect(log).toEqual(["bad closed ECONNABORTED", "#1 y"]);
+    expect(log).toEqual(["#1 y", "bad closed ECONNABORTED"]);
   });
 
   test("out of descriptors, connections wait and are counted", () => {

@@ -242,6 +242,52 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
     );
 
     test(
+      "the admin port of another proxy of the same kind",
+      async () => {
+        const first = await start({ admin: ADMIN }).ready();
+        const port = Number(new URL(first.admin).port);
+        const { code, stderr } = await start({ admin: { address: loopback(port) } }).ended();
+        expect(code).toBe(1);
+        expect(stderr).toContain(`admin: cannot listen on 127.0.0.1:${port}: the address is in use`);
+        expect(await first.get("/ready")).toBe("LIVE\n");
+      },
+      SLOW,
+    );
+
+    test(
+      "file descriptors run out: clients are refused and counted, the admin answers, and all is well afterwards",
+      async () => {
+        const few = {
+          ...runtime,
+          command: ["sh", "-c", 'ulimit -n 100; exec "$@"', "sh", ...runtime.command],
+        };
+        const bootstrap = serving(httpListener("in", 0, { route_config: answering("served") }));
+        const proxy = new SidecarProcess(few, workspace, bootstrap);
+        processes.push(proxy);
+        const url = await (await proxy.ready()).url("in");
+        const crowd = Array.from({ length: 150 }, () => connect(Number(new URL(url).port), "127.0.0.1"));
+        for (const socket of crowd) socket.on("error", () => {});
+        const failures = await eventually(
+          () => proxy.stat("tulle.accept_failures"),
+          (count) => count > 0,
+        );
+        expect(failures).toBeGreaterThan(0);
+        expect(await proxy.get("/ready")).toBe("LIVE\n");
+        for (const socket of crowd) socket.destroy();
+        const answer = await eventually(
+          () => text(url).catch(String),
+          (said) => said === "served",
+        );
+        expect(answer).toBe("served");
+        proxy.signal("SIGTERM");
+        const { code, stderr } = await proxy.ended();
+        expect(code).toBe(0);
+        expect(stderr).toContain("out of file descriptors: refusing connections");
+      },
+      SLOW,
+    );
+
+    test(
       "files that change are followed within a second, and open connections live on",
       async () => {
         const one = upstream(() => new Response("one"));
