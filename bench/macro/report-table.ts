@@ -159,11 +159,13 @@ function memoryTable(what: string, rows: (columns: (cell: Cell) => string[]) => 
   }
   const loaded = what === "load" ? "at 1000/s" : "with the connections";
   return table(
-    ["proxy", "idle PSS MB", "idle RSS MB", `${loaded}, PSS MB`, `${loaded}, RSS MB`],
+    ["proxy", "idle PSS MB", "own", "RSS", `${loaded}, PSS MB`, "own", "RSS"],
     rows((cell) => [
       megabytes(cell, "idlePss"),
+      megabytes(cell, "idleAnonymous"),
       megabytes(cell, "idleRss"),
       megabytes(cell, "loadPss"),
+      megabytes(cell, "loadAnonymous"),
       megabytes(cell, "loadRss"),
     ]),
   );

@@ -14,8 +14,10 @@ import type { MemoryScenario } from "./scenario.ts";
 import type { Session } from "./session.ts";
 import { SMALL } from "./upstream.ts";
 
-/** Quiet time after the start before memory counts as idle, ms. */
-const SETTLE = 2000;
+/** Quiet time after the start before memory counts as idle, ms: what a start leaves behind is neither hidden nor counted. */
+const SETTLE = 5000;
+/** How long connections are held before memory is looked at, ms. */
+const HOLD = 2000;
 /** How long a proxy may take to give the memory of a burst back, s. */
 const PATIENCE = 60;
 /** How long it must stay below the limit to count as given back, s: a proxy may not have seen all the closes yet. */
@@ -51,7 +53,12 @@ export async function runMemory(session: Session, scenario: MemoryScenario): Pro
           }
           const idle = memoryOf(running.owners);
           const rest = await whatHappens(session, scenario, running, connections, idle.pss);
-          cell.rounds.push({ idlePss: idle.pss, idleRss: idle.rss, ...rest });
+          cell.rounds.push({
+            idlePss: idle.pss,
+            idleRss: idle.rss,
+            idleAnonymous: idle.anonymous,
+            ...rest,
+          });
           session.say(`  ${round + 1}/${rounds} ${cell.contestant}: ${sentence(cell.rounds[round])}`);
         } finally {
           await running.stop();
@@ -85,19 +92,20 @@ async function whatHappens(
       bodyLength: SMALL,
     });
     await Bun.sleep((warmup + seconds * 0.8) * 1000);
-    const { pss, rss } = memoryOf(running.owners);
+    const { pss, rss, anonymous } = memoryOf(running.owners);
     const { errors, firstError } = await load;
     if (errors > 0) throw new Error(`${errors} errors (${firstError})`);
-    return { loadPss: pss, loadRss: rss };
+    return { loadPss: pss, loadRss: rss, loadAnonymous: anonymous };
   }
   const { result, release } = await hold(session, { port, connections, inFlight: 100, path: "/" });
-  await Bun.sleep(scenario.what === "burst" ? 0 : SETTLE);
+  await Bun.sleep(scenario.what === "burst" ? 0 : HOLD);
   const held = memoryOf(running.owners);
   const dropped = await release();
   if (result.failed > 0) throw new Error(`${result.failed} of ${connections} connections failed`);
   if (dropped !== 0)
     throw new Error(`${dropped} of ${connections} idle connections were closed by the proxy`);
-  if (scenario.what === "idle-connections") return { loadPss: held.pss, loadRss: held.rss };
+  if (scenario.what === "idle-connections")
+    return { loadPss: held.pss, loadRss: held.rss, loadAnonymous: held.anonymous };
   const start = Date.now();
   const elapsed = () => (Date.now() - start) / 1000;
   let after = memoryOf(running.owners);
