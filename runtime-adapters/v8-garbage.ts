@@ -2,7 +2,7 @@
 import { getHeapStatistics } from "node:v8";
 import { Garbage } from "./garbage.ts";
 
-type Collect = (options: { type: "major"; execution: "sync"; flavor: "last-resort" }) => void;
+type Collect = (options: { type: "major"; execution: "sync" }) => void;
 
 const garbage = new Garbage();
 
@@ -13,7 +13,7 @@ export function collectGarbage(connections: number): void {
   garbage.collect(
     connections,
     () => getHeapStatistics().total_heap_size,
-    // The other flavor keeps emptied pages for later.
-    () => gc({ type: "major", execution: "sync", flavor: "last-resort" }),
+    // Not the "last-resort" flavor: it throws compiled code away, too, and the next request would pay for that.
+    () => gc({ type: "major", execution: "sync" }),
   );
 }
