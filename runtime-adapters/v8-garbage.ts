@@ -2,18 +2,22 @@
 import { getHeapStatistics } from "node:v8";
 import { Garbage } from "./garbage.ts";
 
-type Collect = (options: { type: "major"; execution: "sync" }) => void;
+type Collect = (options: { type: "major"; execution: "sync"; flavor?: "last-resort" }) => void;
+
+/** Emptied pages that V8 may keep for later, bytes: it does not tell how many it has. */
+const KEPT = 32 * 1024 * 1024;
 
 const garbage = new Garbage();
+const heapBytes = () => getHeapStatistics().total_heap_size;
 
 /** Collects if it is worth it; `connections` are open in this thread. */
 export function collectGarbage(connections: number): void {
   const { gc } = globalThis as { gc?: Collect };
   if (gc === undefined) return;
-  garbage.collect(
-    connections,
-    () => getHeapStatistics().total_heap_size,
-    // Not the "last-resort" flavor: it throws compiled code away, too, and the next request would pay for that.
-    () => gc({ type: "major", execution: "sync" }),
-  );
+  garbage.collect(connections, heapBytes, () => {
+    const before = heapBytes();
+    gc({ type: "major", execution: "sync" });
+    // Only this flavor gives emptied pages back. It throws compiled code away, too, which the next requests pay for.
+    if (before - heapBytes() > KEPT) gc({ type: "major", execution: "sync", flavor: "last-resort" });
+  });
 }
