@@ -41,9 +41,8 @@ const runtimes = ["bun", "node", "deno"];
 const flags = {
   // No .env, bunfig.toml or package of the current directory may get into the proxy.
   bun: ["--no-env-file", "--no-install", `--config=${join(here, "bunfig.toml")}`],
-  // 22.18 still warns about type stripping. `gc` is called when the process falls quiet. What a request leaves behind is
-  // dead when it ends: a young generation that fits the processor's cache costs less CPU and memory than V8's 32 MiB.
-  node: ["--disable-warning=ExperimentalWarning", "--expose-gc", "--max-semi-space-size=2"],
+  // 22.18 still warns about type stripping. `gc` is called when the process falls quiet.
+  node: ["--disable-warning=ExperimentalWarning", "--expose-gc"],
   // FFI is for libc's calls on sockets that Deno lacks (RST, for one), and whoever has it can do all things anyhow.
   // Short of --allow-all Deno keeps from a process what the kernel says about it, such as how many files it may open.
   // `net` is unstable only for sharing a port.
@@ -53,7 +52,7 @@ const flags = {
     "--no-lock",
     "--no-prompt",
     "--unstable-net",
-    "--v8-flags=--expose-gc,--max-semi-space-size=2",
+    "--v8-flags=--expose-gc",
     "--allow-all",
   ],
 };

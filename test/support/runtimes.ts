@@ -18,16 +18,8 @@ function program(name: string): string {
 
 const FLAGS = {
   bun: ["--no-env-file"],
-  node: ["--disable-warning=ExperimentalWarning", "--expose-gc", "--max-semi-space-size=2"],
-  deno: [
-    "run",
-    "--quiet",
-    "--no-lock",
-    "--no-prompt",
-    "--unstable-net",
-    "--v8-flags=--expose-gc,--max-semi-space-size=2",
-    "-A",
-  ],
+  node: ["--disable-warning=ExperimentalWarning", "--expose-gc"],
+  deno: ["run", "--quiet", "--no-lock", "--no-prompt", "--unstable-net", "--v8-flags=--expose-gc", "-A"],
 };
 
 /** Bun, Node and Deno, as far as they are installed. */
