@@ -1,10 +1,18 @@
 /**
- * A connection on `node:net`. Node's stream takes every byte and keeps what the kernel did not take, so "blocked"
- * is read off `writableLength`, and "drain" or an empty write behind the last byte says when it is gone.
+ * A connection on `node:net`.
+ *
+ * A `net.Socket` is a stream, whose buffers, events and ticks cost as much as the rest of a read or write. So bytes
+ * take the short way, by the methods that the stream has for its two ends: `push`, by which a socket hands what it
+ * read to its stream, is overridden per socket; `_write`, `_writev` and `_final`, by which a stream hands bytes to its
+ * socket, are called from here. What a pause left in the stream takes the long way, as "data" and "end".
+ *
+ * Laws:
+ * - One write is under way at most: what comes meanwhile waits in the queue, as with every other runtime.
+ * - Bytes that the stream still holds come before those that the socket reads next.
  *
  * Listeners are plain functions that find the connection on `this`: no closure per connection or chunk.
  */
-import { connect, type Socket as NetSocket } from "node:net";
+import { connect, Socket as NetSocket } from "node:net";
 import type { Address, Keepalive } from "../../core/io/socket.ts";
 import { ipAddress, NOWHERE, nativePath } from "../address.ts";
 import { SILENT } from "../connection.ts";
@@ -20,6 +28,12 @@ export interface NativeSocket extends NetSocket {
   readonly _handle?: { readonly fd?: number } | null;
 }
 
+/** What Node calls back with when a write is done; at once, if the kernel took all of it. */
+type Written = (error?: Error | null) => void;
+
+/** Pieces for `_writev`. */
+type Pieces = { chunk: Uint8Array; encoding: "buffer" }[] & { allBuffers?: boolean };
+
 /** As of Node 26; before, `interval` and `count` were not taken. ms. */
 interface NodeKeepAlive {
   setKeepAlive(on: boolean, delay: number, interval: number, count: number): void;
@@ -34,12 +48,20 @@ function onConnect(this: NativeSocket): void {
   this.connection?.onConnect();
 }
 
-function onData(this: NativeSocket, chunk: Uint8Array): void {
-  this.connection?.onData(chunk);
+const streamPush = NetSocket.prototype.push;
+
+function push(this: NativeSocket, chunk: Uint8Array | null): boolean {
+  const connection = this.connection;
+  if (connection === null || this.readableFlowing !== true || this.readableLength !== 0) {
+    return streamPush.call(this, chunk);
+  }
+  if (chunk === null) connection.onEnd();
+  else connection.onData(chunk);
+  return true; // after a pause, the stream itself makes Node stop reading when it is full
 }
 
-function onDrain(this: NativeSocket): void {
-  this.connection?.onFlushed();
+function onData(this: NativeSocket, chunk: Uint8Array): void {
+  this.connection?.onData(chunk);
 }
 
 function onEnd(this: NativeSocket): void {
@@ -54,16 +76,16 @@ function onClose(this: NativeSocket): void {
   this.connection?.onClose();
 }
 
-const EMPTY = new Uint8Array(0);
+function ignore(): void {}
 
 /** A connection on `node:net`. */
 export class NodeSocket extends HostSocket<NodeDriver> {
   private native: NativeSocket | null = null;
   private failure = "";
-  /** Nothing is left in Node's stream. For the listeners. */
-  readonly onFlushed = (): void => {
-    if (this.native?.writableLength === 0) this.writable();
-  };
+  /** Bytes of the write under way, which the kernel did not take at once. */
+  private underWay = 0;
+  private transmitting = false;
+  private readonly onWritten: Written = (error) => this.written(error);
 
   /** Takes over a connection that Node accepted. */
   static accept(driver: NodeDriver, native: NetSocket, listener: Address, accept: Accept): void {
@@ -82,7 +104,7 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   }
 
   override get pendingBytes(): number {
-    return this.queue.bytes + (this.native?.writableLength ?? 0);
+    return this.queue.bytes + this.underWay;
   }
 
   protected dial(): void {
@@ -102,25 +124,30 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   }
 
   protected transmit(): boolean {
-    const queue = this.queue;
+    if (this.underWay !== 0) return false;
     const native = this.native as NativeSocket;
-    const { first, last, chunks, starts, ends } = queue;
+    const { bytes, first, last, chunks, starts, ends } = this.queue;
+    this.underWay = bytes;
+    this.transmitting = true;
     if (last - first === 1) {
-      native.write(piece(chunks[first], starts[first], ends[first]));
+      const only = piece(chunks[first], starts[first], ends[first]);
+      this.queue.clear();
+      native._write(only, "buffer" as BufferEncoding, this.onWritten);
     } else {
-      native.cork();
-      for (let i = first; i < last; i++) native.write(piece(chunks[i], starts[i], ends[i]));
-      native.uncork();
+      const pieces: Pieces = [];
+      for (let i = first; i < last; i++) {
+        pieces.push({ chunk: piece(chunks[i], starts[i], ends[i]), encoding: "buffer" });
+      }
+      pieces.allBuffers = true;
+      this.queue.clear();
+      native._writev?.(pieces as never, this.onWritten);
     }
-    queue.clear();
-    if (native.writableLength === 0) return true;
-    // "drain" comes by itself only if the stream thinks that it is full.
-    if (!native.writableNeedDrain) native.write(EMPTY, this.onFlushed);
-    return false;
+    this.transmitting = false;
+    return this.underWay === 0;
   }
 
   protected shutdown(): void {
-    this.native?.end();
+    this.native?._final(ignore); // a broken connection says so to the read
   }
 
   protected destroy(): void {
@@ -165,6 +192,12 @@ export class NodeSocket extends HostSocket<NodeDriver> {
     this.received(chunk);
   }
 
+  private written(error: Error | null | undefined): void {
+    this.underWay = 0;
+    if (error) this.native?.destroy(error);
+    else if (!this.transmitting) this.writable();
+  }
+
   onEnd(): void {
     this.ended();
   }
@@ -181,6 +214,7 @@ export class NodeSocket extends HostSocket<NodeDriver> {
     if (this.isClosed) return;
     const native = this.native;
     this.native = null;
+    this.underWay = 0;
     super.closed(reason);
     if (native !== null) native.connection = null; // `onError` stays: a late error must not be unhandled
   }
@@ -188,8 +222,8 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   private bind(native: NativeSocket): void {
     this.native = native;
     native.connection = this;
+    native.push = push;
     native.on("data", onData);
-    native.on("drain", onDrain);
     native.on("end", onEnd);
     native.on("error", onError);
     native.on("close", onClose);
