@@ -22,6 +22,7 @@ const WantEnd = 2;
 const WantClose = 4;
 const WantReset = 8;
 const WantPause = 16;
+const WantFinish = 32;
 /** After these the core hears nothing but `onClose`. */
 const Leaving = WantClose | WantReset;
 /** After these nothing can be written. */
@@ -122,6 +123,10 @@ export abstract class Connection implements Socket, Dirty, Member {
 
   end(): void {
     this.want(WantEnd);
+  }
+
+  finish(): void {
+    this.want(WantEnd | WantFinish);
   }
 
   close(): void {
@@ -276,9 +281,9 @@ export abstract class Connection implements Socket, Dirty, Member {
     return this.state === Closed;
   }
 
-  private want(bit: number): void {
-    if ((this.wants & bit) !== 0 || this.state === Closed) return;
-    this.wants |= bit;
+  private want(bits: number): void {
+    if ((this.wants & bits) === bits || this.state === Closed) return;
+    this.wants |= bits;
     if (!this.dirty) this.mark();
   }
 
@@ -302,7 +307,7 @@ export abstract class Connection implements Socket, Dirty, Member {
   private sendFin(): void {
     if (this.blocked || this.queue.bytes !== 0) return;
     // Both sides are done: closing sends the FIN as well. Not every runtime closes by itself then.
-    if (this.finSeen) this.leave(false);
+    if (this.finSeen || (this.wants & WantFinish) !== 0) this.leave(false);
     else if (!this.finSent) {
       this.finSent = true;
       this.shutdown();

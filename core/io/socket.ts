@@ -55,6 +55,11 @@ export interface Socket {
   keepAlive(options: Keepalive): void;
   /** Sends FIN after the queued bytes; the peer can still send. Idempotent. */
   end(): void;
+  /**
+   * Closes both directions after the queued bytes; `onClose` follows. For a peer that has nothing more to say: what
+   * it sends all the same would reset the connection, and the last bytes with it. Idempotent.
+   */
+  finish(): void;
   /** Closes both directions after flushing what the kernel takes at once; `onClose` follows. Idempotent. */
   close(): void;
   /**

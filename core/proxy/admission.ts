@@ -38,7 +38,7 @@ export function admit(stream: Stream): boolean {
   request.authority = stripAuthority(request.authority, manager.authorityOptions, port, isConnect);
   if (readHopOptions(fields, hop) !== HopAccepted)
     return refuse(stream, 400, "invalid_connection_header", "DPE");
-  if (hop.close) connection.closeAfter();
+  if (hop.close) connection.clientCloses();
   stream.trailers = hop.trailers;
   if (hop.upgrade && fields.hasId(UPGRADE) && request.version === 11)
     stream.upgrade = lowerCase(fields.getId(UPGRADE) as string);

@@ -92,6 +92,9 @@ export class ConnectionRecord implements Socket, SocketHandler, StreamInfo {
   end(): void {
     this.socket.end();
   }
+  finish(): void {
+    this.socket.finish();
+  }
   close(): void {
     this.socket.close();
   }

@@ -76,6 +76,8 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   private state = OPEN;
   private requests = 0;
   private lastRequest = false;
+  /** The client said `connection: close`. */
+  private heardLast = false;
   /** The client sent FIN: for the stream, which then bears silence no longer than it has to. */
   peerEnded = false;
   /** Our FIN came first: the end of the connection is our doing. */
@@ -221,6 +223,12 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   /** The current answer is the last one. Takes effect in its head if that is not written yet. */
   closeAfter(): void {
     this.closing = true;
+  }
+
+  /** The client said that this request is its last one. */
+  clientCloses(): void {
+    this.closing = true;
+    this.heardLast = true;
   }
 
   /** An interim response; HTTP/1.0 clients never get one (row E1). */
@@ -439,14 +447,19 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     else this.closing = true;
   }
 
-  /** FIN now, and read on for a little while, so that a reset does not eat the answer (RFC 9112 9.6). */
+  /**
+   * FIN now, and read on for a little while, so that a reset does not eat the answer (RFC 9112 9.6). A client that
+   * said `connection: close` sends nothing more that could provoke one.
+   */
   private linger(): void {
     if (this.state !== OPEN) return;
+    const silent = this.heardLast && this.parser.done && this.parser.restLength === 0;
     this.parser.stop();
     this.state = LINGER;
     this.holding = false;
     this.endedHere ||= !this.peerEnded;
-    this.socket.end();
+    if (silent) this.socket.finish();
+    else this.socket.end();
     this.pressure.release(ANY_REASON);
     const { delayedCloseTimeout } = this.manager.config;
     const { timers, clock } = this.services;

@@ -392,6 +392,27 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "finish closes after everything that was queued, without the peer's FIN",
+    async run(lab) {
+      for (const size of [5, 10 * MIB]) {
+        const { client, server, near, far } = await lab.pair();
+        far.run(() => server.socket.pause());
+        near.run(() => {
+          client.write(pattern(0, size));
+          client.socket.finish();
+          client.socket.finish();
+        });
+        await lab.settle();
+        if (size > MIB) equal(client.closed, false, "closed while blocked");
+        far.run(() => server.socket.resume());
+        await lab.until(() => client.closed && server.ended, "close");
+        await lab.until(() => server.bytes === size, "all bytes");
+        equal([client.reason, client.ended], ["", false], "client");
+        far.run(() => server.socket.close());
+      }
+    },
+  },
+  {
     name: "close lets go of what was queued and the kernel takes at once",
     async run(lab) {
       const { client, server, near } = await lab.pair();

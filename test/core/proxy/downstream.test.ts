@@ -672,9 +672,30 @@ describe("time-outs of a connection", () => {
     s.expectNothingLeft();
   });
 
-  test("a client that does not finish closing is let go after delayed_close_timeout", async () => {
+  test("a client that said close is not waited for", async () => {
     const s = await story();
     const client = s.client(get("/", "connection: close\r\n"));
+    expect(bodies(client.received)).toEqual(["ok"]);
+    expect(client.ended).toBe(true);
+    expect(s.stat("http.test.downstream_cx_active")).toBe(0);
+    expect(s.stat("http.test.downstream_cx_destroy_local")).toBe(1);
+    s.expectNothingLeft();
+  });
+
+  test("a client that said close and sends on all the same is read from for a while", async () => {
+    const s = await story();
+    const client = s.client(get("/", "connection: close\r\n") + get("/more"));
+    expect(bodies(client.received)).toEqual(["ok"]);
+    expect([client.ended, client.reason]).toEqual([true, undefined]);
+    expect(s.stat("http.test.downstream_cx_active")).toBe(1);
+    client.end();
+    s.settle();
+    s.expectNothingLeft();
+  });
+
+  test("a client that does not finish closing is let go after delayed_close_timeout", async () => {
+    const s = await story({ manager: { common: { ...COMMON, maxRequestsPerConnection: 1 } } });
+    const client = s.client(get("/"));
     expect(client.ended).toBe(true);
     expect(s.stat("http.test.downstream_cx_active")).toBe(1);
     s.advance(1001);

@@ -230,6 +230,7 @@ function puppet(s: Story) {
     resume: () => void done.push("resume"),
     keepAlive: () => void done.push("keepAlive"),
     end: () => void done.push("end"),
+    finish: () => void done.push("finish"),
     close: () => void done.push("close"),
     reset: () => void done.push("reset"),
   };
