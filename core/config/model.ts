@@ -457,6 +457,7 @@ export interface Cluster {
   readonly leastRequestActiveRequestBias: number;
   /** Default 5 s. */
   readonly connectTimeout: number;
+  /** Bytes of a request that may wait for a connection (default 1 MiB); 0 = as the listener says. */
   readonly perConnectionBufferLimitBytes: number;
   /** For STATIC and DNS clusters; null for EDS. */
   readonly loadAssignment: ClusterLoadAssignment | null;

@@ -526,7 +526,9 @@ export class Router implements Forwarder, AttemptOwner {
   private keep(bytes: Uint8Array, start: number, end: number, sent: boolean): void {
     this.body ??= new BodyQueue();
     this.body.push(bytes, start, end);
-    const limit = this.route.perRequestBufferLimitBytes ?? this.stream.manager.bufferLimit;
+    let limit = this.route.perRequestBufferLimitBytes ?? this.stream.manager.bufferLimit;
+    // What waits goes to one upstream connection at once: the cluster has a say, too (0: it has none).
+    if (!sent) limit = Math.min(limit, this.cluster.config.perConnectionBufferLimitBytes || limit);
     if (this.body.bytes <= limit) return;
     if (sent) {
       // Only the chance of another try is lost.

@@ -472,22 +472,35 @@ describe("back-pressure", () => {
     s.expectNothingLeft();
   });
 
-  test("a body that waits for a connection is buffered up to the limit, then the client waits", async () => {
-    const s = await story({
-      origins: [(peer) => peer.received.endsWith("END") && peer.send(OK)],
-      network: { buffer: 16 * 1024, maxRead: 4096 },
-      listener: { perConnectionBufferLimitBytes: 20_000 },
-      cluster: { connectTimeout: 10_000 },
+  for (const [whose, limits, least, most] of [
+    ["the listener's", { listener: 20_000 }, 150_000, 170_000],
+    ["the cluster's", { cluster: 20_000 }, 150_000, 170_000],
+    ["the smaller, the cluster's", { listener: 100_000, cluster: 20_000 }, 150_000, 170_000],
+    ["the smaller, the listener's", { listener: 20_000, cluster: 100_000 }, 150_000, 170_000],
+    ["the listener's, as the cluster has none (0)", { listener: 20_000, cluster: 0 }, 150_000, 170_000],
+    ["the default, which is larger than the body", {}, 0, 0],
+  ] as const) {
+    test(`a body that waits for a connection is buffered up to the limit, ${whose}; then the client waits`, async () => {
+      const limit = (bytes: number | undefined) =>
+        bytes === undefined ? {} : { perConnectionBufferLimitBytes: bytes };
+      const { listener, cluster } = limits as { listener?: number; cluster?: number };
+      const s = await story({
+        origins: [(peer) => peer.received.endsWith("END") && peer.send(OK)],
+        network: { buffer: 16 * 1024, maxRead: 4096 },
+        listener: limit(listener),
+        cluster: { connectTimeout: 10_000, ...limit(cluster) },
+      });
+      s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
+      const client = s.client();
+      client.send(post(`${"x".repeat(200_000)}END`));
+      s.advance(1000);
+      expect(client.unsentBytes).toBeGreaterThanOrEqual(least);
+      expect(client.unsentBytes).toBeLessThanOrEqual(most);
+      s.advance(10_000);
+      expect(gist(client.received).slice(0, 3)).toBe("503");
+      s.expectNothingLeft();
     });
-    s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
-    const client = s.client();
-    client.send(post(`${"x".repeat(200_000)}END`));
-    s.advance(1000);
-    expect(client.unsentBytes).toBeGreaterThan(150_000);
-    s.advance(10_000);
-    expect(gist(client.received).slice(0, 3)).toBe("503");
-    s.expectNothingLeft();
-  });
+  }
 
   test("chunked both ways, byte by byte, without a copy of the body", async () => {
     const s = await story({

@@ -249,6 +249,29 @@ describe("the body on a second try", () => {
     s.expectNothingLeft();
   });
 
+  test("a cluster's buffer limit bounds what waits, not what is kept for another try", async () => {
+    const seen: string[] = [];
+    const s = await story({
+      origins: inTurn([
+        (peer) => peer.received.endsWith("END") && !peer.closed && peer.reset(),
+        (peer) => {
+          if (!peer.received.endsWith("END")) return;
+          seen.push(peer.take());
+          peer.send(OK);
+        },
+      ]),
+      cluster: { perConnectionBufferLimitBytes: 1000 },
+      action: { retryPolicy: reset },
+    });
+    const client = s.client(post("", 3503));
+    for (let i = 0; i < 7; i++) s.send(client, "x".repeat(500));
+    s.send(client, "END");
+    s.advance(1000);
+    expect(gist(client.received)).toBe("200 ok");
+    expect(seen[0]).toEndWith(`${"x".repeat(3500)}END`);
+    s.expectNothingLeft();
+  });
+
   test("an upload that the first origin blocked goes on at the second", async () => {
     let second = 0;
     const size = 400_000;
