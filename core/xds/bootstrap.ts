@@ -18,7 +18,7 @@ import type {
 } from "./generated/envoy/config/bootstrap/v3/bootstrap_pb.ts";
 import type { Node as NodeMessage } from "./generated/envoy/config/core/v3/base_pb.ts";
 import { Context, type Reader } from "./reader.ts";
-import type { Admin, Bootstrap, BootstrapResult, Resource } from "./resource.ts";
+import type { Admin, Bootstrap, BootstrapResult, Lead, Resource } from "./resource.ts";
 import { clusterResource, listenerResource } from "./resource-reader.ts";
 import { readRuntimeLayers } from "./runtime-layers.ts";
 import { messageToJson } from "./to-json.ts";
@@ -35,7 +35,21 @@ export function readBootstrap(json: Json, checks: Checks = {}): BootstrapResult 
   const context = new Context(faults, { clusters, ...checks });
   const bootstrap = translate(context.open<BootstrapMessage>(message, ""), messageToJson(message));
   context.finish();
-  return { bootstrap: faults.count === 0 ? bootstrap : null, faults: faults.list() };
+  return {
+    bootstrap: faults.count === 0 ? bootstrap : null,
+    faults: faults.list(),
+    leads: leadsOf(bootstrap),
+  };
+}
+
+/** A source that was refused has no path. */
+function leadsOf({ dynamic, listeners, clusters }: Bootstrap): Lead[] {
+  const leads: Lead[] = [
+    { kind: "LDS", name: "", path: dynamic.lds },
+    { kind: "CDS", name: "", path: dynamic.cds },
+  ];
+  for (const { wants } of [...listeners, ...clusters]) leads.push(...wants);
+  return leads.filter(({ path }) => path !== "");
 }
 
 function namesOf(message: BootstrapMessage): Set<string> {

@@ -52,7 +52,7 @@ export function readResources<K extends ResourceKind>(
       }
       names.add(name);
       if (resource !== null && found.count === 0) resources.push(resource);
-      else rejected.push({ name, faults: found.list() });
+      else rejected.push({ name, faults: found.list(), wants: resource?.wants ?? [] });
     });
   }
   const version =

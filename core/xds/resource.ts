@@ -75,10 +75,20 @@ export interface Bootstrap {
   readonly source: Json;
 }
 
+/** A file with a DiscoveryResponse that something leads to. */
+export interface Lead {
+  readonly kind: ResourceKind;
+  /** What it must have, "" = whatever it has. */
+  readonly name: string;
+  readonly path: string;
+}
+
 /** Result of `readBootstrap`: exactly one of "no fault" and "no bootstrap" holds. */
 export interface BootstrapResult {
   readonly bootstrap: Bootstrap | null;
   readonly faults: readonly ConfigFault[];
+  /** Every file that the document names, as far as it could be read. */
+  readonly leads: readonly Lead[];
 }
 
 /** A resource of a discovery response that was refused. */
@@ -87,6 +97,8 @@ export interface Rejected {
   readonly name: string;
   /** Paths begin with `resources[i]`. */
   readonly faults: readonly ConfigFault[];
+  /** What it would have waited for, as far as it could be read. */
+  readonly wants: readonly Subscription[];
 }
 
 /** Result of `readResources`: the good ones are usable, whatever is wrong with the others. */

@@ -6,7 +6,14 @@ import { readFileSync } from "node:fs";
 import { readBootstrap } from "../../core/xds/bootstrap.ts";
 import type { Checks } from "../../core/xds/checks.ts";
 import { readResources } from "../../core/xds/discovery.ts";
-import type { Bootstrap, ModelOf, Resource, ResourceKind } from "../../core/xds/resource.ts";
+import type {
+  Bootstrap,
+  Lead,
+  ModelOf,
+  Resource,
+  ResourceKind,
+  Subscription,
+} from "../../core/xds/resource.ts";
 import { type Document, formatFaults, readDocument } from "./document.ts";
 
 /** A bootstrap, or why there is none. */
@@ -15,6 +22,8 @@ export interface BootstrapFile {
   readonly bootstrap: Bootstrap | null;
   /** Finished lines, in the order of the file. */
   readonly faults: readonly string[];
+  /** The files that it leads to, whatever is wrong with it. */
+  readonly leads: readonly Lead[];
 }
 
 /** A resource that a file has and that was refused. */
@@ -23,6 +32,7 @@ export interface Refusal {
   readonly name: string;
   /** Finished lines. */
   readonly faults: readonly string[];
+  readonly wants: readonly Subscription[];
 }
 
 /** What a file with a DiscoveryResponse holds. */
@@ -74,11 +84,13 @@ function syntaxFaults(path: string, document: Document): string[] {
 /** Reads a bootstrap file. Never throws. */
 export function readBootstrapFile(path: string, checks: Checks): BootstrapFile {
   const { text, fault } = readText(path);
-  if (fault !== "") return { bootstrap: null, faults: [fault] };
+  if (fault !== "") return { bootstrap: null, faults: [fault], leads: [] };
   const document = readDocument(text);
-  if (document.value === undefined) return { bootstrap: null, faults: syntaxFaults(path, document) };
-  const { bootstrap, faults } = readBootstrap(document.value, checks);
-  return { bootstrap, faults: formatFaults(path, document, faults) };
+  if (document.value === undefined) {
+    return { bootstrap: null, faults: syntaxFaults(path, document), leads: [] };
+  }
+  const { bootstrap, faults, leads } = readBootstrap(document.value, checks);
+  return { bootstrap, faults: formatFaults(path, document, faults), leads };
 }
 
 /** Reads a file with a DiscoveryResponse. Never throws; the good resources of a file are usable beside bad ones. */
@@ -102,9 +114,10 @@ export function readResourceFile<K extends ResourceKind>(
 
   const update = readResources(kind, document.value, checks);
   if (update.faults.length > 0) return nothing(formatFaults(path, document, update.faults));
-  const refusals = update.rejected.map(({ name, faults }) => ({
+  const refusals = update.rejected.map(({ name, faults, wants }) => ({
     name,
     faults: formatFaults(path, document, faults),
+    wants,
   }));
   return {
     versionInfo: update.versionInfo,

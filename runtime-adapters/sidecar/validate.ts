@@ -1,34 +1,32 @@
 /**
  * `tulle validate`: reads a bootstrap file and every resource file that it leads to, and says all that is wrong.
  * Binds no port and resolves no name.
+ *
+ * Law: a fault hides no other. What could be read of a faulty document still leads to further files.
  */
 import type { Checks } from "../../core/xds/checks.ts";
-import type { ResourceKind, Subscription } from "../../core/xds/resource.ts";
+import type { Lead } from "../../core/xds/resource.ts";
 import { readBootstrapFile, readResourceFile } from "./config-file.ts";
 
 /** Every fault of the configuration that begins at `configPath`, as finished lines; none = it is sound. */
 export function validate(configPath: string, checks: Checks): readonly string[] {
-  const { bootstrap, faults } = readBootstrapFile(configPath, checks);
-  if (bootstrap === null) return faults;
-
-  const all: string[] = [];
+  const { faults, leads } = readBootstrapFile(configPath, checks);
+  const all = new Set(faults);
   const seen = new Set<string>();
-  const pending: { readonly kind: ResourceKind; readonly path: string; readonly name: string }[] = [];
-  const want = (wants: readonly Subscription[]) => pending.push(...wants);
-  if (bootstrap.dynamic.lds !== "") pending.push({ kind: "LDS", path: bootstrap.dynamic.lds, name: "" });
-  if (bootstrap.dynamic.cds !== "") pending.push({ kind: "CDS", path: bootstrap.dynamic.cds, name: "" });
-  for (const resource of [...bootstrap.listeners, ...bootstrap.clusters]) want(resource.wants);
+  const pending: Lead[] = [...leads];
 
   // A listener file may lead to route files, a cluster file to endpoint files: the list grows while it is walked.
   for (const { kind, path, name } of pending) {
+    if (path === "") continue; // its source was refused, which is reported where it stands
     const file = readResourceFile(kind, path, checks);
+    const resources = [...file.resources, ...file.refusals];
     if (!seen.has(`${kind} ${path}`)) {
       seen.add(`${kind} ${path}`);
-      all.push(...file.faults);
-      for (const resource of file.resources) want(resource.wants);
+      for (const fault of file.faults) all.add(fault);
+      for (const { wants } of resources) pending.push(...wants);
     }
-    const known = file.unreadable || [...file.resources, ...file.refusals].some((each) => each.name === name);
-    if (name !== "" && !known) all.push(`${path}: has no ${kind} resource "${name}"`);
+    const known = file.unreadable || resources.some((each) => each.name === name || each.name === "");
+    if (name !== "" && !known) all.add(`${path}: has no ${kind} resource "${name}"`);
   }
-  return all;
+  return [...all];
 }

@@ -31,7 +31,11 @@ describe("a file that cannot be read says why, as a bootstrap and as a resource 
   ])("%s", (name, make, why) => {
     const path = workspace.file(name);
     make(path);
-    expect(readBootstrapFile(path, checks)).toEqual({ bootstrap: null, faults: [`${path}: ${why}`] });
+    expect(readBootstrapFile(path, checks)).toEqual({
+      bootstrap: null,
+      faults: [`${path}: ${why}`],
+      leads: [],
+    });
     expect(readResourceFile("LDS", path, checks)).toMatchObject({
       unreadable: true,
       missing: name === "missing",
@@ -154,5 +158,46 @@ test("validate walks from the bootstrap to every file that it leads to, once, an
     "v-none.json: no such file",
     'v-rds.json: has no RDS resource "r2"',
     "v-rds.json: resources[0].virtual_host: unknown field (did you mean virtual_hosts?)",
+  ]);
+});
+
+test("validate reads on behind a fault, in the bootstrap and in a resource: no fault hides another", () => {
+  const from = (name: string) => ({ path_config_source: { path: workspace.file(name) } });
+  const type = (name: string) => `type.googleapis.com/envoy.config.${name}`;
+  const rds = (name: string, file: string) => ({
+    rds: { route_config_name: name, config_source: from(file) },
+  });
+  const routes = (name: string) => ({ "@type": type("route.v3.RouteConfiguration"), name, nope: 1 });
+  const app = (eds_config: object) => ({ name: "app", type: "EDS", eds_cluster_config: { eds_config } });
+  workspace.write("h-lds.json", {
+    resources: [
+      { "@type": type("listener.v3.Listener"), nope: 2, ...httpListener("one", 1, rds("r1", "h-rds1.json")) },
+    ],
+  });
+  workspace.write("h-rds1.json", { resources: [routes("r1")] });
+  workspace.write("h-rds2.json", { resources: [routes("r2"), { "@type": type("listener.v3.Listener") }] });
+  workspace.write("h-cds.json", {
+    resources: [{ "@type": type("cluster.v3.Cluster"), ...app({ ads: {} }) }],
+  });
+  workspace.write("h-eds.json", { resource: [] });
+  const path = workspace.write("h-bootstrap.json", {
+    nope: 3,
+    static_resources: {
+      listeners: [{ ...httpListener("two", 2, rds("r2", "h-rds2.json")), name: 5 }],
+      clusters: [{ ...app(from("h-eds.json")), connect_timeout: "0s" }],
+    },
+    dynamic_resources: { lds_config: from("h-lds.json"), cds_config: from("h-cds.json") },
+  });
+  const faults = validate(path, checks).map((line) => line.slice(workspace.path.length + 1));
+  expect(faults.map((fault) => fault.replace(/:\d+:\d+:/, ":")).sort()).toEqual([
+    "h-bootstrap.json: nope: unknown field (did you mean node?)",
+    "h-bootstrap.json: static_resources.clusters[0].connect_timeout: must be above 0 ms",
+    "h-bootstrap.json: static_resources.listeners[0].name: must be a string, not the number 5",
+    "h-cds.json: resources[0].eds_cluster_config.eds_config.ads: not implemented yet: ads",
+    "h-eds.json: resource: unknown field (did you mean resources?)",
+    "h-lds.json: resources[0].nope: unknown field",
+    "h-rds1.json: resources[0].nope: unknown field",
+    "h-rds2.json: resources[0].nope: unknown field",
+    `h-rds2.json: resources[1].@type: must be ${type("route.v3.RouteConfiguration")}, not ${type("listener.v3.Listener")}`,
   ]);
 });
