@@ -55,6 +55,8 @@ export class Attempt implements AttemptSink, PoolWaiter {
   private readonly pool: ConnectionPool;
   private state = WAITING;
   private paused = false;
+  /** The final head is here: what becomes of the rest says nothing of the endpoint any more (as in Envoy). */
+  private answered = false;
 
   constructor(
     owner: AttemptOwner,
@@ -82,10 +84,14 @@ export class Attempt implements AttemptSink, PoolWaiter {
     if (state === OVER) return;
     this.close();
     if (state === WAITING) this.pool.cancel(this);
-    else if (connection !== null && !connection.tunnelOver) {
-      this.cluster.stats.upstreamRqTxReset++;
-      connection.abort();
-    }
+    else if (connection !== null && !connection.tunnelOver) connection.abort();
+  }
+
+  /** Its time is over; `abandon` follows. An endpoint that was not asked yet has nothing to do with it. */
+  countTimeout(): void {
+    if (this.state !== OPEN) return;
+    this.endpoint.rqTimeout++;
+    if (!this.answered) this.endpoint.rqError++;
   }
 
   /** The exchange is whole on both sides: the connection goes back to its pool by itself. */
@@ -147,6 +153,7 @@ export class Attempt implements AttemptSink, PoolWaiter {
   }
 
   onUpstreamHead(head: ResponseHead, framing: Framing, contentLength: number, endOfStream: boolean): void {
+    this.answered = true;
     this.owner.onResponseHead(head, framing, contentLength, endOfStream);
   }
 
@@ -160,8 +167,7 @@ export class Attempt implements AttemptSink, PoolWaiter {
 
   onUpstreamReset(reason: ResetReason, detail: string, fault: Fault | null): void {
     const stale = this.connection?.stale === true;
-    this.cluster.stats.upstreamRqRxReset++;
-    this.endpoint.rqError++;
+    if (!this.answered) this.endpoint.rqError++;
     this.close();
     this.owner.onAttemptFailed(reason, detail, fault, true, stale);
   }

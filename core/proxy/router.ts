@@ -166,7 +166,7 @@ export class Router implements Forwarder, AttemptOwner {
   onRouteTimeout(): void {
     if (this.state === OVER) return;
     this.cluster.stats.upstreamRqTimeout++;
-    if (this.attempt !== null) this.attempt.endpoint.rqTimeout++;
+    this.attempt?.countTimeout();
     this.timedOut("response_timeout");
   }
 
@@ -182,7 +182,7 @@ export class Router implements Forwarder, AttemptOwner {
     const idle = this.state === ANSWERING || timeouts.perTry === 0 || now < this.trySent + timeouts.perTry;
     if (idle) this.cluster.stats.upstreamRqPerTryIdleTimeout++;
     else this.cluster.stats.upstreamRqPerTryTimeout++;
-    attempt.endpoint.rqTimeout++;
+    attempt.countTimeout();
     const details = idle ? "upstream_per_try_idle_timeout" : "upstream_per_try_timeout";
     if (this.state === ANSWERING) {
       this.timedOut(details);

@@ -69,6 +69,7 @@ export class ClusterStats {
   upstreamRqTimeout = 0;
   upstreamRqPerTryTimeout = 0;
   upstreamRqPerTryIdleTimeout = 0;
+  // Resets of streams: HTTP/1, which has none, leaves both alone (as Envoy).
   upstreamRqRxReset = 0;
   upstreamRqTxReset = 0;
   upstreamRqRetry = 0;

@@ -15,7 +15,7 @@ import {
   story,
   storySnapshot,
 } from "../../support/engine-story.ts";
-import { cluster, endpoint, route, routeTo, snapshot } from "../../support/snapshot-fixture.ts";
+import { cluster, endpoint, retryPolicy, route, routeTo, snapshot } from "../../support/snapshot-fixture.ts";
 
 /** "/high…" goes with priority HIGH, everything else with DEFAULT. */
 function byPriority(setup: StorySetup = {}): StorySetup {
@@ -275,6 +275,57 @@ test("/clusters counts per endpoint what became of its requests", async () => {
     expect({ name, ...endpoints[0] }).toMatchObject({ name, ...expected });
     s.expectNothingLeft();
   }
+});
+
+describe("what Envoy 1.40 counts of an upstream's failings", () => {
+  const HALF = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello";
+  const CHUNKED = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+  const then =
+    (bytes: string, act: (peer: Peer) => unknown = () => {}): Script =>
+    (peer) => {
+      if (!peer.received.endsWith("\r\n\r\n")) return;
+      peer.take();
+      if (bytes !== "") peer.send(bytes);
+      act(peer);
+    };
+  let later: (act: () => void) => void;
+  const tries = retryPolicy({ retryOn: ["5xx"], numRetries: 1 });
+  test.each<[string, Script | null, NonNullable<StorySetup["action"]>, object]>([
+    ["silence, route timeout", silent, { timeout: 300 }, { rqError: 1, rqTimeout: 1 }],
+    ["half an answer, route timeout", then(HALF), { timeout: 300 }, { rqSuccess: 1, rqTimeout: 1 }],
+    ["no connection, route timeout", null, { timeout: 300 }, { rqTotal: 0 }],
+    [
+      "silence, two tries of 300 ms",
+      silent,
+      { retryPolicy: { ...tries, perTryTimeout: 300 } },
+      { rqTotal: 2, rqError: 2, rqTimeout: 2 },
+    ],
+    [
+      "silence, two tries of 300 ms without a byte",
+      silent,
+      { retryPolicy: { ...tries, perTryIdleTimeout: 300 } },
+      { rqTotal: 2, rqError: 2, rqTimeout: 2 },
+    ],
+    ["silence, stream idle timeout", silent, { idleTimeout: 300 }, {}],
+    ["silence, max_stream_duration", silent, { maxStreamDuration: 300 }, {}],
+    ["a 200, cut by a FIN", then(HALF, (peer) => peer.close()), {}, { rqSuccess: 1 }],
+    ["a 200, cut by a reset", then(HALF, (peer) => later(() => peer.reset())), {}, { rqSuccess: 1 }],
+    ["a 503, cut by a FIN", then(HALF.replace("200", "503"), (peer) => peer.close()), {}, { rqError: 1 }],
+    ["garbage within an answer", then(`${CHUNKED}5\r\nhello\r\nzz\r\n`), {}, { rqSuccess: 1 }],
+    ["no answer but a FIN", then("", (peer) => peer.close()), {}, { rqError: 1 }],
+    ["garbage", then("garbage\r\n\r\n"), {}, { rqError: 1 }],
+  ])("%s", async (name, origin, action, counts) => {
+    const s = await story({ origins: [origin], action, cluster: { connectTimeout: 10_000 } });
+    later = (act) => s.proxy.network.schedule.after(100, act);
+    if (origin === null) s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
+    s.client(get());
+    s.advance(2000);
+    const [{ endpoints }] = s.proxy.worker.clusterStatus();
+    const expected = { rqTotal: 1, rqActive: 0, rqSuccess: 0, rqError: 0, rqTimeout: 0, ...counts };
+    expect({ name, ...endpoints[0] }).toMatchObject({ name, ...expected });
+    expect(s.stat("cluster.app.upstream_rq_rx_reset")).toBe(0);
+    expect(s.stat("cluster.app.upstream_rq_tx_reset")).toBe(0);
+  });
 });
 
 test("one word about each cluster for the admin pages, ready or not", async () => {

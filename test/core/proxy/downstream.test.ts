@@ -200,7 +200,7 @@ describe("a half-closed client, all time-outs off", () => {
     expect(s.stat("http.test.downstream_rq_rx_reset")).toBe(1);
     expect(s.stat("http.test.downstream_rq_idle_timeout")).toBe(0);
     expect(s.stat("http.test.downstream_cx_destroy_remote_active_rq")).toBe(1);
-    expect(s.stat("cluster.app.upstream_rq_tx_reset")).toBe(1);
+    expect(s.stat("cluster.app.upstream_cx_destroy_local_with_active_rq")).toBe(1);
     s.expectNothingLeft();
   });
 
