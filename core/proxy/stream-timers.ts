@@ -44,6 +44,12 @@ export class StreamTimers {
     return this.route.armed || this.duration.armed;
   }
 
+  /** Of all deadlines only this one is left, ms: `onStreamIdle`. */
+  endAt(deadline: number): void {
+    this.cancel();
+    this.heap.arm(this.idle, deadline);
+  }
+
   /** The stream is over. */
   cancel(): void {
     const { heap } = this;

@@ -227,14 +227,11 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     if (this.requestEnded || (!this.tunnelOpen && this.requestIsEmpty())) this.finish();
     else if (this.tunnelOpen) this.connection.tunnelEnded();
     else {
-      // Row E5: what is left of the request is of no use to anybody.
+      // Row E5: what is left of the request is of no use to anybody: only our patience with it ends.
       this.manager.stats.downstreamRqResponseBeforeRqComplete++;
       this.router?.stop();
       if (!this.discards) this.finish(false);
-      else {
-        const { services, timers } = this.connection;
-        services.timers.arm(timers.idle, services.clock.now + MAX_DISCARD_MS);
-      }
+      else this.connection.timers.endAt(this.connection.services.clock.now + MAX_DISCARD_MS);
     }
   }
 

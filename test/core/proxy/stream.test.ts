@@ -164,6 +164,24 @@ describe("the other time-outs of a stream", () => {
     s.expectNothingLeft();
   });
 
+  test.each([
+    ["request_timeout", { requestTimeout: 1000 }],
+    ["max_stream_duration", { common: { ...COMMON, maxStreamDuration: 1000 } }],
+  ])("%s is over with the answer: the rest of the body may take longer", async (_, manager) => {
+    const direct = { kind: "direct_response", status: 200, body: "here", bodyFormat: null } as const;
+    const s = await story({ manager, routes: [route("/here", direct)] });
+    const client = s.client(post("abc", 10).replace("POST /", "POST /here"));
+    expect(gist(client.take())).toBe("200 here");
+    s.advance(2000);
+    s.send(client, "defghij");
+    s.send(client, get("/next"));
+    expect(gist(client.received)).toBe("200 ok");
+    expect(s.stat("http.test.downstream_rq_timeout")).toBe(0);
+    expect(s.stat("http.test.downstream_rq_max_duration_reached")).toBe(0);
+    expect(s.stat("http.test.downstream_rq_tx_reset")).toBe(0);
+    s.expectNothingLeft();
+  });
+
   test("max_stream_duration: 504 before the answer, a cut during it", async () => {
     const before = await story({
       manager: { common: { ...COMMON, maxStreamDuration: 1000 } },
