@@ -156,7 +156,7 @@ export class ConnectionPool {
     this.open++;
     this.connecting++;
     services.timers.arm(connection.timer, services.clock.now + this.options.connectTimeout);
-    connection.socket = services.platform.connect(endpoint.address, connection);
+    connection.socket = services.platform.connect(connection.address, connection);
   }
 
   // ── What connections report ───────────────────────────────────────────────────────────────────────────────

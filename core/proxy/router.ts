@@ -232,6 +232,7 @@ export class Router implements Forwarder, AttemptOwner {
   onAttemptReady(connection: UpstreamConnection): void {
     const { stream } = this;
     const { parser, blocked } = stream.connection;
+    stream.upstreamHost = connection.address;
     stream.upstreamLocal = connection.local;
     const framing = stream.upgrade !== "" ? NoBody : parser.framing;
     connection.sendHead(

@@ -55,6 +55,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
   private readonly hop = new HopOptions();
   /** Connect timeout while connecting, idle timeout while idle. */
   readonly timer: Timer;
+  /** Where it goes; its endpoint may have moved on since (LOGICAL_DNS). */
+  readonly address: Address;
   /** When it was opened, ms. */
   readonly started: number;
   /** Requests carried so far. */
@@ -81,6 +83,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.pool = pool;
     this.parser = new ResponseParser(this, pool.limits, pool.services.copied);
     this.timer = new Timer(() => this.onTimer());
+    this.address = pool.endpoint.address;
     this.started = pool.services.clock.now;
   }
 

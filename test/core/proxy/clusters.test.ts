@@ -154,7 +154,7 @@ describe("LOGICAL_DNS", () => {
         ],
       },
     });
-    const setup: StorySetup = { origins: [noting, noting] };
+    const setup: StorySetup = { origins: [noting, noting], log: "%REQ(:PATH)% %UPSTREAM_HOST%\n" };
     const s = await story(setup);
     s.proxy.network.name("shop.test", ["10.0.0.1"]);
     await s.apply(withCluster(setup, named));
@@ -167,6 +167,7 @@ describe("LOGICAL_DNS", () => {
     s.settle();
     s.send(client, get("/3"));
     expect([paths(s, 0), paths(s, 1)]).toEqual([["/1 /2"], ["/3"]]);
+    expect(s.logs).toEqual(["/1 10.0.0.1:8080", "/2 10.0.0.1:8080", "/3 10.0.0.2:8080"]);
     expect(s.proxy.worker.clusterStatus()[0].endpoints.map(({ text, hostname }) => [text, hostname])).toEqual(
       [["10.0.0.2:8080", "shop.test"]],
     );
