@@ -12,7 +12,7 @@ import type { CloseReason } from "../io/socket.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { PausedByUpstream } from "./pressure.ts";
 import type { Stream } from "./stream.ts";
-import { mayPool, TcpUpstream, type TcpUpstreamOwner } from "./tcp-upstream.ts";
+import { mayPool, mayWait, TcpUpstream, type TcpUpstreamOwner } from "./tcp-upstream.ts";
 import { connectFailureText, describeFailure, underscored } from "./upstream-failure.ts";
 
 export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
@@ -22,7 +22,6 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
   private upstream: TcpUpstream | null = null;
   private clientEnded = false;
   private upstreamEnded = false;
-  private counted = false;
 
   constructor(stream: Stream, cluster: ClusterState) {
     this.stream = stream;
@@ -44,9 +43,11 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
       this.fail("overflow", "");
       return;
     }
+    if (!mayWait(cluster)) {
+      this.fail("overflow", "");
+      return;
+    }
     stream.upstreamHost = endpoint.address;
-    defaultBreaker.requests.acquire();
-    this.counted = true;
     this.upstream = new TcpUpstream(stream.connection.services, cluster, endpoint, this, null);
     this.upstream.connect();
   }
@@ -69,10 +70,6 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
     if (upstream !== null) {
       if (this.clientEnded && this.upstreamEnded) upstream.leave();
       else upstream.close();
-    }
-    if (this.counted) {
-      this.counted = false;
-      this.cluster.defaultBreaker.requests.release();
     }
     this.stream.connection.pressure.release(PausedByUpstream);
   }

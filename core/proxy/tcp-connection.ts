@@ -164,7 +164,7 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
   private connect(): void {
     const cluster = this.cluster as ClusterState;
     const { filter } = this;
-    const { connections } = cluster.defaultBreaker;
+    const { connections, pendingRequests } = cluster.defaultBreaker;
     if (!connections.available) {
       cluster.stats.upstreamCxOverflow++;
       this.flags.push("UO");
@@ -177,9 +177,16 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
       this.close();
       return;
     }
-    if (this.upstreamAttempts >= filter.config.maxConnectAttempts) {
+    const { maxConnectAttempts } = filter.config;
+    if (this.upstreamAttempts < maxConnectAttempts && !pendingRequests.available) {
+      // Envoy asks as often as it may, and counts each time; nothing can become free meanwhile.
+      cluster.stats.upstreamRqPendingOverflow += maxConnectAttempts - this.upstreamAttempts;
+      this.upstreamAttempts = maxConnectAttempts;
+    }
+    if (this.upstreamAttempts >= maxConnectAttempts) {
       cluster.stats.upstreamCxConnectAttemptsExceeded++;
-      this.flags.push("UF", "URX");
+      if (this.upstreamHost !== null) this.flags.push("UF");
+      this.flags.push("URX");
       this.close();
       return;
     }

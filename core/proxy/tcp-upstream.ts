@@ -1,6 +1,6 @@
 /**
  * One plain TCP connection to an endpoint and the counts that go with it: breaker, cluster, endpoint; to them it is
- * a request as well (Envoy). It knows who hears of it and nothing of what it carries.
+ * a request as well (Envoy), which waits as long as it connects. It knows who hears of it and nothing of what it carries.
  *
  *   CONNECTING ─▶ OPEN ─▶ LEFT (nobody listens; what is queued is still sent) ─▶ CLOSED
  *
@@ -77,8 +77,10 @@ export class TcpUpstream implements SocketHandler {
   /** Starts connecting. */
   connect(): void {
     const { services, cluster, endpoint } = this;
-    cluster.defaultBreaker.connections.acquire();
-    if (endpoint.tcpActive++ === 0) cluster.defaultBreaker.connectionPools.acquire();
+    const { defaultBreaker } = cluster;
+    defaultBreaker.connections.acquire();
+    defaultBreaker.pendingRequests.acquire();
+    if (endpoint.tcpActive++ === 0) defaultBreaker.connectionPools.acquire();
     services.buffering.add(this);
     cluster.stats.upstreamCxTotal++;
     cluster.stats.upstreamCxActive++;
@@ -164,8 +166,10 @@ export class TcpUpstream implements SocketHandler {
 
   onConnect(): void {
     const { services, endpoint } = this;
-    const { stats, config } = this.cluster;
+    const { stats, config, defaultBreaker } = this.cluster;
     this.connected = true;
+    defaultBreaker.pendingRequests.release();
+    defaultBreaker.requests.acquire(); // counted, never refused (Envoy)
     if (config.tcpKeepalive !== null) this.socket?.keepAlive(config.tcpKeepalive);
     services.timers.cancel(this.timer);
     stats.upstreamCxConnectMs.record(services.clock.now - this.started);
@@ -198,11 +202,13 @@ export class TcpUpstream implements SocketHandler {
 
   onClose(reason: CloseReason): void {
     const { cluster, endpoint, services } = this;
-    const { stats } = cluster;
+    const { stats, defaultBreaker } = cluster;
     this.socket = null;
     services.timers.release(this.timer);
-    cluster.defaultBreaker.connections.release();
-    if (--endpoint.tcpActive === 0) cluster.defaultBreaker.connectionPools.release();
+    defaultBreaker.connections.release();
+    if (this.connected) defaultBreaker.requests.release();
+    else defaultBreaker.pendingRequests.release();
+    if (--endpoint.tcpActive === 0) defaultBreaker.connectionPools.release();
     services.buffering.remove(this);
     stats.upstreamCxActive--;
     stats.upstreamCxDestroy++;
@@ -233,5 +239,12 @@ export class TcpUpstream implements SocketHandler {
 export function mayPool({ defaultBreaker, stats }: ClusterState, endpoint: EndpointState): boolean {
   if (endpoint.tcpActive > 0 || defaultBreaker.connectionPools.available) return true;
   stats.upstreamCxPoolOverflow++;
+  return false;
+}
+
+/** False (and counted) if as many as may wait for a connection do. Ask before connecting. */
+export function mayWait({ defaultBreaker, stats }: ClusterState): boolean {
+  if (defaultBreaker.pendingRequests.available) return true;
+  stats.upstreamRqPendingOverflow++;
   return false;
 }

@@ -41,6 +41,15 @@ describe("refused", () => {
     s.expectNothingLeft();
   });
 
+  test("max_pending_requests: who would have to wait is 503 UO", async () => {
+    const s = await tunnels({ limits: { maxPendingRequests: 0 } });
+    expect(gist(s.client(CONNECT).received).slice(0, 3)).toBe("503");
+    expect(s.logs[0]).toStartWith("CONNECT - 503 UO ");
+    expect(s.stat("cluster.app.upstream_rq_pending_overflow")).toBe(1);
+    expect(s.stat("cluster.app.upstream_cx_total")).toBe(0);
+    s.expectNothingLeft();
+  });
+
   test("connect_timeout: 503 UF", async () => {
     const s = await tunnels({ cluster: { connectTimeout: 200 } });
     s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");

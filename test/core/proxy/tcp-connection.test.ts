@@ -378,6 +378,47 @@ describe("connecting", () => {
     s.expectNothingLeft();
   });
 
+  // All as seen in Envoy 1.40.
+  test.each([
+    [1, 1],
+    [3, 3],
+    [0xffffffff, 0xffffffff],
+  ])(
+    "max_pending_requests: who would have to wait is refused with URX; %d attempts",
+    async (attempts, overflow) => {
+      const s = await tcp({ limits: { maxPendingRequests: 1 }, filter: { maxConnectAttempts: attempts } });
+      s.client("1");
+      s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
+      const waiting = s.client("2");
+      expect(s.stat("cluster.app.circuit_breakers.default.rq_pending_open")).toBe(1);
+      const refused = s.client("3");
+      expect(waiting.closed || waiting.ended).toBe(false);
+      expect(refused.closed || refused.ended).toBe(true);
+      expect(s.logs).toEqual(["URX - 0/0 app - -"]);
+      expect(s.stat("cluster.app.upstream_rq_pending_overflow")).toBe(overflow);
+      expect(s.stat("cluster.app.upstream_cx_connect_attempts_exceeded")).toBe(1);
+      expect(s.stat("cluster.app.upstream_cx_total")).toBe(2);
+      waiting.reset();
+      s.settle();
+      expect(s.stat("cluster.app.circuit_breakers.default.rq_pending_open")).toBe(0);
+      s.expectNothingLeft();
+    },
+  );
+
+  test("max_requests: counted, and refused to nobody", async () => {
+    const s = await tcp({ limits: { maxRequests: 1, trackRemaining: true } });
+    const left = (what: string) => s.stat(`cluster.app.circuit_breakers.default.${what}`);
+    const clients = [s.client("1"), s.client("2")];
+    expect(clients.map(({ ended, closed }) => ended || closed)).toEqual([false, false]);
+    expect([left("rq_open"), left("remaining_rq"), left("remaining_pending")]).toEqual([1, 0, 1024]);
+    s.proxy.network.failConnects(at("10.0.0.1:8080"), "ETIMEDOUT");
+    s.client("3");
+    expect(left("remaining_pending")).toBe(1023);
+    for (const client of clients) client.reset();
+    s.settle();
+    expect([left("rq_open"), left("remaining_rq")]).toEqual([0, 1]);
+  });
+
   test("max_connection_pools: the connections to one endpoint are one pool; the next endpoint is none: UH", async () => {
     const s = await tcp({ origins: [silent, silent], limits: { maxConnectionPools: 1 } });
     const clients = [s.client("1"), s.client("2"), s.client("3")];
