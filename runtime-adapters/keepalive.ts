@@ -7,6 +7,8 @@ import type { Keepalive } from "../core/io/socket.ts";
 
 /** Arguments of a `setsockopt` with an int. */
 export interface SocketOption {
+  /** What it is, for the operator. */
+  readonly what: string;
   readonly level: number;
   readonly name: number;
   readonly value: number;
@@ -21,11 +23,25 @@ export function keepaliveOptions({ time, interval, probes }: Keepalive): readonl
   const numbers = process.platform === "linux" ? LINUX : process.platform === "darwin" ? MACOS : null;
   if (numbers === null) return [];
   const tcp = [
-    { level: IPPROTO_TCP, name: numbers.time, value: time },
-    { level: IPPROTO_TCP, name: numbers.interval, value: interval },
-    { level: IPPROTO_TCP, name: numbers.probes, value: probes },
+    { what: "time", level: IPPROTO_TCP, name: numbers.time, value: time },
+    { what: "interval", level: IPPROTO_TCP, name: numbers.interval, value: interval },
+    { what: "probes", level: IPPROTO_TCP, name: numbers.probes, value: probes },
   ].filter(({ value }) => value > 0);
-  return [{ level: numbers.socket, name: numbers.keepalive, value: 1 }, ...tcp];
+  return [{ what: "keepalive itself", level: numbers.socket, name: numbers.keepalive, value: 1 }, ...tcp];
+}
+
+/**
+ * Sets `options` by `call`, which is `setsockopt` on some descriptor and returns what that returns; "" if the kernel
+ * took them all, else a line for the operator that names those it refused.
+ */
+export function applyOptions(
+  options: readonly SocketOption[],
+  call: (option: SocketOption) => number,
+): string {
+  const refused = options.filter((option) => call(option) !== 0);
+  if (refused.length === 0) return "";
+  const list = refused.map(({ what, value }) => `${what} (${value})`).join(", ");
+  return `TCP keepalive: the kernel refused ${list}; there the system's own value holds`;
 }
 
 /** The same with the system's own values in place of zeros, for runtimes that would put in theirs. */

@@ -4,7 +4,7 @@
  */
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import type { Keepalive } from "../../core/io/socket.ts";
-import { keepaliveOptions } from "../keepalive.ts";
+import { applyOptions, keepaliveOptions } from "../keepalive.ts";
 import { openLibc } from "../libc.ts";
 
 const open = () =>
@@ -13,16 +13,15 @@ const open = () =>
   );
 let opened: ReturnType<typeof open> | undefined;
 
-/** Sets it on descriptor `fd`; false where libc cannot be had or the kernel refuses. */
-export function setKeepalive(fd: number, options: Keepalive): boolean {
+/** Sets it on descriptor `fd`. "" or what the kernel refused; null where there is no way to ask it. */
+export function setKeepalive(fd: number, options: Keepalive): string | null {
   opened ??= open();
   const wanted = keepaliveOptions(options);
-  if (opened === null || wanted.length === 0) return false;
-  const value = new Int32Array(new ArrayBuffer(4));
-  let done = true;
-  for (const option of wanted) {
-    value[0] = option.value;
-    if (opened.symbols.setsockopt(fd, option.level, option.name, ptr(value), 4) !== 0) done = false;
-  }
-  return done;
+  if (opened === null || wanted.length === 0) return null;
+  const { setsockopt } = opened.symbols;
+  const number = new Int32Array(new ArrayBuffer(4));
+  return applyOptions(wanted, ({ level, name, value }) => {
+    number[0] = value;
+    return setsockopt(fd, level, name, ptr(number), 4);
+  });
 }

@@ -129,7 +129,11 @@ export class BunSocket extends HostSocket<BunDriver> {
   }
 
   protected setKeepAlive(options: Keepalive): void {
-    if (setKeepalive(this.fd, options)) return;
+    const refusal = setKeepalive(this.fd, options);
+    if (refusal !== null) {
+      if (refusal !== "") this.driver.notice(refusal);
+      return;
+    }
     this.native?.setKeepAlive(true, completeKeepalive(options).time * 1000);
     this.driver.notice("TCP keepalive: without FFI, Bun's own interval (1 s) and number of probes (10) hold");
   }

@@ -10,7 +10,7 @@
  */
 import { readdirSync } from "node:fs";
 import { parseIp } from "../../core/bytes/cidr.ts";
-import type { SocketOption } from "../keepalive.ts";
+import { applyOptions, type SocketOption } from "../keepalive.ts";
 import { openLibc } from "../libc.ts";
 import type { WriteQueue } from "../write-queue.ts";
 import { deno, type NativeAddress, type NativeConnection } from "./native.ts";
@@ -90,15 +90,17 @@ function is(ask: Calls["getsockname"], fd: number, { hostname = "", port = 0 }: 
   return ip !== null && from >= 0 && ip.every((byte, i) => found[from + i] === byte);
 }
 
-/** Sets options on a descriptor; false if it is -1 or one of them cannot be set. */
-export function setOptions(fd: number, options: readonly SocketOption[]): boolean {
-  if (calls === null || fd < 0 || options.length === 0) return false;
-  let done = true;
-  for (const { level, name, value } of options) {
-    const bytes = Uint8Array.of(value & 255, (value >> 8) & 255, (value >> 16) & 255, value >>> 24);
-    if (calls.setsockopt(fd, level, name, bytes, bytes.length) !== 0) done = false;
+/** Sets options on a descriptor. "", or for the operator why one of them could not be set. */
+export function setOptions(fd: number, options: readonly SocketOption[]): string {
+  const setsockopt = calls?.setsockopt;
+  if (setsockopt === undefined || options.length === 0) {
+    return "TCP keepalive: without FFI (Linux, --allow-ffi) the system's own times hold";
   }
-  return done;
+  if (fd < 0) return "TCP keepalive: Deno does not tell the descriptor, so the system's own times hold";
+  return applyOptions(options, ({ level, name, value }) => {
+    const bytes = Uint8Array.of(value & 255, (value >> 8) & 255, (value >> 16) & 255, value >>> 24);
+    return setsockopt(fd, level, name, bytes, bytes.length);
+  });
 }
 
 /** Makes Linux send RST and forget the connection; the caller closes it next. */

@@ -134,9 +134,8 @@ export class DenoSocket extends HostSocket<DenoDriver> {
     native.setKeepAlive?.(true);
     if (options.time + options.interval + options.probes === 0) return;
     const fd = this.fd >= 0 ? this.fd : findDescriptor(native);
-    if (!setOptions(fd, keepaliveOptions(options))) {
-      this.driver.notice("TCP keepalive: without FFI (Linux, --allow-ffi) the system's own times hold");
-    }
+    const failure = setOptions(fd, keepaliveOptions(options));
+    if (failure !== "") this.driver.notice(failure);
   }
 
   protected override closed(reason: string): void {

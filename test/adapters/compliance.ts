@@ -183,6 +183,32 @@ export const cases: readonly Case[] = [
     },
   },
 
+  {
+    name: "keepAlive that the kernel refuses is told as just that",
+    except: {
+      memory: "there is no kernel",
+      node: "Node tells nobody what the kernel said",
+    },
+    async run(lab) {
+      if (process.platform !== "linux") return; // other kernels have other limits
+      const far = lab.driver();
+      const near = lab.driver();
+      const { listener, accepted } = await lab.listen(far, at("127.0.0.1:0"));
+      const client = lab.dial(near, listener.address);
+      await lab.until(() => client.connected && accepted.length === 1, "a connection");
+      near.run(() => client.socket.keepAlive({ time: 100_000, interval: 5, probes: 300 }));
+      equal(
+        lab.logged.splice(0),
+        [
+          "warning connection TCP keepalive: the kernel refused time (100000), probes (300); there the system's own value holds",
+        ],
+        "what is told",
+      );
+      near.run(() => client.write("hello"));
+      await lab.until(() => accepted[0].bytes === 5, "bytes");
+    },
+  },
+
   // ── Back-pressure ─────────────────────────────────────────────────────────────────────────────────────────
   {
     name: "10 MiB both ways past slow readers: blocked, drained, complete, and little held here",
