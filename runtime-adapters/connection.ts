@@ -138,6 +138,12 @@ export abstract class Connection implements Socket, Dirty, Member {
     this.want(WantReset);
   }
 
+  /** For a driver that is closing: closes, and nobody hears of it, so that nobody dials again for it. */
+  discard(): void {
+    this.handler = SILENT;
+    this.close();
+  }
+
   // ── Dirty ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   flush(): void {

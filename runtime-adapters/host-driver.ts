@@ -29,6 +29,7 @@ export abstract class HostDriver implements Driver {
 
   private readonly services: Services;
   private readonly notices = new Set<string>();
+  private closing = false;
   private nextWarning = Number.NEGATIVE_INFINITY;
 
   constructor(services: Services) {
@@ -62,6 +63,7 @@ export abstract class HostDriver implements Driver {
   }
 
   close(): void {
+    this.closing = true;
     for (const listener of this.listeners) listener.stop();
     this.turn.run(() => {
       for (const connection of this.connections.list()) connection.close();
@@ -94,6 +96,7 @@ export abstract class HostDriver implements Driver {
   /** For the runtime's sockets. */
   track(connection: Connection): void {
     this.connections.add(connection);
+    if (this.closing) connection.discard();
   }
 
   /** For the runtime's sockets: `connection` is gone. */

@@ -73,7 +73,7 @@ export interface Driver {
   readonly faults: number;
   /** Bytes copied to get them to the kernel, so far: a part of `tulle.copied_bytes`. */
   readonly copiedBytes: number;
-  /** Stops listening, closes every socket, cancels the alarm. */
+  /** Stops listening, closes every socket, cancels the alarm. What the core still dials is closed unheard. */
   close(): void;
 }
 

@@ -21,6 +21,7 @@ export class MemoryDriver implements Driver {
   private readonly network: Network;
   private readonly turn: Turn;
   private readonly ip: string;
+  private closing = false;
   private readonly sockets = new Set<MemorySocket>();
   private readonly listeners = new Set<Acceptor>();
   private readonly track: Track = {
@@ -96,6 +97,7 @@ export class MemoryDriver implements Driver {
   }
 
   close(): void {
+    this.closing = true;
     for (const listener of this.listeners) this.network.release(listener);
     this.listeners.clear();
     this.turn.run(() => {
@@ -108,6 +110,7 @@ export class MemoryDriver implements Driver {
     const socket = new MemorySocket(this.network, this.turn, handler, to, this.ip, this.track.gone);
     if (this.sockets.size >= this.maxSockets) socket.fail("EMFILE");
     this.sockets.add(socket);
+    if (this.closing) socket.discard();
     return socket;
   }
 }

@@ -456,6 +456,33 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "what the core dials while its driver closes is closed, too, and it is not asked again",
+    async run(lab) {
+      const far = lab.driver();
+      const near = lab.driver();
+      const { listener, accepted } = await lab.listen(far, at("127.0.0.1:0"));
+      const client = lab.dial(near, listener.address);
+      await lab.until(() => client.connected && accepted.length === 1, "a connection");
+      const dialled: Probe[] = [];
+      const again = () => {
+        const probe = new Probe();
+        probe.whenClosed = again;
+        dialled.push(probe);
+        probe.socket = near.platform.connect(listener.address, probe);
+      };
+      client.whenClosed = again;
+      near.close();
+      equal(client.closed, true, "the connection that was there closed");
+      await lab.settle();
+      equal(
+        accepted.filter((probe) => !probe.closed && !probe.ended).length,
+        0,
+        "connections open afterwards",
+      );
+      equal([dialled.length, dialled[0].connected], [1, false], "dialled, connected");
+    },
+  },
+  {
     name: "close in onData: nothing but onClose follows, once",
     async run(lab) {
       const { client, server, near } = await lab.pair(undefined, (probe) => {
