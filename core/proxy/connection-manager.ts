@@ -38,6 +38,9 @@ export class ConnectionManager {
   readonly clusters: Clusters;
   /** Bytes of a request body that may wait for an upstream. */
   readonly bufferLimit: number;
+  /** How long a head may take from its first byte, ms, 0 = off; and if that is the stream idle timeout. */
+  readonly headTimeout: number;
+  readonly headIdles: boolean;
   /** Swapped whole when RDS or the listener brings another one; null until the first arrives. */
   routeTable: RouteTable | null = null;
   /** Merged runtime values. */
@@ -59,6 +62,10 @@ export class ConnectionManager {
     this.bufferLimit = bufferLimit;
     this.clusters = clusters;
     this.runtime = runtime;
+    const { requestHeadersTimeout, streamIdleTimeout } = config;
+    this.headIdles =
+      streamIdleTimeout > 0 && (requestHeadersTimeout === 0 || streamIdleTimeout < requestHeadersTimeout);
+    this.headTimeout = this.headIdles ? streamIdleTimeout : requestHeadersTimeout;
     const scope = httpScope(services.stats, config.statPrefix);
     const listenerScope = listenerHttpScope(services.stats, listenerName, config.statPrefix);
     this.scopes = [scope, listenerScope];

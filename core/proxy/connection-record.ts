@@ -4,12 +4,11 @@
  *
  * It knows nothing of HTTP: requests are logged by the connection manager. Law: every call goes through as it came.
  */
-import type { ResponseFlag } from "../errors.ts";
-import type { StreamInfo } from "../http/stream-info.ts";
 import type { Address, CloseReason, Keepalive, Socket, SocketHandler } from "../io/socket.ts";
 import type { Clock } from "../time/clock.ts";
+import { ConnectionInfo } from "./connection-info.ts";
 
-export class ConnectionRecord implements Socket, SocketHandler, StreamInfo {
+export class ConnectionRecord extends ConnectionInfo implements Socket, SocketHandler {
   /** Who hears what the adapter tells; set once, before the adapter tells anything. */
   handler: SocketHandler | null = null;
   private readonly socket: Socket;
@@ -17,57 +16,17 @@ export class ConnectionRecord implements Socket, SocketHandler, StreamInfo {
   readonly local: Address;
   readonly remote: Address;
 
-  // StreamInfo
-  readonly request = null;
-  readonly response = null;
-  readonly responseTrailers = null;
-  readonly startWall: number;
-  readonly requestReceived = -1;
-  readonly upstreamRequestSent = -1;
-  readonly upstreamResponseStarted = -1;
-  readonly upstreamResponseEnded = -1;
-  readonly responseStarted = -1;
-  duration = -1;
-  readonly responseCode = 0;
-  responseCodeDetails = "";
-  readonly connectionTerminationDetails = "";
-  flags: readonly ResponseFlag[] = [];
-  /** Bytes of the wire, heads and framing included. */
-  bytesReceived = 0;
-  bytesSent = 0;
-  readonly headerBytesReceived = 0;
-  readonly headerBytesSent = 0;
-  readonly upstreamBytesReceived = 0;
-  readonly upstreamBytesSent = 0;
-  readonly routeName = "";
-  readonly virtualHostName = "";
-  readonly clusterName = "";
-  readonly clusterStatName = "";
-  readonly upstreamHost = null;
-  readonly upstreamLocal = null;
-  readonly upstreamFailure = "";
-  readonly upstreamAttempts = 0;
-  readonly requestedServerName = "";
-  connectionId = 0;
-  readonly streamId = "";
-  readonly filterChainName: string;
-  readonly localReplyBody = "";
-
   constructor(socket: Socket, filterChainName: string, clock: Clock) {
+    super(filterChainName, clock.wall);
     this.socket = socket;
     this.local = socket.local;
     this.remote = socket.remote;
-    this.filterChainName = filterChainName;
-    this.startWall = clock.wall;
   }
 
   get downstreamLocal(): Address {
     return this.local;
   }
   get downstreamDirectRemote(): Address {
-    return this.remote;
-  }
-  get downstreamRemote(): Address {
     return this.remote;
   }
 

@@ -1,13 +1,14 @@
 /**
- * One accepted HTTP/1 connection: the server side of the codec, one stream at a time, and the life of the
- * connection around them. It decides how an answer is framed for this client and whether the connection goes on.
+ * One accepted HTTP/1 connection: the server side of the codec, and one stream at a time. It decides how an answer
+ * is framed for this client and whether the connection goes on; how long it may be silent and how it ends is the
+ * life that it extends.
  *
  * Laws: answers leave in the order of the requests, and the next request is parsed only when the answer before
  * it is complete. A truncated answer never looks complete: it closes without a terminator. After an error or an
  * announced close nothing more is read as a request.
  *
- *   OPEN ─(close announced, answer complete)─▶ LINGER ─(FIN, quiet, or 64 KiB)─▶ CLOSED
- *     └──────────────(reset, fatal fault after the answer began)──────────────▶ CLOSED
+ *   idle ─▶ in a head ─▶ a stream ─(clean, and not the last)─▶ holding, if the client does not read ─▶ idle
+ *                          └──(else)──▶ linger, or cut
  */
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
@@ -23,26 +24,15 @@ import {
 } from "../http1/message-parser.ts";
 import { RequestParser } from "../http1/request-parser.ts";
 import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
-import { Timer } from "../time/timers.ts";
 import { AnswerWriter } from "./answer-writer.ts";
+import { ConnectionLife, Open } from "./connection-life.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
-import { ANY_REASON, PausedByAnswers, PausedByPipeline, Pressure } from "./pressure.ts";
+import { PausedByAnswers, PausedByPipeline } from "./pressure.ts";
 import type { Services } from "./services.ts";
 import { Stream } from "./stream.ts";
 import { StreamTimers } from "./stream-timers.ts";
 
-const OPEN = 0;
-const LINGER = 1;
-const CLOSED = 2;
-
-/** Bytes read and thrown away after the answer before we stop being polite (row E5). */
-const MAX_LINGER_BYTES = 64 * 1024;
-/** A client that reads nothing of its last answer is given this long, ms. */
-const MAX_LINGER_MS = 60_000;
-
-/** How often a client that reads its last answer is looked at again, at most, ms. */
-const MIN_LINGER_STEP = 100;
 /** No pipelined request is begun while more than this waits to be written, bytes. */
 const MAX_UNSENT_BYTES = 1024 * 1024;
 /** No more than this and a chunk is read behind a request in search of a FIN, bytes. */
@@ -50,64 +40,34 @@ const MAX_AHEAD_BYTES = 64 * 1024;
 
 const DATE = known("date");
 
-export class DownstreamConnection implements SocketHandler, MessageSink {
-  readonly manager: ConnectionManager;
-  readonly services: Services;
-  readonly socket: Socket;
+export class DownstreamConnection extends ConnectionLife implements SocketHandler, MessageSink {
   readonly parser: RequestParser;
-  readonly id: number;
-  readonly accepted: number;
-  place = -1;
   /** When the first byte of the current request was read, ms. */
   requestStarted = 0;
   /** The client speaks HTTP/1.0, so nothing chunked and no second request. */
   private http10 = false;
   /** The request being answered, or null. */
   stream: Stream | null = null;
-  /** Reading from the client, paused for one reason or another. */
-  readonly pressure: Pressure;
   /** For answers made here. */
   readonly localHead: ResponseHead = new ResponseHead();
-
-  /** The connection ends after the current answer. */
-  closing = false;
-  private readonly owner: ConnectionOwner;
   private readonly answer: AnswerWriter;
-  private state = OPEN;
   private requests = 0;
   private lastRequest = false;
   /** The client said `connection: close`. */
   private heardLast = false;
-  /** The client sent FIN: for the stream, which then bears silence no longer than it has to. */
-  peerEnded = false;
-  /** Our FIN came first: the end of the connection is our doing. */
-  private endedHere = false;
   /** The parser is on the stack: it goes on with the next request by itself. */
   private parsing = false;
   /** The first byte of a head was seen, and its time runs. */
   private inHead = false;
-  private lingerBytes = 0;
-  /** What the kernel had not taken when we last looked, and until when it must have taken some of it. */
-  private unsent = 0;
-  private unsentDeadline = 0;
   /** The next request waits until the client has read more of the answers before it. */
   private holding = false;
   /** True while the kernel does not take what we write. */
   blocked = false;
-
-  /** Between requests: idle timeout. While a head arrives: headers timeout. In LINGER: delayed close. */
-  private readonly idleTimer: Timer;
-  /** Life of the connection; armed only if configured. */
-  private durationTimer: Timer | null = null;
+  /** The deadlines of its stream. */
   readonly timers: StreamTimers;
 
   constructor(manager: ConnectionManager, services: Services, socket: Socket, owner: ConnectionOwner) {
-    this.manager = manager;
-    this.services = services;
-    this.socket = socket;
-    this.owner = owner;
-    this.id = services.nextConnectionId++;
-    this.accepted = services.clock.now;
+    super(manager, services, socket, owner);
     this.parser = new RequestParser(
       this,
       manager.limits,
@@ -116,16 +76,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       services.http1,
     );
     this.answer = new AnswerWriter(socket, services.writer, manager.nameCase, manager.stats);
-    this.pressure = new Pressure(socket, manager.stats);
-    this.idleTimer = new Timer(() => this.onIdleTimer());
     this.timers = new StreamTimers(services.timers, () => this.stream);
-    const { config } = manager;
-    manager.connectionOpened();
-    if (config.common.maxConnectionDuration > 0) {
-      this.durationTimer = new Timer(() => this.onMaxConnectionDuration());
-      services.timers.arm(this.durationTimer, this.accepted + config.common.maxConnectionDuration);
-    }
-    this.awaitRequest();
   }
 
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
@@ -134,13 +85,12 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   onData(chunk: Uint8Array): void {
     this.manager.stats.downstreamCxRxBytesTotal += chunk.length;
-    if (this.state !== OPEN) {
-      this.lingerBytes += chunk.length;
-      if (this.lingerBytes > MAX_LINGER_BYTES) this.close();
+    if (this.state !== Open) {
+      this.discard(chunk.length);
       return;
     }
     const parser = this.parser;
-    if (this.stream === null && parser.idle) this.beginHead();
+    if (this.idle) this.beginHead();
     this.parsing = true;
     parser.feed(chunk);
     this.parsing = false;
@@ -149,7 +99,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   onEnd(): void {
     this.peerEnded = true;
-    if (this.state !== OPEN) return; // both directions are done: the socket closes when its bytes are out
+    if (this.state !== Open) return; // both directions are done: the socket closes when its bytes are out
     const stream = this.stream;
     if (stream !== null) {
       // Row E6: FIN is not an abort; the answer is still delivered. A cut body is a fault.
@@ -166,19 +116,14 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   onDrain(): void {
     this.blocked = false;
-    if (this.holding && this.state === OPEN) this.nextRequest();
+    if (this.holding && this.state === Open) this.nextRequest();
     else this.stream?.onDownstreamDrain();
-  }
-
-  onClose(reason: CloseReason): void {
-    if (this.state === CLOSED) return;
-    this.gone(!this.endedHere, reason);
   }
 
   // ── The codec's side ──────────────────────────────────────────────────────────────────────────────────────
 
   onHead(): void {
-    this.services.timers.cancel(this.idleTimer);
+    this.services.timers.cancel(this.silence);
     this.inHead = false;
     this.requests++;
     const parser = this.parser;
@@ -213,7 +158,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       stream = new Stream(this);
       this.stream = stream;
       this.requests++;
-      this.services.timers.cancel(this.idleTimer);
+      this.services.timers.cancel(this.silence);
     }
     stream.onCodecFault(fault, inHead);
   }
@@ -233,7 +178,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   /** An interim response; HTTP/1.0 clients never get one (row E1). */
   writeInformational(head: ResponseHead): void {
-    if (!this.http10 && this.state === OPEN) this.answer.informational(head);
+    if (!this.http10 && this.state === Open) this.answer.informational(head);
   }
 
   /**
@@ -274,7 +219,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
   streamDone(clean: boolean): void {
     this.stream = null;
     this.timers.cancel();
-    if (this.state !== OPEN) return;
+    if (this.state !== Open) return;
     if (!clean || this.closing || this.answer.endsWithConnection) {
       this.linger();
       return;
@@ -292,7 +237,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     this.pressure.press(PausedByAnswers);
     this.unsentDeadline = streamIdleTimeout > 0 ? clock.now + streamIdleTimeout : Number.MAX_SAFE_INTEGER;
     // Whether the kernel takes it all shows when this poll is over, and if it does there is no `onDrain`.
-    timers.arm(this.idleTimer, this.blocked ? this.unsentDeadline : clock.now);
+    timers.arm(this.silence, this.blocked ? this.unsentDeadline : clock.now);
   }
 
   /** Goes on to the next request, which may be here already: its time begins now. */
@@ -313,7 +258,7 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   /** The parser has taken all that it can: what it left decides about reading on, timers and the end. */
   private settle(): void {
-    if (this.state !== OPEN) return;
+    if (this.state !== Open) return;
     const { parser } = this;
     if (parser.done) {
       if (parser.restLength > 0) {
@@ -332,25 +277,16 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     }
   }
 
-  /** The answer cannot be completed: the connection closes without a terminator (invariant 3). */
+  /** The stream is over and was logged, but its answer cannot be completed: neither can another follow. */
   abort(): void {
     this.stream = null;
     this.timers.cancel();
-    if (this.state === CLOSED) return;
-    this.gone(false, "");
-    // A counted or chunked body ends visibly short; one that ends with the connection needs the reset to show it.
-    if (this.answer.framing === ByClose) this.socket.reset();
-    else this.socket.close();
+    this.cut();
   }
 
   /** The client sent FIN, or has perhaps: what it sent ahead keeps us from reading on. */
   get mayBeGone(): boolean {
     return this.peerEnded || this.pressure.has(PausedByPipeline);
-  }
-
-  /** The upstream has ended a tunnel, and so have we. */
-  tunnelEnded(): void {
-    this.endedHere = !this.peerEnded;
   }
 
   /** What follows the request is not HTTP. */
@@ -368,19 +304,18 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     stats.downstreamCxRxBytesBuffered += this.parser.heldBytes;
   }
 
-  // ── The connection's own life ─────────────────────────────────────────────────────────────────────────────
+  // ── The connection's life ─────────────────────────────────────────────────────────────────────────────────
 
-  /** Drain: idle connections close now, busy ones after their answer. */
-  drain(): void {
-    if (this.stream === null && this.parser.idle && this.state === OPEN) {
-      this.manager.stats.downstreamCxDrainClose++;
-      this.linger();
-    }
+  protected get busy(): boolean {
+    return this.stream !== null;
   }
 
-  private awaitRequest(): void {
-    const { idleTimeout } = this.manager.config.common;
-    if (idleTimeout > 0) this.services.timers.arm(this.idleTimer, this.services.clock.now + idleTimeout);
+  protected get idle(): boolean {
+    return this.stream === null && this.parser.idle;
+  }
+
+  protected get endsWithUs(): boolean {
+    return this.answer.framing === ByClose;
   }
 
   /** The first byte of a request is here. */
@@ -391,36 +326,21 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
 
   /** The head is not complete yet. Its time runs from its first byte; most heads come whole and need none. */
   private awaitHead(): void {
-    const { requestHeadersTimeout, streamIdleTimeout } = this.manager.config;
-    const limit =
-      requestHeadersTimeout > 0 && streamIdleTimeout > 0
-        ? Math.min(requestHeadersTimeout, streamIdleTimeout)
-        : requestHeadersTimeout + streamIdleTimeout;
-    if (limit > 0) this.services.timers.arm(this.idleTimer, this.requestStarted + limit);
+    const { headTimeout } = this.manager;
+    if (headTimeout > 0) this.services.timers.arm(this.silence, this.requestStarted + headTimeout);
   }
 
-  private onIdleTimer(): void {
+  protected onSilence(): void {
     const { stats } = this.manager;
     const { timers, clock } = this.services;
     if (this.holding) {
       if (!this.blocked) this.nextRequest();
-      else if (clock.now < this.unsentDeadline) timers.arm(this.idleTimer, this.unsentDeadline);
+      else if (clock.now < this.unsentDeadline) timers.arm(this.silence, this.unsentDeadline);
       else {
         stats.downstreamCxIdleTimeout++;
         this.close();
       }
-    } else if (this.state === LINGER) {
-      const { pendingBytes } = this.socket;
-      if (pendingBytes < this.unsent) this.unsentDeadline = clock.now + MAX_LINGER_MS;
-      this.unsent = pendingBytes;
-      if (pendingBytes > 0 && clock.now < this.unsentDeadline) {
-        const step = Math.max(this.manager.config.delayedCloseTimeout, MIN_LINGER_STEP);
-        timers.arm(this.idleTimer, clock.now + step);
-        return;
-      }
-      stats.downstreamCxDelayedCloseTimeout++;
-      this.close();
-    } else if (this.stream === null && this.parser.idle) {
+    } else if (this.idle) {
       stats.downstreamCxIdleTimeout++;
       this.linger();
     } else if (this.stream === null) {
@@ -428,44 +348,28 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
       const stream = new Stream(this);
       this.stream = stream;
       stream.countCutHead();
-      const { requestHeadersTimeout, streamIdleTimeout } = this.manager.config;
-      if (
-        streamIdleTimeout > 0 &&
-        (requestHeadersTimeout === 0 || streamIdleTimeout < requestHeadersTimeout)
-      ) {
-        stream.onStreamIdle();
-        return;
+      if (this.manager.headIdles) stream.onStreamIdle();
+      else {
+        stats.downstreamRqHeaderTimeout++;
+        stream.onHeadTimeout();
       }
-      stats.downstreamRqHeaderTimeout++;
-      stream.onHeadTimeout();
     }
   }
 
-  private onMaxConnectionDuration(): void {
-    this.manager.stats.downstreamCxMaxDurationReached++;
-    if (this.stream === null && this.parser.idle) this.linger();
-    else this.closing = true;
+  protected deafen(): boolean {
+    const { parser } = this;
+    const silent = this.heardLast && parser.done && parser.restLength === 0;
+    parser.stop();
+    this.holding = false;
+    return silent;
   }
 
-  /**
-   * FIN now, and read on for a little while, so that a reset does not eat the answer (RFC 9112 9.6). A client that
-   * said `connection: close` sends nothing more that could provoke one.
-   */
-  private linger(): void {
-    if (this.state !== OPEN) return;
-    const silent = this.heardLast && this.parser.done && this.parser.restLength === 0;
+  protected onGone(reason: CloseReason): void {
+    const { stream } = this;
+    this.stream = null;
+    stream?.onDownstreamGone(reason);
     this.parser.stop();
-    this.state = LINGER;
-    this.holding = false;
-    this.endedHere ||= !this.peerEnded;
-    if (silent) this.socket.finish();
-    else this.socket.end();
-    this.pressure.release(ANY_REASON);
-    const { delayedCloseTimeout } = this.manager.config;
-    const { timers, clock } = this.services;
-    this.unsent = this.socket.pendingBytes;
-    this.unsentDeadline = clock.now + MAX_LINGER_MS;
-    timers.arm(this.idleTimer, clock.now + delayedCloseTimeout);
+    this.timers.release();
   }
 
   /**
@@ -479,31 +383,6 @@ export class DownstreamConnection implements SocketHandler, MessageSink {
     if (!this.peerEnded) {
       if (this.parser.restLength <= MAX_AHEAD_BYTES) this.pressure.release(PausedByPipeline);
     } else if (this.blocked) this.stream?.touch();
-    else {
-      this.gone(true, "");
-      this.socket.reset();
-    }
-  }
-
-  private close(): void {
-    if (this.state === CLOSED) return;
-    this.gone(this.peerEnded && !this.endedHere, "");
-    // Invariant 3, as in `abort`: bytes that are still here make an answer without a length look complete.
-    if (this.answer.framing === ByClose && this.socket.pendingBytes > 0) this.socket.reset();
-    else this.socket.close();
-  }
-
-  private gone(remote: boolean, reason: CloseReason): void {
-    this.state = CLOSED;
-    const stream = this.stream;
-    this.stream = null;
-    const { timers, clock } = this.services;
-    this.manager.connectionClosed(remote, stream !== null, clock.now - this.accepted);
-    stream?.onDownstreamGone(reason);
-    this.parser.stop();
-    timers.release(this.idleTimer);
-    this.timers.release();
-    if (this.durationTimer !== null) timers.release(this.durationTimer);
-    this.owner.connectionClosed(this);
+    else this.forsake();
   }
 }

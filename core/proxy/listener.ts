@@ -165,7 +165,7 @@ export class ListenerState implements ConnectionOwner {
     if (this.loggers.length === 0) return;
     const record = new ConnectionRecord(socket, "", this.services.clock);
     record.duration = 0;
-    record.flags = ["NR"];
+    record.flags.push("NR");
     record.responseCodeDetails = "filter_chain_not_found";
     for (const logger of this.loggers) logger.log(record);
   }

@@ -1,8 +1,14 @@
-/** How long a request and each of its tries may take: the route's word, or an internal client's. */
+/**
+ * How long a request and each of its tries may take, by the route's word or an internal client's, and the timers
+ * that run for it. What their end means is the router's decision.
+ *
+ * Laws: one timer serves a try and the time between two, another all tries together; neither runs in a tunnel.
+ */
 import { parseDecimalText } from "../bytes/ascii.ts";
 import type { Fields } from "../http/fields.ts";
 import { known } from "../http/names.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
+import type { Stream } from "./stream.ts";
 
 const RQ_TIMEOUT = known("x-envoy-upstream-rq-timeout-ms");
 const TRY_TIMEOUT = known("x-envoy-upstream-rq-per-try-timeout-ms");
@@ -20,6 +26,8 @@ export class RouteTimeouts {
   readonly perTryIdle: number;
   /** Answer a timeout with 204 instead of 504. */
   readonly alternative: boolean;
+  /** When the current try had its whole request, ms. */
+  private trySent = 0;
 
   /**
    * Reads and removes the request's `x-envoy-…-timeout` fields (those that may speak still have them). With
@@ -48,6 +56,55 @@ export class RouteTimeouts {
   announce(fields: Fields): void {
     const expected = this.perTry > 0 ? this.perTry : this.total;
     if (expected > 0) fields.setId(EXPECTED_TIMEOUT, String(expected));
+  }
+
+  /** The route's own limit for the whole stream (0 = none) takes the place of the listener's. */
+  limitStream({ connection, started }: Stream, ms: number): void {
+    const { services, timers } = connection;
+    if (ms === 0) services.timers.cancel(timers.duration);
+    else services.timers.arm(timers.duration, started + ms);
+  }
+
+  /** The whole request is here (Envoy): the time of all its tries runs, unless it asked for a tunnel. */
+  startAll({ connection, upgrade }: Stream): void {
+    if (this.total === 0 || upgrade !== "") return;
+    const { services, timers } = connection;
+    services.timers.arm(timers.route, services.clock.now + this.total);
+  }
+
+  /** A try was given its whole request: its time runs. */
+  startTry({ connection }: Stream): void {
+    const { perTry, perTryIdle } = this;
+    if (perTry + perTryIdle === 0) return;
+    const { services, timers } = connection;
+    this.trySent = services.clock.now;
+    const limit = perTry === 0 ? perTryIdle : perTryIdle === 0 ? perTry : Math.min(perTry, perTryIdle);
+    services.timers.arm(timers.attempt, this.trySent + limit);
+  }
+
+  /** The upstream gave a sign of life within its answer. */
+  touchTry({ connection, upgrade }: Stream): void {
+    if (this.perTryIdle === 0 || upgrade !== "") return;
+    const { services, timers } = connection;
+    services.timers.arm(timers.attempt, services.clock.now + this.perTryIdle);
+  }
+
+  /** Another try is made after so many ms. */
+  startBackOff({ connection }: Stream, ms: number): void {
+    const { services, timers } = connection;
+    services.timers.arm(timers.attempt, services.clock.now + ms);
+  }
+
+  /** Nothing more is timed. */
+  stop({ connection }: Stream): void {
+    const { services, timers } = connection;
+    services.timers.cancel(timers.attempt);
+    services.timers.cancel(timers.route);
+  }
+
+  /** The time of a try that has no answer yet ended at `now`: true if only because of silence. */
+  endedIdle(now: number): boolean {
+    return this.perTry === 0 || now < this.trySent + this.perTry;
   }
 }
 

@@ -6,18 +6,16 @@
  *   CONNECTING (client paused) ─▶ OPEN ─▶ half closed either way ─▶ CLOSED
  */
 import type { ClusterState } from "../cluster/cluster.ts";
-import type { ResponseFlag } from "../errors.ts";
-import type { Fields } from "../http/fields.ts";
-import type { StreamInfo } from "../http/stream-info.ts";
 import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
+import { ConnectionInfo } from "./connection-info.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
 import type { Services } from "./services.ts";
 import type { TcpProxyFilter } from "./tcp-filter.ts";
 import { MAX_FLUSH_MS, mayPool, TcpUpstream, type TcpUpstreamOwner } from "./tcp-upstream.ts";
 import { connectFailureText, underscored } from "./upstream-failure.ts";
 
-export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstreamOwner {
+export class TcpProxyConnection extends ConnectionInfo implements SocketHandler, TcpUpstreamOwner {
   private readonly filter: TcpProxyFilter;
   private readonly services: Services;
   private readonly socket: Socket;
@@ -35,48 +33,14 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
   private readonly idle: Timer;
   private readonly duration_: Timer;
 
-  // StreamInfo
-  readonly request = null;
-  readonly response = null;
-  readonly responseTrailers: Fields | null = null;
-  readonly startWall: number;
-  readonly requestReceived = -1;
-  readonly upstreamRequestSent = -1;
-  readonly upstreamResponseStarted = -1;
-  readonly upstreamResponseEnded = -1;
-  readonly responseStarted = -1;
-  duration = -1;
-  readonly responseCode = 0;
-  responseCodeDetails = "";
-  connectionTerminationDetails = "";
-  flags: ResponseFlag[] = [];
-  bytesReceived = 0;
-  bytesSent = 0;
-  readonly headerBytesReceived = 0;
-  readonly headerBytesSent = 0;
-  upstreamBytesReceived = 0;
-  upstreamBytesSent = 0;
-  readonly routeName = "";
-  readonly virtualHostName = "";
-  clusterName = "";
-  clusterStatName = "";
-  upstreamHost: Address | null = null;
-  upstreamLocal: Address | null = null;
-  upstreamFailure = "";
-  upstreamAttempts = 0;
-  readonly requestedServerName = "";
-  readonly connectionId: number;
-  readonly streamId = "";
-  readonly localReplyBody = "";
-
   constructor(filter: TcpProxyFilter, services: Services, socket: Socket, owner: ConnectionOwner) {
+    super(filter.filterChainName, services.clock.wall);
     this.filter = filter;
     this.services = services;
     this.socket = socket;
     this.owner = owner;
     this.connectionId = services.nextConnectionId++;
     this.accepted = services.clock.now;
-    this.startWall = services.clock.wall;
     this.idle = new Timer(() => this.onIdle());
     this.duration_ = new Timer(() => this.onMaxDuration());
     filter.stats.downstreamCxTotal++;
@@ -87,12 +51,6 @@ export class TcpProxyConnection implements SocketHandler, StreamInfo, TcpUpstrea
   }
   get downstreamDirectRemote(): Address {
     return this.socket.remote;
-  }
-  get downstreamRemote(): Address {
-    return this.socket.remote;
-  }
-  get filterChainName(): string {
-    return this.filter.filterChainName;
   }
 
   /** Chooses an endpoint and connects; the client is not read until that succeeded. */

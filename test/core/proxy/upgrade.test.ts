@@ -11,7 +11,7 @@ import {
   silent,
   story,
 } from "../../support/engine-story.ts";
-import { route, routeTo } from "../../support/snapshot-fixture.ts";
+import { retryPolicy, route, routeTo } from "../../support/snapshot-fixture.ts";
 
 // The example of RFC 6455 1.3.
 const ASK =
@@ -63,6 +63,28 @@ describe("a WebSocket", () => {
     s.send(origin, OK);
     expect(client.take()).toBe(OK);
     expect(s.stat("tulle.copied_bytes")).toBe(0);
+    s.expectNothingLeft();
+  });
+
+  test("the upstream may take longer to agree than the route's timeout", async () => {
+    const slow: Script = (peer) => s.proxy.network.schedule.after(200, () => agreeing(peer));
+    const s = await story({ origins: [slow], action: { timeout: 100 } });
+    const client = s.client(ASK);
+    s.advance(150);
+    expect(client.received).toBe("");
+    s.advance(100);
+    expect(client.received).toStartWith("HTTP/1.1 101 Switching Protocols\r\n");
+    s.expectNothingLeft();
+  });
+
+  test("silence that a try may not keep, a tunnel may", async () => {
+    const policy = retryPolicy({ retryOn: ["5xx"], perTryIdleTimeout: 50 });
+    const routes = [route("/chat", routeTo("app", { retryPolicy: policy }))];
+    const { s, client, origin } = await opened({ routes });
+    s.send(origin, "hello");
+    s.advance(1000);
+    s.send(origin, " again");
+    expect(client.take()).toBe("hello again");
     s.expectNothingLeft();
   });
 

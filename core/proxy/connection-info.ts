@@ -1,0 +1,57 @@
+/**
+ * What is known about a connection that nobody looks into, in the words that logs use for a request: no head, no
+ * route, nothing of what only HTTP has. Whoever extends it fills in what a connection does have.
+ */
+import type { ResponseFlag } from "../errors.ts";
+import type { StreamInfo } from "../http/stream-info.ts";
+import type { Address } from "../io/socket.ts";
+
+export abstract class ConnectionInfo implements StreamInfo {
+  readonly request = null;
+  readonly response = null;
+  readonly responseTrailers = null;
+  readonly startWall: number;
+  readonly requestReceived = -1;
+  readonly upstreamRequestSent = -1;
+  readonly upstreamResponseStarted = -1;
+  readonly upstreamResponseEnded = -1;
+  readonly responseStarted = -1;
+  duration = -1;
+  readonly responseCode = 0;
+  responseCodeDetails = "";
+  connectionTerminationDetails = "";
+  readonly flags: ResponseFlag[] = [];
+  /** Bytes as they came: whatever heads and framing they hold are not told apart. */
+  bytesReceived = 0;
+  bytesSent = 0;
+  readonly headerBytesReceived = 0;
+  readonly headerBytesSent = 0;
+  upstreamBytesReceived = 0;
+  upstreamBytesSent = 0;
+  readonly routeName = "";
+  readonly virtualHostName = "";
+  clusterName = "";
+  clusterStatName = "";
+  upstreamHost: Address | null = null;
+  upstreamLocal: Address | null = null;
+  upstreamFailure = "";
+  upstreamAttempts = 0;
+  readonly requestedServerName = "";
+  connectionId = 0;
+  readonly streamId = "";
+  readonly filterChainName: string;
+  readonly localReplyBody = "";
+
+  /** `startWall` is when it was accepted, Unix time in ms. */
+  constructor(filterChainName: string, startWall: number) {
+    this.filterChainName = filterChainName;
+    this.startWall = startWall;
+  }
+
+  abstract get downstreamLocal(): Address;
+  abstract get downstreamDirectRemote(): Address;
+  /** Nobody spoke for somebody else: the peer of the socket is the client. */
+  get downstreamRemote(): Address {
+    return this.downstreamDirectRemote;
+  }
+}
