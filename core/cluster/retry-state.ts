@@ -9,7 +9,7 @@
  * connection manager let through from inside the mesh, names the condition under which it happened. Those
  * conditions mean what they mean in Envoy: `5xx`, `gateway-error` and `reset` also repeat a POST whose bytes
  * were sent; `connect-failure`, `refused-stream` and `reset-before-request` never do. The one free retry
- * (`onStaleConnection`) is for idempotent methods only.
+ * is for idempotent methods on a stale connection, and the router's.
  *
  * A granted retry holds a place in the circuit breaker until the next decision or `end`.
  * Knows no timer and no body: the engine waits, and must not ask once it can no longer replay the body.
@@ -80,7 +80,6 @@ export class RetryState implements SelectionContext {
   private extraHeaders: readonly string[] = NONE;
   /** True while this request holds a retry of the breaker. */
   private holding = false;
-  private staleRetried = false;
   private readonly tried: EndpointState[] = [];
 
   /**
@@ -102,7 +101,6 @@ export class RetryState implements SelectionContext {
     this.conditions = rules.conditions;
     this.left = rules.numRetries;
     this.interval = rules.backOffBase;
-    this.staleRetried = false;
     this.extraCodes = NONE;
     this.extraHeaders = NONE;
 
@@ -153,17 +151,6 @@ export class RetryState implements SelectionContext {
   /** A response head came that was not passed on yet. */
   onHeaders(head: ResponseHead): RetryDecision {
     return this.decide(this.conditions !== 0 && this.wouldRetryHeaders(head));
-  }
-
-  /**
-   * A *reused* connection ended before any byte of the response: most likely the upstream's idle timeout crossed
-   * our request. True if it may be sent once more without asking the policy: an idempotent method, only once,
-   * and not counted as a retry.
-   */
-  onStaleConnection(method: string): boolean {
-    if (this.staleRetried || !isIdempotent(method)) return false;
-    this.staleRetried = true;
-    return true;
   }
 
   /** How long to wait before the retry just granted: random in [0, min(base · 2^(n-1), max)), ms. */

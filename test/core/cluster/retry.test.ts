@@ -343,15 +343,6 @@ describe("safety (http.md K3)", () => {
     expect(state.onHeaders(response(503))).toBe(NoRetry);
   });
 
-  test("a stale connection: once, and only for idempotent methods", () => {
-    const { state, breaker, stats } = begin(null);
-    expect(state.onStaleConnection("POST")).toBe(false);
-    expect(state.onStaleConnection("GET")).toBe(true);
-    expect(state.onStaleConnection("GET")).toBe(false);
-    state.begin(null, new RequestHead(), breaker, stats);
-    expect(state.onStaleConnection("GET")).toBe(true);
-  });
-
   test("idempotent methods are those of RFC 9110 9.2.2, in capitals", () => {
     const methods = [
       "GET",
