@@ -24,6 +24,8 @@ import type { NodeDriver } from "./driver.ts";
 /** A socket of Node's, and whose it is. */
 export interface NativeSocket extends NetSocket {
   connection: NodeSocket | null;
+  /** A FIN is on its way to the kernel; libuv refuses to reset meanwhile, and the descriptor would be lost. */
+  ending: boolean;
   /** Undocumented. */
   readonly _handle?: { readonly fd?: number } | null;
 }
@@ -75,8 +77,6 @@ function onError(this: NativeSocket, error: NodeJS.ErrnoException): void {
 function onClose(this: NativeSocket): void {
   this.connection?.onClose();
 }
-
-function ignore(): void {}
 
 /** A connection on `node:net`. */
 export class NodeSocket extends HostSocket<NodeDriver> {
@@ -147,7 +147,13 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   }
 
   protected shutdown(): void {
-    this.native?._final(ignore); // a broken connection says so to the read
+    const native = this.native as NativeSocket;
+    native.ending = true;
+    // No error is of interest: a broken connection says so to the read.
+    native._final(() => {
+      native.ending = false;
+      if (native.connection === null) native.resetAndDestroy(); // see `abort`; nothing, if it was destroyed
+    });
   }
 
   protected destroy(): void {
@@ -159,7 +165,7 @@ export class NodeSocket extends HostSocket<NodeDriver> {
     if (native === null) return;
     // RST is a matter of TCP; before the handshake and on a Unix socket there is only closing.
     if (native.pending || this.isUnix) native.destroy();
-    else native.resetAndDestroy();
+    else if (!native.ending) native.resetAndDestroy();
   }
 
   protected setReading(on: boolean): void {
@@ -222,6 +228,7 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   private bind(native: NativeSocket): void {
     this.native = native;
     native.connection = this;
+    native.ending = false;
     native.push = push;
     native.on("data", onData);
     native.on("end", onEnd);

@@ -501,6 +501,20 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "a reset right behind a FIN closes all the same",
+    async run(lab) {
+      const { client, server, near, far } = await lab.pair();
+      near.run(() => client.socket.end());
+      near.run(() => client.socket.reset());
+      equal([client.closed, client.reason], [true, ""], "client");
+      for (let i = 0; i < 100 && !server.closed; i++) {
+        far.run(() => server.write("anybody there?"));
+        await lab.settle(2);
+      }
+      equal(server.closed, true, "the peer hears of it");
+    },
+  },
+  {
     name: "reset of a blocked socket lets go at once",
     async run(lab) {
       const { client, server, near, far } = await lab.pair();
