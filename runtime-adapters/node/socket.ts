@@ -27,7 +27,7 @@ export interface NativeSocket extends NetSocket {
   /** A FIN is on its way to the kernel; libuv refuses to reset meanwhile, and the descriptor would be lost. */
   ending: boolean;
   /** Undocumented. */
-  readonly _handle?: { readonly fd?: number } | null;
+  readonly _handle?: { readonly fd?: number; readonly writeQueueSize?: number } | null;
 }
 
 /** What Node calls back with when a write is done; at once, if the kernel took all of it. */
@@ -82,7 +82,7 @@ function onClose(this: NativeSocket): void {
 export class NodeSocket extends HostSocket<NodeDriver> {
   private native: NativeSocket | null = null;
   private failure = "";
-  /** Bytes of the write under way, which the kernel did not take at once. */
+  /** Length of the write under way, of which the kernel did not take all at once. libuv knows what is left of it. */
   private underWay = 0;
   private transmitting = false;
   private readonly onWritten: Written = (error) => this.written(error);
@@ -104,7 +104,8 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   }
 
   override get pendingBytes(): number {
-    return this.queue.bytes + this.underWay;
+    if (this.underWay === 0) return this.queue.bytes;
+    return this.queue.bytes + (this.native?._handle?.writeQueueSize ?? this.underWay);
   }
 
   protected dial(): void {

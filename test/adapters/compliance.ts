@@ -241,6 +241,25 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "pendingBytes tells how far one long write has come",
+    async run(lab) {
+      const { client, server, near, far } = await lab.pair();
+      far.run(() => server.socket.pause());
+      near.run(() => client.write(pattern(0, 20 * MIB)));
+      await lab.until(() => client.blocked, "blocked");
+      await lab.settle();
+      const before = client.socket.pendingBytes;
+      server.keep = false;
+      server.whenData = () => {
+        const now = client.socket.pendingBytes;
+        if (now < before && now !== 0) server.socket.pause();
+      };
+      far.run(() => server.socket.resume());
+      await lab.until(() => client.socket.pendingBytes < before, "progress");
+      check(client.socket.pendingBytes !== 0, "nothing is told between all and nothing");
+    },
+  },
+  {
     name: "pause stops onData, resume brings what was waiting, in order",
     async run(lab) {
       const { client, server, near, far } = await lab.pair();
