@@ -563,6 +563,33 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "writing to a peer that reset ends in onClose even while nothing is read",
+    except: { memory: "its resets are told at once" },
+    async run(lab) {
+      for (const pieces of [1, 3]) {
+        for (const unread of [false, true]) {
+          for (const address of [undefined, lab.unixAddress()]) {
+            const { client, server, near, far } = await lab.pair(address);
+            far.run(() => server.socket.pause());
+            if (unread) near.run(() => client.write("sent ahead"));
+            await lab.settle(5);
+            near.run(() => client.socket.reset());
+            far.run(() => {
+              for (let i = 0; i < pieces; i++) server.write("anybody there?");
+            });
+            await lab.settle(5);
+            far.run(() => {
+              for (let i = 0; i < pieces; i++) server.write("anybody there?");
+            });
+            const what = `close, ${pieces} pieces, unread ${unread}, ${address?.path ?? "tcp"}`;
+            await lab.until(() => server.closed, what, 1000);
+            check(server.reason === "ECONNRESET" || server.reason === "EPIPE", `reason "${server.reason}"`);
+          }
+        }
+      }
+    },
+  },
+  {
     name: "everything is harmless and idempotent after the end",
     async run(lab) {
       const { client, server, near, far } = await lab.pair();
