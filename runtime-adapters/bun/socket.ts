@@ -140,7 +140,7 @@ export class BunSocket extends HostSocket<BunDriver> {
   private fail(): void {
     this.broken = true;
     const native = this.native;
-    if (this.reading || native === null) return;
+    if ((this.reading && !this.finSeen) || native === null) return;
     this.onClose("");
     native.terminate();
   }

@@ -85,6 +85,9 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   /** Length of the write under way, of which the kernel did not take all at once. libuv knows what is left of it. */
   private underWay = 0;
   private transmitting = false;
+  private reading = true;
+  /** A write failed. What was received before can still be read. */
+  private broken = false;
   private readonly onWritten: Written = (error) => this.written(error);
 
   /** Takes over a connection that Node accepted. */
@@ -125,7 +128,7 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   }
 
   protected transmit(): boolean {
-    if (this.underWay !== 0) return false;
+    if (this.underWay !== 0 || this.broken) return false;
     const native = this.native as NativeSocket;
     const { bytes, first, last, chunks, starts, ends } = this.queue;
     this.underWay = bytes;
@@ -144,7 +147,7 @@ export class NodeSocket extends HostSocket<NodeDriver> {
       native._writev?.(pieces as never, this.onWritten);
     }
     this.transmitting = false;
-    return this.underWay === 0;
+    return this.underWay === 0 && !this.broken;
   }
 
   protected shutdown(): void {
@@ -170,7 +173,10 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   }
 
   protected setReading(on: boolean): void {
+    this.reading = on;
     if (on) this.native?.resume();
+    else if (this.broken)
+      this.native?.destroy(); // nobody would find its end
     else this.native?.pause();
   }
 
@@ -201,12 +207,20 @@ export class NodeSocket extends HostSocket<NodeDriver> {
 
   private written(error: Error | null | undefined): void {
     this.underWay = 0;
-    if (error) this.native?.destroy(error);
+    if (error) this.fail(error);
     else if (!this.transmitting) this.writable();
   }
 
+  /** A write found the connection broken, and took the kernel's error with it: reading ends in what looks like a FIN. */
+  private fail(error: NodeJS.ErrnoException): void {
+    this.broken = true;
+    this.onError(error.code ?? "EIO");
+    if (!this.reading || this.finSeen) this.native?.destroy();
+  }
+
   onEnd(): void {
-    this.ended();
+    if (this.broken) this.native?.destroy();
+    else this.ended();
   }
 
   onError(code: string): void {

@@ -590,6 +590,27 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "an answer that came before a reset is read, though a write meets the reset first",
+    except: {
+      memory: "its resets drop what was not read",
+      deno: "a write that fails ends the connection",
+    },
+    async run(lab) {
+      const { client, server, near, far } = await lab.pair();
+      for (let i = 0; i < 2; i++) {
+        far.run(() => server.write("body"));
+        if (i === 0) {
+          near.run(() => client.write("too large"));
+          near.run(() => client.socket.reset());
+        }
+      }
+      await lab.until(() => server.closed, "close");
+      equal(server.text, "too large", "the answer");
+      check(server.reason === "ECONNRESET" || server.reason === "EPIPE", `reason "${server.reason}"`);
+      equal(server.ended, false, "an orderly end");
+    },
+  },
+  {
     name: "everything is harmless and idempotent after the end",
     async run(lab) {
       const { client, server, near, far } = await lab.pair();
