@@ -57,7 +57,7 @@ export abstract class Connection implements Socket, Dirty, Member {
   /** The kernel said no; a `writable()` is to come. */
   private blocked = false;
   private finSent = false;
-  private finSeen = false;
+  protected finSeen = false;
   private reason: CloseReason = "";
 
   /** @param dials true for an outgoing connection: `dial` is called by the next flush. */

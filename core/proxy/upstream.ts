@@ -273,9 +273,8 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     if (this.hop.close || (head.version === 10 && !this.hop.keepAlive)) this.reusable = false;
     if (parser.framing === AsTunnel) {
       this.tunnel = true;
-      this.requestEnded = false; // from here on "ended" means FIN
+      this.requestEnded = false; // from here on it means the client's FIN
       this.reusable = false;
-      this.requestEnded = false; // now it is the client's FIN
     }
     // What the head announces is what the sink sees; ByLength 0 and no body end here.
     const empty = parser.framing === 0 || (parser.framing === 1 && parser.contentLength === 0);

@@ -3,7 +3,9 @@
  * the queue here, and `drain` asks for it.
  *
  * Bun as measured (1.4.5): TCP_NODELAY is on from the start; `open`, `close` and `connectError` may be called
- * inside `connect`, `close` and `terminate`; `drain` comes without need; a chunk has a buffer of its own.
+ * inside `connect`, `close` and `terminate`; `drain` comes without need; a chunk has a buffer of its own. A write
+ * that finds the connection broken answers -1, and takes the kernel's error with it: reading then ends in what looks
+ * like a FIN, and a paused socket hears of nothing any more.
  */
 import type { Address, Keepalive } from "../../core/io/socket.ts";
 import { ipAddress, nativePath } from "../address.ts";
@@ -54,6 +56,9 @@ const REPORTS = {
 export class BunSocket extends HostSocket<BunDriver> {
   private native: NativeSocket | null = null;
   private fd = -1;
+  private reading = true;
+  /** A write failed. What was received before can still be read. */
+  private broken = false;
 
   /** Takes over a connection that Bun accepted. */
   static accept(driver: BunDriver, native: NativeSocket, listener: Address, accept: Accept): void {
@@ -106,6 +111,7 @@ export class BunSocket extends HostSocket<BunDriver> {
       const length = queue.ends[first] - start;
       const taken = native.write(queue.chunks[first], start, length);
       if (taken > 0) queue.consume(taken);
+      else if (taken < 0) this.fail();
       if (taken < length) return false;
     }
     return true;
@@ -124,8 +130,19 @@ export class BunSocket extends HostSocket<BunDriver> {
   }
 
   protected setReading(on: boolean): void {
+    this.reading = on;
     if (on) this.native?.resume();
     else this.native?.pause();
+    if (this.broken && !on) queueMicrotask(() => this.fail()); // not while the core is on the stack
+  }
+
+  /** The connection is broken: reading finds the end of it, or else nobody would. */
+  private fail(): void {
+    this.broken = true;
+    const native = this.native;
+    if ((this.reading && !this.finSeen) || native === null) return;
+    this.onClose("");
+    native.terminate();
   }
 
   protected setKeepAlive(options: Keepalive): void {
@@ -160,7 +177,11 @@ export class BunSocket extends HostSocket<BunDriver> {
   }
 
   onEnd(): void {
-    this.ended();
+    if (!this.broken) this.ended();
+    else {
+      this.reading = false;
+      this.fail();
+    }
   }
 
   onDrain(): void {
@@ -168,7 +189,7 @@ export class BunSocket extends HostSocket<BunDriver> {
   }
 
   onClose(reason: string): void {
-    this.closed(reason);
+    this.closed(reason === "" && this.broken ? "ECONNRESET" : reason);
   }
 
   protected override closed(reason: string): void {

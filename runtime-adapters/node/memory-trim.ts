@@ -20,7 +20,7 @@ export function trimMemory(connections: number): void {
 let opened: ReturnType<typeof open> | undefined;
 
 function open() {
-  const ffi = process.getBuiltinModule("node:ffi") as typeof import("node:ffi") | undefined;
+  const ffi = loadQuietly();
   if (ffi === undefined) return null;
   return openLibc((name) => {
     const { functions } = ffi.dlopen(name, {
@@ -31,4 +31,15 @@ function open() {
     functions.madvise(0n, 0n, 0);
     return functions;
   });
+}
+
+/** The module, without its ExperimentalWarning: an operator can do nothing about it. Other warnings are heard. */
+function loadQuietly() {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return process.getBuiltinModule("node:ffi") as typeof import("node:ffi") | undefined;
+  } finally {
+    process.emitWarning = emitWarning;
+  }
 }

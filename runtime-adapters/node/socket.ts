@@ -24,8 +24,10 @@ import type { NodeDriver } from "./driver.ts";
 /** A socket of Node's, and whose it is. */
 export interface NativeSocket extends NetSocket {
   connection: NodeSocket | null;
+  /** A FIN is on its way to the kernel; libuv refuses to reset meanwhile, and the descriptor would be lost. */
+  ending: boolean;
   /** Undocumented. */
-  readonly _handle?: { readonly fd?: number } | null;
+  readonly _handle?: { readonly fd?: number; readonly writeQueueSize?: number } | null;
 }
 
 /** What Node calls back with when a write is done; at once, if the kernel took all of it. */
@@ -76,15 +78,16 @@ function onClose(this: NativeSocket): void {
   this.connection?.onClose();
 }
 
-function ignore(): void {}
-
 /** A connection on `node:net`. */
 export class NodeSocket extends HostSocket<NodeDriver> {
   private native: NativeSocket | null = null;
   private failure = "";
-  /** Bytes of the write under way, which the kernel did not take at once. */
+  /** Length of the write under way, of which the kernel did not take all at once. libuv knows what is left of it. */
   private underWay = 0;
   private transmitting = false;
+  private reading = true;
+  /** A write failed. What was received before can still be read. */
+  private broken = false;
   private readonly onWritten: Written = (error) => this.written(error);
 
   /** Takes over a connection that Node accepted. */
@@ -104,7 +107,8 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   }
 
   override get pendingBytes(): number {
-    return this.queue.bytes + this.underWay;
+    if (this.underWay === 0) return this.queue.bytes;
+    return this.queue.bytes + (this.native?._handle?.writeQueueSize ?? this.underWay);
   }
 
   protected dial(): void {
@@ -124,7 +128,7 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   }
 
   protected transmit(): boolean {
-    if (this.underWay !== 0) return false;
+    if (this.underWay !== 0 || this.broken) return false;
     const native = this.native as NativeSocket;
     const { bytes, first, last, chunks, starts, ends } = this.queue;
     this.underWay = bytes;
@@ -143,11 +147,17 @@ export class NodeSocket extends HostSocket<NodeDriver> {
       native._writev?.(pieces as never, this.onWritten);
     }
     this.transmitting = false;
-    return this.underWay === 0;
+    return this.underWay === 0 && !this.broken;
   }
 
   protected shutdown(): void {
-    this.native?._final(ignore); // a broken connection says so to the read
+    const native = this.native as NativeSocket;
+    native.ending = true;
+    // No error is of interest: a broken connection says so to the read.
+    native._final(() => {
+      native.ending = false;
+      if (native.connection === null) native.resetAndDestroy(); // see `abort`; nothing, if it was destroyed
+    });
   }
 
   protected destroy(): void {
@@ -159,11 +169,14 @@ export class NodeSocket extends HostSocket<NodeDriver> {
     if (native === null) return;
     // RST is a matter of TCP; before the handshake and on a Unix socket there is only closing.
     if (native.pending || this.isUnix) native.destroy();
-    else native.resetAndDestroy();
+    else if (!native.ending) native.resetAndDestroy();
   }
 
   protected setReading(on: boolean): void {
+    this.reading = on;
     if (on) this.native?.resume();
+    else if (this.broken)
+      this.native?.destroy(); // nobody would find its end
     else this.native?.pause();
   }
 
@@ -194,12 +207,20 @@ export class NodeSocket extends HostSocket<NodeDriver> {
 
   private written(error: Error | null | undefined): void {
     this.underWay = 0;
-    if (error) this.native?.destroy(error);
+    if (error) this.fail(error);
     else if (!this.transmitting) this.writable();
   }
 
+  /** A write found the connection broken, and took the kernel's error with it: reading ends in what looks like a FIN. */
+  private fail(error: NodeJS.ErrnoException): void {
+    this.broken = true;
+    this.onError(error.code ?? "EIO");
+    if (!this.reading || this.finSeen) this.native?.destroy();
+  }
+
   onEnd(): void {
-    this.ended();
+    if (this.broken) this.native?.destroy();
+    else this.ended();
   }
 
   onError(code: string): void {
@@ -222,6 +243,7 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   private bind(native: NativeSocket): void {
     this.native = native;
     native.connection = this;
+    native.ending = false;
     native.push = push;
     native.on("data", onData);
     native.on("end", onEnd);

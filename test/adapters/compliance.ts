@@ -267,6 +267,25 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "pendingBytes tells how far one long write has come",
+    async run(lab) {
+      const { client, server, near, far } = await lab.pair();
+      far.run(() => server.socket.pause());
+      near.run(() => client.write(pattern(0, 20 * MIB)));
+      await lab.until(() => client.blocked, "blocked");
+      await lab.settle();
+      const before = client.socket.pendingBytes;
+      server.keep = false;
+      server.whenData = () => {
+        const now = client.socket.pendingBytes;
+        if (now < before && now !== 0) server.socket.pause();
+      };
+      far.run(() => server.socket.resume());
+      await lab.until(() => client.socket.pendingBytes < before, "progress");
+      check(client.socket.pendingBytes !== 0, "nothing is told between all and nothing");
+    },
+  },
+  {
     name: "pause stops onData, resume brings what was waiting, in order",
     async run(lab) {
       const { client, server, near, far } = await lab.pair();
@@ -554,6 +573,20 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "a reset right behind a FIN closes all the same",
+    async run(lab) {
+      const { client, server, near, far } = await lab.pair();
+      near.run(() => client.socket.end());
+      near.run(() => client.socket.reset());
+      equal([client.closed, client.reason], [true, ""], "client");
+      for (let i = 0; i < 100 && !server.closed; i++) {
+        far.run(() => server.write("anybody there?"));
+        await lab.settle(2);
+      }
+      equal(server.closed, true, "the peer hears of it");
+    },
+  },
+  {
     name: "reset of a blocked socket lets go at once",
     async run(lab) {
       const { client, server, near, far } = await lab.pair();
@@ -580,6 +613,54 @@ export const cases: readonly Case[] = [
       await lab.until(() => client.closed, "close");
       reason = client.reason;
       check(reason === "ECONNRESET" || reason === "EPIPE", `reason "${reason}"`);
+    },
+  },
+  {
+    name: "writing to a peer that reset ends in onClose even while nothing is read",
+    except: { memory: "its resets are told at once" },
+    async run(lab) {
+      for (const pieces of [1, 3]) {
+        for (const unread of [false, true]) {
+          for (const address of [undefined, lab.unixAddress()]) {
+            const { client, server, near, far } = await lab.pair(address);
+            far.run(() => server.socket.pause());
+            if (unread) near.run(() => client.write("sent ahead"));
+            await lab.settle(5);
+            near.run(() => client.socket.reset());
+            far.run(() => {
+              for (let i = 0; i < pieces; i++) server.write("anybody there?");
+            });
+            await lab.settle(5);
+            far.run(() => {
+              for (let i = 0; i < pieces; i++) server.write("anybody there?");
+            });
+            const what = `close, ${pieces} pieces, unread ${unread}, ${address?.path ?? "tcp"}`;
+            await lab.until(() => server.closed, what, 1000);
+            check(server.reason === "ECONNRESET" || server.reason === "EPIPE", `reason "${server.reason}"`);
+          }
+        }
+      }
+    },
+  },
+  {
+    name: "an answer that came before a reset is read, though a write meets the reset first",
+    except: {
+      memory: "its resets drop what was not read",
+      deno: "a write that fails ends the connection",
+    },
+    async run(lab) {
+      const { client, server, near, far } = await lab.pair();
+      for (let i = 0; i < 2; i++) {
+        far.run(() => server.write("body"));
+        if (i === 0) {
+          near.run(() => client.write("too large"));
+          near.run(() => client.socket.reset());
+        }
+      }
+      await lab.until(() => server.closed, "close");
+      equal(server.text, "too large", "the answer");
+      check(server.reason === "ECONNRESET" || server.reason === "EPIPE", `reason "${server.reason}"`);
+      equal(server.ended, false, "an orderly end");
     },
   },
   {

@@ -693,6 +693,20 @@ describe("time-outs of a connection", () => {
     s.expectNothingLeft();
   });
 
+  test("a client that said close and is answered early is read from while it still sends its body", async () => {
+    const refusal = "HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno";
+    const s = await story({ origins: [(peer) => peer.received.endsWith("ab") && peer.send(refusal)] });
+    const client = s.client(post("ab", 1000).replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"));
+    expect(gist(client.received)).toBe("413 no");
+    expect(client.ended).toBe(true);
+    s.send(client, "c".repeat(500)); // would reset a closed connection, and the answer with it
+    expect(s.stat("http.test.downstream_cx_active")).toBe(1);
+    expect(client.closeReason).toBe("");
+    client.end();
+    s.settle();
+    s.expectNothingLeft();
+  });
+
   test("a client that does not finish closing is let go after delayed_close_timeout", async () => {
     const s = await story({ manager: { common: { ...COMMON, maxRequestsPerConnection: 1 } } });
     const client = s.client(get("/"));

@@ -69,6 +69,13 @@ describe("x-forwarded-for", () => {
       "9.9.9.9",
     ],
     ["nonsense is nobody", {}, "x-forwarded-for: 1.1.1.1, evil\r\n", "1.1.1.1, evil", "127.0.0.1"],
+    [
+      "nobody is looked for in one of more than 8 KiB",
+      { xffNumTrustedHops: 0 },
+      `x-forwarded-for: ${"9".repeat(8192)}, 1.1.1.1\r\n`,
+      `${"9".repeat(8192)}, 1.1.1.1`,
+      "127.0.0.1",
+    ],
   ])("%s", async (_, manager, fields, xff, client) => {
     const seen = await arrived(manager, fields);
     expect(seen.get("x-forwarded-for")).toBe(xff as string);
