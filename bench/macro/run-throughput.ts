@@ -89,11 +89,11 @@ export function keepAliveGet(port: number, seconds: number): WrkLoad {
 const WARM_ANSWERS = 50_000;
 const WARM_MIB = 1000;
 
-/** Loads a proxy until it has answered so much that it is compiled, but not longer than five times `load.seconds`. */
+/** Loads a proxy until it has answered so much that it is compiled, but not longer than ten times `load.seconds`. */
 export async function warmUp(session: Session, load: WrkLoad): Promise<void> {
   let answers = 0;
   let mib = 0;
-  for (let i = 0; i < 5 && answers < WARM_ANSWERS && mib < WARM_MIB; i++) {
+  for (let i = 0; i < 10 && answers < WARM_ANSWERS && mib < WARM_MIB; i++) {
     const result = await loadWithWrk(load, session.lab.cores.load, session.lab.folder);
     answers += result.requests;
     mib += (result.bytes + result.requests * load.bodyBytes) / 2 ** 20;
