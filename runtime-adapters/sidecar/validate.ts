@@ -5,23 +5,25 @@
  * Law: a fault hides no other. What could be read of a faulty document still leads to further files.
  */
 import type { Checks } from "../../core/xds/checks.ts";
-import type { Lead } from "../../core/xds/resource.ts";
-import { readBootstrapFile, readResourceFile } from "./config-file.ts";
+import type { Lead, ResourceKind } from "../../core/xds/resource.ts";
+import { type ResourceFile, readBootstrapFile, readResourceFile } from "./config-file.ts";
 
 /** Every fault of the configuration that begins at `configPath`, as finished lines; none = it is sound. */
 export function validate(configPath: string, checks: Checks): readonly string[] {
   const { faults, leads } = readBootstrapFile(configPath, checks);
   const all = new Set(faults);
-  const seen = new Set<string>();
+  const files = new Map<string, ResourceFile<ResourceKind>>();
   const pending: Lead[] = [...leads];
 
   // A listener file may lead to route files, a cluster file to endpoint files: the list grows while it is walked.
   for (const { kind, path, name } of pending) {
     if (path === "") continue; // its source was refused, which is reported where it stands
-    const file = readResourceFile(kind, path, checks);
+    const key = `${kind} ${path}`;
+    const before = files.get(key);
+    const file = before ?? readResourceFile(kind, path, checks);
     const resources = [...file.resources, ...file.refusals];
-    if (!seen.has(`${kind} ${path}`)) {
-      seen.add(`${kind} ${path}`);
+    if (before === undefined) {
+      files.set(key, file);
       for (const fault of file.faults) all.add(fault);
       for (const { wants } of resources) pending.push(...wants);
     }
