@@ -1,6 +1,6 @@
 /** What `npm run bench:micro` measures, in the order of its table. */
 import { BALANCER_PICKS } from "./cases/balancer-picks.ts";
-import { BODY_QUEUE } from "./cases/body-queue.ts";
+import { BODY } from "./cases/body.ts";
 import { HEAD_PARSE } from "./cases/head-parse.ts";
 import { HEAD_WRITE } from "./cases/head-write.ts";
 import { HEADER_GET } from "./cases/header-get.ts";
@@ -13,7 +13,7 @@ export const ALL_CASES: readonly MicroCase[] = [
   ...HEAD_WRITE,
   ...HEADER_GET,
   ...ROUTE_MATCH,
-  ...BODY_QUEUE,
+  ...BODY,
   ...BALANCER_PICKS,
   ...TIMERS,
 ];

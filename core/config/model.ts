@@ -17,6 +17,8 @@ export interface Snapshot {
   readonly routes: readonly RouteConfiguration[];
   /** Endpoints delivered by EDS, by cluster (or service) name. */
   readonly endpoints: readonly ClusterLoadAssignment[];
+  /** Filters that are configured apart from their listeners (ECDS), by name. */
+  readonly extensions: readonly ExtensionConfig[];
   /** Layered runtime, already merged: key → value. */
   readonly runtime: { readonly [key: string]: string | number | boolean };
 }
@@ -159,8 +161,45 @@ export interface HttpFilter {
   /** Without "type.googleapis.com/". */
   readonly typeName: string;
   readonly disabled: boolean;
-  /** The filter's own configuration, decoded by its factory. */
+  /** The filter's own configuration, decoded by its factory; {} if it is to be discovered. */
   readonly config: Json;
+  /** Where the configuration comes from if it is not here; `typeName` is "" then. */
+  readonly discovery: FilterDiscovery | null;
+}
+
+/** A filter whose configuration is an `ExtensionConfig` of its own (ECDS). */
+export interface FilterDiscovery {
+  /** Its name. */
+  readonly resource: string;
+  /** Messages that it may be, without "type.googleapis.com/". */
+  readonly typeNames: readonly string[];
+  /** What serves until it arrives, or null. */
+  readonly fallback: FilterConfig | null;
+  /** The listener does not wait for it. */
+  readonly withoutWarming: boolean;
+}
+
+/** A filter's configuration message. */
+export interface FilterConfig {
+  /** Without "type.googleapis.com/". */
+  readonly typeName: string;
+  /** Without `@type`. */
+  readonly config: Json;
+}
+
+/** A filter that is configured apart from its listeners (`TypedExtensionConfig`, delivered by ECDS). */
+export interface ExtensionConfig extends FilterConfig {
+  readonly name: string;
+  readonly version: string;
+}
+
+/** What a route says about a filter of the chain (`typed_per_filter_config`). */
+export interface PerFilterConfig {
+  /** The filter's name in the chain. */
+  readonly name: string;
+  readonly disabled: boolean;
+  /** What replaces the chain's configuration on this route, or null. */
+  readonly own: FilterConfig | null;
 }
 
 /** Options of the router filter. */
@@ -266,6 +305,7 @@ export interface RouteConfiguration {
   readonly headers: HeaderOperations;
   readonly internalOnlyHeaders: readonly string[];
   readonly mostSpecificHeaderMutationsWins: boolean;
+  readonly perFilter: readonly PerFilterConfig[];
   readonly ignorePortInHostMatching: boolean;
   readonly ignorePathParametersInPathMatching: boolean;
   /** Default 4096. */
@@ -305,6 +345,7 @@ export interface VirtualHost {
   readonly retryPolicy: RetryPolicy | null;
   /** Null = the listener's buffer limit. */
   readonly perRequestBufferLimitBytes: number | null;
+  readonly perFilter: readonly PerFilterConfig[];
 }
 
 export interface Route {
@@ -313,6 +354,8 @@ export interface Route {
   readonly action: RouteAction | RedirectAction | DirectResponseAction | { readonly kind: "non_forwarding" };
   readonly headers: HeaderOperations;
   readonly perRequestBufferLimitBytes: number | null;
+  /** The most specific says: route, virtual host, route configuration. */
+  readonly perFilter: readonly PerFilterConfig[];
   readonly statPrefix: string;
   readonly decorator: string;
 }

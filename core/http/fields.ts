@@ -43,6 +43,15 @@ export class Fields {
     this.seen1 = 0;
   }
 
+  /** The same fields in an object of their own, which refers to no chunk. */
+  copy(): Fields {
+    const copy = new Fields();
+    this.forEach((name, value) => {
+      copy.add(name, value);
+    });
+    return copy;
+  }
+
   /** Appends a field of the wire. The four offsets point into `bytes`; returns its known id. */
   push(nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): number {
     const slot = this.grow();

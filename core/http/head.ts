@@ -54,11 +54,23 @@ export class RequestHead {
 export class ResponseHead {
   version: HttpVersion = 11;
   status = 0;
-  readonly fields: Fields = new Fields();
+  readonly fields: Fields;
+
+  constructor(fields: Fields = new Fields()) {
+    this.fields = fields;
+  }
 
   clear(): void {
     this.fields.clear();
     this.status = 0;
+  }
+
+  /** The same head in an object of its own. */
+  copy(): ResponseHead {
+    const copy = new ResponseHead(this.fields.copy());
+    copy.version = this.version;
+    copy.status = this.status;
+    return copy;
   }
 
   get(name: string): string | null {

@@ -97,7 +97,7 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
     this.charge(200);
     upstream.endpoint.rqSuccess++;
     stream.sendHead(head, AsTunnel, -1, false);
-    if (stream.connection.blocked) upstream.pause();
+    if (stream.holdsUpstream) upstream.pause();
   }
 
   onUpstreamData(chunk: Uint8Array): void {

@@ -15,6 +15,7 @@ import { listenerHttpScope, responseClassStats } from "../telemetry/listener-sta
 import type { ResponseClassStats } from "../telemetry/response-stats.ts";
 import type { Scope } from "../telemetry/stats.ts";
 import type { Clusters } from "./clusters.ts";
+import { type FilterEnvironment, HttpFilters } from "./http-filters.ts";
 import { LocalReplies } from "./local-reply.ts";
 import type { LogCompiler } from "./log-compiler.ts";
 import { nameCaseOf } from "./name-case.ts";
@@ -36,6 +37,7 @@ export class ConnectionManager {
   readonly upgrades: ReadonlyMap<string, boolean>;
   readonly filterChainName: string;
   readonly clusters: Clusters;
+  readonly filters: HttpFilters;
   /** Bytes of a request body that may wait for an upstream. */
   readonly bufferLimit: number;
   /** How long a head may take from its first byte, ms, 0 = off; and if that is the stream idle timeout. */
@@ -55,12 +57,14 @@ export class ConnectionManager {
     services: Services,
     clusters: Clusters,
     logs: LogCompiler,
+    filters: FilterEnvironment,
     runtime: Runtime,
   ) {
     this.config = config;
     this.filterChainName = filterChainName;
     this.bufferLimit = bufferLimit;
     this.clusters = clusters;
+    this.filters = new HttpFilters(config.httpFilters, filters);
     this.runtime = runtime;
     const { requestHeadersTimeout, streamIdleTimeout } = config;
     this.headIdles =
@@ -109,8 +113,14 @@ export class ConnectionManager {
     else stats.downstreamCxDestroyLocalActiveRq++;
   }
 
-  /** Gives its statistics back. */
+  /** False while something has not arrived that requests cannot be served without. */
+  get ready(): boolean {
+    return this.routeTable !== null && this.filters.ready;
+  }
+
+  /** Its last connection is gone: gives its statistics and filters back. */
   release(): void {
+    this.filters.release();
     for (const scope of this.scopes) scope.release();
   }
 }

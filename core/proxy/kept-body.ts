@@ -5,11 +5,11 @@
  * Law: it is bounded. What waits beyond the limit pauses the client; what is kept beyond it is forgotten, and only
  * the chance of another try is lost.
  */
-import { BodyQueue } from "./body-queue.ts";
+import { Body } from "../filter/body.ts";
 import { PausedByBuffer, type Pressure } from "./pressure.ts";
 import type { UpstreamConnection } from "./upstream.ts";
 
-export class KeptBody extends BodyQueue {
+export class KeptBody extends Body {
   private readonly limit: number;
   private readonly waitingLimit: number;
   private readonly pressure: Pressure;
@@ -25,13 +25,13 @@ export class KeptBody extends BodyQueue {
   /** Takes a piece that no upstream has been sent. */
   wait(bytes: Uint8Array, start: number, end: number): void {
     this.push(bytes, start, end);
-    if (this.bytes > this.waitingLimit) this.pressure.press(PausedByBuffer);
+    if (this.size > this.waitingLimit) this.pressure.press(PausedByBuffer);
   }
 
   /** Keeps a piece that was sent. Returns false if that was too much: then nothing is here any more. */
   keep(bytes: Uint8Array, start: number, end: number): boolean {
     this.push(bytes, start, end);
-    if (this.bytes <= this.limit) return true;
+    if (this.size <= this.limit) return true;
     this.clear();
     return false;
   }

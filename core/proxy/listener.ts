@@ -18,6 +18,7 @@ import { ConnectionManager } from "./connection-manager.ts";
 import type { ConnectionOwner, DrainableConnection } from "./connection-owner.ts";
 import { ConnectionRecord } from "./connection-record.ts";
 import { DownstreamConnection } from "./downstream.ts";
+import type { Extensions, FilterEnvironment } from "./http-filters.ts";
 import type { LogCompiler } from "./log-compiler.ts";
 import type { Services } from "./services.ts";
 import { TcpProxyConnection } from "./tcp-connection.ts";
@@ -27,6 +28,13 @@ import { TcpProxyFilter } from "./tcp-filter.ts";
 export interface RouteTables {
   byName(name: string): RouteTable | null;
   compile(config: RouteConfiguration): RouteTable | null;
+}
+
+/** What is in force beside the listeners. */
+export interface InForce {
+  readonly tables: RouteTables;
+  readonly extensions: Extensions;
+  readonly runtime: Runtime;
 }
 
 export class ListenerState implements ConnectionOwner {
@@ -56,8 +64,8 @@ export class ListenerState implements ConnectionOwner {
     services: Services,
     clusters: Clusters,
     logs: LogCompiler,
-    tables: RouteTables,
-    runtime: Runtime,
+    filters: FilterEnvironment,
+    inForce: InForce,
     onEmpty: (listener: ListenerState) => void,
   ) {
     this.config = config;
@@ -80,11 +88,21 @@ export class ListenerState implements ConnectionOwner {
         const limit = config.perConnectionBufferLimitBytes;
         this.managers.set(
           chain,
-          new ConnectionManager(filter, statName, chain.name, limit, services, clusters, logs, runtime),
+          new ConnectionManager(
+            filter,
+            statName,
+            chain.name,
+            limit,
+            services,
+            clusters,
+            logs,
+            filters,
+            inForce.runtime,
+          ),
         );
       }
     }
-    this.updateRoutes(tables, runtime);
+    this.update(inForce);
   }
 
   /** Connections that live. */
@@ -92,14 +110,14 @@ export class ListenerState implements ConnectionOwner {
     return this.connections.size;
   }
 
-  /** False while a route configuration has not arrived: the listener is warming and must not accept. */
+  /** False while a route or filter configuration has not arrived: the listener is warming and must not accept. */
   get ready(): boolean {
-    for (const manager of this.managers.values()) if (manager.routeTable === null) return false;
+    for (const manager of this.managers.values()) if (!manager.ready) return false;
     return true;
   }
 
-  /** New tables and runtime values hold for the next request, on old connections too. */
-  updateRoutes(tables: RouteTables, runtime: Runtime): void {
+  /** New tables, filters and runtime values hold for the next request, on old connections too. */
+  update({ tables, extensions, runtime }: InForce): void {
     const limit = runtime[`envoy.resource_limits.listener.${this.config.name}.connection_limit`];
     this.connectionLimit =
       typeof limit === "number" ? Math.ceil(limit / this.services.workers) : Number.POSITIVE_INFINITY;
@@ -108,6 +126,8 @@ export class ListenerState implements ConnectionOwner {
       manager.runtime = runtime;
       if (routeConfig !== null) manager.routeTable ??= tables.compile(routeConfig);
       else manager.routeTable = tables.byName(rds) ?? manager.routeTable;
+      manager.filters.updateExtensions(extensions);
+      manager.filters.updateRoutes(manager.routeTable);
     }
   }
 

@@ -53,9 +53,10 @@ export class LocalReplies {
 
   /**
    * Fills `head` and returns the body (a byte string). `draft.responseCode` and `draft.localReplyBody` hold what
-   * the proxy wants to say; the first mapper that accepts the stream may change both.
+   * the proxy wants to say; the first mapper that accepts the stream may change both. A gRPC client is told
+   * `status`, or what follows from the code if that is -1.
    */
-  compose(draft: ReplyDraft, head: ResponseHead, grpc: boolean): string {
+  compose(draft: ReplyDraft, head: ResponseHead, grpc: boolean, status: number): string {
     head.status = draft.responseCode;
     let format = this.format;
     for (const mapper of this.mappers) {
@@ -77,7 +78,7 @@ export class LocalReplies {
     const body = utf8Safe(draft.localReplyBody);
     if (grpc) {
       head.fields.setId(CONTENT_TYPE, "application/grpc");
-      head.fields.setId(GRPC_STATUS, String(grpcStatus(head.status)));
+      head.fields.setId(GRPC_STATUS, String(status < 0 ? grpcStatus(head.status) : status));
       if (body !== "") head.fields.setId(GRPC_MESSAGE, percentEncode(body));
       head.status = 200;
       return "";

@@ -12,8 +12,10 @@ export const PausedByPipeline = 2;
 export const PausedByBuffer = 4;
 /** The client has not read the answers before. */
 export const PausedByAnswers = 8;
+/** A filter holds as much of the request as it may. */
+export const PausedByFilter = 16;
 /** All of them. */
-export const ANY_REASON = 15;
+export const ANY_REASON = 31;
 
 /** Where pauses are counted. */
 export interface FlowControlStats {

@@ -1,6 +1,7 @@
 /**
- * From an admitted request to whoever answers it: finds the route and does what it says. Redirects and direct
- * responses are given here; what is to be forwarded gets a forwarder for its cluster.
+ * From an admitted request to whoever answers it: finds the route, and does what it says when the filters have let
+ * the request pass. Redirects and direct responses are given here; what is to be forwarded gets a forwarder for its
+ * cluster.
  */
 import type { ClusterState } from "../cluster/cluster.ts";
 import type { RouteAction } from "../config/model.ts";
@@ -18,20 +19,24 @@ import { failedStrictCheck } from "./strict-headers.ts";
 
 const NO_HEADERS: ReplyHeaders = [];
 
-/** Who brings the answer, to be started by the caller; null if it was given here. */
-export function routeRequest(stream: Stream, endOfStream: boolean): Forwarder | null {
+/** Finds the route, which may be none; false if it refuses the upgrade that was asked for. */
+export function chooseRoute(stream: Stream, endOfStream: boolean): boolean {
   const { manager, request } = stream;
   const table = manager.routeTable;
   const route = table === null ? null : lookUp(table, request, stream.random, manager.runtime);
   stream.route = route;
+  return route === null || stream.upgrade === "" || upgradeMayGoOn(stream, route, endOfStream);
+}
+
+/** Who brings the answer, to be started by the caller; null if it was given here. */
+export function followRoute(stream: Stream, endOfStream: boolean): Forwarder | null {
+  const { manager, request, route } = stream;
+  manager.stats.rqTotal++;
   if (route === null) {
-    manager.stats.rqTotal++;
     manager.stats.noRoute++;
     stream.reply(404, "", "route_not_found", "NR");
     return null;
   }
-  if (stream.upgrade !== "" && !upgradeMayGoOn(stream, route, endOfStream)) return null;
-  manager.stats.rqTotal++;
   if (route.action !== null) return forward(stream, route, route.action, endOfStream);
   if (route.redirect === null && route.directResponse === null) {
     manager.stats.noCluster++;

@@ -196,23 +196,21 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
 
   onAttemptReady(connection: UpstreamConnection): void {
     const { stream } = this;
-    const { parser, blocked } = stream.connection;
     stream.upstreamHost = connection.address;
     stream.upstreamLocal = connection.local;
-    const framing = stream.upgrade !== "" ? NoBody : parser.framing;
     connection.sendHead(
       stream.request,
-      framing,
-      parser.contentLength,
+      stream.upgrade !== "" ? NoBody : stream.requestFraming,
+      stream.requestLength,
       stream.upgrade === "connect" ? "" : stream.upgrade,
       stream.trailers,
     );
     if (this.body !== null) {
-      stream.upstreamBytesSent += this.body.bytes;
+      stream.upstreamBytesSent += this.body.size;
       this.body.sendTo(connection, this.keepBody);
     }
     if (this.requestEnded) this.endRequest(connection);
-    if (blocked) this.pauseUpstream();
+    if (stream.holdsUpstream) this.pauseUpstream();
   }
 
   private endRequest(connection: UpstreamConnection): void {
@@ -259,7 +257,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
       stream.upgrade = "";
     }
     stream.sendHead(head, framing, contentLength, endOfStream);
-    if (stream.connection.blocked) this.pauseUpstream();
+    if (stream.holdsUpstream) this.pauseUpstream();
   }
 
   onResponseBody(bytes: Uint8Array, start: number, end: number): void {

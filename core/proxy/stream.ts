@@ -14,53 +14,46 @@ import { isGrpc } from "../http/grpc.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
-import { allowedTrailers } from "../http/trailers.ts";
-import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
+import { ByLength, type Framing } from "../http1/message-parser.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { admit } from "./admission.ts";
-import type { ConnectionManager } from "./connection-manager.ts";
 import type { DownstreamConnection } from "./downstream.ts";
 import type { Forwarder } from "./forwarder.ts";
-import { routeRequest } from "./route-request.ts";
-import { StreamRecord } from "./stream-record.ts";
-import { MAX_HALF_CLOSED_MS, type StreamDeadlines } from "./stream-timers.ts";
+import { chooseRoute, followRoute } from "./route-request.ts";
+import { MAX_DISCARDED_BYTES, StreamAnswer } from "./stream-answer.ts";
+import type { StreamFilters } from "./stream-filters.ts";
+import type { StreamDeadlines } from "./stream-timers.ts";
 
-const SERVER = known("server");
-const REQUEST_ID = known("x-request-id");
-const FORCE_TRACE = known("x-envoy-force-trace");
-const VIA = known("via");
+const CONTENT_LENGTH = known("content-length");
 
-/** How much of an answered request is read and thrown away, bytes and ms, before its connection closes. */
-const MAX_DISCARDED_BYTES = 64 * 1024;
+/** How long the rest of an answered request is read and thrown away before its connection closes, ms. */
 const MAX_DISCARD_MS = 5000;
 
 /** More fields for a local reply: lower-case name, value. */
 export type ReplyHeaders = readonly (readonly [string, string])[];
 const NO_HEADERS: ReplyHeaders = [];
 
-export class Stream extends StreamRecord implements StreamDeadlines {
-  readonly manager: ConnectionManager;
-  /** The protocol to switch to, lower case, "connect" for CONNECT, or "". */
-  upgrade = "";
+export class Stream extends StreamAnswer implements StreamDeadlines {
   /** `TE: trailers` was asked for. */
   trailers = false;
-  /** The client waits for a 100 before it sends the body. */
-  expects100 = false;
+  /** How the body that goes upstream is delimited. */
+  requestFraming: Framing;
+  requestLength: number;
   /** One random number per request for all routing decisions. */
   readonly random: number;
 
   private router: Forwarder | null = null;
-  private requestEnded = false;
+  /** Null if there are none. */
+  private filters: StreamFilters | null = null;
   private responseEnded = false;
-  private done = false;
-  private tunnelOpen = false;
-  /** The rest of the request is read and thrown away after the answer. */
-  private discards = false;
+  /** The answer passes no filter. */
+  private bypass = false;
   private discarded = 0;
 
   constructor(connection: DownstreamConnection) {
     super(connection);
-    this.manager = connection.manager;
+    this.requestFraming = connection.parser.framing;
+    this.requestLength = connection.parser.contentLength;
     this.random = connection.services.random32();
     const { stats } = this.manager;
     stats.downstreamRqTotal++;
@@ -73,9 +66,29 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   /** The head is complete. */
   begin(endOfStream: boolean): void {
     this.armTimers(endOfStream);
-    if (!admit(this)) return;
-    this.router = routeRequest(this, endOfStream);
+    if (!admit(this) || !chooseRoute(this, endOfStream)) return;
+    this.filters = this.manager.filters.open(this);
+    if (this.filters === null) this.forward(endOfStream);
+    else this.filters.requestHead(endOfStream && this.upgrade === "");
+  }
+
+  /** Finds the route again: a filter has changed what it depends on. False if the request was answered. */
+  chooseRoute(): boolean {
+    return chooseRoute(this, this.requestIsEmpty());
+  }
+
+  /** The filters have let the head pass. */
+  forward(endOfStream: boolean): void {
+    this.router = followRoute(this, endOfStream);
     this.router?.start();
+  }
+
+  forwardData(bytes: Uint8Array, start: number, end: number): void {
+    this.router?.onData(bytes, start, end);
+  }
+
+  forwardEnd(trailers: Fields | null): void {
+    this.router?.onEnd(this.passTrailers(trailers, this.request.fields));
   }
 
   onRequestBody(bytes: Uint8Array, start: number, end: number): void {
@@ -88,7 +101,8 @@ export class Stream extends StreamRecord implements StreamDeadlines {
       return;
     }
     this.touch();
-    this.router?.onData(bytes, start, end);
+    if (this.filters === null) this.forwardData(bytes, start, end);
+    else this.filters.requestData(bytes, start, end);
   }
 
   /** The request is complete (or, in a tunnel, the client sent FIN). */
@@ -99,10 +113,16 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     const { services, timers } = this.connection;
     services.timers.cancel(timers.request);
     if (this.tunnelOpen && !this.responseEnded) this.leftByClient();
-    if (!this.responseEnded || this.tunnelOpen) {
-      this.router?.onEnd(this.passTrailers(trailers, this.request.fields));
-    }
+    if (!this.responseEnded || this.tunnelOpen) this.endRequest(trailers);
     if (this.responseEnded) this.finish();
+  }
+
+  /** What may become a tunnel has no end yet that a filter could be shown. */
+  private endRequest(trailers: Fields | null): void {
+    const { filters } = this;
+    if (filters === null || (this.upgrade !== "" && !this.tunnelOpen)) this.forwardEnd(trailers);
+    else if (!this.requestIsEmpty() || this.tunnelOpen)
+      filters.requestEnd(this.passTrailers(trailers, this.request.fields));
   }
 
   get requestComplete(): boolean {
@@ -119,15 +139,22 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     flag: ResponseFlag | "",
     headers: ReplyHeaders = NO_HEADERS,
     route: RouteEntry | null = null,
+    grpcStatus = -1,
   ): boolean {
     if (this.done || this.responseEnded) return false;
     if (flag !== "") this.flag(flag);
     this.responseCodeDetails = details;
     this.router?.stop();
-    if (this.response !== null) {
+    this.filters?.stopRequest();
+    if (this.answering) {
       // Too late for an answer: the one under way is cut, visibly.
       this.abort();
       return false;
+    }
+    if (this.response !== null) {
+      // It takes the place of one that filters have seen, and hold: this one they do not see (Envoy).
+      this.filters?.stopResponse();
+      this.bypass = true;
     }
     const { connection, manager } = this;
     const head = connection.localHead;
@@ -136,7 +163,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     this.localReplyBody = body;
     for (const [name, value] of headers) head.fields.add(name, value);
     const grpc = isGrpc(this.request.fields);
-    const text = manager.localReplies.compose(this, head, grpc);
+    const text = manager.localReplies.compose(this, head, grpc, grpcStatus);
     if (route !== null) route.finalizeResponse(head.fields, null, this);
     if (!this.requestEnded && !this.requestIsEmpty()) {
       this.discards = status !== 408 && status !== 413 && this.mayDiscard();
@@ -145,80 +172,34 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     // What follows was meant for a tunnel (RFC 9931), or comes from somebody who errs about HTTP (Envoy).
     if (this.upgrade !== "" || status === 400) connection.closeAfter();
     const bytes = toBytes(text);
+    if (this.filters !== null) head.fields.setId(CONTENT_LENGTH, String(bytes.length));
     this.sendHead(head, ByLength, bytes.length, bytes.length === 0);
     if (bytes.length > 0 && this.request.method !== "HEAD") this.sendBody(bytes, 0, bytes.length);
     this.sendEnd(null);
     return false;
   }
 
-  /** Row C6: trailers go on, either way, only where the listener enables them. */
-  private passTrailers(trailers: Fields | null, head: Fields): Fields | null {
-    if (trailers === null || trailers.count === 0 || !this.manager.config.http1.enableTrailers) return null;
-    return allowedTrailers(trailers, head);
-  }
-
-  private requestIsEmpty(): boolean {
-    const { parser } = this.connection;
-    return parser.framing === NoBody || (parser.framing === ByLength && parser.contentLength === 0);
-  }
-
-  /** An interim response of the upstream. */
-  sendInformational(head: ResponseHead): void {
-    if (this.done || this.response !== null) return;
-    if (head.status === 100 && !this.expects100) return; // ours to swallow: the client did not ask
-    head.fields.removeId(SERVER);
-    this.connection.writeInformational(head);
-  }
-
-  /** The head of the answer: adds what every answer carries and writes it. */
+  /** The head of the answer, from wherever it comes; `framing` and `length` say how its body is delimited there. */
   sendHead(head: ResponseHead, framing: Framing, length: number, endOfStream: boolean): void {
-    const { manager, connection } = this;
-    const { config } = manager;
     this.response = head;
     this.responseCode = head.status;
-    this.responseStarted = this.elapsed();
-    this.touch();
-    const fields = head.fields;
-    if (config.serverHeaderTransformation === "OVERWRITE") fields.setId(SERVER, config.serverName);
-    else if (config.serverHeaderTransformation === "APPEND_IF_ABSENT" && !fields.hasId(SERVER)) {
-      fields.addId(SERVER, config.serverName);
-    }
-    if (config.via !== "") {
-      const before = fields.getId(VIA);
-      fields.setId(VIA, before === null ? `1.1 ${config.via}` : `${before}, 1.1 ${config.via}`);
-    }
-    if (config.alwaysSetRequestIdInResponse || this.request.fields.hasId(FORCE_TRACE)) {
-      const id = this.request.fields.getId(REQUEST_ID);
-      if (id !== null) fields.setId(REQUEST_ID, id);
-    }
-    // Row E5: an upstream that answers early leaves the client's framing in doubt.
-    if (!this.requestEnded && !this.discards && !this.requestIsEmpty() && framing !== AsTunnel) {
-      connection.closeAfter();
-    }
-    const upgrade = framing === AsTunnel && head.status === 101 ? this.upgrade : "";
-    this.headerBytesSent = connection.writeHead(
-      head,
-      framing,
-      length,
-      endOfStream,
-      this.request.method === "HEAD",
-      upgrade,
-    );
-    if (framing === AsTunnel) {
-      this.tunnelOpen = true;
-      this.requestEnded = false;
-      connection.enterTunnel();
-    }
+    if (this.filters === null || this.bypass) this.writeHead(head, framing, length, endOfStream);
+    else this.filters.responseHead(framing, length, endOfStream);
   }
 
   sendBody(bytes: Uint8Array, start: number, end: number): void {
-    this.bytesSent += end - start;
-    this.touch();
-    this.connection.writeBody(bytes, start, end);
+    if (this.filters === null || this.bypass) this.writeBody(bytes, start, end);
+    else this.filters.responseData(bytes, start, end);
   }
 
   /** The answer is complete (in a tunnel: the upstream sent FIN). */
   sendEnd(trailers: Fields | null): void {
+    if (this.done || this.responseEnded) return;
+    if (this.filters === null || this.bypass) this.writeEnd(trailers);
+    else this.filters.responseEnd(trailers);
+  }
+
+  writeEnd(trailers: Fields | null): void {
     if (this.done || this.responseEnded) return;
     this.responseEnded = true;
     this.responseTrailers = trailers;
@@ -230,16 +211,15 @@ export class Stream extends StreamRecord implements StreamDeadlines {
       // Row E5: what is left of the request is of no use to anybody: only our patience with it ends.
       this.manager.stats.downstreamRqResponseBeforeRqComplete++;
       this.router?.stop();
+      this.filters?.stopRequest();
       if (!this.discards) this.finish(false);
       else this.connection.timers.endAt(this.connection.services.clock.now + MAX_DISCARD_MS);
     }
   }
 
-  /** A refused request whose rest is known to be small costs no connection; one that waits for a 100 does. */
-  private mayDiscard(): boolean {
-    const { closing, parser } = this.connection;
-    if (closing || this.expects100) return false;
-    return parser.framing === ByChunks || parser.contentLength <= MAX_DISCARDED_BYTES;
+  /** The answer may not come any faster: the client does not take it, or a filter holds as much as it may. */
+  get holdsUpstream(): boolean {
+    return this.connection.blocked || this.filters?.holdsUpstream === true;
   }
 
   // ── Trouble ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -282,12 +262,28 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   }
 
   onDownstreamBlocked(): void {
-    this.router?.pauseUpstream();
+    this.pauseAnswer();
   }
 
   onDownstreamDrain(): void {
     if (!this.responseEnded || this.tunnelOpen) this.touch(); // else the timer bounds what is thrown away
-    this.router?.resumeUpstream();
+    this.resumeAnswer();
+  }
+
+  pauseAnswer(): void {
+    this.router?.pauseUpstream();
+  }
+
+  resumeAnswer(): void {
+    if (!this.holdsUpstream) this.router?.resumeUpstream();
+  }
+
+  /** A filter wants this stream no more, or has made something of it that cannot be sent. */
+  resetByFilter(details: string): void {
+    if (this.done || this.responseEnded) return;
+    this.responseCodeDetails = details;
+    this.router?.stop();
+    this.abort();
   }
 
   onStreamIdle(): void {
@@ -301,7 +297,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
       return;
     }
     this.manager.stats.downstreamRqIdleTimeout++;
-    if (this.response !== null) {
+    if (this.answering) {
       this.flag("SI");
       this.responseCodeDetails = "stream_idle_timeout";
       this.router?.stop();
@@ -316,7 +312,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
 
   onMaxDuration(): void {
     this.manager.stats.downstreamRqMaxDurationReached++;
-    if (this.response !== null) {
+    if (this.answering) {
       this.responseCodeDetails = "max_duration_timeout";
       this.router?.stop();
       this.abort();
@@ -345,29 +341,6 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     this.connection.abort();
   }
 
-  /** Restarts the stream idle timeout: something moved. */
-  touch(): void {
-    const { connection } = this;
-    const { services, timers } = connection;
-    const idle = this.idleTimeout || (connection.mayBeGone ? MAX_HALF_CLOSED_MS : 0);
-    if (idle > 0) services.timers.arm(timers.idle, services.clock.now + idle);
-    else services.timers.cancel(timers.idle);
-  }
-
-  private get idleTimeout(): number {
-    return this.route?.action?.idleTimeout ?? this.manager.config.streamIdleTimeout;
-  }
-
-  private armTimers(endOfStream: boolean): void {
-    const { config } = this.manager;
-    const { services, timers } = this.connection;
-    this.touch();
-    if (config.requestTimeout > 0 && !endOfStream)
-      services.timers.arm(timers.request, this.started + config.requestTimeout);
-    if (config.common.maxStreamDuration > 0)
-      services.timers.arm(timers.duration, this.started + config.common.maxStreamDuration);
-  }
-
   private finish(clean = true): void {
     if (this.done) return;
     try {
@@ -381,7 +354,7 @@ export class Stream extends StreamRecord implements StreamDeadlines {
   private conclude(): void {
     this.done = true;
     this.router?.stop();
-    const { manager } = this;
+    const { manager, filters } = this;
     const { stats } = manager;
     this.duration = this.elapsed();
     stats.downstreamRqActive--;
@@ -390,6 +363,10 @@ export class Stream extends StreamRecord implements StreamDeadlines {
     if (this.response !== null) {
       stats.charge(this.response.status);
       manager.listenerResponses.charge(this.response.status);
+    }
+    if (filters !== null) {
+      this.filters = null;
+      manager.filters.close(filters);
     }
     const loggers = manager.loggers;
     for (let i = 0; i < loggers.length; i++) loggers[i].log(this);

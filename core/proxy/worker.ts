@@ -5,14 +5,17 @@
  */
 import type { ClusterStatus } from "../cluster/cluster-status.ts";
 import type { Listener, RouteConfiguration, Snapshot } from "../config/model.ts";
+import type { FilterKinds } from "../filter/filter.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
 import type { Platform } from "../io/platform.ts";
 import type { Socket, SocketHandler } from "../io/socket.ts";
 import { compileRouteTable, type RouteTable } from "../route/route-table.ts";
 import type { StatsStore } from "../telemetry/stats.ts";
 import type { Clock } from "../time/clock.ts";
+import { ClusterCallouts } from "./callouts.ts";
 import { Clusters } from "./clusters.ts";
-import { ListenerState, type RouteTables } from "./listener.ts";
+import type { FilterEnvironment } from "./http-filters.ts";
+import { type InForce, ListenerState, type RouteTables } from "./listener.ts";
 import { LogCompiler } from "./log-compiler.ts";
 import { Services } from "./services.ts";
 
@@ -23,6 +26,8 @@ export interface WorkerOptions {
   readonly variables: { readonly [name: string]: string | undefined };
   /** For `%HOSTNAME%`. */
   readonly hostname: string;
+  /** HTTP filters that may be configured, the router aside. */
+  readonly filters: FilterKinds;
 }
 
 /**
@@ -37,12 +42,14 @@ export class Worker implements RouteTables {
   private readonly clusters: Clusters;
   private readonly logs: LogCompiler;
   private readonly environment: FormatEnvironment;
+  private readonly filters: FilterEnvironment;
   private readonly active = new Map<string, ListenerState>();
   private readonly retired = new Set<ListenerState>();
   private readonly tables = new Map<
     string,
     { readonly version: string; readonly table: RouteTable | null }
   >();
+  private extensions: InForce["extensions"] = new Map();
   private runtime: Snapshot["runtime"] = {};
   private drained = false;
 
@@ -51,6 +58,19 @@ export class Worker implements RouteTables {
     this.clusters = new Clusters(this.services);
     this.environment = { variables: options.variables, hostname: options.hostname, clock };
     this.logs = new LogCompiler(this.services, this.environment, () => this.runtime);
+    const { timers, random } = this.services;
+    this.filters = {
+      kinds: options.filters,
+      context: {
+        clock,
+        timers,
+        stats,
+        random,
+        callouts: new ClusterCallouts(this.services, this.clusters),
+        fillRandom: (into) => platform.fillRandom(into),
+        log: (level, component, message) => platform.log(level, component, message),
+      },
+    };
   }
 
   // ── Time ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -75,6 +95,7 @@ export class Worker implements RouteTables {
     this.runtime = snapshot.runtime;
     this.clusters.apply(snapshot.clusters, snapshot.endpoints);
     this.applyRoutes(snapshot.routes);
+    this.extensions = new Map(snapshot.extensions.map((extension) => [extension.name, extension]));
     const names = new Set(snapshot.listeners.map((listener) => listener.name));
     for (const [name, listener] of this.active) if (!names.has(name)) this.retire(name, listener);
     for (const config of snapshot.listeners) this.applyListener(config);
@@ -92,7 +113,7 @@ export class Worker implements RouteTables {
   private applyListener(config: Listener): void {
     const known = this.active.get(config.name);
     if (known !== undefined && known.config.version === config.version) {
-      known.updateRoutes(this, this.runtime);
+      known.update(this.inForce);
       return;
     }
     const made = new ListenerState(
@@ -100,8 +121,8 @@ export class Worker implements RouteTables {
       this.services,
       this.clusters,
       this.logs,
-      this,
-      this.runtime,
+      this.filters,
+      this.inForce,
       (gone) => {
         if (this.retired.delete(gone)) gone.release();
       },
@@ -109,6 +130,10 @@ export class Worker implements RouteTables {
     this.active.set(config.name, made);
     if (known !== undefined) this.retireState(known);
     if (this.drained) made.drain();
+  }
+
+  private get inForce(): InForce {
+    return { tables: this, extensions: this.extensions, runtime: this.runtime };
   }
 
   private retire(name: string, listener: ListenerState): void {

@@ -6,6 +6,7 @@ import { lowerCase } from "../bytes/ascii.ts";
 import type {
   HeaderOperations,
   PathMatch,
+  PerFilterConfig,
   Route,
   RouteConfiguration,
   SubstitutionFormat,
@@ -34,6 +35,7 @@ import {
   MATCH_PREFIX,
   MATCH_REGEX,
   MATCH_SEPARATED_PREFIX,
+  type PerFilters,
   RouteEntry,
 } from "./route-entry.ts";
 import { VirtualHostEntry } from "./virtual-host.ts";
@@ -148,7 +150,14 @@ function compileRoute(
         : null,
     retryPolicy: forward?.retryPolicy ?? host.retryPolicy,
     perRequestBufferLimitBytes: config.perRequestBufferLimitBytes ?? host.perRequestBufferLimitBytes,
+    perFilter: mergePerFilter([table.perFilter, host.perFilter, config.perFilter]),
   });
+}
+
+/** For each filter the last that speaks of it; null if nobody speaks of any. */
+function mergePerFilter(levels: readonly (readonly PerFilterConfig[])[]): PerFilters | null {
+  const all = levels.flat();
+  return all.length === 0 ? null : new Map(all.map((config) => [config.name, config]));
 }
 
 const NO_MUTATIONS: readonly HeaderMutation[] = [];
@@ -216,6 +225,7 @@ function tlsRedirect(host: VirtualHost): RouteEntry {
       action: { kind: "non_forwarding" },
       headers: NO_HEADERS,
       perRequestBufferLimitBytes: null,
+      perFilter: [],
       statPrefix: "",
       decorator: "",
     },
@@ -234,5 +244,6 @@ function tlsRedirect(host: VirtualHost): RouteEntry {
     bodyFormatter: null,
     retryPolicy: null,
     perRequestBufferLimitBytes: null,
+    perFilter: null,
   });
 }

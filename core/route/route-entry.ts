@@ -9,6 +9,7 @@
 import { lowerCase } from "../bytes/ascii.ts";
 import type {
   DirectResponseAction,
+  PerFilterConfig,
   RetryPolicy,
   Route,
   RouteAction,
@@ -44,6 +45,9 @@ const ORIGINAL_HOST = known("x-envoy-original-host");
 const FORWARDED_HOST = known("x-forwarded-host");
 
 /** Everything that the compiler found out about a route. */
+/** What a route says about filters, by their names. */
+export type PerFilters = ReadonlyMap<string, PerFilterConfig>;
+
 export interface RouteParts {
   readonly config: Route;
   readonly virtualHost: VirtualHost;
@@ -62,6 +66,7 @@ export interface RouteParts {
   readonly bodyFormatter: TextFormatter | JsonFormatter | null;
   readonly retryPolicy: RetryPolicy | null;
   readonly perRequestBufferLimitBytes: number | null;
+  readonly perFilter: PerFilters | null;
 }
 
 export class RouteEntry {
@@ -83,6 +88,8 @@ export class RouteEntry {
   readonly retryPolicy: RetryPolicy | null;
   /** The route's, else the virtual host's; null = the listener's limit. */
   readonly perRequestBufferLimitBytes: number | null;
+  /** What is said about filters of the chain, by their names; null if nothing is. */
+  readonly perFilter: PerFilters | null;
   /** `MATCH_…`, and what the path is compared with: for the index of the virtual host. */
   readonly pathKind: number;
   readonly pathText: string;
@@ -109,6 +116,7 @@ export class RouteEntry {
     this.bodyFormatter = parts.bodyFormatter;
     this.retryPolicy = parts.retryPolicy;
     this.perRequestBufferLimitBytes = parts.perRequestBufferLimitBytes;
+    this.perFilter = parts.perFilter;
     this.pathKind = parts.pathKind;
     this.pathText = parts.pathText;
     this.pathRegex = parts.pathRegex;

@@ -6,7 +6,7 @@
  * then "*". Hosts compare without ASCII case.
  */
 import { lowerCase } from "../bytes/ascii.ts";
-import type { RouteConfiguration } from "../config/model.ts";
+import type { PerFilterConfig, RouteConfiguration } from "../config/model.ts";
 import type { ConfigFault } from "../errors.ts";
 import { withoutPort } from "../http/authority.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
@@ -23,11 +23,18 @@ export class RouteTable {
   private readonly prefixes = new WildcardHosts(false);
   private fallback: VirtualHostEntry | null = null;
   private readonly ignorePort: boolean;
+  /** All that this table says about filters. */
+  readonly perFilter: readonly PerFilterConfig[];
 
   /** Use `compileRouteTable`. */
   constructor(config: RouteConfiguration) {
     this.config = config;
     this.ignorePort = config.ignorePortInHostMatching;
+    const hosts = config.virtualHosts.flatMap((host) => [
+      ...host.perFilter,
+      ...host.routes.flatMap((route) => route.perFilter),
+    ]);
+    this.perFilter = [...config.perFilter, ...hosts];
   }
 
   /**

@@ -68,7 +68,7 @@ function readHttpFilter(reader: Reader<HttpFilterMessage>): ReadFilter | null {
   }
   const { message, json } = packed.any;
   const config: Json = message === null ? (json ?? {}) : messageToJson(message);
-  const filter = { name, typeName: packed.typeName, disabled, config };
+  const filter = { name, typeName: packed.typeName, disabled, config, discovery: null };
   const options = openUnpacked<RouterMessage>(reader.context, packed, ROUTER);
   if (options !== null) return { filter, router: readRouterOptions(options) };
   const check = reader.context.checks.httpFilters?.get(packed.typeName);

@@ -43,6 +43,7 @@ export function readRouteConfiguration(
       .take("internalOnlyHeaders")
       .map((name, i) => headerName(reader.context, name, `${reader.at("internalOnlyHeaders")}[${i}]`, false)),
     mostSpecificHeaderMutationsWins: reader.take("mostSpecificHeaderMutationsWins"),
+    perFilter: [],
     ignorePortInHostMatching: reader.take("ignorePortInHostMatching"),
     ignorePathParametersInPathMatching: reader.take("ignorePathParametersInPathMatching"),
     maxDirectResponseBodySizeBytes: maxDirectResponseBodySize,
@@ -61,6 +62,7 @@ function readVirtualHost(reader: Reader<VirtualHostMessage>, scope: RouteScope):
     includeAttemptCountInResponse: reader.take("includeAttemptCountInResponse"),
     retryPolicy: readRetryPolicy(reader.child("retryPolicy")),
     perRequestBufferLimitBytes: reader.number("perRequestBufferLimitBytes", null),
+    perFilter: [],
   };
 }
 
@@ -102,6 +104,7 @@ function readRoute(reader: Reader<RouteMessage>, scope: RouteScope): Route {
     action: readAction(reader, scope),
     headers: readHeaderOperations(reader),
     perRequestBufferLimitBytes: reader.number("perRequestBufferLimitBytes", null),
+    perFilter: [],
     statPrefix: reader.text("statPrefix"),
     decorator: readDecorator(reader),
   };

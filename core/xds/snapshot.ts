@@ -61,6 +61,7 @@ export function buildSnapshot(
       clusters,
       routes: [...dynamic.routes.values()].map((resource) => resource.model),
       endpoints: [...dynamic.endpoints.values()].map((resource) => resource.model),
+      extensions: [],
       runtime: bootstrap.runtime,
     },
     warming,

@@ -7,6 +7,7 @@ import { Worker } from "../../core/proxy/worker.ts";
 import { compileRegex } from "../../core/route/regex.ts";
 import { Clock } from "../../core/time/clock.ts";
 import type { Checks } from "../../core/xds/checks.ts";
+import { STANDARD_FILTERS } from "../../filters/standard.ts";
 import type { MakeEngine } from "./worker-control.ts";
 
 /** The environment as byte strings, as everything that may reach the wire is. */
@@ -22,7 +23,7 @@ export function formatEnvironment(clock: Clock = new Clock()): FormatEnvironment
 
 /** See `MakeEngine`. */
 export const makeEngine: MakeEngine = (platform, clock, stats, { concurrency }) =>
-  new Worker(platform, clock, stats, { concurrency, ...formatEnvironment(clock) });
+  new Worker(platform, clock, stats, { concurrency, filters: STANDARD_FILTERS, ...formatEnvironment(clock) });
 
 /** Bytes of a file that a configuration may quote (a direct response's body). */
 const MAX_QUOTED_FILE = 16 << 20;

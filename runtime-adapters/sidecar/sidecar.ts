@@ -81,7 +81,7 @@ export class Sidecar implements AdminSource {
     this.startedAt = startedAt;
     this.version = `${entry.version}/${entry.runtime.name}-${entry.runtime.version}`;
     const { node, runtime } = bootstrap;
-    this.snapshot = { node, runtime, listeners: [], clusters: [], routes: [], endpoints: [] };
+    this.snapshot = { node, runtime, listeners: [], clusters: [], routes: [], endpoints: [], extensions: [] };
     this.counters.countRuntimeLoad(layerNames(bootstrap).length);
     this.supervisor = new Supervisor(
       (index, onGone) => this.startWorker(index, onGone),

@@ -19,6 +19,7 @@ import type { Timers } from "../../core/time/timers.ts";
 import { at, type NetworkOptions, type Server } from "../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../runtime-adapters/memory/peer.ts";
 import { ProxyFixture } from "./proxy-fixture.ts";
+import { configured, type ScriptedFilter, scriptedKinds } from "./scripted-filter.ts";
 import {
   cluster,
   httpManager,
@@ -49,6 +50,8 @@ export interface StorySetup {
   readonly routes?: readonly Route[];
   /** One per origin; null: nobody listens there. Default: one that answers every request with `OK`. */
   readonly origins?: readonly (Script | null)[];
+  /** The filters of the chain, in order, the router aside. */
+  readonly filters?: readonly ScriptedFilter[];
   /** Log format, default method, path, code, flags, details. */
   readonly log?: string;
 }
@@ -237,13 +240,14 @@ export function storySnapshot(setup: StorySetup = {}): Snapshot {
     },
     filter: null,
   } as const;
-  const manager = httpManager(table, { accessLog: [log], ...setup.manager });
+  const httpFilters = (setup.filters ?? []).map(configured);
+  const manager = httpManager(table, { accessLog: [log], httpFilters, ...setup.manager });
   return snapshot([listener("web", ip("127.0.0.1", 80), manager, setup.listener)], [app]);
 }
 
 /** A running proxy with its origins. */
 export async function story(setup: StorySetup = {}): Promise<Story> {
-  const proxy = new ProxyFixture(setup.network);
+  const proxy = new ProxyFixture(setup.network, scriptedKinds(setup.filters ?? []));
   const scripts = setup.origins ?? [answers(OK)];
   const origins = scripts.map((script, i) => {
     const address = at(`10.0.0.${i + 1}:8080`);

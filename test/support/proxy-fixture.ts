@@ -1,5 +1,6 @@
 /** A proxy in the memory runtime: one worker, one listener, a scripted upstream and scripted clients. */
 import type { Snapshot } from "../../core/config/model.ts";
+import type { FilterKinds } from "../../core/filter/filter.ts";
 import { Worker } from "../../core/proxy/worker.ts";
 import { StatsStore } from "../../core/telemetry/stats.ts";
 import { at, Network, type NetworkOptions } from "../../runtime-adapters/memory/network.ts";
@@ -15,7 +16,7 @@ export class ProxyFixture {
   readonly messages: string[] = [];
   readonly driver: ReturnType<Network["createDriver"]>;
 
-  constructor(options: NetworkOptions = {}) {
+  constructor(options: NetworkOptions = {}, filters: FilterKinds = new Map()) {
     this.network = new Network(options);
     this.driver = this.network.createDriver({
       log: (level, component, message) => this.messages.push(`${level} ${component} ${message}`),
@@ -25,6 +26,7 @@ export class ProxyFixture {
     this.worker = new Worker(platform, clock, this.stats, {
       concurrency: 1,
       variables: {},
+      filters,
       hostname: "test",
     });
     this.driver.attach(this.worker);

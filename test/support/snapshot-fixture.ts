@@ -163,6 +163,7 @@ export function route(prefix: string, action: Route["action"], change: Partial<R
     action,
     headers: NO_HEADERS,
     perRequestBufferLimitBytes: null,
+    perFilter: [],
     statPrefix: "",
     decorator: "",
     ...change,
@@ -180,6 +181,7 @@ export function virtualHost(routes: readonly Route[], change: Partial<VirtualHos
     includeAttemptCountInResponse: false,
     retryPolicy: null,
     perRequestBufferLimitBytes: null,
+    perFilter: [],
     ...change,
   };
 }
@@ -195,6 +197,7 @@ export function routeConfiguration(
     headers: NO_HEADERS,
     internalOnlyHeaders: [],
     mostSpecificHeaderMutationsWins: false,
+    perFilter: [],
     ignorePortInHostMatching: false,
     ignorePathParametersInPathMatching: false,
     maxDirectResponseBodySizeBytes: 4096,
@@ -299,6 +302,7 @@ export function snapshot(
     clusters,
     routes: [],
     endpoints: [],
+    extensions: [],
     runtime: {},
     ...change,
   };

@@ -38,6 +38,7 @@ function route(path: PathMatch): Route {
     action: { kind: "non_forwarding" },
     headers: NO_HEADERS,
     perRequestBufferLimitBytes: null,
+    perFilter: [],
     statPrefix: "",
     decorator: "",
   };
@@ -54,6 +55,7 @@ function virtualHost(name: string, domains: readonly string[], routes: readonly 
     includeAttemptCountInResponse: false,
     retryPolicy: null,
     perRequestBufferLimitBytes: null,
+    perFilter: [],
   };
 }
 
@@ -65,6 +67,7 @@ function compiled(virtualHosts: readonly VirtualHost[]): RouteTable {
     headers: NO_HEADERS,
     internalOnlyHeaders: [],
     mostSpecificHeaderMutationsWins: false,
+    perFilter: [],
     ignorePortInHostMatching: false,
     ignorePathParametersInPathMatching: false,
     maxDirectResponseBodySizeBytes: 4096,

@@ -30,7 +30,7 @@ test("what waits goes up in order; the client is paused above the limit, and rea
   expect(told).toEqual(["pause"]);
   body.sendTo(upstream, false);
   expect(told).toEqual(["pause", "abcd", "ef", "resume"]);
-  expect(body.bytes).toBe(0);
+  expect(body.size).toBe(0);
 });
 
 test("what was sent is kept for another try, which may be followed by one more", () => {
@@ -46,7 +46,7 @@ test("too much to keep is forgotten, all of it, and pauses nobody", () => {
   const { body, upstream, bytes, told } = kept();
   expect(body.keep(bytes, 0, 4)).toBe(true);
   expect(body.keep(bytes, 4, 5)).toBe(false);
-  expect(body.bytes).toBe(0);
+  expect(body.size).toBe(0);
   body.sendTo(upstream, true);
   expect(told).toEqual([]);
 });

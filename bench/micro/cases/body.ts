@@ -1,12 +1,12 @@
 /** A request body that waits for its connection, or for another try: kept, replayed, dropped. */
-import { BodyQueue } from "../../../core/proxy/body-queue.ts";
+import { Body } from "../../../core/filter/body.ts";
 import type { MicroCase } from "../micro-case.ts";
 
 function replayed(chunks: number, size: number): MicroCase {
   return {
-    name: `body queue: push, replay and clear ${chunks} × ${size / 1024} KiB`,
+    name: `body: push, replay and clear ${chunks} × ${size / 1024} KiB`,
     prepare: () => {
-      const queue = new BodyQueue();
+      const body = new Body();
       const chunk = new Uint8Array(size);
       const sink = {
         bytes: 0,
@@ -16,9 +16,9 @@ function replayed(chunks: number, size: number): MicroCase {
       };
       return (times) => {
         for (let i = 0; i < times; i++) {
-          for (let c = 0; c < chunks; c++) queue.push(chunk, 0, size);
-          queue.replay(sink);
-          queue.clear();
+          for (let c = 0; c < chunks; c++) body.push(chunk, 0, size);
+          body.replay(sink);
+          body.clear();
         }
         return sink.bytes;
       };
@@ -26,4 +26,4 @@ function replayed(chunks: number, size: number): MicroCase {
   };
 }
 
-export const BODY_QUEUE: readonly MicroCase[] = [replayed(1, 1024), replayed(16, 65_536)];
+export const BODY: readonly MicroCase[] = [replayed(1, 1024), replayed(16, 65_536)];

@@ -1,0 +1,262 @@
+/**
+ * The filters of one stream in their order: the request goes through them first to last, its answer last to first.
+ * It says which hook is called in which direction; how things wait and go on is a leg's business, and where they go
+ * in the end its owner's.
+ *
+ * Laws: an answer passes only the filters that were shown the request. `log` is the end: every filter that was made
+ * is told once, and none is called afterwards. A chain is used for one stream after another.
+ */
+import type { PerFilterConfig } from "../config/model.ts";
+import type { Fields } from "../http/fields.ts";
+import type { RequestHead, ResponseHead } from "../http/head.ts";
+import type { StreamInfo } from "../http/stream-info.ts";
+import type { Body } from "./body.ts";
+import type { Filter, FilterCallbacks, FilterReply } from "./filter.ts";
+import type { FilterSlot } from "./filter-slot.ts";
+import { Leg } from "./leg.ts";
+import { Continue, type Verdict } from "./verdict.ts";
+
+/** The stream: where what has passed all filters goes, and what they may ask for. */
+export interface ChainOwner {
+  readonly info: StreamInfo;
+  readonly request: RequestHead;
+  readonly response: ResponseHead | null;
+  /** The request's head may go upstream; `ends`: it has no body. */
+  forwardHead(ends: boolean): void;
+  /** The pieces are the caller's only until this returns; what they refer to is not. */
+  forwardBody(body: Body): void;
+  forwardEnd(trailers: Fields | null): void;
+  /** The head of the answer may go to the client. */
+  answerHead(ends: boolean): void;
+  answerBody(body: Body): void;
+  answerEnd(trailers: Fields | null): void;
+  /** Reading from the client is to stop, or may go on. */
+  pressRequest(on: boolean): void;
+  /** Reading from the upstream is to stop, or may go on. */
+  pressResponse(on: boolean): void;
+  /** A filter wanted more of the message at once than may wait. */
+  requestTooLarge(): void;
+  responseTooLarge(): void;
+  respond(reply: FilterReply): void;
+  resetStream(details: string): void;
+  clearRouteCache(): void;
+  /** What the stream's route says about that filter, or null. */
+  filterOverride(name: string): PerFilterConfig | null;
+}
+
+/** A filter's place in the chain, and what it holds on to its stream by. */
+class Link implements FilterCallbacks {
+  private readonly chain: FilterChain;
+  private readonly index: number;
+  filter: Filter | null = null;
+
+  constructor(chain: FilterChain, index: number) {
+    this.chain = chain;
+    this.index = index;
+  }
+
+  get info(): StreamInfo {
+    return this.chain.owner.info;
+  }
+
+  get request(): RequestHead {
+    return this.chain.owner.request;
+  }
+
+  get response(): ResponseHead | null {
+    return this.chain.owner.response;
+  }
+
+  get requestTrailers(): Fields | null {
+    return this.chain.requestLeg.trailers;
+  }
+
+  get responseTrailers(): Fields | null {
+    return this.chain.responseLeg.trailers;
+  }
+
+  continueRequest(): void {
+    if (this.filter !== null) this.chain.requestLeg.resume(this.index);
+  }
+
+  continueResponse(): void {
+    if (this.filter !== null) this.chain.responseLeg.resumeLink(this.index);
+  }
+
+  respond(reply: FilterReply): void {
+    if (this.filter !== null) this.chain.owner.respond(reply);
+  }
+
+  reset(details: string): void {
+    if (this.filter !== null) this.chain.owner.resetStream(details);
+  }
+
+  clearRouteCache(): void {
+    if (this.filter !== null) this.chain.owner.clearRouteCache();
+  }
+
+  addRequestTrailers(): Fields {
+    return this.chain.requestLeg.addTrailers();
+  }
+
+  addResponseTrailers(): Fields {
+    return this.chain.responseLeg.addTrailers();
+  }
+}
+
+class RequestLeg extends Leg {
+  private readonly chain: FilterChain;
+
+  constructor(chain: FilterChain) {
+    super();
+    this.chain = chain;
+  }
+
+  protected showHead(at: number, ends: boolean): Verdict {
+    const { filter } = this.chain.links[at];
+    return filter?.onRequestHeaders?.(this.chain.owner.request, ends) ?? Continue;
+  }
+
+  protected wantsBody(at: number): boolean {
+    return this.chain.links[at].filter?.onRequestBody !== undefined;
+  }
+
+  protected showBody(at: number, body: Body, ends: boolean): Verdict {
+    return this.chain.links[at].filter?.onRequestBody?.(body, ends) ?? Continue;
+  }
+
+  protected showTrailers(at: number, trailers: Fields): Verdict {
+    return this.chain.links[at].filter?.onRequestTrailers?.(trailers) ?? Continue;
+  }
+
+  protected passedHead(ends: boolean): void {
+    this.chain.owner.forwardHead(ends);
+  }
+
+  protected passedBody(body: Body): void {
+    this.chain.owner.forwardBody(body);
+  }
+
+  protected passedEnd(trailers: Fields | null): void {
+    this.chain.owner.forwardEnd(trailers);
+  }
+
+  protected press(on: boolean): void {
+    this.chain.owner.pressRequest(on);
+  }
+
+  protected tooLarge(): void {
+    this.chain.owner.requestTooLarge();
+  }
+}
+
+/** Its stations are the links in reverse, from the last one that was shown the request. */
+class ResponseLeg extends Leg {
+  private readonly chain: FilterChain;
+
+  constructor(chain: FilterChain) {
+    super();
+    this.chain = chain;
+  }
+
+  private link(at: number): Link {
+    return this.chain.links[this.count - 1 - at];
+  }
+
+  /** `resume` by the place of the filter in the chain. */
+  resumeLink(index: number): void {
+    if (index < this.count) this.resume(this.count - 1 - index);
+  }
+
+  protected showHead(at: number, ends: boolean): Verdict {
+    const { filter } = this.link(at);
+    return filter?.onResponseHeaders?.(this.chain.owner.response as ResponseHead, ends) ?? Continue;
+  }
+
+  protected wantsBody(at: number): boolean {
+    return this.link(at).filter?.onResponseBody !== undefined;
+  }
+
+  protected showBody(at: number, body: Body, ends: boolean): Verdict {
+    return this.link(at).filter?.onResponseBody?.(body, ends) ?? Continue;
+  }
+
+  protected showTrailers(at: number, trailers: Fields): Verdict {
+    return this.link(at).filter?.onResponseTrailers?.(trailers) ?? Continue;
+  }
+
+  protected passedHead(ends: boolean): void {
+    this.chain.owner.answerHead(ends);
+  }
+
+  protected passedBody(body: Body): void {
+    this.chain.owner.answerBody(body);
+  }
+
+  protected passedEnd(trailers: Fields | null): void {
+    this.chain.owner.answerEnd(trailers);
+  }
+
+  protected press(on: boolean): void {
+    this.chain.owner.pressResponse(on);
+  }
+
+  protected tooLarge(): void {
+    this.chain.owner.responseTooLarge();
+  }
+}
+
+export class FilterChain {
+  readonly owner: ChainOwner;
+  readonly requestLeg: RequestLeg = new RequestLeg(this);
+  readonly responseLeg: ResponseLeg = new ResponseLeg(this);
+  readonly links: Link[] = [];
+  private used = 0;
+
+  constructor(owner: ChainOwner) {
+    this.owner = owner;
+  }
+
+  /**
+   * Makes the filters of a stream, whose request leg may begin then; each may let `limit` bytes of a body wait.
+   * False if none of them takes part, and there is nothing to be told to `log` either.
+   */
+  open(slots: readonly FilterSlot[], limit: number): boolean {
+    this.used = 0;
+    for (const slot of slots) {
+      const at = this.used;
+      if (at === this.links.length) this.links.push(new Link(this, at));
+      const link = this.links[at];
+      link.filter = slot.create(link, this.owner.filterOverride(slot.name));
+      if (link.filter !== null) this.used++;
+    }
+    this.requestLeg.begin(this.used, limit);
+    this.responseLeg.begin(0, limit);
+    return this.used > 0;
+  }
+
+  /** The answer begins: prepares its leg for the filters that were shown the request. */
+  openResponse(limit: number): void {
+    this.responseLeg.begin(this.requestLeg.reached, limit);
+  }
+
+  /** Nothing goes on in either direction. */
+  stop(): void {
+    this.requestLeg.stop();
+    this.responseLeg.stop();
+  }
+
+  /** The stream is over. */
+  log(): void {
+    for (let i = 0; i < this.used; i++) {
+      const link = this.links[i];
+      const { filter } = link;
+      try {
+        filter?.onLog?.();
+      } finally {
+        link.filter = null;
+      }
+    }
+    this.used = 0;
+  }
+}

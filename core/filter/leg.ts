@@ -1,0 +1,349 @@
+/**
+ * One direction of a stream on its way through the filters: the request from the client to the router, or the answer
+ * back. It calls the hooks in the order that it is given, keeps what a filter holds, and hands on what has passed
+ * them all. What the hooks are called and where things go is in the two subclasses (chain.ts).
+ *
+ * A leg is a row of stations, one per filter. Head, body and end move along it and may be at different stations:
+ *
+ *   station state    the head                 a piece of body                 the end
+ *   FLOWING          has passed               shown, passes                   shown, passes
+ *   HOLDS_ALL        is here                  waits, unseen                   waits, unseen
+ *   HOLDS_HEAD       is here                  shown with what waits           shown with what waits
+ *   HOLDS_BODY       has passed               shown with what waits           shown with what waits
+ *
+ * Laws: order is kept; nothing overtakes what is held. `Continue` from a filter that holds lets all go that it has
+ * seen. After `stop` no hook is called and nothing goes on. What waits is bounded: beyond the limit the sender is
+ * stopped or the message refused, as the filter chose.
+ */
+import { Fields } from "../http/fields.ts";
+import { Body } from "./body.ts";
+import { Consume, Continue, PauseAndPress, PauseHeaders, type Verdict } from "./verdict.ts";
+
+const FLOWING = 0;
+const HOLDS_ALL = 1;
+const HOLDS_HEAD = 2;
+const HOLDS_BODY = 3;
+
+/** Whether the end waits at a station, and if its filter has been shown it. */
+const ELSEWHERE = 0;
+const UNSEEN = 1;
+const SEEN = 2;
+
+/** What happens when too much waits at a station: the message is refused, the sender is stopped, or it is already. */
+const REFUSES = 0;
+const PRESSES = 1;
+const PRESSING = 2;
+
+export abstract class Leg {
+  /** Stations, in the order of this direction. */
+  protected count = 0;
+  /** The trailers of this direction, null if there are none (yet). */
+  trailers: Fields | null = null;
+  /** Bytes that may wait at one station. */
+  protected limit = 0;
+  private readonly states: number[] = [];
+  private readonly waiting: Body[] = [];
+  private readonly ends: number[] = [];
+  /** What happens when too much waits at a station. */
+  private readonly excess: number[] = [];
+  /** Stations that stop the sender. */
+  private pressing = 0;
+  /** Where the head is: a station, or `count` when it has passed them all. */
+  private headAt = 0;
+  private headEnds = false;
+  /** The sender has said that all of it is here. */
+  private complete = false;
+  /** A filter changed the body before the head had passed: what the head says of its length is of no worth. */
+  changedBody = false;
+  /** The end has passed all stations. */
+  ended = false;
+  /** What moves. */
+  private readonly body = new Body();
+  /** The station whose hook is being called, or -1; and whether it has asked to go on meanwhile. */
+  private calling = -1;
+  private goesOn = false;
+  private stopped = false;
+
+  /** Starts a message with `count` stations, each of which may let `limit` bytes wait. */
+  begin(count: number, limit: number): void {
+    this.count = count;
+    this.limit = limit;
+    this.trailers = null;
+    this.pressing = 0;
+    this.headAt = 0;
+    this.headEnds = false;
+    this.complete = false;
+    this.changedBody = false;
+    this.ended = false;
+    this.calling = -1;
+    this.stopped = false;
+    while (this.states.length < count) {
+      this.states.push(FLOWING);
+      this.waiting.push(new Body());
+      this.ends.push(ELSEWHERE);
+      this.excess.push(REFUSES);
+    }
+    for (let i = 0; i < count; i++) {
+      this.states[i] = FLOWING;
+      this.ends[i] = ELSEWHERE;
+      this.excess[i] = REFUSES;
+    }
+  }
+
+  /** True while a filter stops the sender. */
+  get pressed(): boolean {
+    return this.pressing > 0;
+  }
+
+  /** The head has passed all stations. */
+  get headPassed(): boolean {
+    return this.headAt === this.count;
+  }
+
+  /** How many filters have been shown the head. */
+  get reached(): number {
+    return Math.min(this.headAt + 1, this.count);
+  }
+
+  /** Nothing goes on any more; what waits is forgotten. */
+  stop(): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.body.clear();
+    for (let i = 0; i < this.count; i++) this.waiting[i].clear();
+    if (this.pressing === 0) return;
+    this.pressing = 0;
+    this.press(false);
+  }
+
+  // ── What comes ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The head is here; `ends`: nothing follows it. */
+  head(ends: boolean): void {
+    this.headEnds = ends;
+    this.passHead(0);
+  }
+
+  /** A piece of the body. */
+  data(bytes: Uint8Array, start: number, end: number): void {
+    if (this.stopped) return;
+    this.body.push(bytes, start, end);
+    this.passBody(0);
+  }
+
+  /** The message is complete. */
+  end(trailers: Fields | null): void {
+    if (this.stopped) return;
+    this.complete = true;
+    if (this.headEnds) {
+      // Filters knew when they saw the head.
+      if (this.headPassed) this.finish();
+      return;
+    }
+    this.trailers = trailers;
+    this.passEnd(0);
+  }
+
+  /** Trailers to be filled while the end is shown without any: it comes with them then. */
+  addTrailers(): Fields {
+    this.trailers ??= new Fields();
+    return this.trailers;
+  }
+
+  /** The filter at station `at` lets go what it holds. */
+  resume(at: number): void {
+    if (this.calling === at) this.goesOn = true;
+    else if (!this.stopped && this.states[at] !== FLOWING) this.leave(at);
+  }
+
+  private leave(at: number): void {
+    const unseen = this.states[at] === HOLDS_ALL;
+    const end = this.ends[at];
+    this.ends[at] = ELSEWHERE;
+    this.open(at);
+    if (this.stopped) return;
+    const next = unseen ? at : at + 1;
+    // The end comes in one call with what waited before it, unless trailers stand between them.
+    if (end === ELSEWHERE || this.trailers !== null) this.passBody(next);
+    if (end !== ELSEWHERE && !this.stopped) this.passEnd(end === UNSEEN ? at : at + 1);
+  }
+
+  /** Makes a station flow: its head goes on, and what waited moves. */
+  private open(at: number): void {
+    this.states[at] = FLOWING;
+    this.unpress(at);
+    if (this.headAt === at) {
+      if (this.waiting[at].changed) this.changedBody = true;
+      this.passHead(at + 1);
+    }
+    if (!this.stopped) this.body.take(this.waiting[at]);
+  }
+
+  // ── How it passes ─────────────────────────────────────────────────────────────────────────────────────────
+
+  private passHead(from: number): void {
+    for (let at = from; at < this.count; at++) {
+      this.headAt = at;
+      this.enter(at);
+      const verdict = this.showHead(at, this.headEnds);
+      if (this.stopped) return;
+      if (this.mayGoOn(verdict)) continue;
+      this.states[at] = verdict === PauseHeaders ? HOLDS_HEAD : HOLDS_ALL;
+      this.choose(at, verdict);
+      return;
+    }
+    this.headAt = this.count;
+    this.passedHead(this.headEnds);
+    if (this.headEnds && this.complete && !this.stopped) this.finish();
+  }
+
+  private passBody(from: number): void {
+    const { body } = this;
+    if (body.size === 0) return;
+    for (let at = from; at < this.count; at++) {
+      const state = this.states[at];
+      if (state === FLOWING) {
+        if (!this.wantsBody(at)) continue;
+        const verdict = this.callBody(at, body, false);
+        if (this.stopped) return;
+        if (this.mayGoOn(verdict)) continue;
+        this.hold(at, body, verdict);
+        return;
+      }
+      const waiting = this.waiting[at];
+      waiting.take(body);
+      if (state === HOLDS_ALL) {
+        this.bound(at);
+        return;
+      }
+      const verdict = this.wantsBody(at) ? this.callBody(at, waiting, false) : Continue;
+      if (this.stopped) return;
+      if (!this.mayGoOn(verdict)) {
+        this.hold(at, waiting, verdict);
+        return;
+      }
+      this.open(at);
+      if (this.stopped) return;
+    }
+    this.deliver();
+  }
+
+  /** The end, together with what is left of the body. */
+  private passEnd(from: number): void {
+    const { body } = this;
+    for (let at = from; at < this.count; at++) {
+      if (this.trailers !== null && body.size > 0) {
+        // They were added to a body that is under way: the rest sees it first, without an end.
+        this.passBody(at);
+        if (this.stopped) return;
+      }
+      const state = this.states[at];
+      if (state === HOLDS_ALL) {
+        this.waiting[at].take(body);
+        this.ends[at] = UNSEEN;
+        this.bound(at);
+        return;
+      }
+      const holds = state !== FLOWING;
+      let piece = body;
+      if (holds) {
+        piece = this.waiting[at];
+        piece.take(body);
+      }
+      const verdict = this.showEnd(at, piece);
+      if (this.stopped) return;
+      if (this.mayGoOn(verdict)) {
+        if (holds) this.open(at);
+        if (this.stopped) return;
+        continue;
+      }
+      this.ends[at] = SEEN;
+      this.hold(at, piece, verdict);
+      return;
+    }
+    this.deliver();
+    if (!this.stopped) this.finish();
+  }
+
+  private finish(): void {
+    this.ended = true;
+    this.passedEnd(this.trailers);
+  }
+
+  private showEnd(at: number, piece: Body): Verdict {
+    if (this.trailers !== null) {
+      this.enter(at);
+      return this.showTrailers(at, this.trailers);
+    }
+    return this.wantsBody(at) ? this.callBody(at, piece, true) : Continue;
+  }
+
+  private callBody(at: number, body: Body, ends: boolean): Verdict {
+    this.enter(at);
+    return this.showBody(at, body, ends);
+  }
+
+  private enter(at: number): void {
+    this.calling = at;
+    this.goesOn = false;
+  }
+
+  /** True if the filter that was just asked lets go. */
+  private mayGoOn(verdict: Verdict): boolean {
+    this.calling = -1;
+    return verdict === Continue || this.goesOn;
+  }
+
+  private deliver(): void {
+    const { body } = this;
+    if (body.size > 0 && !this.stopped) this.passedBody(body);
+    body.clear();
+  }
+
+  // ── What waits ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Keeps `body` at a station, whose filter has seen it. */
+  private hold(at: number, body: Body, verdict: Verdict): void {
+    if (this.states[at] === FLOWING) this.states[at] = HOLDS_BODY;
+    this.choose(at, verdict);
+    if (verdict === Consume) body.clear();
+    else if (body !== this.waiting[at]) this.waiting[at].take(body);
+    this.bound(at);
+  }
+
+  private choose(at: number, verdict: Verdict): void {
+    if (verdict !== PauseAndPress) this.unpress(at);
+    else if (this.excess[at] === REFUSES) this.excess[at] = PRESSES;
+  }
+
+  private bound(at: number): void {
+    if (this.waiting[at].size <= this.limit || this.excess[at] === PRESSING) return;
+    if (this.excess[at] === REFUSES) {
+      this.tooLarge();
+      return;
+    }
+    this.excess[at] = PRESSING;
+    if (this.pressing++ === 0) this.press(true);
+  }
+
+  private unpress(at: number): void {
+    const pressed = this.excess[at] === PRESSING;
+    this.excess[at] = REFUSES;
+    if (pressed && --this.pressing === 0) this.press(false);
+  }
+
+  // ── What the directions differ in ─────────────────────────────────────────────────────────────────────────
+
+  protected abstract showHead(at: number, ends: boolean): Verdict;
+  /** The filter at that station has a hook for bodies. */
+  protected abstract wantsBody(at: number): boolean;
+  protected abstract showBody(at: number, body: Body, ends: boolean): Verdict;
+  protected abstract showTrailers(at: number, trailers: Fields): Verdict;
+  protected abstract passedHead(ends: boolean): void;
+  protected abstract passedBody(body: Body): void;
+  protected abstract passedEnd(trailers: Fields | null): void;
+  /** Stops the sender, or lets it go on. */
+  protected abstract press(on: boolean): void;
+  /** More waits than may; the message is given up. */
+  protected abstract tooLarge(): void;
+}

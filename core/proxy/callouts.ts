@@ -1,0 +1,225 @@
+/**
+ * Requests of filters: sends them through the clusters like any other request, once, and collects the whole answer.
+ * What goes wrong becomes an answer, too, with the texts that Envoy's asynchronous client uses.
+ *
+ * Laws: the sink hears once, or never if the callout was cancelled, and not before `send` returned; the answer is
+ * bounded; whatever happens, no breaker slot and no timer is left behind.
+ */
+import type { Breaker } from "../cluster/breaker.ts";
+import type { ClusterState } from "../cluster/cluster.ts";
+import type { ResetReason } from "../cluster/reset-reason.ts";
+import type { Fault } from "../errors.ts";
+import {
+  type Callout,
+  type CalloutRefusal,
+  type CalloutSink,
+  type Callouts,
+  NoSuchCluster,
+  NotSent,
+} from "../filter/callout.ts";
+import type { Fields } from "../http/fields.ts";
+import { type RequestHead, ResponseHead } from "../http/head.ts";
+import { AsTunnel, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
+import { Timer } from "../time/timers.ts";
+import { Attempt, type AttemptOwner } from "./attempt.ts";
+import type { Clusters } from "./clusters.ts";
+import type { Services } from "./services.ts";
+import type { UpstreamConnection } from "./upstream.ts";
+import { describeFailure } from "./upstream-failure.ts";
+
+/** Bytes of an answer's body that are kept for a filter. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
+
+export class ClusterCallouts implements Callouts {
+  private readonly services: Services;
+  private readonly clusters: Clusters;
+
+  constructor(services: Services, clusters: Clusters) {
+    this.services = services;
+    this.clusters = clusters;
+  }
+
+  has(cluster: string): boolean {
+    return this.clusters.find(cluster) !== null;
+  }
+
+  send(
+    name: string,
+    head: RequestHead,
+    body: Uint8Array,
+    timeout: number,
+    sink: CalloutSink,
+  ): Callout | CalloutRefusal {
+    const cluster = this.clusters.find(name);
+    if (cluster === null) return NoSuchCluster;
+    const endpoint = cluster.chooseEndpoint(null);
+    if (endpoint === null) return NotSent;
+    const { defaultBreaker: breaker } = cluster;
+    const pool = this.clusters.poolOf(cluster, endpoint, breaker);
+    const exchange = new Exchange(this.services, cluster, breaker, head, body, sink);
+    exchange.start(new Attempt(exchange, cluster, breaker, endpoint, pool), timeout);
+    return exchange;
+  }
+}
+
+class Exchange implements Callout, AttemptOwner {
+  private readonly services: Services;
+  private readonly cluster: ClusterState;
+  private readonly breaker: Breaker;
+  private readonly request: RequestHead;
+  private readonly body: Uint8Array;
+  private readonly sink: CalloutSink;
+  private readonly timer: Timer;
+  private attempt: Attempt | null = null;
+  private answer: ResponseHead | null = null;
+  private answerBody: Uint8Array[] = [];
+  private answerSize = 0;
+  private trailers: Fields | null = null;
+  private deadline = Number.POSITIVE_INFINITY;
+  /** The answer is complete, and the sink hears when the timer fires. */
+  private complete = false;
+  private over = false;
+
+  constructor(
+    services: Services,
+    cluster: ClusterState,
+    breaker: Breaker,
+    request: RequestHead,
+    body: Uint8Array,
+    sink: CalloutSink,
+  ) {
+    this.services = services;
+    this.cluster = cluster;
+    this.breaker = breaker;
+    this.request = request;
+    this.body = body;
+    this.sink = sink;
+    this.timer = new Timer(() => this.onTimer());
+  }
+
+  start(attempt: Attempt, timeout: number): void {
+    const { timers, clock } = this.services;
+    if (timeout > 0) {
+      this.deadline = clock.now + timeout;
+      timers.arm(this.timer, this.deadline);
+    }
+    if (!this.breaker.requests.available) {
+      this.cluster.stats.upstreamRqActiveOverflow++;
+      this.fail("overflow", "", null);
+      return;
+    }
+    this.attempt = attempt;
+    attempt.start();
+  }
+
+  cancel(): void {
+    if (this.over) return;
+    this.finish();
+  }
+
+  private onTimer(): void {
+    if (this.over) return;
+    if (!this.complete) {
+      this.cluster.stats.upstreamRqTimeout++;
+      this.attempt?.countTimeout();
+      this.reply(504, "upstream request timeout");
+    }
+    const { sink, answer, trailers } = this;
+    const body = this.joined();
+    this.finish();
+    sink.onAnswer(answer as ResponseHead, body, trailers);
+  }
+
+  private finish(): void {
+    const { attempt } = this;
+    this.over = true;
+    this.attempt = null;
+    this.services.timers.release(this.timer);
+    attempt?.abandon();
+  }
+
+  /** The answer is whole; the sink is told when the poll under way is over. */
+  private conclude(): void {
+    this.complete = true;
+    this.attempt = null;
+    this.services.timers.arm(this.timer, this.services.clock.now);
+  }
+
+  private reply(status: number, body: string): void {
+    const head = new ResponseHead();
+    head.status = status;
+    head.fields.add("content-length", String(body.length));
+    head.fields.add("content-type", "text/plain");
+    this.answer = head;
+    this.answerBody = [Uint8Array.from(body, (ch) => ch.charCodeAt(0))];
+    this.answerSize = body.length;
+    this.trailers = null;
+  }
+
+  private joined(): Uint8Array {
+    if (this.answerBody.length === 1) return this.answerBody[0];
+    const whole = new Uint8Array(this.answerSize);
+    let at = 0;
+    for (const piece of this.answerBody) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    return whole;
+  }
+
+  private fail(reason: ResetReason, detail: string, fault: Fault | null): void {
+    const { status, body } = describeFailure(reason, detail, fault, false);
+    this.cluster.responses.charge(status, false);
+    this.reply(status, body);
+    this.conclude();
+  }
+
+  // ── The attempt's side ────────────────────────────────────────────────────────────────────────────────────
+
+  onAttemptReady(connection: UpstreamConnection): void {
+    const { body, request } = this;
+    const framing = body.length === 0 ? NoBody : ByLength;
+    connection.sendHead(request, framing, body.length, "", false);
+    if (body.length > 0) connection.sendBody(body, 0, body.length);
+    connection.sendEnd(null);
+  }
+
+  onInformational(): void {}
+
+  onResponseHead(head: ResponseHead, framing: Framing): void {
+    this.cluster.responses.charge(head.status, false);
+    this.answer = head.copy();
+    if (framing === AsTunnel) this.abandon("protocol error");
+  }
+
+  onResponseBody(bytes: Uint8Array, start: number, end: number): void {
+    this.answerSize += end - start;
+    if (this.answerSize > MAX_ANSWER_BYTES) this.abandon("protocol error");
+    else this.answerBody.push(bytes.subarray(start, end));
+  }
+
+  onResponseEnd(): void {
+    const { attempt } = this;
+    if (attempt === null || attempt.connection === null) return;
+    this.trailers = attempt.connection.parser.trailers.copy();
+    attempt.complete();
+    this.conclude();
+  }
+
+  onAttemptFailed(reason: ResetReason, detail: string, fault: Fault | null): void {
+    this.attempt = null;
+    if (!this.over) this.fail(reason, detail, fault);
+  }
+
+  onUpstreamBlocked(): void {}
+
+  onUpstreamDrain(): void {}
+
+  /** An answer that cannot be used. */
+  private abandon(reason: ResetReason): void {
+    const { attempt } = this;
+    this.attempt = null;
+    attempt?.abandon();
+    this.fail(reason, "", null);
+  }
+}
