@@ -67,6 +67,14 @@ class Link implements FilterCallbacks {
     return this.chain.owner.response;
   }
 
+  get heldRequest(): Body | null {
+    return this.chain.requestLeg.heldAt(this.index);
+  }
+
+  get heldResponse(): Body | null {
+    return this.chain.responseLeg.heldByLink(this.index);
+  }
+
   get requestTrailers(): Fields | null {
     return this.chain.requestLeg.trailers;
   }
@@ -166,6 +174,11 @@ class ResponseLeg extends Leg {
   /** `resume` by the place of the filter in the chain. */
   resumeLink(index: number): void {
     if (index < this.count) this.resume(this.count - 1 - index);
+  }
+
+  /** `heldAt` by the place of the filter in the chain. */
+  heldByLink(index: number): Body | null {
+    return index < this.count ? this.heldAt(this.count - 1 - index) : null;
   }
 
   protected showHead(at: number, ends: boolean): Verdict {

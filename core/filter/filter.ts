@@ -36,6 +36,9 @@ export interface FilterCallbacks {
   /** Null before there is an answer. */
   readonly response: ResponseHead | null;
   /** Null if there are none, or not yet. */
+  /** What this filter holds of the request's body, null if it holds nothing; read and changed like a shown one. */
+  readonly heldRequest: Body | null;
+  readonly heldResponse: Body | null;
   readonly requestTrailers: Fields | null;
   readonly responseTrailers: Fields | null;
   /** Resumes a request held by this filter; before the hook that holds it has returned, too. */
@@ -53,21 +56,21 @@ export interface FilterCallbacks {
   addResponseTrailers(): Fields;
 }
 
-/** One filter on one stream. Unset hooks are skipped without cost. */
+/** One filter on one stream. Hooks that are not there are skipped without cost. */
 export interface Filter {
-  onRequestHeaders?(head: RequestHead, endOfStream: boolean): Verdict;
+  readonly onRequestHeaders?: ((head: RequestHead, endOfStream: boolean) => Verdict) | undefined;
   /**
    * `body` is all of the request's body that is here: the piece that arrived, behind what this filter held. The
    * filter may read and change it and may not keep it. A body ends with a call of its own (no further bytes,
    * `endOfStream`) unless trailers follow.
    */
-  onRequestBody?(body: Body, endOfStream: boolean): Verdict;
-  onRequestTrailers?(trailers: Fields): Verdict;
-  onResponseHeaders?(head: ResponseHead, endOfStream: boolean): Verdict;
-  onResponseBody?(body: Body, endOfStream: boolean): Verdict;
-  onResponseTrailers?(trailers: Fields): Verdict;
+  readonly onRequestBody?: ((body: Body, endOfStream: boolean) => Verdict) | undefined;
+  readonly onRequestTrailers?: ((trailers: Fields) => Verdict) | undefined;
+  readonly onResponseHeaders?: ((head: ResponseHead, endOfStream: boolean) => Verdict) | undefined;
+  readonly onResponseBody?: ((body: Body, endOfStream: boolean) => Verdict) | undefined;
+  readonly onResponseTrailers?: ((trailers: Fields) => Verdict) | undefined;
   /** The stream is over, however it ended. The last call. */
-  onLog?(): void;
+  readonly onLog?: (() => void) | undefined;
 }
 
 /** Makes the filters of streams. One per place in a chain, and per route that has a configuration of its own. */

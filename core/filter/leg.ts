@@ -150,6 +150,11 @@ export abstract class Leg {
     return this.trailers;
   }
 
+  /** What waits at a station that holds something, else null. */
+  heldAt(at: number): Body | null {
+    return this.stopped || at >= this.count || this.states[at] === FLOWING ? null : this.waiting[at];
+  }
+
   /** The filter at station `at` lets go what it holds. */
   resume(at: number): void {
     if (this.calling === at) this.goesOn = true;

@@ -1,0 +1,157 @@
+/** Header maps: read by name, listed, changed (proxy-wasm.md 1.2, 1.5, 1.6). */
+import { lowerCase } from "../../../core/bytes/ascii.ts";
+import { BadArgument, InternalFailure, InvalidMemoryAccess, NotFound, Ok } from "../abi.ts";
+import type { HeaderMap } from "../header-map.ts";
+import { pairsSize, readPairs, writePairs } from "../pairs.ts";
+import type { WasmVm } from "../vm.ts";
+import type { HostFunctions } from "./host-functions.ts";
+
+const LAST_MAP = 7;
+
+export function headerFunctions(vm: WasmVm): HostFunctions {
+  const { memory, headerNames } = vm;
+
+  /** A header name of the guest; "" if it has none there. */
+  function nameAt(at: number, size: number): string {
+    return headerNames.get(memory.view(), at, at + size);
+  }
+
+  /** The map to be changed, or null. */
+  function writable(kind: number): HeaderMap | null {
+    const { context } = vm;
+    return context === null || !context.mayWrite(kind) ? null : context.map(kind);
+  }
+
+  /** Changes one field; `change` says how. */
+  function edit(
+    kind: number,
+    name: number,
+    nameSize: number,
+    value: number,
+    valueSize: number,
+    replaces: boolean,
+  ): number {
+    if (memory.allocating) return InternalFailure;
+    const [nameAtU, nameSizeU, valueU, valueSizeU] = [
+      name >>> 0,
+      nameSize >>> 0,
+      value >>> 0,
+      valueSize >>> 0,
+    ];
+    if (!memory.has(nameAtU, nameSizeU) || !memory.has(valueU, valueSizeU)) return InvalidMemoryAccess;
+    const map = writable(kind);
+    if (map === null) return BadArgument;
+    const key = nameAt(nameAtU, nameSizeU);
+    const text = memory.text(valueU, valueSizeU);
+    if (!(replaces ? map.set(key, text) : map.add(key, text))) return BadArgument;
+    vm.context?.wrote(kind);
+    return Ok;
+  }
+
+  return {
+    proxy_get_header_map_value(
+      kind: number,
+      name: number,
+      nameSize: number,
+      valueAt: number,
+      sizeAt: number,
+    ) {
+      if (memory.allocating) return InternalFailure;
+      const from = name >>> 0;
+      const length = nameSize >>> 0;
+      if (!memory.has(from, length)) return InvalidMemoryAccess;
+      const { context } = vm;
+      const map = context === null ? null : context.map(kind);
+      if (map === null) return missing(valueAt >>> 0, sizeAt >>> 0, kind >>> 0 > LAST_MAP);
+      const key = nameAt(from, length);
+      const first = key.charCodeAt(0);
+      if (first === 0x3a || key === "host") {
+        const value = map.pseudo(key === "host" ? ":authority" : key);
+        if (value === null) return missing(valueAt >>> 0, sizeAt >>> 0, false);
+        return memory.giveText(value, valueAt >>> 0, sizeAt >>> 0) ? Ok : InvalidMemoryAccess;
+      }
+      const slot = map.slotOf(key);
+      if (slot < 0) return missing(valueAt >>> 0, sizeAt >>> 0, false);
+      const { fields } = map;
+      const at = memory.give(fields.valueLengthAt(slot), valueAt >>> 0, sizeAt >>> 0);
+      if (at < 0) return InvalidMemoryAccess;
+      fields.copyValueAt(slot, memory.view(), at);
+      return Ok;
+    },
+
+    proxy_add_header_map_value(
+      kind: number,
+      name: number,
+      nameSize: number,
+      value: number,
+      valueSize: number,
+    ) {
+      return edit(kind, name, nameSize, value, valueSize, false);
+    },
+
+    proxy_replace_header_map_value(
+      kind: number,
+      name: number,
+      nameSize: number,
+      value: number,
+      valueSize: number,
+    ) {
+      return edit(kind, name, nameSize, value, valueSize, true);
+    },
+
+    proxy_remove_header_map_value(kind: number, name: number, nameSize: number) {
+      if (memory.allocating) return InternalFailure;
+      const from = name >>> 0;
+      const length = nameSize >>> 0;
+      if (!memory.has(from, length)) return InvalidMemoryAccess;
+      const map = writable(kind);
+      if (map === null) return BadArgument;
+      map.remove(nameAt(from, length));
+      vm.context?.wrote(kind);
+      return Ok;
+    },
+
+    proxy_get_header_map_pairs(kind: number, valueAt: number, sizeAt: number) {
+      if (memory.allocating) return InternalFailure;
+      if (kind >>> 0 > LAST_MAP) return BadArgument;
+      const map = vm.context === null ? null : vm.context.map(kind);
+      const size = map === null ? 0 : pairsSize(map);
+      const at = memory.give(size, valueAt >>> 0, sizeAt >>> 0);
+      if (at < 0) return InvalidMemoryAccess;
+      if (map !== null && size > 0) writePairs(map, memory, at);
+      return Ok;
+    },
+
+    proxy_set_header_map_pairs(kind: number, from: number, size: number) {
+      if (memory.allocating) return InternalFailure;
+      if (!memory.has(from >>> 0, size >>> 0)) return InvalidMemoryAccess;
+      const map = writable(kind);
+      if (map === null) return BadArgument;
+      // What cannot be read is an empty map (Envoy): the message will be refused for want of its start line.
+      const pairs = readPairs(memory, from >>> 0, size >>> 0) ?? [];
+      map.clear();
+      let sound = true;
+      for (let i = 0; i < pairs.length; i += 2) {
+        if (!map.add(lowerCase(pairs[i]), pairs[i + 1])) sound = false;
+      }
+      vm.context?.wrote(kind);
+      return sound ? Ok : BadArgument;
+    },
+
+    proxy_get_header_map_size(kind: number, sizeAt: number) {
+      if (memory.allocating) return InternalFailure;
+      if (kind >>> 0 > LAST_MAP) return BadArgument;
+      if (!memory.has(sizeAt >>> 0, 4)) return InvalidMemoryAccess;
+      const map = vm.context === null ? null : vm.context.map(kind);
+      memory.putU32(sizeAt >>> 0, map === null ? 0 : pairsSize(map));
+      return Ok;
+    },
+  };
+
+  /** No such field: 0.1.0 is told so by an empty value. */
+  function missing(valueAt: number, sizeAt: number, bad: boolean): number {
+    if (bad) return BadArgument;
+    if (vm.module.abi !== "0.1.0") return NotFound;
+    return memory.give(0, valueAt, sizeAt) < 0 ? InvalidMemoryAccess : Ok;
+  }
+}

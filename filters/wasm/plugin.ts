@@ -1,0 +1,151 @@
+/**
+ * A configured plugin in one worker: which generation takes new streams, and what happens when a VM fails. A new
+ * module begins a new generation beside the old one and takes its place by one assignment; old streams finish where
+ * they began.
+ *
+ *   waiting (no module yet) ─▶ serving ⇄ failed ─(policy)─▶ serving
+ *
+ * Laws: a generation that cannot be started or configured never takes a stream; what served before goes on. Under
+ * FAIL_RELOAD a failed plugin tries again no sooner than its back-off allows.
+ */
+import type { Filter, FilterCallbacks } from "../../core/filter/filter.ts";
+import type { FilterContext } from "../../core/filter/filter-context.ts";
+import { Respond, type Verdict } from "../../core/filter/verdict.ts";
+import type { CompiledModule } from "./compiled-module.ts";
+import { Generation } from "./generation.ts";
+import type { PluginConfig } from "./plugin-config.ts";
+import type { PluginStats } from "./plugin-stats.ts";
+import type { SharedData } from "./shared-data.ts";
+import type { VmHost, WasmVm } from "./vm.ts";
+
+export class WasmPlugin {
+  readonly config: PluginConfig;
+  private readonly host: VmHost;
+  private readonly stats: PluginStats;
+  private module: CompiledModule | null = null;
+  private current: Generation | null = null;
+  /** The VM that served last has failed. */
+  private failed = false;
+  private lastStart = Number.NEGATIVE_INFINITY;
+  private released = false;
+
+  constructor(config: PluginConfig, context: FilterContext, shared: SharedData, stats: PluginStats) {
+    this.config = config;
+    this.stats = stats;
+    this.host = {
+      context,
+      shared,
+      name: config.name === "" ? "plugin" : config.name,
+      config,
+      customStats: context.stats.scope("wasmcustom.", "wasmcustom.", {}),
+      onFailure: (vm) => this.onFailure(vm),
+    };
+  }
+
+  /** What serves new streams, "" if nothing does. */
+  get sha256(): string {
+    return this.current === null || this.module === null ? "" : this.module.sha256;
+  }
+
+  /** Takes a module, first or new: "" or why it cannot serve; then what served before goes on. */
+  load(module: CompiledModule): string {
+    const failure = this.begin(module);
+    if (failure === "") {
+      this.module = module;
+      this.failed = false;
+    }
+    return failure;
+  }
+
+  private begin(module: CompiledModule): string {
+    const { context } = this.host;
+    this.lastStart = context.clock.now;
+    const made = new Generation(module, this.host, () => {
+      this.stats.active--;
+    });
+    this.stats.created++;
+    this.stats.active++;
+    const failure = made.begin();
+    if (failure !== "") {
+      made.retire();
+      context.log("error", "wasm", `${this.host.name}: ${failure}`);
+      return failure;
+    }
+    const before = this.current;
+    this.current = made;
+    before?.retire();
+    return "";
+  }
+
+  /** The filter of one stream; null if it goes without. */
+  open(callbacks: FilterCallbacks): Filter | null {
+    if (this.failed || this.current === null) {
+      if (!this.mayRecover())
+        return this.config.failurePolicy === "FAIL_OPEN" ? null : new RefusingFilter(callbacks);
+    } else if (this.current.memory > this.config.limits.highWaterBytes) this.recycle();
+    return (this.current as Generation).open(callbacks);
+  }
+
+  private mayRecover(): boolean {
+    const { config, module, stats, host } = this;
+    if (config.failurePolicy !== "FAIL_RELOAD" || module === null || this.released) return false;
+    const jitter = 0.5 + host.context.random();
+    if (host.context.clock.now < this.lastStart + config.reloadBackOff * jitter) {
+      stats.vmReloadBackoff++;
+      return false;
+    }
+    stats.vmReload++;
+    if (this.begin(module) !== "") {
+      stats.vmReloadFailure++;
+      return false;
+    }
+    stats.vmReloadSuccess++;
+    this.failed = false;
+    return true;
+  }
+
+  /** Memory of a guest never shrinks: a fresh VM takes over. */
+  private recycle(): void {
+    if (this.module === null) return;
+    this.stats.vmRecycled++;
+    this.begin(this.module);
+  }
+
+  private onFailure(vm: WasmVm): void {
+    this.stats.vmFailed++;
+    if (this.current === null || this.current.vm !== vm) return;
+    const failed = this.current;
+    this.current = null;
+    this.failed = true;
+    failed.retire();
+  }
+
+  /** No further stream comes. */
+  release(): void {
+    this.released = true;
+    this.host.customStats.release();
+    const { current } = this;
+    this.current = null;
+    current?.retire();
+  }
+}
+
+/** Stands for a plugin that cannot serve: refuses each request (FAIL_CLOSED). */
+class RefusingFilter implements Filter {
+  private readonly callbacks: FilterCallbacks;
+
+  constructor(callbacks: FilterCallbacks) {
+    this.callbacks = callbacks;
+  }
+
+  onRequestHeaders(): Verdict {
+    this.callbacks.respond({
+      status: 503,
+      body: "",
+      details: "wasm_fail_stream",
+      headers: [],
+      grpcStatus: -1,
+    });
+    return Respond;
+  }
+}

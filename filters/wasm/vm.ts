@@ -1,0 +1,241 @@
+/**
+ * One instance of a guest module, and the only place that calls into it. It numbers contexts, knows whose call is
+ * under way, bounds what a call may spend, and keeps what the guest asks for until it has returned.
+ *
+ * Laws: no guest is entered from inside itself, its allocator aside. A trap ends the VM: the instance is never called
+ * again, whatever of it was under way (proxy-wasm.md 1.10). A host function never throws.
+ *
+ *   new ─(start)─▶ alive ─(trap)─▶ failed
+ */
+import type { FilterContext } from "../../core/filter/filter-context.ts";
+import type { LogLevel } from "../../core/io/platform.ts";
+import type { Scope } from "../../core/telemetry/stats.ts";
+import type { CompiledModule } from "./compiled-module.ts";
+import type { GuestContext } from "./guest-context.ts";
+import { type GuestExports, guestExports } from "./guest-exports.ts";
+import { GuestMemory } from "./guest-memory.ts";
+import { hostFunctions } from "./host/host-functions.ts";
+import { NameTable } from "./name-table.ts";
+import type { PluginConfig } from "./plugin-config.ts";
+import type { SharedData } from "./shared-data.ts";
+
+/** Bits of a context's number that say its place; the others make it differ from those that had the place before. */
+const PLACE_BITS = 20;
+const PLACES = 1 << PLACE_BITS;
+
+/** What a VM is given by whoever runs it. */
+export interface VmHost {
+  readonly context: FilterContext;
+  readonly shared: SharedData;
+  /** For messages: the plugin's name. */
+  readonly name: string;
+  readonly config: PluginConfig;
+  /** `wasmcustom.` */
+  readonly customStats: Scope;
+  /** The VM has failed; nothing of it is to be used any more. */
+  onFailure(vm: WasmVm): void;
+}
+
+export class WasmVm {
+  readonly host: VmHost;
+  readonly memory: GuestMemory = new GuestMemory();
+  readonly headerNames: NameTable = new NameTable(true);
+  readonly paths: NameTable = new NameTable(false);
+  readonly module: CompiledModule;
+  /** Null before the guest has started. */
+  exports: GuestExports | null = null;
+  /** Why it is not to be called any more, "" while it lives. */
+  failure = "";
+  /** Contexts by their place. */
+  private readonly contexts: (GuestContext | null)[] = [];
+  private readonly freePlaces: number[] = [];
+  private readonly rounds: number[] = [];
+  /** Contexts that live. */
+  live = 0;
+  /** Whose call is under way, and who the guest says that it acts for. */
+  private current: GuestContext | null = null;
+  private effective: GuestContext | null = null;
+  private readonly asking: GuestContext[] = [];
+  private fuel: WebAssembly.Global | null = null;
+  private readonly budget: number;
+
+  constructor(module: CompiledModule, host: VmHost) {
+    this.module = module;
+    this.host = host;
+    this.budget = host.config.limits.fuel;
+  }
+
+  /** Instantiates and starts the module; "" or why that failed. */
+  start(): string {
+    const { module } = this;
+    try {
+      const instance = new WebAssembly.Instance(module.module, hostFunctions(this));
+      const { exports } = instance;
+      const own = guestExports(exports, (name) => this.isAllowed(name));
+      this.memory.attach(own.memory, own.allocate);
+      this.fuel = (exports.tulle_fuel as WebAssembly.Global | undefined) ?? null;
+      this.refuel();
+      if (typeof exports._initialize === "function") {
+        (exports._initialize as () => void)();
+        if (typeof exports.main === "function") (exports.main as (...args: number[]) => void)(0, 0);
+        else if (typeof exports.__main_void === "function") (exports.__main_void as () => void)();
+      } else if (typeof exports._start === "function") (exports._start as () => void)();
+      this.exports = own;
+    } catch (error) {
+      this.failure = `start: ${this.describe(error)}`;
+    }
+    return this.failure;
+  }
+
+  /** False if the configuration's list of capabilities leaves that function out. */
+  isAllowed(name: string): boolean {
+    const { allowedCapabilities } = this.host.config;
+    return allowedCapabilities === null || allowedCapabilities.has(name);
+  }
+
+  // ── Contexts ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Gives a context its number. */
+  register(context: GuestContext): void {
+    const place = this.freePlaces.pop() ?? this.contexts.push(null) - 1;
+    const round = ((this.rounds[place] ?? 0) + 1) % (1 << (31 - PLACE_BITS));
+    this.rounds[place] = round;
+    this.contexts[place] = context;
+    context.id = round * PLACES + place + 1;
+    this.live++;
+  }
+
+  /** The context is gone, for the guest, too. */
+  unregister(context: GuestContext): void {
+    const place = (context.id - 1) % PLACES;
+    if (this.contexts[place] !== context) return;
+    this.contexts[place] = null;
+    this.freePlaces.push(place);
+    this.live--;
+    if (this.effective === context) this.effective = null;
+  }
+
+  /** The living context of that number, or null. */
+  find(id: number): GuestContext | null {
+    const context = this.contexts[(id - 1) % PLACES];
+    return context !== undefined && context !== null && context.id === id ? context : null;
+  }
+
+  /** Whom a host function is for: who the guest says, else whose call is under way; null at the start. */
+  get context(): GuestContext | null {
+    return this.effective ?? this.current;
+  }
+
+  /** The guest acts for another context until it returns. */
+  actFor(context: GuestContext): void {
+    this.effective = context;
+  }
+
+  /** No more than `PLACES` contexts can live at once. */
+  get isFull(): boolean {
+    return this.live >= PLACES - 1;
+  }
+
+  // ── Calls ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Calls a callback for a context and then does what the guest asked for. Its result, or 0 if it failed: look at
+   * `failure`. Superfluous arguments are dropped by the engine, so older guests get what they know.
+   */
+  call(
+    context: GuestContext,
+    callback: (...args: number[]) => number,
+    a: number,
+    b: number,
+    c: number,
+  ): number {
+    if (this.failure !== "") return 0;
+    this.current = context;
+    this.effective = null;
+    this.refuel();
+    let result = 0;
+    try {
+      result = callback(a, b, c);
+    } catch (error) {
+      this.fail(this.describe(error));
+    }
+    this.current = null;
+    this.effective = null;
+    if (this.asking.length > 0) this.settle();
+    return result;
+  }
+
+  /** `call` with five arguments. */
+  call5(
+    context: GuestContext,
+    callback: (...args: number[]) => number,
+    args: readonly [number, number, number, number, number],
+  ): void {
+    this.call(context, () => callback(...args), 0, 0, 0);
+  }
+
+  /** A context has something to be done when the guest has returned. */
+  ask(context: GuestContext): void {
+    if (context.waiting) return;
+    context.waiting = true;
+    this.asking.push(context);
+  }
+
+  private settle(): void {
+    const { asking } = this;
+    for (let i = 0; i < asking.length; i++) {
+      const context = asking[i];
+      if (!context.waiting) continue;
+      context.waiting = false;
+      context.settle();
+    }
+    asking.length = 0;
+  }
+
+  /** A line of the guest in the operator's log. */
+  log(level: LogLevel, message: string): void {
+    this.host.context.log(level, "wasm", `${this.host.name}: ${message}`);
+  }
+
+  /** Where metrics of guests are kept. */
+  get statsScope(): Scope {
+    return this.host.customStats;
+  }
+
+  private refuel(): void {
+    if (this.fuel !== null) this.fuel.value = this.budget;
+  }
+
+  /** The instance is garbage from here on. */
+  private fail(why: string): void {
+    if (this.failure !== "") return;
+    this.failure = why;
+    this.asking.length = 0;
+    this.log("critical", why);
+    this.host.onFailure(this);
+    for (const context of this.contexts) context?.abandon();
+  }
+
+  private describe(error: unknown): string {
+    const out = this.fuel !== null && (this.fuel.value as number) < 0;
+    const text = out ? "used up its fuel: it loops, or does too much in one call" : String(error);
+    const stack = error instanceof Error && typeof error.stack === "string" ? wasmFrames(error.stack) : "";
+    return stack === "" ? text : `${text} (${stack})`;
+  }
+}
+
+const MAX_FRAMES = 20;
+
+/** The frames of the guest in a stack trace of any of the three engines, innermost first. */
+function wasmFrames(stack: string): string {
+  const frames = stack.split("\n").filter((line) => line.includes("wasm"));
+  return frames
+    .slice(0, MAX_FRAMES)
+    .map((line) =>
+      line
+        .trim()
+        .replace(/^at /, "")
+        .replace(/\(?wasm:\/\/wasm\/([^)]*)\)?/, "$1"),
+    )
+    .join(" < ");
+}
