@@ -4,6 +4,7 @@
  */
 import type { ExtensionConfig, FilterConfig, HttpFilter, PerFilterConfig } from "../config/model.ts";
 import type { FilterFactory, FilterKinds } from "../filter/filter.ts";
+import type { NetworkFilterKinds } from "../filter/network-filter.ts";
 import type { FilterContext } from "../filter/filter-context.ts";
 import { FilterSlot } from "../filter/filter-slot.ts";
 import type { RouteTable } from "../route/route-table.ts";
@@ -15,6 +16,7 @@ const ROUTER = "envoy.extensions.filters.http.router.v3.Router";
 /** What filters are made from; one object per worker. */
 export interface FilterEnvironment {
   readonly kinds: FilterKinds;
+  readonly networkKinds: NetworkFilterKinds;
   readonly context: FilterContext;
 }
 

@@ -4,6 +4,8 @@
  */
 import type { FilterCallbacks } from "../../core/filter/filter.ts";
 import type { CompiledModule } from "./compiled-module.ts";
+import type { NetworkFilterCallbacks } from "../../core/filter/network-filter.ts";
+import { ConnectionContext } from "./connection-context.ts";
 import { RootContext } from "./root-context.ts";
 import { StreamContext } from "./stream-context.ts";
 import { type VmHost, WasmVm } from "./vm.ts";
@@ -35,6 +37,12 @@ export class Generation {
   open(callbacks: FilterCallbacks): StreamContext {
     this.streams++;
     return new StreamContext(this, callbacks);
+  }
+
+  /** Takes a connection. */
+  connect(callbacks: NetworkFilterCallbacks): ConnectionContext {
+    this.streams++;
+    return new ConnectionContext(this, callbacks);
   }
 
   /** Memory of the guest, bytes. */

@@ -1,3 +1,18 @@
+/** Where a module comes from. */
+export type CodeSource =
+  | { readonly kind: "inline"; readonly bytes: Uint8Array }
+  | { readonly kind: "file"; readonly path: string }
+  | {
+      readonly kind: "remote";
+      readonly uri: string;
+      /** Cluster that serves it. */
+      readonly cluster: string;
+      /** ms. */
+      readonly timeout: number;
+      /** Lower-case hexadecimal. */
+      readonly sha256: string;
+    };
+
 /** A configured plugin. */
 export interface PluginConfig {
   readonly name: string;
@@ -11,6 +26,12 @@ export interface PluginConfig {
   /** ms. */
   readonly reloadBackOff: number;
   readonly allowOnHeadersStopIteration: boolean;
+  readonly code: CodeSource;
   readonly codeKey: string;
-  readonly limits: { readonly fuel: number; readonly highWaterBytes: number };
+  readonly limits: {
+    /** Units of fuel for one call, 0 = unlimited. */
+    readonly fuel: number;
+    readonly highWaterBytes: number;
+    readonly maxMemoryPages: number;
+  };
 }

@@ -10,7 +10,8 @@
  */
 import type { Filter, FilterCallbacks } from "../../core/filter/filter.ts";
 import type { FilterContext } from "../../core/filter/filter-context.ts";
-import { Respond, type Verdict } from "../../core/filter/verdict.ts";
+import type { NetworkFilter, NetworkFilterCallbacks } from "../../core/filter/network-filter.ts";
+import { Pause, Respond, type Verdict } from "../../core/filter/verdict.ts";
 import type { CompiledModule } from "./compiled-module.ts";
 import { Generation } from "./generation.ts";
 import type { PluginConfig } from "./plugin-config.ts";
@@ -79,11 +80,24 @@ export class WasmPlugin {
 
   /** The filter of one stream; null if it goes without. */
   open(callbacks: FilterCallbacks): Filter | null {
+    const generation = this.serving();
+    if (generation !== null) return generation.open(callbacks);
+    return this.config.failurePolicy === "FAIL_OPEN" ? null : new RefusingFilter(callbacks);
+  }
+
+  /** The filter of one connection; null if it goes without. */
+  connect(callbacks: NetworkFilterCallbacks): NetworkFilter | null {
+    const generation = this.serving();
+    if (generation !== null) return generation.connect(callbacks);
+    return this.config.failurePolicy === "FAIL_OPEN" ? null : new ClosingFilter(callbacks);
+  }
+
+  /** What takes the next stream or connection; null if nothing can. */
+  private serving(): Generation | null {
     if (this.failed || this.current === null) {
-      if (!this.mayRecover())
-        return this.config.failurePolicy === "FAIL_OPEN" ? null : new RefusingFilter(callbacks);
+      if (!this.mayRecover()) return null;
     } else if (this.current.memory > this.config.limits.highWaterBytes) this.recycle();
-    return (this.current as Generation).open(callbacks);
+    return this.current;
   }
 
   private mayRecover(): boolean {
@@ -147,5 +161,19 @@ class RefusingFilter implements Filter {
       grpcStatus: -1,
     });
     return Respond;
+  }
+}
+
+/** The same for a connection. */
+class ClosingFilter implements NetworkFilter {
+  private readonly callbacks: NetworkFilterCallbacks;
+
+  constructor(callbacks: NetworkFilterCallbacks) {
+    this.callbacks = callbacks;
+  }
+
+  onNewConnection(): Verdict {
+    this.callbacks.close();
+    return Pause;
   }
 }

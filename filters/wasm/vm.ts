@@ -15,6 +15,7 @@ import type { GuestContext } from "./guest-context.ts";
 import { type GuestExports, guestExports } from "./guest-exports.ts";
 import { GuestMemory } from "./guest-memory.ts";
 import { hostFunctions } from "./host/host-functions.ts";
+import { REFUEL_EXPORT } from "./module/fuel-sections.ts";
 import { NameTable } from "./name-table.ts";
 import type { PluginConfig } from "./plugin-config.ts";
 import type { SharedData } from "./shared-data.ts";
@@ -56,7 +57,8 @@ export class WasmVm {
   private current: GuestContext | null = null;
   private effective: GuestContext | null = null;
   private readonly asking: GuestContext[] = [];
-  private fuel: WebAssembly.Global | null = null;
+  /** Sets what a call may spend, and answers what was left; null for a module that is trusted. */
+  private refill: ((fuel: number) => number) | null = null;
   private readonly budget: number;
 
   constructor(module: CompiledModule, host: VmHost) {
@@ -73,7 +75,7 @@ export class WasmVm {
       const { exports } = instance;
       const own = guestExports(exports, (name) => this.isAllowed(name));
       this.memory.attach(own.memory, own.allocate);
-      this.fuel = (exports.tulle_fuel as WebAssembly.Global | undefined) ?? null;
+      this.refill = (exports[REFUEL_EXPORT] as ((fuel: number) => number) | undefined) ?? null;
       this.refuel();
       if (typeof exports._initialize === "function") {
         (exports._initialize as () => void)();
@@ -203,7 +205,7 @@ export class WasmVm {
   }
 
   private refuel(): void {
-    if (this.fuel !== null) this.fuel.value = this.budget;
+    if (this.refill !== null) this.refill(this.budget);
   }
 
   /** The instance is garbage from here on. */
@@ -217,7 +219,7 @@ export class WasmVm {
   }
 
   private describe(error: unknown): string {
-    const out = this.fuel !== null && (this.fuel.value as number) < 0;
+    const out = this.refill !== null && this.refill(0) < 0;
     const text = out ? "used up its fuel: it loops, or does too much in one call" : String(error);
     const stack = error instanceof Error && typeof error.stack === "string" ? wasmFrames(error.stack) : "";
     return stack === "" ? text : `${text} (${stack})`;

@@ -7,6 +7,12 @@
 import type { Json } from "../../core/config/model.ts";
 import type { Filter, FilterCallbacks, FilterFactory, FilterKind } from "../../core/filter/filter.ts";
 import type { FilterContext } from "../../core/filter/filter-context.ts";
+import type {
+  NetworkFilter,
+  NetworkFilterCallbacks,
+  NetworkFilterFactory,
+  NetworkFilterKind,
+} from "../../core/filter/network-filter.ts";
 import type { CompiledModule } from "./compiled-module.ts";
 import { WasmPlugin } from "./plugin.ts";
 import type { PluginConfig } from "./plugin-config.ts";
@@ -20,7 +26,7 @@ interface Running {
   end(): void;
 }
 
-export class WasmHost implements FilterKind {
+export class WasmHost implements FilterKind, NetworkFilterKind {
   private readonly shared: SharedData;
   private readonly read: (config: Json) => PluginConfig;
   private readonly modules = new Map<string, CompiledModule>();
@@ -41,6 +47,14 @@ export class WasmHost implements FilterKind {
   }
 
   factory(config: Json, name: string, context: FilterContext): FilterFactory {
+    return this.use(config, name, context);
+  }
+
+  networkFactory(config: Json, name: string, context: FilterContext): NetworkFilterFactory {
+    return new ConnectionUse(this.use(config, name, context));
+  }
+
+  private use(config: Json, name: string, context: FilterContext): PluginUse {
     const model = this.read(config);
     const key = JSON.stringify(config);
     let running = this.running.get(key);
@@ -80,10 +94,31 @@ class PluginUse implements FilterFactory {
     return this.running.plugin.open(callbacks);
   }
 
+  connect(callbacks: NetworkFilterCallbacks): NetworkFilter | null {
+    return this.running.plugin.connect(callbacks);
+  }
+
   release(): void {
     if (this.released) return;
     this.released = true;
     this.running.users--;
     if (this.running.users === 0) this.running.end();
+  }
+}
+
+/** The same in a chain of network filters. */
+class ConnectionUse implements NetworkFilterFactory {
+  private readonly use: PluginUse;
+
+  constructor(use: PluginUse) {
+    this.use = use;
+  }
+
+  create(callbacks: NetworkFilterCallbacks): NetworkFilter | null {
+    return this.use.connect(callbacks);
+  }
+
+  release(): void {
+    this.use.release();
   }
 }

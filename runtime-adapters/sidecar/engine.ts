@@ -21,9 +21,31 @@ export function formatEnvironment(clock: Clock = new Clock()): FormatEnvironment
   return { variables: variables(), hostname: utf8ByteString(hostname()), clock };
 }
 
+/** A worker whose filters may be WASM. */
+class EngineWithFilters extends Worker implements Engine {
+  private readonly wasm: WasmHost;
+
+  constructor(platform: Platform, clock: Clock, stats: StatsStore, concurrency: number) {
+    const wasm = new WasmHost(new LocalData(), readPluginConfig);
+    const filters = standardFilters(wasm);
+    super(platform, clock, stats, { concurrency, filters, networkFilters: new Map(), ...formatEnvironment(clock) });
+    this.wasm = wasm;
+  }
+
+  setModules(modules: Modules): void {
+    for (const [key, module] of modules) this.wasm.setModule(key, module);
+  }
+}
+
 /** See `MakeEngine`. */
 export const makeEngine: MakeEngine = (platform, clock, stats, { concurrency }) =>
-  new Worker(platform, clock, stats, { concurrency, filters: STANDARD_FILTERS, ...formatEnvironment(clock) });
+  new EngineWithFilters(platform, clock, stats, concurrency);
+
+/** How WASM plugins are read and tried before workers hear of them. */
+export const plugins: Entry["plugins"] = {
+  read: readPluginConfig,
+  tryPlugin: (config, module) => tryPlugin(config, module, Date.now(), (into) => randomFillSync(into)),
+};
 
 /** Bytes of a file that a configuration may quote (a direct response's body). */
 const MAX_QUOTED_FILE = 16 << 20;

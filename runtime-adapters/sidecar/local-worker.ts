@@ -5,6 +5,7 @@
 import type { Listener, Snapshot } from "../../core/config/model.ts";
 import type { Address, SocketHandler } from "../../core/io/socket.ts";
 import { type Accept, type Driver, ListenError, type ListenSocket, type Runtime } from "../runtime.ts";
+import type { Modules } from "./modules/module-store.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type { ThreadServices } from "./thread-services.ts";
 import type {
@@ -64,6 +65,10 @@ export class LocalWorker implements WorkerControl {
       concurrency,
     });
     this.driver.attach(this.engine);
+  }
+
+  async setModules(modules: Modules): Promise<void> {
+    this.driver.run(() => this.engine.setModules(modules));
   }
 
   async apply(snapshot: Snapshot, known: readonly Bound[]): Promise<ApplyResult> {

@@ -8,6 +8,7 @@
 import type { Snapshot } from "../../core/config/model.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
 import { formatAddress } from "../../core/io/socket.ts";
+import type { Modules } from "./modules/module-store.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type {
   ApplyResult,
@@ -43,6 +44,7 @@ export class Supervisor {
   private readonly log: (level: LogLevel, message: string) => void;
   private readonly places: Place[] = [];
   private snapshot: Snapshot | null = null;
+  private modules: Modules = new Map();
   private bound: readonly Bound[] = [];
   private stopped: StopScope | "none" = "none";
   private draining = false;
@@ -67,6 +69,14 @@ export class Supervisor {
       this.places.push(place);
       this.launch(place, index);
     }
+  }
+
+  /** Hands WASM modules to every worker, those that are started later included. */
+  setModules(modules: Modules): Promise<void> {
+    return this.inTurn(async () => {
+      this.modules = modules;
+      await this.broadcast((worker) => worker.setModules(modules));
+    });
   }
 
   /** Puts `snapshot` in force in every worker. What could not be bound is reported once per address. */
@@ -173,6 +183,7 @@ export class Supervisor {
       const { worker } = place;
       if (worker === null || this.snapshot === null) return;
       if (this.stopped !== "none") await worker.stopListening(this.stopped);
+      if (this.modules.size > 0) await worker.setModules(this.modules);
       const { failures } = await worker.apply(this.snapshot, this.bound);
       for (const { listener, address, code } of failures) {
         this.log(

@@ -1,0 +1,26 @@
+/** From the bytes of a WASM module to one that workers can instantiate: judged, limited, fuelled and compiled. */
+import { providedImports } from "../../../filters/wasm/host/host-functions.ts";
+import type { CompiledModule } from "../../../filters/wasm/compiled-module.ts";
+import { prepareModule } from "../../../filters/wasm/module/prepare-module.ts";
+import type { PluginConfig } from "../../../filters/wasm/plugin-config.ts";
+import { MAX_MODULE_BYTES, sha256Of } from "./module-source.ts";
+
+/** The module, or why there is none. */
+export type Compiled = { readonly module: CompiledModule } | { readonly fault: string };
+
+/** Compiles in the background where the engine can. Never rejects. */
+export async function compileModule(bytes: Uint8Array, { limits }: PluginConfig): Promise<Compiled> {
+  const prepared = prepareModule(bytes, {
+    providedImports: providedImports(),
+    maxPages: limits.maxMemoryPages,
+    fuel: limits.fuel > 0,
+    maxBytes: MAX_MODULE_BYTES,
+  });
+  if ("faults" in prepared) return { fault: prepared.faults.map(({ message }) => message).join("; ") };
+  try {
+    const module = await WebAssembly.compile(prepared.bytes);
+    return { module: { module, abi: prepared.inspection.abiVersion, sha256: sha256Of(bytes) } };
+  } catch (error) {
+    return { fault: `cannot be compiled: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
