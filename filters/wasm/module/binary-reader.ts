@@ -83,6 +83,28 @@ export class BinaryReader {
     const length = this.u32();
     const start = this.at;
     this.skip(length);
-    return this.fault === "" ? latin1(this.bytes, start, start + length) : "";
+    if (this.fault !== "") return "";
+    if (!isUtf8(this.bytes, start, start + length)) {
+      this.fail("a name is not UTF-8");
+      return "";
+    }
+    return latin1(this.bytes, start, start + length);
   }
+}
+
+/** Whether `[start, end)` is well-formed UTF-8 (Unicode 15, table 3-7). */
+function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; ) {
+    const lead = bytes[i++];
+    if (lead < 0x80) continue;
+    const more = lead < 0xc2 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : lead < 0xf5 ? 3 : 0;
+    if (more === 0 || more > end - i) return false;
+    // Overlong forms, surrogates and what is above U+10FFFF show in the second byte.
+    const least = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
+    const most = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
+    if (bytes[i] < least || bytes[i] > most) return false;
+    for (let j = 1; j < more; j++) if ((bytes[i + j] & 0xc0) !== 0x80) return false;
+    i += more;
+  }
+  return true;
 }

@@ -71,8 +71,8 @@ export const IMMEDIATES = table(256, [
   [0xfc, 0xfe, SPECIAL],
 ]);
 
-/** Behind 0xFC: saturating conversions, bulk memory and tables. */
-export const BULK_IMMEDIATES = table(18, [
+/** Behind 0xFC: saturating conversions, bulk memory and tables, wide arithmetic. */
+export const BULK_IMMEDIATES = table(23, [
   [0, 7, NONE],
   [8, 8, TWO_INDICES], // memory.init
   [9, 9, INDEX], // data.drop
@@ -82,6 +82,7 @@ export const BULK_IMMEDIATES = table(18, [
   [13, 13, INDEX], // elem.drop
   [14, 14, TWO_INDICES], // table.copy
   [15, 17, INDEX], // table.grow, table.size, table.fill
+  [19, 22, NONE], // 128-bit sums and products
 ]);
 
 /** Behind 0xFD: vectors, with the relaxed ones. */

@@ -108,14 +108,16 @@ const REFUSED: readonly (readonly [what: string, bytes: Uint8Array, code: Module
   ["a component", Uint8Array.from(ascii("\0asm\x0d\0\x01\0")), "component", "a WebAssembly component, not a core module"],
   ["a cut section", guest().slice(0, -3), "malformed", /^not valid WebAssembly: a section is cut off \(at byte \d+\)$/],
   ["an unknown section", Uint8Array.from([...guest(), ...section(77, [])]), "unsupported", /a section of the unknown kind 77/],
+  ...["\xff", "a\x80", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"].map((bad) =>
+    ["a name that is not UTF-8", guest({ functions: [exported(bad, [], [])] }), "malformed", /a name is not UTF-8/] as const),
   ["sections in disorder", Uint8Array.from([...guest(), ...section(5, [0])]), "malformed", /a section is out of order/],
   ["no marker", guest({ marker: "" }), "abi-version", "Missing or unknown Proxy-Wasm ABI version"],
   ["a later marker", guest({ marker: "proxy_abi_version_0_3_0" }), "abi-version", /^Missing or unknown/],
   ["a marker that is no function", guest({ marker: "", exports: [[...name("proxy_abi_version_0_2_1"), 2, 0]] }), "abi-version", /^Missing/],
   ["missing imports, all of them", guest({
     importedFunctions: 3,
-    imports: [imported("env", "redis", 0, 0), imported("env", "own", 0, 0), imported("mongo", "d\xffb", 0, 0)],
-  }), "missing-import", "imports what the host does not have: env.redis, mongo.d\\xffb"],
+    imports: [imported("env", "redis", 0, 0), imported("env", "own", 0, 0), imported("mongo", "d\xc3\xbcb\n", 0, 0)],
+  }), "missing-import", "imports what the host does not have: env.redis, mongo.d\\xc3\\xbcb\\x0a"],
   ["an imported memory", guest({ memories: [], imports: [imported("env", "memory", 2, 0, 1)] }),
     "import-kind", "imports what is not a function: env.memory (a memory)"],
   ["an imported table", guest({ imports: [imported("env", "t", 1, 0x70, 0, 1)] }), "import-kind", /env.t \(a table\)/],
