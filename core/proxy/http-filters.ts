@@ -4,9 +4,9 @@
  */
 import type { ExtensionConfig, FilterConfig, HttpFilter, PerFilterConfig } from "../config/model.ts";
 import type { FilterFactory, FilterKinds } from "../filter/filter.ts";
-import type { NetworkFilterKinds } from "../filter/network-filter.ts";
 import type { FilterContext } from "../filter/filter-context.ts";
 import { FilterSlot } from "../filter/filter-slot.ts";
+import type { NetworkFilterKinds } from "../filter/network-filter.ts";
 import type { RouteTable } from "../route/route-table.ts";
 import type { Stream } from "./stream.ts";
 import { StreamFilters } from "./stream-filters.ts";

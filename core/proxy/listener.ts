@@ -20,8 +20,8 @@ import type { ConnectionOwner, DrainableConnection } from "./connection-owner.ts
 import { ConnectionRecord } from "./connection-record.ts";
 import { DownstreamConnection } from "./downstream.ts";
 import type { Extensions, FilterEnvironment } from "./http-filters.ts";
-import { NetworkFilters } from "./network-filters.ts";
 import type { LogCompiler } from "./log-compiler.ts";
+import { NetworkFilters } from "./network-filters.ts";
 import type { Services } from "./services.ts";
 import { TcpProxyConnection } from "./tcp-connection.ts";
 import { TcpProxyFilter } from "./tcp-filter.ts";

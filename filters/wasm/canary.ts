@@ -12,18 +12,28 @@ import { Timers } from "../../core/time/timers.ts";
 import { Ok } from "./abi.ts";
 import type { CompiledModule } from "./compiled-module.ts";
 import { Generation } from "./generation.ts";
+import { environmentOf } from "./guest-environment.ts";
 import type { PluginConfig } from "./plugin-config.ts";
 import type { SharedData } from "./shared-data.ts";
+import type { VmLimits } from "./vm-limits.ts";
 
 /** Lines of a refusal that are passed on. */
 const MAX_REASONS = 5;
 
-/** Starts and configures the plugin once; the reasons why it cannot be used, none if it can. `now` in Unix ms. */
+/** What a canary is given of the process. */
+export interface CanaryHost {
+  /** Unix time, ms. */
+  readonly now: number;
+  readonly variables: { readonly [name: string]: string };
+  fillRandom(into: Uint8Array): void;
+}
+
+/** Starts and configures the plugin once; the reasons why it cannot be used, none if it can. */
 export function tryPlugin(
   config: PluginConfig,
   module: CompiledModule,
-  now: number,
-  fillRandom: (into: Uint8Array) => void,
+  limits: VmLimits,
+  { now, variables, fillRandom }: CanaryHost,
 ): readonly string[] {
   const reasons: string[] = [];
   const clock = new Clock();
@@ -48,6 +58,8 @@ export function tryPlugin(
       shared: new LocalData(),
       name: config.name,
       config,
+      limits,
+      environment: environmentOf(config, variables),
       customStats: stats.scope("wasmcustom.", "wasmcustom.", {}),
       onFailure: () => undefined,
     },
@@ -95,4 +107,3 @@ export class LocalData implements SharedData {
 function keyOf(namespace: string, bytes: Uint8Array, start: number, end: number): string {
   return `${namespace} ${bytes.subarray(start, end).join()}`;
 }
-

@@ -115,7 +115,9 @@ export class ConnectionContext extends GuestContext implements NetworkFilter {
   }
 
   buffer(kind: number): GuestBuffer | null {
-    return kind === DownstreamData || kind === UpstreamData ? this.writableBody(kind) : this.root.buffer(kind);
+    return kind === DownstreamData || kind === UpstreamData
+      ? this.writableBody(kind)
+      : this.root.buffer(kind);
   }
 
   override writableBody(kind: number): Body | null {

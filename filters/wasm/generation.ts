@@ -3,8 +3,8 @@
  * been replaced and its last stream is over; a VM that failed ends at once.
  */
 import type { FilterCallbacks } from "../../core/filter/filter.ts";
-import type { CompiledModule } from "./compiled-module.ts";
 import type { NetworkFilterCallbacks } from "../../core/filter/network-filter.ts";
+import type { CompiledModule } from "./compiled-module.ts";
 import { ConnectionContext } from "./connection-context.ts";
 import { RootContext } from "./root-context.ts";
 import { StreamContext } from "./stream-context.ts";

@@ -18,19 +18,27 @@ import type { PluginConfig } from "./plugin-config.ts";
 import type { PluginStats } from "./plugin-stats.ts";
 import type { SharedData } from "./shared-data.ts";
 import type { VmHost, WasmVm } from "./vm.ts";
+import { type VmLimits, vmLimits } from "./vm-limits.ts";
 
 export class WasmPlugin {
   readonly config: PluginConfig;
-  private readonly host: VmHost;
+  private host: VmHost;
   private readonly stats: PluginStats;
   private module: CompiledModule | null = null;
   private current: Generation | null = null;
   /** The VM that served last has failed. */
   private failed = false;
-  private lastStart = Number.NEGATIVE_INFINITY;
+  /** No VM is started to replace a failed one before that, ms. */
+  private nextStart = Number.NEGATIVE_INFINITY;
   private released = false;
 
-  constructor(config: PluginConfig, context: FilterContext, shared: SharedData, stats: PluginStats) {
+  constructor(
+    config: PluginConfig,
+    context: FilterContext,
+    shared: SharedData,
+    stats: PluginStats,
+    environment: VmHost["environment"],
+  ) {
     this.config = config;
     this.stats = stats;
     this.host = {
@@ -38,6 +46,8 @@ export class WasmPlugin {
       shared,
       name: config.name === "" ? "plugin" : config.name,
       config,
+      environment,
+      limits: vmLimits({}, config.name),
       customStats: context.stats.scope("wasmcustom.", "wasmcustom.", {}),
       onFailure: (vm) => this.onFailure(vm),
     };
@@ -49,18 +59,22 @@ export class WasmPlugin {
   }
 
   /** Takes a module, first or new: "" or why it cannot serve; then what served before goes on. */
-  load(module: CompiledModule): string {
+  load(module: CompiledModule, limits: VmLimits): string {
+    const before = this.host;
+    this.host = { ...before, limits };
     const failure = this.begin(module);
     if (failure === "") {
       this.module = module;
       this.failed = false;
-    }
+    } else this.host = before;
     return failure;
   }
 
   private begin(module: CompiledModule): string {
     const { context } = this.host;
-    this.lastStart = context.clock.now;
+    // Envoy's jittered back-off, drawn once per start: how long this VM is to have lived before it is replaced.
+    const { base } = this.config.reload;
+    this.nextStart = context.clock.now + base * (0.5 + context.random() / 2);
     const made = new Generation(module, this.host, () => {
       this.stats.active--;
     });
@@ -82,29 +96,33 @@ export class WasmPlugin {
   open(callbacks: FilterCallbacks): Filter | null {
     const generation = this.serving();
     if (generation !== null) return generation.open(callbacks);
-    return this.config.failurePolicy === "FAIL_OPEN" ? null : new RefusingFilter(callbacks);
+    return this.config.failurePolicy === "OPEN" ? null : new RefusingFilter(callbacks);
   }
 
   /** The filter of one connection; null if it goes without. */
   connect(callbacks: NetworkFilterCallbacks): NetworkFilter | null {
     const generation = this.serving();
     if (generation !== null) return generation.connect(callbacks);
-    return this.config.failurePolicy === "FAIL_OPEN" ? null : new ClosingFilter(callbacks);
+    return this.config.failurePolicy === "OPEN" ? null : new ClosingFilter(callbacks);
   }
 
   /** What takes the next stream or connection; null if nothing can. */
   private serving(): Generation | null {
     if (this.failed || this.current === null) {
       if (!this.mayRecover()) return null;
-    } else if (this.current.memory > this.config.limits.highWaterBytes) this.recycle();
+    } else if (this.isTooLarge(this.current)) this.recycle();
     return this.current;
+  }
+
+  private isTooLarge({ memory }: Generation): boolean {
+    const { recycleAboveBytes } = this.host.limits;
+    return recycleAboveBytes > 0 && memory > recycleAboveBytes;
   }
 
   private mayRecover(): boolean {
     const { config, module, stats, host } = this;
-    if (config.failurePolicy !== "FAIL_RELOAD" || module === null || this.released) return false;
-    const jitter = 0.5 + host.context.random();
-    if (host.context.clock.now < this.lastStart + config.reloadBackOff * jitter) {
+    if (config.failurePolicy !== "RELOAD" || module === null || this.released) return false;
+    if (host.context.clock.now < this.nextStart) {
       stats.vmReloadBackoff++;
       return false;
     }

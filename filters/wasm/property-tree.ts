@@ -85,7 +85,7 @@ const OF_STREAM: { readonly [path: string]: OfStream } = {
 const OF_PLUGIN: { readonly [path: string]: (vm: WasmVm) => string } = {
   plugin_name: (vm) => vm.host.config.name,
   plugin_root_id: (vm) => vm.host.config.rootId,
-  plugin_vm_id: (vm) => vm.host.config.vmId,
+  plugin_vm_id: (vm) => vm.host.config.vm.id,
 };
 
 const REQUEST_HEADERS = "request\0headers\0";

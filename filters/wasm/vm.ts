@@ -19,6 +19,7 @@ import { REFUEL_EXPORT } from "./module/fuel-sections.ts";
 import { NameTable } from "./name-table.ts";
 import type { PluginConfig } from "./plugin-config.ts";
 import type { SharedData } from "./shared-data.ts";
+import type { VmLimits } from "./vm-limits.ts";
 
 /** Bits of a context's number that say its place; the others make it differ from those that had the place before. */
 const PLACE_BITS = 20;
@@ -31,6 +32,9 @@ export interface VmHost {
   /** For messages: the plugin's name. */
   readonly name: string;
   readonly config: PluginConfig;
+  readonly limits: VmLimits;
+  /** What the guest sees of the environment (WASI). */
+  readonly environment: readonly (readonly [name: string, value: string])[];
   /** `wasmcustom.` */
   readonly customStats: Scope;
   /** The VM has failed; nothing of it is to be used any more. */
@@ -64,7 +68,7 @@ export class WasmVm {
   constructor(module: CompiledModule, host: VmHost) {
     this.module = module;
     this.host = host;
-    this.budget = host.config.limits.fuel;
+    this.budget = host.limits.fuelPerCall;
   }
 
   /** Instantiates and starts the module; "" or why that failed. */
@@ -91,7 +95,7 @@ export class WasmVm {
 
   /** False if the configuration's list of capabilities leaves that function out. */
   isAllowed(name: string): boolean {
-    const { allowedCapabilities } = this.host.config;
+    const { allowedCapabilities } = this.host.config.vm;
     return allowedCapabilities === null || allowedCapabilities.has(name);
   }
 

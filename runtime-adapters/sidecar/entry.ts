@@ -11,8 +11,7 @@ export interface Entry {
   readonly loadServeFetch: () => Promise<ServeFetch>;
   readonly makeEngine: MakeEngine;
   readonly checks: Checks;
-  /** How WASM plugins are read and tried. */
-  readonly plugins: Pick<ModuleStoreHost, "read" | "tryPlugin">;
+  readonly tryPlugin: ModuleStoreHost["tryPlugin"];
   /** URL of the entry file itself: worker threads start there too. */
   readonly url: string;
   /** Version of Tulle. */

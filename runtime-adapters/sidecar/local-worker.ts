@@ -4,8 +4,8 @@
  */
 import type { Listener, Snapshot } from "../../core/config/model.ts";
 import type { Address, SocketHandler } from "../../core/io/socket.ts";
+import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import { type Accept, type Driver, ListenError, type ListenSocket, type Runtime } from "../runtime.ts";
-import type { Modules } from "./modules/module-store.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type { ThreadServices } from "./thread-services.ts";
 import type {
@@ -67,8 +67,8 @@ export class LocalWorker implements WorkerControl {
     this.driver.attach(this.engine);
   }
 
-  async setModules(modules: Modules): Promise<void> {
-    this.driver.run(() => this.engine.setModules(modules));
+  async setWasm(supply: WasmSupply): Promise<void> {
+    this.driver.run(() => this.engine.setWasm(supply));
   }
 
   async apply(snapshot: Snapshot, known: readonly Bound[]): Promise<ApplyResult> {

@@ -91,9 +91,9 @@ export class Sidecar implements AdminSource {
       (level, message) => this.log(level, "main", message),
     );
     this.modules = new ModuleStore({
-      ...entry.plugins,
+      tryPlugin: entry.tryPlugin,
       log: (level, message) => this.log(level, "wasm", message),
-      onChange: (modules) => void this.supervisor.setModules(modules),
+      onChange: (supply) => void this.supervisor.setWasm(supply),
     });
     this.subscriptions = new Subscriptions(bootstrap, entry.checks, {
       onOutcome: (outcome) => this.onOutcome(outcome),
@@ -176,14 +176,16 @@ export class Sidecar implements AdminSource {
     const before = this.snapshot;
     const refusals = await this.modules.prepare(configured);
     if (this.first !== null && refusals.length > 0) {
-      this.first.reject(new StartFailure(refusals.map(({ owner, fault }) => `${owner.kind} ${owner.name}: ${fault}`)));
+      this.first.reject(
+        new StartFailure(refusals.map(({ owner, fault }) => `${owner.kind} ${owner.name}: ${fault}`)),
+      );
       return;
     }
     const wanted = withoutRefused(this.withOverrides(configured), before, refusals);
     for (const { owner, fault } of refusals) {
       this.log("error", "config", `${owner.kind} ${owner.name}: ${fault}; what was in force stays in force`);
     }
-    await this.supervisor.setModules(this.modules.modules);
+    if (!this.modules.isEmpty) await this.supervisor.setWasm(this.modules.supply);
     const failures = await this.supervisor.apply(wanted);
     this.counters.countBinds(wanted.listeners.length - failures.length, failures.length);
     if (this.first !== null && failures.length > 0) {

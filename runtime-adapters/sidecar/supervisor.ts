@@ -8,7 +8,7 @@
 import type { Snapshot } from "../../core/config/model.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
 import { formatAddress } from "../../core/io/socket.ts";
-import type { Modules } from "./modules/module-store.ts";
+import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type {
   ApplyResult,
@@ -44,7 +44,7 @@ export class Supervisor {
   private readonly log: (level: LogLevel, message: string) => void;
   private readonly places: Place[] = [];
   private snapshot: Snapshot | null = null;
-  private modules: Modules = new Map();
+  private supply: WasmSupply | null = null;
   private bound: readonly Bound[] = [];
   private stopped: StopScope | "none" = "none";
   private draining = false;
@@ -71,11 +71,11 @@ export class Supervisor {
     }
   }
 
-  /** Hands WASM modules to every worker, those that are started later included. */
-  setModules(modules: Modules): Promise<void> {
+  /** Hands WASM modules and their limits to every worker, those that are started later included. */
+  setWasm(supply: WasmSupply): Promise<void> {
     return this.inTurn(async () => {
-      this.modules = modules;
-      await this.broadcast((worker) => worker.setModules(modules));
+      this.supply = supply;
+      await this.broadcast((worker) => worker.setWasm(supply));
     });
   }
 
@@ -183,7 +183,7 @@ export class Supervisor {
       const { worker } = place;
       if (worker === null || this.snapshot === null) return;
       if (this.stopped !== "none") await worker.stopListening(this.stopped);
-      if (this.modules.size > 0) await worker.setModules(this.modules);
+      if (this.supply !== null) await worker.setWasm(this.supply);
       const { failures } = await worker.apply(this.snapshot, this.bound);
       for (const { listener, address, code } of failures) {
         this.log(

@@ -5,7 +5,7 @@
  */
 import { type MessagePort, Worker } from "node:worker_threads";
 import type { Snapshot } from "../../core/config/model.ts";
-import type { Modules } from "./modules/module-store.ts";
+import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type { ApplyResult, Bound, StopScope, WorkerControl, WorkerReport } from "./worker-control.ts";
 
@@ -63,8 +63,8 @@ export class RemoteWorker implements WorkerControl {
     this.thread.on("exit", (code) => this.end(`thread ended with code ${code}`, onGone));
   }
 
-  async setModules(modules: Modules): Promise<void> {
-    await this.call("setModules", modules);
+  async setWasm(supply: WasmSupply): Promise<void> {
+    await this.call("setWasm", supply);
   }
 
   apply(snapshot: Snapshot, known: readonly Bound[]): Promise<ApplyResult> {

@@ -35,7 +35,8 @@ export function sha256Of(bytes: Uint8Array): string {
 async function readModule(path: string): Promise<Fetched> {
   try {
     const { size } = await stat(path);
-    if (size > MAX_MODULE_BYTES) return { fault: `${path}: has ${size} bytes, more than ${MAX_MODULE_BYTES}` };
+    if (size > MAX_MODULE_BYTES)
+      return { fault: `${path}: has ${size} bytes, more than ${MAX_MODULE_BYTES}` };
     return { bytes: new Uint8Array(await readFile(path)) };
   } catch (error) {
     return { fault: `${path}: ${errorText(error)}` };

@@ -5,10 +5,13 @@
  *
  * Law: what cannot be used changes nothing that is in force, and somebody is told why.
  */
-import type { LogLevel } from "../../../core/io/platform.ts";
+
 import type { Snapshot } from "../../../core/config/model.ts";
+import type { LogLevel } from "../../../core/io/platform.ts";
 import type { CompiledModule } from "../../../filters/wasm/compiled-module.ts";
-import type { PluginConfig } from "../../../filters/wasm/plugin-config.ts";
+import { codeKey, type PluginConfig, readPluginConfig } from "../../../filters/wasm/plugin-config.ts";
+import { type VmLimits, vmLimits } from "../../../filters/wasm/vm-limits.ts";
+import { moduleKey, type WasmSupply } from "../../../filters/wasm/wasm-host.ts";
 import { FileWatch } from "../file-watch.ts";
 import { compileModule } from "./compile-module.ts";
 import { fetchModule } from "./module-source.ts";
@@ -21,28 +24,42 @@ export interface Refusal {
   readonly fault: string;
 }
 
-/** Modules by code key. */
-export type Modules = ReadonlyMap<string, CompiledModule>;
+/** A module in force. */
+export interface ModuleStatus {
+  /** A path, a URI or a key. */
+  readonly source: string;
+  readonly sha256: string;
+  readonly abi: string;
+  /** Names of the plugins that run it. */
+  readonly plugins: readonly string[];
+}
 
 /** What the store needs of its surroundings. */
 export interface ModuleStoreHost {
-  /** The model of a configuration that has passed its check. */
-  readonly read: (config: PluginInUse["config"]) => PluginConfig;
   /** Tries a plugin with a module: the reasons why it cannot be used. */
-  readonly tryPlugin: (config: PluginConfig, module: CompiledModule) => readonly string[];
+  readonly tryPlugin: (config: PluginConfig, module: CompiledModule, limits: VmLimits) => readonly string[];
   readonly log: (level: LogLevel, message: string) => void;
   /** A module in force has changed. */
-  readonly onChange: (modules: Modules) => void;
+  readonly onChange: (supply: WasmSupply) => void;
 }
 
+/** A module that is, or is not, there. */
 interface Entry {
   readonly key: string;
+  readonly config: PluginConfig;
+  readonly limits: VmLimits;
   module: CompiledModule | null;
   /** Why there is none. */
   fault: string;
   /** Configurations that were tried with it, as JSON, and what came of that. */
-  tried: Map<string, readonly string[]>;
-  readonly config: PluginConfig;
+  readonly tried: Map<string, readonly string[]>;
+}
+
+/** A plugin in force, as it is to be run. */
+interface User extends PluginInUse {
+  readonly model: PluginConfig;
+  readonly limits: VmLimits;
+  readonly key: string;
 }
 
 export class ModuleStore {
@@ -50,31 +67,49 @@ export class ModuleStore {
   private readonly entries = new Map<string, Entry>();
   private readonly watch: FileWatch;
   /** Of the last snapshot. */
-  private users: readonly (PluginInUse & { readonly model: PluginConfig })[] = [];
+  private users: readonly User[] = [];
+  private runtime: Snapshot["runtime"] = {};
 
   constructor(host: ModuleStoreHost) {
     this.host = host;
     this.watch = new FileWatch((paths) => void this.onFiles(new Set(paths)));
   }
 
-  /** Modules that are ready. */
-  get modules(): Modules {
-    const ready = new Map<string, CompiledModule>();
-    for (const [key, { module }] of this.entries) if (module !== null) ready.set(key, module);
-    return ready;
+  /** What workers are to have. */
+  get supply(): WasmSupply {
+    const modules = new Map<string, CompiledModule>();
+    for (const [key, { module }] of this.entries) if (module !== null) modules.set(key, module);
+    return { modules, runtime: this.runtime };
+  }
+
+  /** True if there is nothing that a worker would have to be told. */
+  get isEmpty(): boolean {
+    return this.entries.size === 0;
+  }
+
+  /** The modules in force, by where they come from, for admin pages. */
+  status(): readonly ModuleStatus[] {
+    return [...this.entries.values()].flatMap(({ key, config, module }) => {
+      if (module === null) return [];
+      const plugins = this.users.filter((user) => user.key === key).map(({ model }) => model.name);
+      return [
+        { source: describe(config), sha256: module.sha256, abi: module.abi, plugins: [...new Set(plugins)] },
+      ];
+    });
   }
 
   /** Makes ready what `snapshot` needs; those whose plugins cannot be used. Never rejects. */
   async prepare(snapshot: Snapshot): Promise<readonly Refusal[]> {
-    const users = pluginsInUse(snapshot).map((use) => ({ ...use, model: this.host.read(use.config) }));
-    if (users.length === 0 && this.entries.size === 0) return [];
-    const missing = new Map(users.map(({ model }) => [model.codeKey, model]));
+    const users = pluginsInUse(snapshot).map((use) => userOf(use, snapshot.runtime));
+    this.runtime = snapshot.runtime;
+    if (users.length === 0 && this.isEmpty) return [];
+    const missing = new Map(users.map((user) => [user.key, user]));
     for (const [key, entry] of this.entries) if (entry.module !== null) missing.delete(key);
-    await Promise.all([...missing.values()].map((config) => this.load(config)));
+    await Promise.all([...missing.values()].map((user) => this.load(user)));
     const refusals: Refusal[] = [];
-    for (const use of users) {
-      for (const fault of this.faultsOf(use)) {
-        refusals.push({ owner: use.owner, fault: `filter ${use.filter}: ${fault}` });
+    for (const user of users) {
+      for (const fault of this.faultsOf(user)) {
+        refusals.push({ owner: user.owner, fault: `filter ${user.filter}: ${fault}` });
       }
     }
     this.users = users;
@@ -82,67 +117,67 @@ export class ModuleStore {
     return refusals;
   }
 
-  private async load(config: PluginConfig): Promise<void> {
-    const entry: Entry = { key: config.codeKey, module: null, fault: "", tried: new Map(), config };
-    const fetched = await fetchModule(config.code);
+  private async load({ model, limits, key }: Pick<User, "model" | "limits" | "key">): Promise<Entry> {
+    const entry: Entry = { key, config: model, limits, module: null, fault: "", tried: new Map() };
+    const fetched = await fetchModule(model.vm.code);
     if ("fault" in fetched) entry.fault = fetched.fault;
     else {
-      const compiled = await compileModule(fetched.bytes, config);
-      if ("fault" in compiled) entry.fault = `${describe(config)}: ${compiled.fault}`;
+      const compiled = await compileModule(fetched.bytes, limits);
+      if ("fault" in compiled) entry.fault = `${describe(model)}: ${compiled.fault}`;
       else entry.module = compiled.module;
     }
-    this.entries.set(entry.key, entry);
+    this.entries.set(key, entry);
+    return entry;
   }
 
-  private faultsOf({ model, config }: PluginInUse & { readonly model: PluginConfig }): readonly string[] {
-    const entry = this.entries.get(model.codeKey);
+  private faultsOf({ key, model, config, limits }: User): readonly string[] {
+    const entry = this.entries.get(key);
     if (entry === undefined || entry.module === null) return [entry?.fault ?? "is not there"];
-    const key = JSON.stringify(config);
-    let faults = entry.tried.get(key);
+    const text = JSON.stringify(config);
+    let faults = entry.tried.get(text);
     if (faults === undefined) {
-      faults = this.host.tryPlugin(model, entry.module);
-      entry.tried.set(key, faults);
+      faults = this.host.tryPlugin(model, entry.module, limits);
+      entry.tried.set(text, faults);
     }
     return faults;
   }
 
   private forgetUnused(): void {
-    const used = new Set(this.users.map(({ model }) => model.codeKey));
+    const used = new Set(this.users.map(({ key }) => key));
     for (const key of this.entries.keys()) if (!used.has(key)) this.entries.delete(key);
-    const files = this.users.flatMap(({ model }) => (model.code.kind === "file" ? [model.code.path] : []));
+    const files = this.users.flatMap(({ model: { vm } }) => (vm.code.kind === "file" ? [vm.code.path] : []));
     this.watch.watch(new Set(files));
   }
 
   /** Files of modules have new content. */
   private async onFiles(paths: ReadonlySet<string>): Promise<void> {
-    const changed: string[] = [];
+    let changed = false;
     for (const entry of [...this.entries.values()]) {
-      const { code } = entry.config;
-      if (code.kind === "file" && paths.has(code.path) && (await this.replace(entry))) changed.push(entry.key);
+      const { code } = entry.config.vm;
+      if (code.kind === "file" && paths.has(code.path) && (await this.replace(entry))) changed = true;
     }
-    if (changed.length > 0) this.host.onChange(this.modules);
+    if (changed) this.host.onChange(this.supply);
   }
 
   /** Loads a module anew: true if it takes the place of the one before. */
   private async replace(before: Entry): Promise<boolean> {
-    const name = describe(before.config);
-    await this.load(before.config);
-    const made = this.entries.get(before.key) as Entry;
+    const { key, config, limits } = before;
+    const name = describe(config);
+    const made = await this.load({ key, model: config, limits });
     if (made.module !== null && made.module.sha256 === before.module?.sha256) {
-      this.entries.set(before.key, before);
+      this.entries.set(key, before);
       return false;
     }
-    const faults =
-      made.module === null
-        ? [made.fault]
-        : this.users.flatMap((use) => (use.model.codeKey === made.key ? this.faultsOf(use) : []));
+    const users = this.users.filter((user) => user.key === key);
+    const faults = made.module === null ? [made.fault] : users.flatMap((user) => this.faultsOf(user));
     if (faults.length > 0) {
-      this.entries.set(before.key, before);
+      this.entries.set(key, before);
       for (const fault of faults) this.host.log("error", fault);
       this.host.log("error", `${name}: what was in force stays in force`);
       return false;
     }
-    this.host.log("info", `${name}: sha256 ${made.module?.sha256 ?? ""} replaces ${before.module?.sha256 ?? ""}`);
+    const [now, then] = [made.module?.sha256 ?? "", before.module?.sha256 ?? ""];
+    this.host.log("info", `${name}: sha256 ${now} replaces ${then}`);
     return true;
   }
 
@@ -151,7 +186,16 @@ export class ModuleStore {
   }
 }
 
-function describe({ code, codeKey }: PluginConfig): string {
+function userOf(use: PluginInUse, runtime: Snapshot["runtime"]): User {
+  const { plugin } = readPluginConfig(use.config);
+  if (plugin === null) throw new Error(`filter ${use.filter}: its configuration was not checked`);
+  const model = { ...plugin, name: plugin.name === "" ? use.filter : plugin.name };
+  const limits = vmLimits(runtime, model.name);
+  return { ...use, model, limits, key: moduleKey(model, limits) };
+}
+
+function describe(config: PluginConfig): string {
+  const { code } = config.vm;
   if (code.kind === "file") return code.path;
-  return code.kind === "remote" ? code.uri : codeKey;
+  return code.kind === "remote" ? code.uri : codeKey(config);
 }
