@@ -42,6 +42,7 @@ export function moduleKey(config: PluginConfig, { maxMemoryBytes, fuel }: VmLimi
   return `${codeKey(config)} ${maxMemoryBytes} ${fuel ? "fuelled" : "trusted"}`;
 }
 
+/** All plugins of a thread, as kinds of filters. */
 export class WasmHost implements FilterKind, NetworkFilterKind {
   private readonly shared: SharedData;
   private readonly variables: { readonly [name: string]: string };

@@ -37,7 +37,7 @@ function chain(discovery: Partial<FilterDiscovery>): HttpFilters {
       ...discovery,
     },
   };
-  return new HttpFilters([filter], { kinds, context: {} as FilterContext });
+  return new HttpFilters([filter], { kinds, networkKinds: new Map(), context: {} as FilterContext });
 }
 
 const delivered = (config: Json, version: string, typeName = "test.A") =>
