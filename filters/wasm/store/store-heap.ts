@@ -36,6 +36,7 @@ export function listOf(size: number): number {
   return 32 + ((log - 5) << 3) + ((units >>> (log - 3)) & 7);
 }
 
+/** The blocks of one store. */
 export class StoreHeap {
   private readonly words: Int32Array;
 

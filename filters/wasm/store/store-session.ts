@@ -70,6 +70,7 @@ export function formatStore(
   return buffer;
 }
 
+/** An attached thread; throws if the store is stuck, see SharedStore. */
 export class StoreSession {
   readonly words: Int32Array;
   readonly heap: StoreHeap;
