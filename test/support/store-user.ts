@@ -19,7 +19,8 @@ export class StoreUser {
 
   constructor(buffer: SharedArrayBuffer, thread = 0, vmId = "vm", store?: SharedStore) {
     this.store =
-      store ?? SharedStore.attach(buffer, thread, (receiver, queue) => void this.rings.push([receiver, queue]));
+      store ??
+      SharedStore.attach(buffer, thread, (receiver, queue) => void this.rings.push([receiver, queue]));
     this.namespace = this.store.open(encoder.encode(vmId));
   }
 

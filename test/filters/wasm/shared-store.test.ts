@@ -242,14 +242,17 @@ describe("growth", () => {
 test("keys that were made to collide under one seed spread under another", () => {
   const bytes = new Uint8Array(8);
   const view = new DataView(bytes.buffer);
-  const [attacked, other] = [newStore(4 << 20), SharedStore.create({ threads: 1, seed: [5, 6], bytes: 4 << 20 })];
+  const [attacked, other] = [
+    newStore(4 << 20),
+    SharedStore.create({ threads: 1, seed: [5, 6], bytes: 4 << 20 }),
+  ];
   const session = new StoreUser(attacked);
   // The attacker knows the first seed: 300 keys whose hashes end in the same 10 bits, hence in one bucket.
   const hash = (user: StoreUser, i: number) => {
     view.setUint32(0, i);
     // biome-ignore lint/complexity/useLiteralKeys: the session is private, and the hash the point of this test
     const table = user.store["session"].table;
-    return table.hash(user.namespace << 15 | 8, bytes, 0, 8) & 1023;
+    return table.hash((user.namespace << 15) | 8, bytes, 0, 8) & 1023;
   };
   const keys: number[] = [];
   for (let i = 0; keys.length < 300; i++) if (hash(session, i) === 0) keys.push(i);
