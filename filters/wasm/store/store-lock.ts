@@ -8,12 +8,13 @@
  * - Nobody waits for ever. After `PATIENCE` the wait fails, and as long as that holder keeps the lock all others
  *   fail at once: their operations are refused, their event loops go on, and with them the one that hears of a
  *   thread's end.
- * - A lock is taken from a holder only if that has ended, which the supervising thread alone can know (`seize`), or
- *   if the holder is the caller: nothing is nested, so an operation of its own was thrown out (a stack overflow
+ * - A lock is taken from a holder only if that is not attached (any more), which is the supervising thread's to say,
+ *   or if the holder is the caller: nothing is nested, so an operation of its own was thrown out (a stack overflow
  *   under a deep guest). Whoever takes it over repairs the store first. A time-out is never reason enough: a thread
  *   that the system put aside comes back and writes on.
+ * - Even one that is not attached has `SLEEP` to leave by itself: Deno says that a thread has ended before it has.
  */
-import { LOCK_AT, LOCK_TIMEOUTS_AT, LOCK_WAITS_AT } from "./store-layout.ts";
+import { LOCK_AT, LOCK_TIMEOUTS_AT, LOCK_WAITS_AT, THREAD_TABLE_AT, THREADS_AT } from "./store-layout.ts";
 
 const OWNER = 0xfffff;
 const WAITERS = 1 << 20;
@@ -24,8 +25,6 @@ const SPINS = 100;
 /** One sleep, ms, and how many may time out. */
 const SLEEP = 50;
 const PATIENCE = 5;
-/** How long a thread that has ended may still take to leave its critical section, ms. */
-const GRACE = 20;
 
 /** Lets the other hyper-thread of the core go on, where the runtime can say so. */
 const pause = (Atomics as unknown as { pause?: () => void }).pause ?? (() => {});
@@ -40,10 +39,13 @@ export class StoreLock {
   private readonly words: Int32Array;
   private readonly me: number;
 
-  /** @param incarnation above 0, of this attachment alone: a thread that is restarted has another one. */
-  constructor(buffer: SharedArrayBuffer, incarnation: number) {
-    this.words = new Int32Array(buffer, 0, 64);
-    this.me = incarnation & OWNER;
+  /**
+   * @param head the head of the store, its table of threads included
+   * @param incarnation above 0 and of 20 bits, of this attachment alone: a thread that is restarted has another one
+   */
+  constructor(head: Int32Array, incarnation: number) {
+    this.words = head;
+    this.me = incarnation;
   }
 
   /** True if it was taken at once, which is nearly always; else `wait` decides. */
@@ -73,12 +75,17 @@ export class StoreLock {
         if (Atomics.compareExchange(words, LOCK_AT, 0, me | WAITERS) === 0) return TAKEN;
         continue;
       }
-      if ((seen & SUSPECT) !== 0) break;
+      if ((seen & SUSPECT) !== 0) {
+        if (this.isAttached(seen & OWNER)) break;
+        if (this.takeOver(seen)) return TAKEN_OVER;
+        continue;
+      }
       if ((seen & WAITERS) === 0) {
         if (Atomics.compareExchange(words, LOCK_AT, seen, seen | WAITERS) !== seen) continue;
         seen |= WAITERS;
       }
       if (Atomics.wait(words, LOCK_AT, seen, SLEEP) !== "timed-out") continue;
+      if (!this.isAttached(seen & OWNER) && this.takeOver(seen)) return TAKEN_OVER;
       timeouts++;
       if (timeouts === PATIENCE && Atomics.compareExchange(words, LOCK_AT, seen, seen | SUSPECT) === seen) {
         Atomics.notify(words, LOCK_AT);
@@ -100,22 +107,15 @@ export class StoreLock {
     Atomics.notify(words, LOCK_AT, 1);
   }
 
-  /**
-   * Takes the lock knowing that the thread of `incarnation` has ended: from it, if it holds it. On one runtime a thread that is said to
-   * have ended runs on for a moment, so it gets time to leave by itself.
-   */
-  seize(incarnation: number): number {
-    const { words, me } = this;
-    let graces = 0;
-    for (;;) {
-      const seen = Atomics.load(words, LOCK_AT);
-      if ((seen & OWNER) !== (incarnation & OWNER)) break;
-      if (graces === 0) {
-        graces++;
-        // Not woken unless by chance: the word changes without a notification. It is a pause, no more.
-        Atomics.wait(words, LOCK_AT, seen, GRACE);
-      } else if (Atomics.compareExchange(words, LOCK_AT, seen, me | WAITERS) === seen) return TAKEN_OVER;
+  private takeOver(seen: number): boolean {
+    return Atomics.compareExchange(this.words, LOCK_AT, seen, this.me | WAITERS) === seen;
+  }
+
+  private isAttached(incarnation: number): boolean {
+    const { words } = this;
+    for (let thread = 0; thread < words[THREADS_AT]; thread++) {
+      if (Atomics.load(words, THREAD_TABLE_AT + thread) === incarnation) return true;
     }
-    return this.tryTake() ? TAKEN : this.wait();
+    return false;
   }
 }

@@ -19,7 +19,7 @@ import {
   THREAD_TABLE_AT,
   THREADS_AT,
 } from "./store-layout.ts";
-import { FAILED, StoreLock, TAKEN, TAKEN_OVER } from "./store-lock.ts";
+import { FAILED, StoreLock, TAKEN_OVER } from "./store-lock.ts";
 import { StoreNamespaces } from "./store-namespaces.ts";
 import { StoreQueues } from "./store-queues.ts";
 import { repairStore } from "./store-repair.ts";
@@ -86,6 +86,7 @@ export class StoreSession {
 
   private readonly memory: StoreMemory;
   private readonly bytes: Uint8Array;
+  private readonly head: Int32Array;
   private readonly lock: StoreLock;
   private readonly incarnation: number;
   /** What was read, out of reach of other threads. */
@@ -110,20 +111,25 @@ export class StoreSession {
     const out = new ArrayBuffer(this.valueLimit);
     this.out = new Uint8Array(out);
     this.outWords = new Int32Array(out);
-    const head = new Int32Array(buffer, 0, INCARNATION_AT + 1);
-    // The lock knows 20 bits of it: a number comes back after half a million restarts.
-    this.incarnation = ((Atomics.add(head, INCARNATION_AT, 2) & 0xffffe) | 1) >>> 0;
-    this.lock = new StoreLock(buffer, this.incarnation);
-    if (!this.bury(thread)) throw new Error("the shared store is stuck: a thread that ended holds its lock");
-    words[THREAD_TABLE_AT + thread] = this.incarnation;
-    this.lock.release();
+    this.head = new Int32Array(buffer, 0, THREAD_TABLE_AT + words[THREADS_AT]);
+    // Odd, of 20 bits: a number comes back after half a million attachments.
+    this.incarnation = (Atomics.add(this.head, INCARNATION_AT, 2) & 0xffffe) | 1;
+    this.lock = new StoreLock(this.head, this.incarnation);
+    if (!this.replace(thread, this.incarnation)) {
+      throw new Error("the shared store is stuck: a thread that ended holds its lock");
+    }
   }
 
   /** Takes the lock; false if it cannot be had, or if this thread was said to have ended. */
   enter(): boolean {
-    if (!this.lock.tryTake() && !this.enterSlowly()) return false;
-    if (this.words[THREAD_TABLE_AT + this.thread] === this.incarnation) return true;
-    this.lock.release();
+    const { head } = this;
+    const at = THREAD_TABLE_AT + this.thread;
+    // Asked before, so that a thread that runs on after its end is in nobody's way; and after, because it counts.
+    if (head[at] === this.incarnation) {
+      if (!this.lock.tryTake() && !this.enterSlowly()) return false;
+      if (head[at] === this.incarnation) return true;
+      this.lock.release();
+    }
     this.refusal = "detached";
     return false;
   }
@@ -158,9 +164,7 @@ export class StoreSession {
 
   /** See SharedStore. */
   threadEnded(thread: number): boolean {
-    if (!this.bury(thread)) return false;
-    this.lock.release();
-    return true;
+    return this.replace(thread, 0);
   }
 
   /** See SharedStore. */
@@ -185,19 +189,14 @@ export class StoreSession {
     return taken !== FAILED;
   }
 
-  /** Ends what was attached under that number, if anything was; true with the lock held, false without it. */
-  private bury(thread: number): boolean {
-    const { words } = this;
-    const at = THREAD_TABLE_AT + thread;
-    const former = Math.abs(words[at]);
-    // From here on it gets no more in, even if it runs on.
-    words[at] = -former;
-    const taken = former === 0 ? (this.lock.tryTake() ? TAKEN : this.lock.wait()) : this.lock.seize(former);
-    if (taken === FAILED) return false;
-    if (taken === TAKEN_OVER) repairStore(this.memory, this.heap, this.table);
+  /** Ends what was attached under that number, if anything was, in favour of `incarnation`; 0 for nobody. */
+  private replace(thread: number, incarnation: number): boolean {
+    // From here on the former one gets no more in, and the lock may be taken from it.
+    Atomics.store(this.head, THREAD_TABLE_AT + thread, incarnation);
+    if (!this.lock.tryTake() && !this.enterSlowly()) return false;
     this.namespaces.forget(thread);
     this.queues.forget(thread);
-    words[at] = 0;
+    this.lock.release();
     return true;
   }
 }
