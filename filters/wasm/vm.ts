@@ -7,6 +7,7 @@
  *
  *   new ─(start)─▶ alive ─(trap)─▶ failed
  */
+import { toBytes } from "../../core/bytes/ascii.ts";
 import type { FilterContext } from "../../core/filter/filter-context.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
 import type { Scope } from "../../core/telemetry/stats.ts";
@@ -18,7 +19,7 @@ import { hostFunctions } from "./host/host-functions.ts";
 import { REFUEL_EXPORT } from "./module/fuel-sections.ts";
 import { NameTable } from "./name-table.ts";
 import type { PluginConfig } from "./plugin-config.ts";
-import type { SharedData } from "./shared-data.ts";
+import type { SharedSpace } from "./shared-space.ts";
 import type { VmLimits } from "./vm-limits.ts";
 
 /** Bits of a context's number that say its place; the others make it differ from those that had the place before. */
@@ -28,7 +29,7 @@ const PLACES = 1 << PLACE_BITS;
 /** What a VM is given by whoever runs it. */
 export interface VmHost {
   readonly context: FilterContext;
-  readonly shared: SharedData;
+  readonly shared: SharedSpace;
   /** For messages: the plugin's name. */
   readonly name: string;
   readonly config: PluginConfig;
@@ -51,6 +52,8 @@ export class WasmVm {
   exports: GuestExports | null = null;
   /** Why it is not to be called any more, "" while it lives. */
   failure = "";
+  /** Of the VM's id in the shared store. */
+  namespace = 0;
   /** Contexts by their place. */
   private readonly contexts: (GuestContext | null)[] = [];
   private readonly freePlaces: number[] = [];
@@ -73,7 +76,8 @@ export class WasmVm {
 
   /** Instantiates and starts the module; "" or why that failed. */
   start(): string {
-    const { module } = this;
+    const { module, host } = this;
+    this.namespace = host.shared.store.open(toBytes(host.config.vm.id));
     try {
       const instance = new WebAssembly.Instance(module.module, hostFunctions(this));
       const { exports } = instance;
@@ -91,6 +95,12 @@ export class WasmVm {
       this.failure = `start: ${this.describe(error)}`;
     }
     return this.failure;
+  }
+
+  /** It will not be called again. */
+  end(): void {
+    if (this.namespace !== 0) this.host.shared.store.release(this.namespace);
+    this.namespace = 0;
   }
 
   /** False if the configuration's list of capabilities leaves that function out. */

@@ -92,6 +92,7 @@ export class Sidecar implements AdminSource {
     );
     this.modules = new ModuleStore({
       tryPlugin: entry.tryPlugin,
+      threads: options.concurrency,
       log: (level, message) => this.log(level, "wasm", message),
       onChange: (supply) => void this.supervisor.setWasm(supply),
     });
@@ -140,9 +141,11 @@ export class Sidecar implements AdminSource {
           componentLogLevel: this.logLevels,
         },
         onGone,
+        (to, queue) => this.supervisor.passNote(to, queue),
       );
     }
-    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1);
+    const nobodyElse = (): void => undefined;
+    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1, nobodyElse);
     return this.localWorker;
   }
 
