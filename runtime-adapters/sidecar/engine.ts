@@ -8,6 +8,7 @@ import { compileRegex } from "../../core/route/regex.ts";
 import { Clock } from "../../core/time/clock.ts";
 import type { Checks } from "../../core/xds/checks.ts";
 import { STANDARD_FILTERS } from "../../filters/standard.ts";
+import { checkVmLimit } from "../../filters/wasm/vm-limits.ts";
 import type { MakeEngine } from "./worker-control.ts";
 
 /** The environment as byte strings, as everything that may reach the wire is. */
@@ -34,6 +35,7 @@ export const checks: Checks = {
   checkFormat: (format) => {
     return compileFormat(format, formatEnvironment()).errors.join("; ");
   },
+  checkRuntime: checkVmLimit,
   readFile: (path) => {
     try {
       const bytes = readFileSync(path);
