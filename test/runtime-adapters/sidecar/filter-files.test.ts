@@ -224,6 +224,7 @@ test("is counted by Envoy's names", async () => {
     .filter(({ name }) => name.startsWith(prefix) && !name.endsWith("update_time"))
     .map(({ name, value }) => [name.slice(prefix.length), value]);
   expect(Object.fromEntries(counted)).toEqual({
+    config_conflict: 0,
     config_fail: 2,
     config_reload: 2,
     update_attempt: 5,
