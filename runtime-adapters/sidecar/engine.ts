@@ -13,6 +13,7 @@ import type { Checks } from "../../core/xds/checks.ts";
 import { standardFilters, standardNetworkFilters, WASM_HTTP, WASM_NETWORK } from "../../filters/standard.ts";
 import { tryPlugin } from "../../filters/wasm/canary.ts";
 import { checkPluginConfig } from "../../filters/wasm/plugin-config.ts";
+import { checkVmLimit } from "../../filters/wasm/vm-limits.ts";
 import { WasmHost, type WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import type { ModuleStoreHost } from "./modules/module-store.ts";
 import type { Engine, MakeEngine } from "./worker-control.ts";
@@ -78,6 +79,7 @@ export const checks: Checks = {
   checkFormat: (format) => {
     return compileFormat(format, formatEnvironment()).errors.join("; ");
   },
+  checkRuntime: checkVmLimit,
   readFile: (path) => {
     try {
       const bytes = readFileSync(path);
