@@ -5,10 +5,12 @@
  * Laws: the sink hears once, or never if the callout was cancelled, and not before `send` returned; the answer is
  * bounded; whatever happens, no breaker slot and no timer is left behind.
  */
+import { toBytes } from "../bytes/ascii.ts";
 import type { Breaker } from "../cluster/breaker.ts";
 import type { ClusterState } from "../cluster/cluster.ts";
 import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { Fault } from "../errors.ts";
+import { Body } from "../filter/body.ts";
 import {
   type Callout,
   type CalloutRefusal,
@@ -72,10 +74,8 @@ class Exchange implements Callout, AttemptOwner {
   private readonly timer: Timer;
   private attempt: Attempt | null = null;
   private answer: ResponseHead | null = null;
-  private answerBody: Uint8Array[] = [];
-  private answerSize = 0;
+  private readonly answerBody = new Body();
   private trailers: Fields | null = null;
-  private deadline = Number.POSITIVE_INFINITY;
   /** The answer is complete, and the sink hears when the timer fires. */
   private complete = false;
   private over = false;
@@ -100,8 +100,7 @@ class Exchange implements Callout, AttemptOwner {
   start(attempt: Attempt, timeout: number): void {
     const { timers, clock } = this.services;
     if (timeout > 0) {
-      this.deadline = clock.now + timeout;
-      timers.arm(this.timer, this.deadline);
+      timers.arm(this.timer, clock.now + timeout);
     }
     if (!this.breaker.requests.available) {
       this.cluster.stats.upstreamRqActiveOverflow++;
@@ -122,10 +121,12 @@ class Exchange implements Callout, AttemptOwner {
     if (!this.complete) {
       this.cluster.stats.upstreamRqTimeout++;
       this.attempt?.countTimeout();
+      this.cluster.responses.charge(504, false);
       this.reply(504, "upstream request timeout");
     }
-    const { sink, answer, trailers } = this;
-    const body = this.joined();
+    const { sink, answer, answerBody, trailers } = this;
+    const body = new Uint8Array(answerBody.size);
+    answerBody.copy(0, body.length, body, 0);
     this.finish();
     sink.onAnswer(answer as ResponseHead, body, trailers);
   }
@@ -151,20 +152,9 @@ class Exchange implements Callout, AttemptOwner {
     head.fields.add("content-length", String(body.length));
     head.fields.add("content-type", "text/plain");
     this.answer = head;
-    this.answerBody = [Uint8Array.from(body, (ch) => ch.charCodeAt(0))];
-    this.answerSize = body.length;
+    this.answerBody.clear();
+    this.answerBody.push(toBytes(body), 0, body.length);
     this.trailers = null;
-  }
-
-  private joined(): Uint8Array {
-    if (this.answerBody.length === 1) return this.answerBody[0];
-    const whole = new Uint8Array(this.answerSize);
-    let at = 0;
-    for (const piece of this.answerBody) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
   }
 
   private fail(reason: ResetReason, detail: string, fault: Fault | null): void {
@@ -193,15 +183,15 @@ class Exchange implements Callout, AttemptOwner {
   }
 
   onResponseBody(bytes: Uint8Array, start: number, end: number): void {
-    this.answerSize += end - start;
-    if (this.answerSize > MAX_ANSWER_BYTES) this.abandon("protocol error");
-    else this.answerBody.push(bytes.subarray(start, end));
+    this.answerBody.push(bytes, start, end);
+    if (this.answerBody.size > MAX_ANSWER_BYTES) this.abandon("protocol error");
   }
 
   onResponseEnd(): void {
     const { attempt } = this;
     if (attempt === null || attempt.connection === null) return;
-    this.trailers = attempt.connection.parser.trailers.copy();
+    const { trailers } = attempt.connection.parser;
+    if (trailers.count > 0) this.trailers = trailers.copy();
     attempt.complete();
     this.conclude();
   }
