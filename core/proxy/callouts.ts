@@ -2,8 +2,9 @@
  * Requests of filters: sends them through the clusters like any other request, once, and collects the whole answer.
  * What goes wrong becomes an answer, too, with the texts that Envoy's asynchronous client uses.
  *
- * Laws: the sink hears once, or never if the callout was cancelled, and not before `send` returned; the answer is
- * bounded; whatever happens, no breaker slot and no timer is left behind.
+ * Laws: the sink hears once, or never if the callout was cancelled, and not before `send` returned: of an answer as
+ * soon as it is whole (a timer would make it wait for a millisecond), of a failure from a timer. The answer is bounded;
+ * whatever happens, no breaker slot and no timer is left behind.
  */
 import { toBytes } from "../bytes/ascii.ts";
 import type { Breaker } from "../cluster/breaker.ts";
@@ -76,7 +77,7 @@ class Exchange implements Callout, AttemptOwner {
   private answer: ResponseHead | null = null;
   private readonly answerBody = new Body();
   private trailers: Fields | null = null;
-  /** The answer is complete, and the sink hears when the timer fires. */
+  /** It has failed, and the sink hears when the timer fires. */
   private complete = false;
   private over = false;
 
@@ -99,9 +100,7 @@ class Exchange implements Callout, AttemptOwner {
 
   start(attempt: Attempt, timeout: number): void {
     const { timers, clock } = this.services;
-    if (timeout > 0) {
-      timers.arm(this.timer, clock.now + timeout);
-    }
+    if (timeout > 0) timers.arm(this.timer, clock.now + timeout);
     if (!this.breaker.requests.available) {
       this.cluster.stats.upstreamRqActiveOverflow++;
       this.fail("overflow", "", null);
@@ -124,6 +123,10 @@ class Exchange implements Callout, AttemptOwner {
       this.cluster.responses.charge(504, false);
       this.reply(504, "upstream request timeout");
     }
+    this.tell();
+  }
+
+  private tell(): void {
     const { sink, answer, answerBody, trailers } = this;
     const body = new Uint8Array(answerBody.size);
     answerBody.copy(0, body.length, body, 0);
@@ -137,13 +140,6 @@ class Exchange implements Callout, AttemptOwner {
     this.attempt = null;
     this.services.timers.release(this.timer);
     attempt?.abandon();
-  }
-
-  /** The answer is whole; the sink is told when the poll under way is over. */
-  private conclude(): void {
-    this.complete = true;
-    this.attempt = null;
-    this.services.timers.arm(this.timer, this.services.clock.now);
   }
 
   private reply(status: number, body: string): void {
@@ -161,7 +157,9 @@ class Exchange implements Callout, AttemptOwner {
     const { status, body } = describeFailure(reason, detail, fault, false);
     this.cluster.responses.charge(status, false);
     this.reply(status, body);
-    this.conclude();
+    // `send` may be under way, or others wait to hear the same: the sink is told when the poll is over.
+    this.complete = true;
+    this.services.timers.arm(this.timer, this.services.clock.now);
   }
 
   // ── The attempt's side ────────────────────────────────────────────────────────────────────────────────────
@@ -192,8 +190,9 @@ class Exchange implements Callout, AttemptOwner {
     if (attempt === null || attempt.connection === null) return;
     const { trailers } = attempt.connection.parser;
     if (trailers.count > 0) this.trailers = trailers.copy();
+    this.attempt = null;
     attempt.complete();
-    this.conclude();
+    this.tell();
   }
 
   onAttemptFailed(reason: ResetReason, detail: string, fault: Fault | null): void {
