@@ -170,7 +170,7 @@ export abstract class Leg {
       this.asked.push(at);
       this.settle();
     } else if (this.calling === at) this.goesOn = true;
-    else if (!this.asked.includes(at)) this.asked.push(at);
+    else if (this.states[at] !== FLOWING && !this.asked.includes(at)) this.asked.push(at);
   }
 
   private settle(): void {

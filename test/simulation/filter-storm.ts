@@ -102,9 +102,10 @@ export async function filterStorm(seed: number): Promise<FilterOutcome> {
     random: new Random(seed * 31 + 7),
     calm: chance(50),
     // Each filter may let go all that it holds at once, to the next one; a read that is under way comes on top.
-    most: (count + 2) * (limit + maxRead + 6000),
+    most: (count + 1) * (limit + maxRead) + 1000,
     violations: [],
     running: new Map(),
+    filters: new Map(),
     made: 0,
     ended: 0,
     thrown: 0,
@@ -180,7 +181,7 @@ export async function filterStorm(seed: number): Promise<FilterOutcome> {
     const { requests } = readRequests(state.text);
     while (state.answered < requests.length) {
       const request = requests[state.answered];
-      if (!request.complete && !chance(3)) break; // now and then an answer comes early
+      if (!request.complete && !chance(8)) break; // now and then an answer comes early
       state.answered++;
       later(random.between(0, 40), () => answer(peer, request));
       if (!request.complete) break;
@@ -205,7 +206,7 @@ export async function filterStorm(seed: number): Promise<FilterOutcome> {
     const method = kind === 0 ? "HEAD" : kind < 6 ? "POST" : "GET";
     sent.push({ id, method });
     const head = `${method} /${id} HTTP/1.${http10 ? 0 : 1}\r\nhost: a.example\r\nx-id: ${id}\r\n`;
-    const body = method === "POST" ? bodyOf(id, random.between(0, crumbs ? 300 : 6000)) : "";
+    const body = method === "POST" ? bodyOf(id, random.between(0, crumbs ? 300 : 16_000)) : "";
     if (body === "") peer.send(toBytes(`${head}\r\n`));
     else if (chance(50) || http10) {
       const expects = chance(10) && !http10 ? "expect: 100-continue\r\n" : "";
@@ -229,7 +230,7 @@ export async function filterStorm(seed: number): Promise<FilterOutcome> {
       let at = 0;
       for (let r = 0; r < (client.http10 ? 1 : REQUESTS_PER_CLIENT); r++) {
         at += style < 50 ? random.between(0, 10) : random.between(0, 400);
-        const id = `${c}-${r}-${random.between(0, crumbs ? 300 : 8000)}`;
+        const id = `${c}-${r}-${random.between(0, crumbs ? 300 : 16_000)}`;
         later(at, () => {
           if ((client.peer.ended || client.peer.closed) && !client.rude) {
             client = { ...client, peer: proxy.dial(), sent: [] };

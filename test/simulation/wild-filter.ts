@@ -33,6 +33,8 @@ export interface WildLife {
   readonly violations: string[];
   /** Streams of which a hook is running, and whether it is answering. */
   readonly running: Map<object, { answering: boolean }>;
+  /** The filters of each stream. */
+  readonly filters: Map<object, WildFilter[]>;
   made: number;
   ended: number;
   thrown: number;
@@ -77,6 +79,8 @@ class WildFilter implements Filter {
     this.context = context;
     this.edits = !life.calm && this.chance(25);
     life.made++;
+    const { filters } = life;
+    filters.set(callbacks.info, [...(filters.get(callbacks.info) ?? []), this]);
   }
 
   onRequestHeaders(head: RequestHead, ends: boolean): Verdict {
@@ -115,6 +119,7 @@ class WildFilter implements Filter {
     if (this.over) this.blame("told of the end twice");
     this.over = true;
     life.ended++;
+    life.filters.delete(callbacks.info);
     if (this.chance(10)) {
       callbacks.respond(reply(599, "from the end"));
       callbacks.reset("from the end");
@@ -173,7 +178,7 @@ class WildFilter implements Filter {
   private editResponse(head: ResponseHead): void {
     head.fields.add("x-wild", this.name);
     if (this.edits) head.fields.remove("content-length");
-    else if (this.chance(2)) head.fields.set("content-length", "7");
+    else if (this.chance(5)) head.fields.set("content-length", "7");
     if (head.fields.has("x-id") && this.chance(3))
       head.status = [200, 204, 304, 100, 203, 999][this.life.random.between(0, 5)];
   }
@@ -202,6 +207,7 @@ class WildFilter implements Filter {
       body.replace(from, length, bytesOf("~".repeat(this.life.random.between(0, 30))));
     }
     if (ends && this.chance(10)) this.addTrailers(half);
+    if (this.chance(5)) this.letOtherGo(half);
     if (this.chance(70)) return Continue;
     const hold = [Pause, PauseAndPress, PauseHeaders, Consume] as const;
     const verdict = hold[this.life.random.between(0, this.edits ? 3 : 2)];
@@ -260,6 +266,14 @@ class WildFilter implements Filter {
     half.blind = false;
     if (half === this.request) this.callbacks.continueRequest();
     else this.callbacks.continueResponse();
+  }
+
+  /** As filters that share a virtual machine may. */
+  private letOtherGo(half: Half): void {
+    const others = this.life.filters.get(this.callbacks.info) ?? [];
+    const other = others[this.life.random.between(0, others.length - 1)];
+    if (other !== undefined && other !== this)
+      other.letGo(half === this.request ? other.request : other.response);
   }
 
   private letGoLater(half: Half): void {
