@@ -26,7 +26,8 @@ export class WasmPlugin {
   private current: Generation | null = null;
   /** The VM that served last has failed. */
   private failed = false;
-  private lastStart = Number.NEGATIVE_INFINITY;
+  /** No VM is begun for want of one before this, ms. */
+  private nextStart = Number.NEGATIVE_INFINITY;
   private released = false;
 
   constructor(config: PluginConfig, context: FilterContext, shared: SharedData, stats: PluginStats) {
@@ -38,6 +39,7 @@ export class WasmPlugin {
       name: config.name === "" ? "plugin" : config.name,
       config,
       customStats: context.stats.scope("wasmcustom.", "wasmcustom.", {}),
+      metricNames: new Set(),
       onFailure: (vm) => this.onFailure(vm),
     };
   }
@@ -59,7 +61,8 @@ export class WasmPlugin {
 
   private begin(module: CompiledModule): string {
     const { context } = this.host;
-    this.lastStart = context.clock.now;
+    // One random number per start: one per attempt would be as short as the shortest of thousands.
+    this.nextStart = context.clock.now + this.config.reloadBackOff * (1 + context.random() / 2);
     const made = new Generation(module, this.host, () => {
       this.stats.active--;
     });
@@ -82,15 +85,14 @@ export class WasmPlugin {
     if (this.failed || this.current === null) {
       if (!this.mayRecover())
         return this.config.failurePolicy === "FAIL_OPEN" ? null : new RefusingFilter(callbacks);
-    } else if (this.current.memory > this.config.limits.highWaterBytes) this.recycle();
+    } else if (this.current.hasGrown) this.recycle();
     return (this.current as Generation).open(callbacks);
   }
 
   private mayRecover(): boolean {
     const { config, module, stats, host } = this;
     if (config.failurePolicy !== "FAIL_RELOAD" || module === null || this.released) return false;
-    const jitter = 0.5 + host.context.random();
-    if (host.context.clock.now < this.lastStart + config.reloadBackOff * jitter) {
+    if (host.context.clock.now < this.nextStart) {
       stats.vmReloadBackoff++;
       return false;
     }
@@ -104,9 +106,9 @@ export class WasmPlugin {
     return true;
   }
 
-  /** Memory of a guest never shrinks: a fresh VM takes over. */
+  /** Memory of a guest never shrinks: a fresh VM takes over, though not one after the other without a pause. */
   private recycle(): void {
-    if (this.module === null) return;
+    if (this.module === null || this.host.context.clock.now < this.nextStart) return;
     this.stats.vmRecycled++;
     this.begin(this.module);
   }

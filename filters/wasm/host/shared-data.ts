@@ -7,7 +7,7 @@ export function sharedDataFunctions(vm: WasmVm): HostFunctions {
   const { memory } = vm;
   return {
     proxy_get_shared_data(key: number, keySize: number, valueAt: number, sizeAt: number, casAt: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       const from = key >>> 0;
       const to = from + (keySize >>> 0);
       if (!memory.has(from, keySize >>> 0) || !memory.has(casAt >>> 0, 4)) return InvalidMemoryAccess;
@@ -23,7 +23,7 @@ export function sharedDataFunctions(vm: WasmVm): HostFunctions {
     },
 
     proxy_set_shared_data(key: number, keySize: number, value: number, valueSize: number, cas: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       const from = key >>> 0;
       const at = value >>> 0;
       if (!memory.has(from, keySize >>> 0) || !memory.has(at, valueSize >>> 0)) return InvalidMemoryAccess;
