@@ -20,6 +20,8 @@ export interface Checks {
    * known; give its name here to allow more of its options than none.
    */
   readonly httpFilters?: ReadonlyMap<string, FilterCheck>;
+  /** Network filters that ship and may stand before the last: as above. */
+  readonly networkFilters?: ReadonlyMap<string, FilterCheck>;
   /** Content of a file as a byte string, or null; without it `filename` is not implemented. */
   readonly readFile?: (path: string) => string | null;
   /** Value of an environment variable as a byte string, or null; without it that is not implemented. */

@@ -3,7 +3,9 @@
  * been replaced and its last stream is over; a VM that failed ends at once.
  */
 import type { FilterCallbacks } from "../../core/filter/filter.ts";
+import type { NetworkFilterCallbacks } from "../../core/filter/network-filter.ts";
 import type { CompiledModule } from "./compiled-module.ts";
+import { ConnectionContext } from "./connection-context.ts";
 import { RootContext } from "./root-context.ts";
 import { StreamContext } from "./stream-context.ts";
 import { type VmHost, WasmVm } from "./vm.ts";
@@ -24,7 +26,7 @@ export class Generation {
     this.vm = new WasmVm(module, host);
     this.root = new RootContext(this.vm);
     this.allowStopIteration = host.config.allowOnHeadersStopIteration;
-    this.highWater = host.config.limits.highWaterBytes;
+    this.highWater = host.limits.recycleAboveBytes;
     this.onGone = onGone;
   }
 
@@ -41,10 +43,16 @@ export class Generation {
     return new StreamContext(this, callbacks);
   }
 
+  /** Takes a connection. */
+  connect(callbacks: NetworkFilterCallbacks): ConnectionContext {
+    this.streams++;
+    return new ConnectionContext(this, callbacks);
+  }
+
   /** The guest's memory has grown above what is allowed to stay: a fresh one would need less. */
   get hasGrown(): boolean {
     const { size } = this.vm.memory;
-    return size > this.highWater && size > this.firstMemory;
+    return this.highWater > 0 && size > this.highWater && size > this.firstMemory;
   }
 
   /** Streams that live. */

@@ -24,6 +24,7 @@ export function isShown(fields: Fields, slot: number): boolean {
   return HIDDEN[fields.ids[slot]] === 0;
 }
 
+/** What a guest reads and changes. Names are lower case; texts are byte strings. */
 export abstract class HeaderMap {
   abstract get fields(): Fields;
 
@@ -89,6 +90,7 @@ export class FieldsMap extends HeaderMap {
   }
 }
 
+/** Over the head of a request. */
 export class RequestMap extends HeaderMap {
   private head: RequestHead | null = null;
 
@@ -144,6 +146,7 @@ export class RequestMap extends HeaderMap {
   }
 }
 
+/** Over the head of an answer. */
 export class ResponseMap extends HeaderMap {
   private head: ResponseHead | null = null;
 

@@ -10,17 +10,19 @@
  */
 import type { Filter, FilterCallbacks } from "../../core/filter/filter.ts";
 import type { FilterContext } from "../../core/filter/filter-context.ts";
-import { Respond, type Verdict } from "../../core/filter/verdict.ts";
+import type { NetworkFilter, NetworkFilterCallbacks } from "../../core/filter/network-filter.ts";
+import { Pause, Respond, type Verdict } from "../../core/filter/verdict.ts";
 import type { CompiledModule } from "./compiled-module.ts";
 import { Generation } from "./generation.ts";
 import type { PluginConfig } from "./plugin-config.ts";
 import type { PluginStats } from "./plugin-stats.ts";
 import type { SharedData } from "./shared-data.ts";
 import type { VmHost, WasmVm } from "./vm.ts";
+import { type VmLimits, vmLimits } from "./vm-limits.ts";
 
 export class WasmPlugin {
   readonly config: PluginConfig;
-  private readonly host: VmHost;
+  private host: VmHost;
   private readonly stats: PluginStats;
   private module: CompiledModule | null = null;
   private current: Generation | null = null;
@@ -30,7 +32,13 @@ export class WasmPlugin {
   private nextStart = Number.NEGATIVE_INFINITY;
   private released = false;
 
-  constructor(config: PluginConfig, context: FilterContext, shared: SharedData, stats: PluginStats) {
+  constructor(
+    config: PluginConfig,
+    context: FilterContext,
+    shared: SharedData,
+    stats: PluginStats,
+    environment: VmHost["environment"],
+  ) {
     this.config = config;
     this.stats = stats;
     this.host = {
@@ -38,6 +46,8 @@ export class WasmPlugin {
       shared,
       name: config.name === "" ? "plugin" : config.name,
       config,
+      environment,
+      limits: vmLimits({}, config.name),
       customStats: context.stats.scope("wasmcustom.", "wasmcustom.", {}),
       metricNames: new Set(),
       onFailure: (vm) => this.onFailure(vm),
@@ -50,19 +60,21 @@ export class WasmPlugin {
   }
 
   /** Takes a module, first or new: "" or why it cannot serve; then what served before goes on. */
-  load(module: CompiledModule): string {
+  load(module: CompiledModule, limits: VmLimits): string {
+    const before = this.host;
+    this.host = { ...before, limits };
     const failure = this.begin(module);
     if (failure === "") {
       this.module = module;
       this.failed = false;
-    }
+    } else this.host = before;
     return failure;
   }
 
   private begin(module: CompiledModule): string {
     const { context } = this.host;
     // One random number per start: one per attempt would be as short as the shortest of thousands.
-    this.nextStart = context.clock.now + this.config.reloadBackOff * (1 + context.random() / 2);
+    this.nextStart = context.clock.now + this.config.reload.base * (1 + context.random() / 2);
     const made = new Generation(module, this.host, () => {
       this.stats.active--;
     });
@@ -82,16 +94,29 @@ export class WasmPlugin {
 
   /** The filter of one stream; null if it goes without. */
   open(callbacks: FilterCallbacks): Filter | null {
+    const generation = this.serving();
+    if (generation !== null) return generation.open(callbacks);
+    return this.config.failurePolicy === "OPEN" ? null : new RefusingFilter(callbacks);
+  }
+
+  /** The filter of one connection; null if it goes without. */
+  connect(callbacks: NetworkFilterCallbacks): NetworkFilter | null {
+    const generation = this.serving();
+    if (generation !== null) return generation.connect(callbacks);
+    return this.config.failurePolicy === "OPEN" ? null : new ClosingFilter(callbacks);
+  }
+
+  /** What takes the next stream or connection; null if nothing can. */
+  private serving(): Generation | null {
     if (this.failed || this.current === null) {
-      if (!this.mayRecover())
-        return this.config.failurePolicy === "FAIL_OPEN" ? null : new RefusingFilter(callbacks);
+      if (!this.mayRecover()) return null;
     } else if (this.current.hasGrown) this.recycle();
-    return (this.current as Generation).open(callbacks);
+    return this.current;
   }
 
   private mayRecover(): boolean {
     const { config, module, stats, host } = this;
-    if (config.failurePolicy !== "FAIL_RELOAD" || module === null || this.released) return false;
+    if (config.failurePolicy !== "RELOAD" || module === null || this.released) return false;
     if (host.context.clock.now < this.nextStart) {
       stats.vmReloadBackoff++;
       return false;
@@ -149,5 +174,19 @@ class RefusingFilter implements Filter {
       grpcStatus: -1,
     });
     return Respond;
+  }
+}
+
+/** The same for a connection. */
+class ClosingFilter implements NetworkFilter {
+  private readonly callbacks: NetworkFilterCallbacks;
+
+  constructor(callbacks: NetworkFilterCallbacks) {
+    this.callbacks = callbacks;
+  }
+
+  onNewConnection(): Verdict {
+    this.callbacks.close();
+    return Pause;
   }
 }

@@ -100,7 +100,7 @@ const OF_STREAM = table<OfStream>({
 const OF_PLUGIN = table<(vm: WasmVm) => string>({
   plugin_name: (vm) => vm.host.config.name,
   plugin_root_id: (vm) => vm.host.config.rootId,
-  plugin_vm_id: (vm) => vm.host.config.vmId,
+  plugin_vm_id: (vm) => vm.host.config.vm.id,
 });
 
 const REQUEST_HEADERS = "request\0headers\0";

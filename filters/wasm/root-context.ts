@@ -53,7 +53,7 @@ export class RootContext extends GuestContext {
     super(vm);
     const { config } = vm.host;
     this.pluginConfiguration = new BytesBuffer(config.configuration);
-    this.vmConfiguration = new BytesBuffer(config.vmConfiguration);
+    this.vmConfiguration = new BytesBuffer(config.vm.configuration);
   }
 
   get root(): RootContext {

@@ -15,9 +15,11 @@ import type { GuestContext } from "./guest-context.ts";
 import { type GuestExports, guestExports } from "./guest-exports.ts";
 import { GuestMemory } from "./guest-memory.ts";
 import { hostFunctions } from "./host/host-functions.ts";
+import { REFUEL_EXPORT } from "./module/fuel-sections.ts";
 import { NameTable } from "./name-table.ts";
 import type { PluginConfig } from "./plugin-config.ts";
 import type { SharedData } from "./shared-data.ts";
+import type { VmLimits } from "./vm-limits.ts";
 
 /** Places for contexts at first; a power of two, as all later sizes. */
 const FIRST_PLACES = 64;
@@ -31,6 +33,9 @@ export interface VmHost {
   /** For messages: the plugin's name. */
   readonly name: string;
   readonly config: PluginConfig;
+  readonly limits: VmLimits;
+  /** What the guest sees of the environment (WASI). */
+  readonly environment: readonly (readonly [name: string, value: string])[];
   /** `wasmcustom.` */
   readonly customStats: Scope;
   /** What the plugin's VMs have defined there. */
@@ -58,13 +63,14 @@ export class WasmVm {
   private current: GuestContext | null = null;
   private effective: GuestContext | null = null;
   private readonly asking: GuestContext[] = [];
-  private fuel: WebAssembly.Global | null = null;
+  /** Sets what a call may spend, and answers what was left; null for a module that is trusted. */
+  private refill: ((fuel: number) => number) | null = null;
   private readonly budget: number;
 
   constructor(module: CompiledModule, host: VmHost) {
     this.module = module;
     this.host = host;
-    this.budget = host.config.limits.fuel;
+    this.budget = host.limits.fuelPerCall;
   }
 
   /** Instantiates and starts the module; "" or why that failed. */
@@ -77,7 +83,7 @@ export class WasmVm {
       if (!(own.memory instanceof WebAssembly.Memory)) throw new TypeError("it exports no memory");
       if (typeof own.allocate !== "function") throw new TypeError("it exports no allocator");
       this.memory.attach(own.memory, own.allocate);
-      this.fuel = (exports.tulle_fuel as WebAssembly.Global | undefined) ?? null;
+      this.refill = (exports[REFUEL_EXPORT] as ((fuel: number) => number) | undefined) ?? null;
       this.refuel();
       if (typeof exports._initialize === "function") {
         (exports._initialize as () => void)();
@@ -94,7 +100,7 @@ export class WasmVm {
 
   /** False if the configuration's list of capabilities leaves that function out. */
   isAllowed(name: string): boolean {
-    const { allowedCapabilities } = this.host.config;
+    const { allowedCapabilities } = this.host.config.vm;
     return allowedCapabilities === null || allowedCapabilities.has(name);
   }
 
@@ -234,7 +240,7 @@ export class WasmVm {
   }
 
   private refuel(): void {
-    if (this.fuel !== null) this.fuel.value = this.budget;
+    if (this.refill !== null) this.refill(this.budget);
   }
 
   /** The instance is garbage from here on. */
@@ -248,7 +254,7 @@ export class WasmVm {
   }
 
   private describe(error: unknown): string {
-    const out = this.fuel !== null && (this.fuel.value as number) < 0;
+    const out = this.refill !== null && this.refill(0) < 0;
     const text = out ? "used up its fuel: it loops, or does too much in one call" : String(error);
     const stack = error instanceof Error && typeof error.stack === "string" ? wasmFrames(error.stack) : "";
     return stack === "" ? text : `${text} (${stack})`;

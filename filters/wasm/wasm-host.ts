@@ -4,66 +4,108 @@
  *
  * Law: a plugin lives as long as something refers to it, and its VM as long as streams do.
  */
-import type { Json } from "../../core/config/model.ts";
+import type { Json, Snapshot } from "../../core/config/model.ts";
 import type { Filter, FilterCallbacks, FilterFactory, FilterKind } from "../../core/filter/filter.ts";
 import type { FilterContext } from "../../core/filter/filter-context.ts";
+import type {
+  NetworkFilter,
+  NetworkFilterCallbacks,
+  NetworkFilterFactory,
+  NetworkFilterKind,
+} from "../../core/filter/network-filter.ts";
 import type { CompiledModule } from "./compiled-module.ts";
+import { environmentOf } from "./guest-environment.ts";
 import { WasmPlugin } from "./plugin.ts";
-import type { PluginConfig } from "./plugin-config.ts";
+import { codeKey, type PluginConfig, readPluginConfig } from "./plugin-config.ts";
 import { PLUGIN_STATS } from "./plugin-stats.ts";
 import type { SharedData } from "./shared-data.ts";
+import { type VmLimits, vmLimits } from "./vm-limits.ts";
 
 interface Running {
   readonly plugin: WasmPlugin;
-  readonly codeKey: string;
+  /** What it runs and how: of the last module that it was given. */
+  loaded: string;
   users: number;
   end(): void;
 }
 
-export class WasmHost implements FilterKind {
+/** What a thread is told before a configuration that needs it. */
+export interface WasmSupply {
+  /** By `moduleKey`. */
+  readonly modules: ReadonlyMap<string, CompiledModule>;
+  /** The layered runtime, which has the limits. */
+  readonly runtime: Snapshot["runtime"];
+}
+
+/** Which module a plugin runs: the same code is another module under other limits. */
+export function moduleKey(config: PluginConfig, { maxMemoryBytes, fuel }: VmLimits): string {
+  return `${codeKey(config)} ${maxMemoryBytes} ${fuel ? "fuelled" : "trusted"}`;
+}
+
+/** All plugins of a thread, as kinds of filters. */
+export class WasmHost implements FilterKind, NetworkFilterKind {
   private readonly shared: SharedData;
-  private readonly read: (config: Json) => PluginConfig;
-  private readonly modules = new Map<string, CompiledModule>();
+  private readonly variables: { readonly [name: string]: string };
+  private supply: WasmSupply = { modules: new Map(), runtime: {} };
   private readonly running = new Map<string, Running>();
 
-  /** `read` makes a model of a configuration that has passed its check. */
-  constructor(shared: SharedData, read: (config: Json) => PluginConfig) {
+  /** `variables` are the process's, for guests that are configured to see some of them. */
+  constructor(shared: SharedData, variables: { readonly [name: string]: string }) {
     this.shared = shared;
-    this.read = read;
+    this.variables = variables;
   }
 
-  /** The module behind a code key (plugin-config.ts) is here, or is another one now. */
-  setModule(codeKey: string, module: CompiledModule): void {
-    const before = this.modules.get(codeKey);
-    this.modules.set(codeKey, module);
-    if (before !== undefined && before.sha256 === module.sha256) return;
-    for (const { plugin, codeKey: key } of this.running.values()) if (key === codeKey) plugin.load(module);
+  /** Modules or limits are new: plugins that run others take them up, for streams that begin from now on. */
+  setSupply(supply: WasmSupply): void {
+    this.supply = supply;
+    for (const running of this.running.values()) this.load(running);
+  }
+
+  private load(running: Running): void {
+    const { plugin } = running;
+    const limits = vmLimits(this.supply.runtime, plugin.config.name);
+    const module = this.supply.modules.get(moduleKey(plugin.config, limits));
+    if (module === undefined) return;
+    const wanted = JSON.stringify([module.sha256, limits]);
+    if (running.loaded === wanted) return;
+    running.loaded = wanted;
+    plugin.load(module, limits);
   }
 
   factory(config: Json, name: string, context: FilterContext): FilterFactory {
-    const model = this.read(config);
-    const key = JSON.stringify(config);
+    return this.use(config, name, context);
+  }
+
+  networkFactory(config: Json, name: string, context: FilterContext): NetworkFilterFactory {
+    return new ConnectionUse(this.use(config, name, context));
+  }
+
+  private use(config: Json, name: string, context: FilterContext): PluginUse {
+    const key = `${name} ${JSON.stringify(config)}`;
     let running = this.running.get(key);
     if (running === undefined) {
-      running = this.start(model, name, key, context);
+      const { plugin } = readPluginConfig(config);
+      if (plugin === null) throw new Error(`filter ${name}: its configuration was not checked`);
+      running = this.start({ ...plugin, name: plugin.name === "" ? name : plugin.name }, key, context);
       this.running.set(key, running);
     }
     running.users++;
     return new PluginUse(running);
   }
 
-  private start(model: PluginConfig, name: string, key: string, context: FilterContext): Running {
-    const known = model.name === "" ? name : model.name;
-    const scope = context.stats.scope(`wasm.${known}.`, "wasm.", { envoy_wasm_plugin: known });
-    const plugin = new WasmPlugin({ ...model, name: known }, context, this.shared, scope.set(PLUGIN_STATS));
-    const module = this.modules.get(model.codeKey);
-    if (module !== undefined) plugin.load(module);
+  private start(config: PluginConfig, key: string, context: FilterContext): Running {
+    const { name } = config;
+    const scope = context.stats.scope(`wasm.${name}.`, "wasm.", { envoy_wasm_plugin: name });
+    const environment = environmentOf(config, this.variables);
+    const plugin = new WasmPlugin(config, context, this.shared, scope.set(PLUGIN_STATS), environment);
     const end = (): void => {
       this.running.delete(key);
       plugin.release();
       scope.release();
     };
-    return { plugin, codeKey: model.codeKey, users: 0, end };
+    const running: Running = { plugin, loaded: "", users: 0, end };
+    this.load(running);
+    return running;
   }
 }
 
@@ -80,10 +122,31 @@ class PluginUse implements FilterFactory {
     return this.running.plugin.open(callbacks);
   }
 
+  connect(callbacks: NetworkFilterCallbacks): NetworkFilter | null {
+    return this.running.plugin.connect(callbacks);
+  }
+
   release(): void {
     if (this.released) return;
     this.released = true;
     this.running.users--;
     if (this.running.users === 0) this.running.end();
+  }
+}
+
+/** The same in a chain of network filters. */
+class ConnectionUse implements NetworkFilterFactory {
+  private readonly use: PluginUse;
+
+  constructor(use: PluginUse) {
+    this.use = use;
+  }
+
+  create(callbacks: NetworkFilterCallbacks): NetworkFilter | null {
+    return this.use.connect(callbacks);
+  }
+
+  release(): void {
+    this.use.release();
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Listener, Snapshot } from "../../core/config/model.ts";
 import type { Address, SocketHandler } from "../../core/io/socket.ts";
+import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import { type Accept, type Driver, ListenError, type ListenSocket, type Runtime } from "../runtime.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type { ThreadServices } from "./thread-services.ts";
@@ -64,6 +65,10 @@ export class LocalWorker implements WorkerControl {
       concurrency,
     });
     this.driver.attach(this.engine);
+  }
+
+  async setWasm(supply: WasmSupply): Promise<void> {
+    this.driver.run(() => this.engine.setWasm(supply));
   }
 
   async apply(snapshot: Snapshot, known: readonly Bound[]): Promise<ApplyResult> {

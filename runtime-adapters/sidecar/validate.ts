@@ -6,7 +6,7 @@
  */
 import type { Checks } from "../../core/xds/checks.ts";
 import type { Lead, ResourceKind } from "../../core/xds/resource.ts";
-import { type ResourceFile, readBootstrapFile, readResourceFile } from "./config-file.ts";
+import { findResource, type ResourceFile, readBootstrapFile, readResourceFile } from "./config-file.ts";
 
 /** Every fault of the configuration that begins at `configPath`, as finished lines; none = it is sound. */
 export function validate(configPath: string, checks: Checks): readonly string[] {
@@ -15,20 +15,21 @@ export function validate(configPath: string, checks: Checks): readonly string[] 
   const files = new Map<string, ResourceFile<ResourceKind>>();
   const pending: Lead[] = [...leads];
 
-  // A listener file may lead to route files, a cluster file to endpoint files: the list grows while it is walked.
-  for (const { kind, path, name } of pending) {
+  // A listener file may lead to route and filter files, a cluster file to endpoint files: the list grows while it is
+  // walked.
+  for (const lead of pending) {
+    const { kind, path } = lead;
     if (path === "") continue; // its source was refused, which is reported where it stands
     const key = `${kind} ${path}`;
     const before = files.get(key);
     const file = before ?? readResourceFile(kind, path, checks);
-    const resources = [...file.resources, ...file.refusals];
     if (before === undefined) {
       files.set(key, file);
       for (const fault of file.faults) all.add(fault);
-      for (const { wants } of resources) pending.push(...wants);
+      for (const { wants } of [...file.resources, ...file.refusals]) pending.push(...wants);
     }
-    const known = file.unreadable || resources.some((each) => each.name === name || each.name === "");
-    if (name !== "" && !known) all.add(`${path}: has no ${kind} resource "${name}"`);
+    if (lead.kind === "LDS" || lead.kind === "CDS") continue;
+    for (const fault of findResource(file, lead).faults) all.add(fault);
   }
   return [...all];
 }

@@ -5,6 +5,7 @@
  */
 import { type MessagePort, Worker } from "node:worker_threads";
 import type { Snapshot } from "../../core/config/model.ts";
+import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type { ApplyResult, Bound, StopScope, WorkerControl, WorkerReport } from "./worker-control.ts";
 
@@ -60,6 +61,10 @@ export class RemoteWorker implements WorkerControl {
     this.thread.on("message", (answer: Answer) => this.settle(answer));
     this.thread.on("error", (error: Error) => this.end(error.stack ?? String(error), onGone));
     this.thread.on("exit", (code) => this.end(`thread ended with code ${code}`, onGone));
+  }
+
+  async setWasm(supply: WasmSupply): Promise<void> {
+    await this.call("setWasm", supply);
   }
 
   apply(snapshot: Snapshot, known: readonly Bound[]): Promise<ApplyResult> {

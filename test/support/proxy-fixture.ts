@@ -27,6 +27,7 @@ export class ProxyFixture {
       concurrency: 1,
       variables: {},
       filters,
+      networkFilters: new Map(),
       hostname: "test",
     });
     this.driver.attach(this.worker);

@@ -52,6 +52,7 @@ class StubEngine implements Engine {
     for (const socket of this.sockets) socket.close();
   }
 
+  setWasm(): void {}
   failHealthCheck(): void {}
   readonly drainingListeners = 0;
   measureBuffers(): void {}

@@ -1,38 +1,45 @@
 /** Stories (engine-story.ts) whose filters are WASM guests: one plugin per guest, in the order of the chain. */
-import type { HttpFilter } from "../../core/config/model.ts";
+import type { HttpFilter, Json, Snapshot } from "../../core/config/model.ts";
 import type { FilterKinds } from "../../core/filter/filter.ts";
+import { LocalData } from "../../filters/wasm/canary.ts";
 import type { CompiledModule } from "../../filters/wasm/compiled-module.ts";
-import type { PluginConfig } from "../../filters/wasm/plugin-config.ts";
-import { WasmHost } from "../../filters/wasm/wasm-host.ts";
+import { readPluginConfig } from "../../filters/wasm/plugin-config.ts";
+import { vmLimits } from "../../filters/wasm/vm-limits.ts";
+import { moduleKey, WasmHost } from "../../filters/wasm/wasm-host.ts";
 import { OK, type Script, type Story, type StorySetup, story } from "./engine-story.ts";
-import { MapData } from "./map-data.ts";
 import { configured, type ScriptedFilter, scriptedKinds } from "./scripted-filter.ts";
 import { snapshot } from "./snapshot-fixture.ts";
 
 const TYPE = "test.Wasm";
 
-/** A plugin of the chain: its guest, and what differs from the defaults. */
-export interface Plugin extends Partial<PluginConfig> {
+type Runtime = Snapshot["runtime"];
+
+/** A plugin of the chain; those without a name are "p", "q", "r", … by their places. */
+export interface Plugin {
   readonly guest: CompiledModule | null;
+  readonly name?: string;
+  /** What `proxy_on_configure` reads. */
+  readonly configuration?: string;
+  /** More of Envoy's PluginConfig, and of its VmConfig. */
+  readonly config?: { readonly [field: string]: Json };
+  readonly vm?: { readonly [field: string]: Json };
 }
 
-/** A plugin's model with everything filled in. */
-export function pluginConfig(change: Partial<PluginConfig> = {}): PluginConfig {
-  const name = change.name ?? "p";
+/** A StringValue as a packed message. */
+export function packed(value: string): Json {
+  return { "@type": "type.googleapis.com/google.protobuf.StringValue", value };
+}
+
+/** The message that configures a plugin. */
+export function pluginJson({ name = "p", configuration = "", config = {}, vm = {} }: Plugin): Json {
   return {
-    name,
-    rootId: "",
-    vmId: "",
-    configuration: new Uint8Array(0),
-    vmConfiguration: new Uint8Array(0),
-    environment: [],
-    allowedCapabilities: null,
-    failurePolicy: "FAIL_CLOSED",
-    reloadBackOff: 1000,
-    allowOnHeadersStopIteration: false,
-    codeKey: name,
-    limits: { fuel: 1_000_000, highWaterBytes: 64 * 1024 * 1024 },
-    ...change,
+    config: {
+      name,
+      failure_policy: "FAIL_CLOSED",
+      configuration: packed(configuration),
+      ...config,
+      vm_config: { runtime: "envoy.wasm.runtime.v8", code: { local: { filename: name } }, ...vm },
+    },
   };
 }
 
@@ -41,7 +48,9 @@ export interface WasmStory {
   readonly host: WasmHost;
   /** Heads and bodies that reached the origin. */
   readonly seen: string[];
-  /** Takes what guests said so far: "name: text" (level info), other levels before it. */
+  /** Gives plugins other guests, by name. */
+  supply(guests: { readonly [name: string]: CompiledModule }): void;
+  /** Takes what guests said so far: "name: text", with other levels than info before it. */
   said(): string[];
   /** The listener goes, everybody leaves: nothing may be left, plugins included. */
   over(): Promise<void>;
@@ -65,9 +74,9 @@ export function origin(seen: string[], text: string = OK): Script {
   };
 }
 
-/** How a filter that is a plugin stands in the configuration. */
-export function wasmFilter(name: string, extra: object = {}): HttpFilter {
-  return { name, typeName: TYPE, disabled: false, config: { plugin: name, ...extra }, discovery: null };
+/** How a plugin stands in the configuration of a chain. */
+export function wasmFilter(plugin: Plugin): HttpFilter {
+  return { name: plugin.name ?? "p", typeName: TYPE, disabled: false, config: pluginJson(plugin), discovery: null };
 }
 
 /** Filters of a chain: plugins and scripted ones. */
@@ -75,22 +84,27 @@ export type ChainPart = Plugin | ScriptedFilter;
 
 const isPlugin = (part: ChainPart): part is Plugin => "guest" in part;
 
-/** A proxy with these filters; plugins without a name are "p", "q", "r", … in their order. */
-export async function wasmStory(parts: readonly ChainPart[], setup: StorySetup = {}): Promise<WasmStory> {
-  const models = new Map<string, PluginConfig>();
-  const host = new WasmHost(new MapData(), (config) => {
-    const { plugin } = config as { plugin: string };
-    return models.get(plugin) as PluginConfig;
-  });
+/** A proxy with these filters; `runtime` may have limits (vm-limits.ts), `variables` are the process's. */
+export async function wasmStory(
+  parts: readonly ChainPart[],
+  setup: StorySetup = {},
+  { runtime = {}, variables = {} }: { runtime?: Runtime; variables?: { readonly [name: string]: string } } = {},
+): Promise<WasmStory> {
+  const host = new WasmHost(new LocalData(), variables);
   const scripted = parts.filter((part) => !isPlugin(part)) as ScriptedFilter[];
+  const modules = new Map<string, CompiledModule>();
+  const keys = new Map<string, string>();
   const httpFilters = parts.map((part, i) => {
     if (!isPlugin(part)) return configured(part);
-    const { guest, ...change } = part;
-    const model = pluginConfig({ name: String.fromCharCode(0x70 + i), ...change });
-    models.set(model.name, model);
-    if (guest !== null) host.setModule(model.codeKey, guest);
-    return wasmFilter(model.name);
+    const plugin = { name: String.fromCharCode(0x70 + i), ...part };
+    const read = readPluginConfig(pluginJson(plugin));
+    if (read.plugin === null) throw new Error(JSON.stringify(read.faults));
+    const key = moduleKey(read.plugin, vmLimits(runtime, plugin.name));
+    keys.set(plugin.name, key);
+    if (part.guest !== null) modules.set(key, part.guest);
+    return wasmFilter(plugin);
   });
+  host.setSupply({ modules: new Map(modules), runtime });
   const kinds: FilterKinds = new Map([...scriptedKinds(scripted), [TYPE, host]]);
   const seen: string[] = [];
   const s = await story({
@@ -105,9 +119,13 @@ export async function wasmStory(parts: readonly ChainPart[], setup: StorySetup =
     at = s.proxy.messages.length;
     return lines.map((line) => line.replace(/^info wasm /, "").replace(/^(\w+) wasm /, "$1 "));
   };
+  const supply: WasmStory["supply"] = (guests) => {
+    for (const [name, guest] of Object.entries(guests)) modules.set(keys.get(name) as string, guest);
+    s.proxy.run(() => host.setSupply({ modules: new Map(modules), runtime }));
+  };
   const over = async (): Promise<void> => {
     await s.apply(snapshot([], []));
     s.expectNothingLeft();
   };
-  return { s, host, seen, said, over };
+  return { s, host, seen, said, supply, over };
 }

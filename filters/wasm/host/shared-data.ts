@@ -12,7 +12,7 @@ export function sharedDataFunctions(vm: WasmVm): HostFunctions {
       const to = from + (keySize >>> 0);
       if (!memory.has(from, keySize >>> 0) || !memory.has(casAt >>> 0, 4)) return InvalidMemoryAccess;
       const { shared, config } = vm.host;
-      const size = shared.find(config.vmId, memory.view(), from, to);
+      const size = shared.find(config.vm.id, memory.view(), from, to);
       if (size < 0) return NotFound;
       const { cas } = shared;
       const at = memory.give(size, valueAt >>> 0, sizeAt >>> 0);
@@ -29,7 +29,7 @@ export function sharedDataFunctions(vm: WasmVm): HostFunctions {
       if (!memory.has(from, keySize >>> 0) || !memory.has(at, valueSize >>> 0)) return InvalidMemoryAccess;
       const { shared, config } = vm.host;
       return shared.set(
-        config.vmId,
+        config.vm.id,
         memory.view(),
         from,
         from + (keySize >>> 0),

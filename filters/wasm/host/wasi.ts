@@ -24,7 +24,7 @@ export function wasiFunctions(vm: WasmVm): HostFunctions {
   const { memory } = vm;
 
   const environment = (): readonly string[] =>
-    vm.host.config.environment.map(([name, value]) => `${name}=${value}\0`);
+    vm.host.environment.map(([name, value]) => `${name}=${value}\0`);
 
   return {
     fd_write(fd: number, vectors: number, count: number, writtenAt: number) {

@@ -1,0 +1,201 @@
+/**
+ * The WASM modules of the process, in its supervising thread: fetched, verified, inspected, compiled, and tried with
+ * every configuration that uses them, before a worker hears of them. Files are watched: a module that changed takes
+ * the place of the one before if it, too, can be used by everybody who uses that one.
+ *
+ * Law: what cannot be used changes nothing that is in force, and somebody is told why.
+ */
+
+import type { Snapshot } from "../../../core/config/model.ts";
+import type { LogLevel } from "../../../core/io/platform.ts";
+import type { CompiledModule } from "../../../filters/wasm/compiled-module.ts";
+import { codeKey, type PluginConfig, readPluginConfig } from "../../../filters/wasm/plugin-config.ts";
+import { type VmLimits, vmLimits } from "../../../filters/wasm/vm-limits.ts";
+import { moduleKey, type WasmSupply } from "../../../filters/wasm/wasm-host.ts";
+import { FileWatch } from "../file-watch.ts";
+import { compileModule } from "./compile-module.ts";
+import { fetchModule } from "./module-source.ts";
+import { type PluginInUse, type PluginOwner, pluginsInUse } from "./plugins-in-use.ts";
+
+/** A resource that cannot be put in force. */
+export interface Refusal {
+  readonly owner: PluginOwner;
+  /** A finished line. */
+  readonly fault: string;
+}
+
+/** A module in force. */
+export interface ModuleStatus {
+  /** A path, a URI or a key. */
+  readonly source: string;
+  readonly sha256: string;
+  readonly abi: string;
+  /** Names of the plugins that run it. */
+  readonly plugins: readonly string[];
+}
+
+/** What the store needs of its surroundings. */
+export interface ModuleStoreHost {
+  /** Tries a plugin with a module: the reasons why it cannot be used. */
+  readonly tryPlugin: (config: PluginConfig, module: CompiledModule, limits: VmLimits) => readonly string[];
+  readonly log: (level: LogLevel, message: string) => void;
+  /** A module in force has changed. */
+  readonly onChange: (supply: WasmSupply) => void;
+}
+
+/** A module that is, or is not, there. */
+interface Entry {
+  readonly key: string;
+  readonly config: PluginConfig;
+  readonly limits: VmLimits;
+  module: CompiledModule | null;
+  /** Why there is none. */
+  fault: string;
+  /** Configurations that were tried with it, as JSON, and what came of that. */
+  readonly tried: Map<string, readonly string[]>;
+}
+
+/** A plugin in force, as it is to be run. */
+interface User extends PluginInUse {
+  readonly model: PluginConfig;
+  readonly limits: VmLimits;
+  readonly key: string;
+}
+
+export class ModuleStore {
+  private readonly host: ModuleStoreHost;
+  private readonly entries = new Map<string, Entry>();
+  private readonly watch: FileWatch;
+  /** Of the last snapshot. */
+  private users: readonly User[] = [];
+  private runtime: Snapshot["runtime"] = {};
+
+  constructor(host: ModuleStoreHost) {
+    this.host = host;
+    this.watch = new FileWatch((paths) => void this.onFiles(new Set(paths)));
+  }
+
+  /** What workers are to have. */
+  get supply(): WasmSupply {
+    const modules = new Map<string, CompiledModule>();
+    for (const [key, { module }] of this.entries) if (module !== null) modules.set(key, module);
+    return { modules, runtime: this.runtime };
+  }
+
+  /** True if there is nothing that a worker would have to be told. */
+  get isEmpty(): boolean {
+    return this.entries.size === 0;
+  }
+
+  /** The modules in force, by where they come from, for admin pages. */
+  status(): readonly ModuleStatus[] {
+    return [...this.entries.values()].flatMap(({ key, config, module }) => {
+      if (module === null) return [];
+      const plugins = this.users.filter((user) => user.key === key).map(({ model }) => model.name);
+      return [
+        { source: describe(config), sha256: module.sha256, abi: module.abi, plugins: [...new Set(plugins)] },
+      ];
+    });
+  }
+
+  /** Makes ready what `snapshot` needs; those whose plugins cannot be used. Never rejects. */
+  async prepare(snapshot: Snapshot): Promise<readonly Refusal[]> {
+    const users = pluginsInUse(snapshot).map((use) => userOf(use, snapshot.runtime));
+    this.runtime = snapshot.runtime;
+    if (users.length === 0 && this.isEmpty) return [];
+    const missing = new Map(users.map((user) => [user.key, user]));
+    for (const [key, entry] of this.entries) if (entry.module !== null) missing.delete(key);
+    await Promise.all([...missing.values()].map((user) => this.load(user)));
+    const refusals: Refusal[] = [];
+    for (const user of users) {
+      for (const fault of this.faultsOf(user)) {
+        refusals.push({ owner: user.owner, fault: `filter ${user.filter}: ${fault}` });
+      }
+    }
+    this.users = users;
+    this.forgetUnused();
+    return refusals;
+  }
+
+  private async load({ model, limits, key }: Pick<User, "model" | "limits" | "key">): Promise<Entry> {
+    const entry: Entry = { key, config: model, limits, module: null, fault: "", tried: new Map() };
+    const fetched = await fetchModule(model.vm.code);
+    if ("fault" in fetched) entry.fault = fetched.fault;
+    else {
+      const compiled = await compileModule(fetched.bytes, limits);
+      if ("fault" in compiled) entry.fault = `${describe(model)}: ${compiled.fault}`;
+      else entry.module = compiled.module;
+    }
+    this.entries.set(key, entry);
+    return entry;
+  }
+
+  private faultsOf({ key, model, config, limits }: User): readonly string[] {
+    const entry = this.entries.get(key);
+    if (entry === undefined || entry.module === null) return [entry?.fault ?? "is not there"];
+    const text = JSON.stringify(config);
+    let faults = entry.tried.get(text);
+    if (faults === undefined) {
+      faults = this.host.tryPlugin(model, entry.module, limits);
+      entry.tried.set(text, faults);
+    }
+    return faults;
+  }
+
+  private forgetUnused(): void {
+    const used = new Set(this.users.map(({ key }) => key));
+    for (const key of this.entries.keys()) if (!used.has(key)) this.entries.delete(key);
+    const files = this.users.flatMap(({ model: { vm } }) => (vm.code.kind === "file" ? [vm.code.path] : []));
+    this.watch.watch(new Set(files));
+  }
+
+  /** Files of modules have new content. */
+  private async onFiles(paths: ReadonlySet<string>): Promise<void> {
+    let changed = false;
+    for (const entry of [...this.entries.values()]) {
+      const { code } = entry.config.vm;
+      if (code.kind === "file" && paths.has(code.path) && (await this.replace(entry))) changed = true;
+    }
+    if (changed) this.host.onChange(this.supply);
+  }
+
+  /** Loads a module anew: true if it takes the place of the one before. */
+  private async replace(before: Entry): Promise<boolean> {
+    const { key, config, limits } = before;
+    const name = describe(config);
+    const made = await this.load({ key, model: config, limits });
+    if (made.module !== null && made.module.sha256 === before.module?.sha256) {
+      this.entries.set(key, before);
+      return false;
+    }
+    const users = this.users.filter((user) => user.key === key);
+    const faults = made.module === null ? [made.fault] : users.flatMap((user) => this.faultsOf(user));
+    if (faults.length > 0) {
+      this.entries.set(key, before);
+      for (const fault of faults) this.host.log("error", fault);
+      this.host.log("error", `${name}: what was in force stays in force`);
+      return false;
+    }
+    const [now, then] = [made.module?.sha256 ?? "", before.module?.sha256 ?? ""];
+    this.host.log("info", `${name}: sha256 ${now} replaces ${then}`);
+    return true;
+  }
+
+  close(): void {
+    this.watch.close();
+  }
+}
+
+function userOf(use: PluginInUse, runtime: Snapshot["runtime"]): User {
+  const { plugin } = readPluginConfig(use.config);
+  if (plugin === null) throw new Error(`filter ${use.filter}: its configuration was not checked`);
+  const model = { ...plugin, name: plugin.name === "" ? use.filter : plugin.name };
+  const limits = vmLimits(runtime, model.name);
+  return { ...use, model, limits, key: moduleKey(model, limits) };
+}
+
+function describe(config: PluginConfig): string {
+  const { code } = config.vm;
+  if (code.kind === "file") return code.path;
+  return code.kind === "remote" ? code.uri : codeKey(config);
+}
