@@ -3,9 +3,14 @@
  * joined. Filters see bodies in this form, and what has to wait is kept in it. One object serves many parts:
  * `clear()` starts the next.
  *
- * Law: pieces are references; whoever gives one away never changes it, and neither does who holds it. `copy` alone
- * copies bytes. The owner bounds it by `size`.
+ * Laws: pieces are references; whoever gives one away never changes it, and neither does who holds it. `copy` alone
+ * copies bytes, and `push` where a sender cuts a body into crumbs, each of which would cost many times its size. No
+ * piece is empty. The owner bounds it by `size`.
  */
+
+/** So many pieces in a row that are smaller than this on average, bytes, become one. */
+const CRUMBS = 256;
+const CRUMB = 64;
 
 /** Takes pieces in order. */
 export interface BodySink {
@@ -20,12 +25,37 @@ export class Body {
   private readonly chunks: Uint8Array[] = [];
   /** Start and end of each piece in its chunk. */
   private readonly bounds: number[] = [];
+  /** The pieces from here on have not been looked at as crumbs, and were this size before them. */
+  private loose = 0;
+  private looseSize = 0;
 
   /** Appends `chunk[start, end)`; the chunk must not change as long as it is here. */
   push(chunk: Uint8Array, start: number, end: number): void {
+    if (start >= end) return;
     this.chunks.push(chunk);
     this.bounds.push(start, end);
     this.size += end - start;
+    if (this.chunks.length - this.loose >= CRUMBS) this.sweep();
+  }
+
+  /** Joins the last pieces if they are crumbs. */
+  private sweep(): void {
+    const size = this.size - this.looseSize;
+    if (size < CRUMBS * CRUMB) {
+      const whole = new Uint8Array(size);
+      this.copy(this.looseSize, size, whole, 0);
+      this.chunks.length = this.loose;
+      this.bounds.length = 2 * this.loose;
+      this.chunks.push(whole);
+      this.bounds.push(0, size);
+    }
+    this.loose = this.chunks.length;
+    this.looseSize = this.size;
+  }
+
+  /** Pieces in it. */
+  get pieces(): number {
+    return this.chunks.length;
   }
 
   /** Appends all that `other` has, which has nothing afterwards. */
@@ -75,6 +105,8 @@ export class Body {
     this.bounds.splice(2 * first, 2 * (last - first), ...put.flatMap((piece) => [0, piece.length]));
     this.size += bytes.length - (end - start);
     this.changed = true;
+    this.loose = this.chunks.length;
+    this.looseSize = this.size;
   }
 
   /** Makes a piece begin at `offset`; returns its place. */
@@ -99,5 +131,7 @@ export class Body {
     this.bounds.length = 0;
     this.size = 0;
     this.changed = false;
+    this.loose = 0;
+    this.looseSize = 0;
   }
 }

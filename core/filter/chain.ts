@@ -4,10 +4,11 @@
  * in the end its owner's.
  *
  * Laws: an answer passes only the filters that were shown the request. `log` is the end: every filter that was made
- * is told once, and none is called afterwards. A chain is used for one stream after another.
+ * is told once, and none is called afterwards. A chain is used for one stream after another, though not from inside
+ * of itself; what filters hold on to is of one stream alone, and dead with it.
  */
 import type { PerFilterConfig } from "../config/model.ts";
-import type { Fields } from "../http/fields.ts";
+import { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
 import type { Body } from "./body.ts";
@@ -38,6 +39,11 @@ export interface ChainOwner {
   requestTooLarge(): void;
   responseTooLarge(): void;
   respond(reply: FilterReply): void;
+  /** A filter tells its leg to go on. */
+  resumeRequest(at: number): void;
+  resumeResponse(at: number): void;
+  /** A filter threw; it may be in the middle of anything. */
+  failed(error: unknown): void;
   resetStream(details: string): void;
   clearRouteCache(): void;
   /** What the stream's route says about that filter, or null. */
@@ -48,23 +54,20 @@ export interface ChainOwner {
 class Link implements FilterCallbacks {
   private readonly chain: FilterChain;
   private readonly index: number;
+  readonly info: StreamInfo;
+  readonly request: RequestHead;
+  /** Null until it is made, and when its stream is over. */
   filter: Filter | null = null;
 
   constructor(chain: FilterChain, index: number) {
     this.chain = chain;
     this.index = index;
-  }
-
-  get info(): StreamInfo {
-    return this.chain.owner.info;
-  }
-
-  get request(): RequestHead {
-    return this.chain.owner.request;
+    this.info = chain.owner.info;
+    this.request = chain.owner.request;
   }
 
   get response(): ResponseHead | null {
-    return this.chain.owner.response;
+    return this.filter === null ? null : this.chain.owner.response;
   }
 
   get heldRequest(): Body | null {
@@ -76,19 +79,19 @@ class Link implements FilterCallbacks {
   }
 
   get requestTrailers(): Fields | null {
-    return this.chain.requestLeg.trailers;
+    return this.filter === null ? null : this.chain.requestLeg.trailers;
   }
 
   get responseTrailers(): Fields | null {
-    return this.chain.responseLeg.trailers;
+    return this.filter === null ? null : this.chain.responseLeg.trailers;
   }
 
   continueRequest(): void {
-    if (this.filter !== null) this.chain.requestLeg.resume(this.index);
+    if (this.filter !== null) this.chain.owner.resumeRequest(this.index);
   }
 
   continueResponse(): void {
-    if (this.filter !== null) this.chain.responseLeg.resumeLink(this.index);
+    if (this.filter !== null) this.chain.owner.resumeResponse(this.index);
   }
 
   respond(reply: FilterReply): void {
@@ -104,11 +107,11 @@ class Link implements FilterCallbacks {
   }
 
   addRequestTrailers(): Fields {
-    return this.chain.requestLeg.addTrailers();
+    return this.filter === null ? new Fields() : this.chain.requestLeg.addTrailers();
   }
 
   addResponseTrailers(): Fields {
-    return this.chain.responseLeg.addTrailers();
+    return this.filter === null ? new Fields() : this.chain.responseLeg.addTrailers();
   }
 }
 
@@ -224,7 +227,6 @@ export class FilterChain {
   readonly requestLeg: RequestLeg = new RequestLeg(this);
   readonly responseLeg: ResponseLeg = new ResponseLeg(this);
   readonly links: Link[] = [];
-  private used = 0;
 
   constructor(owner: ChainOwner) {
     this.owner = owner;
@@ -235,17 +237,19 @@ export class FilterChain {
    * False if none of them takes part, and there is nothing to be told to `log` either.
    */
   open(slots: readonly FilterSlot[], limit: number): boolean {
-    this.used = 0;
-    for (const slot of slots) {
-      const at = this.used;
-      if (at === this.links.length) this.links.push(new Link(this, at));
-      const link = this.links[at];
-      link.filter = slot.create(link, this.owner.filterOverride(slot.name));
-      if (link.filter !== null) this.used++;
+    const { links, owner } = this;
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i];
+      const factory = slot.factoryFor(owner.filterOverride(slot.name));
+      if (factory === null) continue;
+      // Of this stream alone: a filter that calls back too late must not reach the next one.
+      const link = new Link(this, links.length);
+      link.filter = factory.create(link);
+      if (link.filter !== null) links.push(link);
     }
-    this.requestLeg.begin(this.used, limit);
+    this.requestLeg.begin(links.length, limit);
     this.responseLeg.begin(0, limit);
-    return this.used > 0;
+    return links.length > 0;
   }
 
   /** The answer begins: prepares its leg for the filters that were shown the request. */
@@ -261,15 +265,14 @@ export class FilterChain {
 
   /** The stream is over. */
   log(): void {
-    for (let i = 0; i < this.used; i++) {
-      const link = this.links[i];
-      const { filter } = link;
+    for (const link of this.links) {
       try {
-        filter?.onLog?.();
-      } finally {
-        link.filter = null;
+        link.filter?.onLog?.();
+      } catch (error) {
+        this.owner.failed(error); // the others are told all the same
       }
+      link.filter = null;
     }
-    this.used = 0;
+    this.links.length = 0;
   }
 }

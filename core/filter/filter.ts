@@ -5,7 +5,8 @@
  * Laws: hooks are called one at a time and never from inside one another, except that `FilterCallbacks.respond`
  * may run the response hooks before it returns. A hook that holds something is called again for the same half only
  * after `continueRequest`/`continueResponse`, or (body) when more arrives. `onLog` is the last call, and comes once
- * for every filter that was made, however its stream ended.
+ * for every filter that was made, however its stream ended. A hook that throws costs its stream, visibly, and nobody
+ * else; the exception is counted.
  */
 import type { Json } from "../config/model.ts";
 import type { Fields } from "../http/fields.ts";
@@ -29,7 +30,11 @@ export interface FilterReply {
   readonly grpcStatus: number;
 }
 
-/** What a filter may do to its stream. Valid until `onLog` has returned; without effect on a stream that is over. */
+/**
+ * What a filter may do to its stream. Valid until `onLog` has returned; afterwards calls are without effect, and what
+ * is read may be of another request. To continue while the hook of another filter is being called takes effect when
+ * that has returned.
+ */
 export interface FilterCallbacks {
   readonly info: StreamInfo;
   readonly request: RequestHead;
@@ -62,7 +67,7 @@ export interface Filter {
   /**
    * `body` is all of the request's body that is here: the piece that arrived, behind what this filter held. The
    * filter may read and change it and may not keep it. A body ends with a call of its own (no further bytes,
-   * `endOfStream`) unless trailers follow.
+   * `endOfStream`) unless trailers follow; what was held unseen comes in one with its end.
    */
   readonly onRequestBody?: ((body: Body, endOfStream: boolean) => Verdict) | undefined;
   readonly onRequestTrailers?: ((trailers: Fields) => Verdict) | undefined;

@@ -102,22 +102,11 @@ export class HttpFilters {
 
   // ── Streams ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The filters of a stream whose request was admitted; null if there are none. */
+  /** The filters of a stream whose request was admitted; null if there are none (or one failed: it is over then). */
   open(stream: Stream): StreamFilters | null {
     if (this.slots.length === 0) return null;
-    const filters = this.idle.pop() ?? new StreamFilters();
-    if (filters.open(stream, this.slots)) return filters;
-    this.close(filters);
-    return null;
-  }
-
-  /** The stream is over. */
-  close(filters: StreamFilters): void {
-    try {
-      filters.log();
-    } finally {
-      this.idle.push(filters);
-    }
+    const filters = this.idle.pop() ?? new StreamFilters(this.environment.context, this.idle);
+    return filters.open(stream, this.slots) ? filters : null;
   }
 
   /** No stream comes any more. */
