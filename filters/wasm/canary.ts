@@ -60,6 +60,7 @@ export function tryPlugin(
       limits,
       environment: environmentOf(config, variables),
       customStats: stats.scope("wasmcustom.", "wasmcustom.", {}),
+      metricNames: new Set(),
       onFailure: () => undefined,
     },
     () => undefined,

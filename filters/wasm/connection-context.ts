@@ -14,7 +14,6 @@ import { type GuestBuffer, GuestContext } from "./guest-context.ts";
 import type { GuestExports } from "./guest-exports.ts";
 import type { HeaderMap } from "./header-map.ts";
 import type { RootContext } from "./root-context.ts";
-import { sharedState } from "./stream-state.ts";
 
 const Resume = 1;
 const Close = 2;
@@ -48,10 +47,6 @@ export class ConnectionContext extends GuestContext implements NetworkFilter {
 
   override get info(): StreamInfo | null {
     return this.callbacks === null ? null : this.callbacks.info;
-  }
-
-  override get state(): Map<string, string> | null {
-    return this.callbacks === null ? null : sharedState(this.callbacks.info);
   }
 
   // ── The engine's side ─────────────────────────────────────────────────────────────────────────────────────
@@ -108,10 +103,6 @@ export class ConnectionContext extends GuestContext implements NetworkFilter {
 
   map(kind: number): HeaderMap | null {
     return this.root.map(kind);
-  }
-
-  mayWrite(): boolean {
-    return false;
   }
 
   buffer(kind: number): GuestBuffer | null {

@@ -14,6 +14,8 @@ export class Generation {
   readonly vm: WasmVm;
   readonly root: RootContext;
   readonly allowStopIteration: boolean;
+  private readonly highWater: number;
+  private firstMemory = 0;
   private streams = 0;
   private retired = false;
   private gone = false;
@@ -24,13 +26,15 @@ export class Generation {
     this.vm = new WasmVm(module, host);
     this.root = new RootContext(this.vm);
     this.allowStopIteration = host.config.allowOnHeadersStopIteration;
+    this.highWater = host.limits.recycleAboveBytes;
     this.onGone = onGone;
   }
 
   /** Starts and configures it: "" or why it cannot be used. */
   begin(): string {
-    const failure = this.vm.start();
-    return failure === "" ? this.root.begin() : failure;
+    const failure = this.vm.start() || this.root.begin();
+    this.firstMemory = this.vm.memory.size;
+    return failure;
   }
 
   /** Takes a stream. */
@@ -45,9 +49,10 @@ export class Generation {
     return new ConnectionContext(this, callbacks);
   }
 
-  /** Memory of the guest, bytes. */
-  get memory(): number {
-    return this.vm.memory.size;
+  /** The guest's memory has grown above what is allowed to stay: a fresh one would need less. */
+  get hasGrown(): boolean {
+    const { size } = this.vm.memory;
+    return this.highWater > 0 && size > this.highWater && size > this.firstMemory;
   }
 
   /** Streams that live. */
@@ -72,7 +77,7 @@ export class Generation {
     if (this.gone) return;
     this.gone = true;
     this.root.end(() => {
-      this.vm.end();
+      this.vm.release();
       this.onGone(this);
     });
   }

@@ -38,8 +38,15 @@ export abstract class GuestContext {
   /** A header map (abi.ts), or null if there is none now. */
   abstract map(kind: number): HeaderMap | null;
 
-  /** True if that header map may be changed now. */
-  abstract mayWrite(kind: number): boolean;
+  /** The same if it may be changed now. */
+  writableMap(_kind: number): HeaderMap | null {
+    return null;
+  }
+
+  /** False if the guest has written more to header maps than it may; `bytes` more is what it wants to write. */
+  maySpend(_bytes: number): boolean {
+    return false;
+  }
 
   /** A header map was changed. */
   wrote(_kind: number): void {}
@@ -52,7 +59,7 @@ export abstract class GuestContext {
     return null;
   }
 
-  /** The guest asks that a stream goes on; an ABI status. */
+  /** The guest asks that a stream goes on. */
   continueStream(_stream: number): void {}
 
   closeStream(_stream: number): void {}
@@ -61,11 +68,6 @@ export abstract class GuestContext {
   clearRouteCache(): void {}
 
   respond(_reply: FilterReply): void {}
-
-  /** Values that filters of the same stream share (`set_property`), or null if there can be none. */
-  get state(): Map<string, string> | null {
-    return null;
-  }
 
   /** The VM has failed: whoever waits for it is not left waiting. */
   abandon(): void {}

@@ -16,8 +16,8 @@ export class GuestMemory {
   bytes: Uint8Array = NOTHING;
   private memory: WebAssembly.Memory | null = null;
   private allocate: ((size: number) => number) | null = null;
-  /** The allocator is being called: nearly all host functions are closed to the guest then. */
-  allocating = false;
+  /** The guest has not started, or its allocator runs: nearly all host functions are closed to it. */
+  closed = true;
 
   /** The instance is there. */
   attach(memory: WebAssembly.Memory, allocate: (size: number) => number): void {
@@ -74,9 +74,9 @@ export class GuestMemory {
 
   /** Room for `size` bytes (more than none) made by the guest: where, or 0 if there is none. Traps are the guest's. */
   room(size: number): number {
-    this.allocating = true;
+    this.closed = true;
     const at = (this.allocate as (size: number) => number)(size) >>> 0;
-    this.allocating = false;
+    this.closed = false;
     return at !== 0 && this.has(at, size) ? at : 0;
   }
 

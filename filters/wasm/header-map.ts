@@ -125,6 +125,7 @@ export class RequestMap extends HeaderMap {
         return true;
       case ":method":
         if (!isToken(value)) return false;
+        if ((framesAnswer(value) || framesAnswer(head.method)) && value !== head.method) return false;
         head.method = value;
         return true;
       case ":scheme":
@@ -136,11 +137,11 @@ export class RequestMap extends HeaderMap {
     }
   }
 
+  /** The method stays: how the client reads the answer depends on it. */
   override clear(): void {
     super.clear();
     const head = this.head as RequestHead;
     head.path = "";
-    head.method = "";
     head.authority = "";
   }
 }
@@ -173,6 +174,11 @@ export class ResponseMap extends HeaderMap {
     (this.head as ResponseHead).status = status;
     return true;
   }
+}
+
+/** Methods whose answers are framed in a way of their own: no request becomes one of these, or ceases to be one. */
+function framesAnswer(method: string): boolean {
+  return method === "HEAD" || method === "CONNECT";
 }
 
 function isToken(text: string): boolean {

@@ -28,6 +28,12 @@ export function pairsSize(map: HeaderMap): number {
   return count === 0 ? 0 : size;
 }
 
+/** Bytes of all names and values of `map` (what Envoy calls its size). */
+export function bytesOfMap(map: HeaderMap): number {
+  const size = pairsSize(map);
+  return size === 0 ? 0 : size - 4 - 10 * countPairs(map);
+}
+
 /** How many pairs `map` has. */
 export function countPairs(map: HeaderMap): number {
   const { fields, pseudoNames } = map;

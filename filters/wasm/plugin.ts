@@ -28,7 +28,7 @@ export class WasmPlugin {
   private current: Generation | null = null;
   /** The VM that served last has failed. */
   private failed = false;
-  /** No VM is started to replace a failed one before that, ms. */
+  /** No VM is begun for want of one before this, ms. */
   private nextStart = Number.NEGATIVE_INFINITY;
   private released = false;
 
@@ -49,6 +49,7 @@ export class WasmPlugin {
       environment,
       limits: vmLimits({}, config.name),
       customStats: context.stats.scope("wasmcustom.", "wasmcustom.", {}),
+      metricNames: new Set(),
       onFailure: (vm) => this.onFailure(vm),
     };
   }
@@ -72,9 +73,8 @@ export class WasmPlugin {
 
   private begin(module: CompiledModule): string {
     const { context } = this.host;
-    // Envoy's jittered back-off, drawn once per start: how long this VM is to have lived before it is replaced.
-    const { base } = this.config.reload;
-    this.nextStart = context.clock.now + base * (0.5 + context.random() / 2);
+    // One random number per start: one per attempt would be as short as the shortest of thousands.
+    this.nextStart = context.clock.now + this.config.reload.base * (1 + context.random() / 2);
     const made = new Generation(module, this.host, () => {
       this.stats.active--;
     });
@@ -110,13 +110,8 @@ export class WasmPlugin {
   private serving(): Generation | null {
     if (this.failed || this.current === null) {
       if (!this.mayRecover()) return null;
-    } else if (this.isTooLarge(this.current)) this.recycle();
+    } else if (this.current.hasGrown) this.recycle();
     return this.current;
-  }
-
-  private isTooLarge({ memory }: Generation): boolean {
-    const { recycleAboveBytes } = this.host.limits;
-    return recycleAboveBytes > 0 && memory > recycleAboveBytes;
   }
 
   private mayRecover(): boolean {
@@ -136,9 +131,9 @@ export class WasmPlugin {
     return true;
   }
 
-  /** Memory of a guest never shrinks: a fresh VM takes over. */
+  /** Memory of a guest never shrinks: a fresh VM takes over, though not one after the other without a pause. */
   private recycle(): void {
-    if (this.module === null) return;
+    if (this.module === null || this.host.context.clock.now < this.nextStart) return;
     this.stats.vmRecycled++;
     this.begin(this.module);
   }

@@ -21,6 +21,8 @@ import type { WasmVm } from "./vm.ts";
 
 /** Requests that one plugin may have under way in one worker. */
 const MAX_CALLS = 1024;
+/** How long a guest that is not done may take until it is (`proxy_done`), ms. */
+const MAX_ENDING = 60_000;
 
 interface Answer {
   readonly head: ResponseHead;
@@ -32,6 +34,7 @@ export class RootContext extends GuestContext {
   private readonly pluginConfiguration: BytesBuffer;
   private readonly vmConfiguration: BytesBuffer;
   private readonly tick = new Timer(() => this.onTick());
+  private readonly patience = new Timer(() => this.finish());
   private tickPeriod = 0;
   private readonly calls = new Map<number, Callout>();
   private nextToken = 1;
@@ -88,6 +91,10 @@ export class RootContext extends GuestContext {
     this.ending = true;
     const ready = vm.call(this, vm.exports.done, this.id, 0, 0);
     if (ready !== 0 || vm.failure !== "") this.finish();
+    else if (!this.finished) {
+      const { timers, clock } = vm.host.context;
+      timers.arm(this.patience, clock.now + MAX_ENDING);
+    }
   }
 
   /** The guest says that it has done what it had left (`proxy_done`); false if nobody waits for that. */
@@ -108,6 +115,7 @@ export class RootContext extends GuestContext {
     const { vm } = this;
     vm.host.context.timers.release(this.tick);
     vm.host.shared.bell.mute(this.onQueueReady);
+    vm.host.context.timers.release(this.patience);
     for (const call of this.calls.values()) call.cancel();
     this.calls.clear();
     const { exports } = vm;
@@ -130,10 +138,6 @@ export class RootContext extends GuestContext {
   /** The configuration that `proxy_get_configuration` (0.1.0) is about. */
   get configurationKind(): number {
     return this.starting ? VmConfiguration : PluginConfiguration;
-  }
-
-  mayWrite(): boolean {
-    return false;
   }
 
   buffer(kind: number): GuestBuffer | null {
@@ -188,7 +192,7 @@ export class RootContext extends GuestContext {
     this.answer = { head, body, trailers };
     const headers = countPairs(this.heads.over(head));
     const more = trailers === null ? 0 : trailers.count;
-    vm.call5(this, exports.httpCallResponse, [this.id, token, headers, body.length, more]);
+    vm.call5(this, exports.httpCallResponse, this.id, token, headers, body.length, more);
     this.answer = null;
   }
 }

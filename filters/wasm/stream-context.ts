@@ -44,14 +44,19 @@ import type { GuestExports } from "./guest-exports.ts";
 import { FieldsMap, type HeaderMap, RequestMap, ResponseMap } from "./header-map.ts";
 import { countPairs } from "./pairs.ts";
 import type { RootContext } from "./root-context.ts";
-import { sharedState } from "./stream-state.ts";
 
-/** What the guest may reach now. */
-const MayReadRequestHeaders = 1;
-const MayReadRequestTrailers = 2;
-const MayReadResponseHeaders = 4;
-const MayReadResponseTrailers = 8;
-const Logging = 16;
+/** What the guest may reach now: maps, and trailers that it may add as the end of a body is shown. */
+const ReachRequestHeaders = 1;
+const ReachRequestTrailers = 2;
+const ReachResponseHeaders = 4;
+const ReachResponseTrailers = 8;
+const AtRequestEnd = 16;
+const AtResponseEnd = 32;
+const Logging = 64;
+
+/** All of a direction: closed when it goes on. */
+const RequestSide = ReachRequestHeaders | ReachRequestTrailers | AtRequestEnd;
+const ResponseSide = ReachResponseHeaders | ReachResponseTrailers | AtResponseEnd;
 
 /** What it has asked for. */
 const ContinueRequest = 1;
@@ -65,6 +70,10 @@ const FAILED: FilterReply = {
   headers: [],
   grpcStatus: -1,
 };
+
+/** What a guest may write to the header maps of one stream, bytes; each entry counts for some more. */
+const MAX_WRITTEN = 1024 * 1024;
+const ENTRY_COST = 64;
 
 /** Reused: a map is looked at within one host call. */
 const requestMap = new RequestMap();
@@ -83,16 +92,18 @@ export class StreamContext extends GuestContext implements Filter {
   readonly onResponseBody: BodyHook | undefined;
   readonly onResponseTrailers: TrailersHook | undefined;
   private readonly generation: Generation;
+  private readonly exports: GuestExports;
   private callbacks: FilterCallbacks | null;
-  private exports: GuestExports;
   private phase = 0;
   private requests = 0;
   private reply: FilterReply | null = null;
-  /** The body that is being shown. */
+  /** A reply was asked for; there is no second one. */
+  private answered = false;
+  /** The body that is being shown, and whose it is. */
   private shown: Body | null = null;
+  private shownKind = RequestBody;
   private failed = false;
-  /** Something of the stream has waited for the guest. */
-  private holds = false;
+  private written = 0;
 
   constructor(generation: Generation, callbacks: FilterCallbacks) {
     super(generation.vm);
@@ -116,10 +127,6 @@ export class StreamContext extends GuestContext implements Filter {
     return this.callbacks === null ? null : this.callbacks.info;
   }
 
-  override get state(): Map<string, string> | null {
-    return this.callbacks === null ? null : sharedState(this.callbacks.info);
-  }
-
   // ── The chain's side ──────────────────────────────────────────────────────────────────────────────────────
 
   /** Calls a callback with this context as its first argument. */
@@ -135,14 +142,15 @@ export class StreamContext extends GuestContext implements Filter {
     if (exports.contextCreate !== null) vm.call(this, exports.contextCreate, this.id, this.root.id, 0);
   }
 
-  /** What a hook answers when the guest has returned or failed. */
-  private verdict(of: Verdict): Verdict {
+  /** What a hook answers when the guest has returned or failed; `side` is the direction that it is about. */
+  private verdict(of: Verdict, side: number, hadAnswered: boolean): Verdict {
     if (this.vm.failure !== "") return this.giveUp();
-    if (of !== Continue) this.holds = true;
-    return this.reply === null ? of : Respond;
+    if (this.answered && !hadAnswered) return Respond;
+    if (of === Continue) this.phase &= ~side;
+    return of;
   }
 
-  /** The VM is gone: the stream is refused, unless this plugin lets streams pass. */
+  /** The VM is gone: the stream is refused, or cut off if its answer has begun; once. */
   private giveUp(): Verdict {
     if (this.failed) return Continue;
     this.failed = true;
@@ -150,30 +158,40 @@ export class StreamContext extends GuestContext implements Filter {
     return Respond;
   }
 
-  showHead(map: HeaderMap, open: number, callback: GuestExports["requestHeaders"], ends: boolean): Verdict {
+  showHead(
+    map: HeaderMap,
+    response: boolean,
+    callback: GuestExports["requestHeaders"],
+    ends: boolean,
+  ): Verdict {
     if (this.vm.failure !== "") return this.giveUp();
-    this.phase |= open;
+    this.phase |= response ? ReachResponseHeaders : ReachRequestHeaders;
+    const { answered } = this;
     const action = this.run(callback, countPairs(map), ends ? 1 : 0);
-    const verdict = this.verdict(headersVerdict(action, this.generation.allowStopIteration));
-    if (verdict === Continue) this.phase &= ~open;
-    return verdict;
+    const verdict = headersVerdict(action, this.generation.allowStopIteration);
+    return this.verdict(verdict, response ? ResponseSide : RequestSide, answered);
   }
 
-  showPiece(body: Body, callback: GuestExports["requestBody"], ends: boolean): Verdict {
+  showPiece(body: Body, kind: number, callback: GuestExports["requestBody"], ends: boolean): Verdict {
     if (this.vm.failure !== "") return this.giveUp();
+    const request = kind === RequestBody;
+    if (ends) this.phase |= request ? AtRequestEnd : AtResponseEnd;
     this.shown = body;
+    this.shownKind = kind;
+    const { answered } = this;
     const action = this.run(callback, body.size, ends ? 1 : 0);
     this.shown = null;
-    return this.verdict(bodyVerdict(action));
+    this.phase &= ~(AtRequestEnd | AtResponseEnd);
+    return this.verdict(bodyVerdict(action), request ? RequestSide : ResponseSide, answered);
   }
 
-  showTrailers(trailers: Fields, open: number, callback: GuestExports["requestTrailers"]): Verdict {
+  showTrailers(trailers: Fields, response: boolean, callback: GuestExports["requestTrailers"]): Verdict {
     if (this.vm.failure !== "") return this.giveUp();
-    this.phase |= open;
+    this.phase |= response ? ReachResponseTrailers : ReachRequestTrailers;
+    const { answered } = this;
     const action = this.run(callback, countPairs(fieldsMap.over(trailers)), 0);
-    const verdict = this.verdict(action === 0 ? Continue : Pause);
-    if (verdict === Continue) this.phase &= ~open;
-    return verdict;
+    const verdict = action === 0 ? Continue : Pause;
+    return this.verdict(verdict, response ? ResponseSide : RequestSide, answered);
   }
 
   /** The stream is over: log, done, delete (proxy-wasm.md, "Observed"). */
@@ -182,9 +200,9 @@ export class StreamContext extends GuestContext implements Filter {
     this.phase |= Logging;
     if (vm.failure === "" && (this.id !== 0 || exports.log !== null)) {
       this.run(exports.log, 0, 0);
-      const ready = exports.done === null || this.run(exports.done, 0, 0) !== 0;
-      // A stream that is not done has nothing left that could finish it: only roots wait.
-      if (ready || vm.failure === "") this.run(exports.delete, 0, 0);
+      // Only roots can be not done yet: nothing could finish a stream that is over.
+      this.run(exports.done, 0, 0);
+      this.run(exports.delete, 0, 0);
     }
     if (this.id !== 0) vm.unregister(this);
     this.callbacks = null;
@@ -196,45 +214,41 @@ export class StreamContext extends GuestContext implements Filter {
   map(kind: number): HeaderMap | null {
     const { callbacks, phase } = this;
     if (callbacks === null) return null;
-    const logging = (phase & Logging) !== 0;
     switch (kind) {
       case RequestHeaders:
-        return logging || (phase & MayReadRequestHeaders) !== 0 ? requestMap.over(callbacks.request) : null;
+        return (phase & (ReachRequestHeaders | Logging)) === 0 ? null : requestMap.over(callbacks.request);
       case ResponseHeaders: {
+        if ((phase & (ReachResponseHeaders | Logging)) === 0) return null;
         const { response } = callbacks;
-        const open = logging || (phase & MayReadResponseHeaders) !== 0;
-        return open && response !== null ? responseMap.over(response) : null;
+        return response === null ? null : responseMap.over(response);
       }
-      case RequestTrailers: {
-        const { requestTrailers } = callbacks;
-        const open = logging || (phase & MayReadRequestTrailers) !== 0;
-        return open && requestTrailers !== null ? fieldsMap.over(requestTrailers) : null;
-      }
-      case ResponseTrailers: {
-        const responseTrailers = logging ? callbacks.info.responseTrailers : callbacks.responseTrailers;
-        const open = logging || (phase & MayReadResponseTrailers) !== 0;
-        return open && responseTrailers !== null ? fieldsMap.over(responseTrailers) : null;
-      }
+      case RequestTrailers:
+        return (phase & (ReachRequestTrailers | Logging)) === 0 ? null : trailers(callbacks.requestTrailers);
+      case ResponseTrailers:
+        if ((phase & Logging) !== 0) return trailers(callbacks.info.responseTrailers);
+        return (phase & ReachResponseTrailers) === 0 ? null : trailers(callbacks.responseTrailers);
       default:
         return this.root.map(kind);
     }
   }
 
-  mayWrite(kind: number): boolean {
-    const { phase } = this;
-    if ((phase & Logging) !== 0) return false;
-    switch (kind) {
-      case RequestHeaders:
-        return (phase & MayReadRequestHeaders) !== 0;
-      case ResponseHeaders:
-        return (phase & MayReadResponseHeaders) !== 0;
-      case RequestTrailers:
-        return (phase & MayReadRequestTrailers) !== 0;
-      case ResponseTrailers:
-        return (phase & MayReadResponseTrailers) !== 0;
-      default:
-        return false;
+  override writableMap(kind: number): HeaderMap | null {
+    const { callbacks } = this;
+    if (callbacks === null || (this.phase & Logging) !== 0 || kind > ResponseTrailers) return null;
+    if (kind === RequestTrailers && (this.phase & AtRequestEnd) !== 0) {
+      this.phase |= ReachRequestTrailers;
+      return fieldsMap.over(callbacks.addRequestTrailers());
     }
+    if (kind === ResponseTrailers && (this.phase & AtResponseEnd) !== 0) {
+      this.phase |= ReachResponseTrailers;
+      return fieldsMap.over(callbacks.addResponseTrailers());
+    }
+    return this.map(kind);
+  }
+
+  override maySpend(bytes: number): boolean {
+    this.written += bytes + ENTRY_COST;
+    return this.written <= MAX_WRITTEN;
   }
 
   override wrote(kind: number): void {
@@ -252,7 +266,7 @@ export class StreamContext extends GuestContext implements Filter {
   override writableBody(kind: number): Body | null {
     const { callbacks } = this;
     if (callbacks === null || (this.phase & Logging) !== 0) return null;
-    if (this.shown !== null) return this.shown;
+    if (this.shown !== null && this.shownKind === kind) return this.shown;
     if (kind === RequestBody) return callbacks.heldRequest;
     return kind === ResponseBody ? callbacks.heldResponse : null;
   }
@@ -263,66 +277,77 @@ export class StreamContext extends GuestContext implements Filter {
     this.vm.ask(this);
   }
 
-  override closeStream(): void {
+  override closeStream(stream: number): void {
+    if (stream !== RequestStream && stream !== ResponseStream) return;
     this.requests |= Close;
     this.vm.ask(this);
   }
 
   override respond(reply: FilterReply): void {
     // The first one counts (Envoy).
-    this.reply ??= reply;
+    if (this.answered) return;
+    this.answered = true;
+    this.reply = reply;
     this.vm.ask(this);
   }
 
   settle(): void {
     const { callbacks, requests, reply } = this;
     this.requests = 0;
+    this.reply = null;
+    this.shown = null;
     if (callbacks === null) return;
     if (reply !== null) callbacks.respond(reply);
     else if ((requests & Close) !== 0) callbacks.reset("wasm_close_stream");
     else {
-      if ((requests & ContinueRequest) !== 0) callbacks.continueRequest();
-      if ((requests & ContinueResponse) !== 0) callbacks.continueResponse();
+      if ((requests & ContinueRequest) !== 0) {
+        this.phase &= ~RequestSide;
+        callbacks.continueRequest();
+      }
+      if ((requests & ContinueResponse) !== 0) {
+        this.phase &= ~ResponseSide;
+        callbacks.continueResponse();
+      }
     }
   }
 
   override abandon(): void {
-    if (this.holds) this.giveUp();
+    const { callbacks } = this;
+    if (callbacks !== null && (callbacks.heldRequest !== null || callbacks.heldResponse !== null))
+      this.giveUp();
   }
 }
 
+function trailers(fields: Fields | null): HeaderMap | null {
+  return fields === null ? null : fieldsMap.over(fields);
+}
+
 function showRequestHeaders(this: StreamContext, head: RequestHead, endOfStream: boolean): Verdict {
-  const { requestHeaders } = this.vm.exports as GuestExports;
-  return this.showHead(requestMap.over(head), MayReadRequestHeaders, requestHeaders, endOfStream);
+  return this.showHead(requestMap.over(head), false, exportsOf(this).requestHeaders, endOfStream);
 }
 
 function showResponseHeaders(this: StreamContext, head: ResponseHead, endOfStream: boolean): Verdict {
-  const { responseHeaders } = this.vm.exports as GuestExports;
-  return this.showHead(responseMap.over(head), MayReadResponseHeaders, responseHeaders, endOfStream);
+  return this.showHead(responseMap.over(head), true, exportsOf(this).responseHeaders, endOfStream);
 }
 
 function showRequestBody(this: StreamContext, body: Body, endOfStream: boolean): Verdict {
-  return this.showPiece(body, (this.vm.exports as GuestExports).requestBody, endOfStream);
+  return this.showPiece(body, RequestBody, exportsOf(this).requestBody, endOfStream);
 }
 
 function showResponseBody(this: StreamContext, body: Body, endOfStream: boolean): Verdict {
-  return this.showPiece(body, (this.vm.exports as GuestExports).responseBody, endOfStream);
+  return this.showPiece(body, ResponseBody, exportsOf(this).responseBody, endOfStream);
 }
 
-function showRequestTrailers(this: StreamContext, trailers: Fields): Verdict {
-  return this.showTrailers(
-    trailers,
-    MayReadRequestTrailers,
-    (this.vm.exports as GuestExports).requestTrailers,
-  );
+function showRequestTrailers(this: StreamContext, fields: Fields): Verdict {
+  return this.showTrailers(fields, false, exportsOf(this).requestTrailers);
 }
 
-function showResponseTrailers(this: StreamContext, trailers: Fields): Verdict {
-  return this.showTrailers(
-    trailers,
-    MayReadResponseTrailers,
-    (this.vm.exports as GuestExports).responseTrailers,
-  );
+function showResponseTrailers(this: StreamContext, fields: Fields): Verdict {
+  return this.showTrailers(fields, true, exportsOf(this).responseTrailers);
+}
+
+function exportsOf(context: StreamContext): GuestExports {
+  return context.vm.exports as GuestExports;
 }
 
 function headersVerdict(action: number, allowStopIteration: boolean): Verdict {

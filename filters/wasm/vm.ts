@@ -22,9 +22,10 @@ import type { PluginConfig } from "./plugin-config.ts";
 import type { SharedSpace } from "./shared-space.ts";
 import type { VmLimits } from "./vm-limits.ts";
 
-/** Bits of a context's number that say its place; the others make it differ from those that had the place before. */
-const PLACE_BITS = 20;
-const PLACES = 1 << PLACE_BITS;
+/** Places for contexts at first; a power of two, as all later sizes. */
+const FIRST_PLACES = 64;
+/** Contexts have numbers from 1 up to this, and then again from 1. */
+const LAST_ID = 0x7fffffff;
 
 /** What a VM is given by whoever runs it. */
 export interface VmHost {
@@ -38,6 +39,8 @@ export interface VmHost {
   readonly environment: readonly (readonly [name: string, value: string])[];
   /** `wasmcustom.` */
   readonly customStats: Scope;
+  /** What the plugin's VMs have defined there. */
+  readonly metricNames: Set<string>;
   /** The VM has failed; nothing of it is to be used any more. */
   onFailure(vm: WasmVm): void;
 }
@@ -54,10 +57,9 @@ export class WasmVm {
   failure = "";
   /** Of the VM's id in the shared store. */
   namespace = 0;
-  /** Contexts by their place. */
-  private readonly contexts: (GuestContext | null)[] = [];
-  private readonly freePlaces: number[] = [];
-  private readonly rounds: number[] = [];
+  /** Living contexts, each at the place that the low bits of its number say; at most half of the places are taken. */
+  private contexts: (GuestContext | null)[] = new Array<GuestContext | null>(FIRST_PLACES).fill(null);
+  private lastId = 0;
   /** Contexts that live. */
   live = 0;
   /** Whose call is under way, and who the guest says that it acts for. */
@@ -82,6 +84,8 @@ export class WasmVm {
       const instance = new WebAssembly.Instance(module.module, hostFunctions(this));
       const { exports } = instance;
       const own = guestExports(exports, (name) => this.isAllowed(name));
+      if (!(own.memory instanceof WebAssembly.Memory)) throw new TypeError("it exports no memory");
+      if (typeof own.allocate !== "function") throw new TypeError("it exports no allocator");
       this.memory.attach(own.memory, own.allocate);
       this.refill = (exports[REFUEL_EXPORT] as ((fuel: number) => number) | undefined) ?? null;
       this.refuel();
@@ -91,6 +95,7 @@ export class WasmVm {
         else if (typeof exports.__main_void === "function") (exports.__main_void as () => void)();
       } else if (typeof exports._start === "function") (exports._start as () => void)();
       this.exports = own;
+      this.memory.closed = false;
     } catch (error) {
       this.failure = `start: ${this.describe(error)}`;
     }
@@ -98,7 +103,7 @@ export class WasmVm {
   }
 
   /** It will not be called again. */
-  end(): void {
+  release(): void {
     if (this.namespace !== 0) this.host.shared.store.release(this.namespace);
     this.namespace = 0;
   }
@@ -111,30 +116,40 @@ export class WasmVm {
 
   // ── Contexts ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Gives a context its number. */
+  /** Gives a context its number: the next one that no living context has, so that numbers come again late. */
   register(context: GuestContext): void {
-    const place = this.freePlaces.pop() ?? this.contexts.push(null) - 1;
-    const round = ((this.rounds[place] ?? 0) + 1) % (1 << (31 - PLACE_BITS));
-    this.rounds[place] = round;
-    this.contexts[place] = context;
-    context.id = round * PLACES + place + 1;
-    this.live++;
+    if (++this.live * 2 > this.contexts.length) this.spread();
+    const { contexts } = this;
+    const mask = contexts.length - 1;
+    let id = this.lastId;
+    do id = id === LAST_ID ? 1 : id + 1;
+    while (contexts[id & mask] !== null);
+    this.lastId = id;
+    contexts[id & mask] = context;
+    context.id = id;
+  }
+
+  /** Makes twice as many places. */
+  private spread(): void {
+    const before = this.contexts;
+    const mask = before.length * 2 - 1;
+    this.contexts = new Array<GuestContext | null>(mask + 1).fill(null);
+    for (const context of before) if (context !== null) this.contexts[context.id & mask] = context;
   }
 
   /** The context is gone, for the guest, too. */
   unregister(context: GuestContext): void {
-    const place = (context.id - 1) % PLACES;
+    const place = context.id & (this.contexts.length - 1);
     if (this.contexts[place] !== context) return;
     this.contexts[place] = null;
-    this.freePlaces.push(place);
     this.live--;
     if (this.effective === context) this.effective = null;
   }
 
   /** The living context of that number, or null. */
   find(id: number): GuestContext | null {
-    const context = this.contexts[(id - 1) % PLACES];
-    return context !== undefined && context !== null && context.id === id ? context : null;
+    const context = this.contexts[id & (this.contexts.length - 1)];
+    return context !== null && context.id === id ? context : null;
   }
 
   /** Whom a host function is for: who the guest says, else whose call is under way; null at the start. */
@@ -145,11 +160,6 @@ export class WasmVm {
   /** The guest acts for another context until it returns. */
   actFor(context: GuestContext): void {
     this.effective = context;
-  }
-
-  /** No more than `PLACES` contexts can live at once. */
-  get isFull(): boolean {
-    return this.live >= PLACES - 1;
   }
 
   // ── Calls ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -166,18 +176,14 @@ export class WasmVm {
     c: number,
   ): number {
     if (this.failure !== "") return 0;
-    this.current = context;
-    this.effective = null;
-    this.refuel();
+    this.begin(context);
     let result = 0;
     try {
       result = callback(a, b, c);
     } catch (error) {
       this.fail(this.describe(error));
     }
-    this.current = null;
-    this.effective = null;
-    if (this.asking.length > 0) this.settle();
+    this.end();
     return result;
   }
 
@@ -185,9 +191,34 @@ export class WasmVm {
   call5(
     context: GuestContext,
     callback: (...args: number[]) => number,
-    args: readonly [number, number, number, number, number],
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+    e: number,
   ): void {
-    this.call(context, () => callback(...args), 0, 0, 0);
+    if (this.failure !== "") return;
+    this.begin(context);
+    try {
+      callback(a, b, c, d, e);
+    } catch (error) {
+      this.fail(this.describe(error));
+    }
+    this.end();
+  }
+
+  private begin(context: GuestContext): void {
+    this.current = context;
+    this.effective = null;
+    this.refuel();
+  }
+
+  private end(): void {
+    this.current = null;
+    this.effective = null;
+    // A guest may catch what its allocator threw, and go on; its host calls were cut off where they stood.
+    if (this.memory.closed) this.fail("its allocator did not return");
+    if (this.asking.length > 0) this.settle();
   }
 
   /** A context has something to be done when the guest has returned. */

@@ -15,6 +15,7 @@ import type {
   Thresholds,
   VirtualHost,
 } from "../../core/config/model.ts";
+import type { FilterKinds } from "../../core/filter/filter.ts";
 import type { Timers } from "../../core/time/timers.ts";
 import { at, type NetworkOptions, type Server } from "../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../runtime-adapters/memory/peer.ts";
@@ -52,6 +53,8 @@ export interface StorySetup {
   readonly origins?: readonly (Script | null)[];
   /** The filters of the chain, in order, the router aside. */
   readonly filters?: readonly ScriptedFilter[];
+  /** More kinds of filters, for chains that `manager.httpFilters` spells out. */
+  readonly kinds?: FilterKinds;
   /** Log format, default method, path, code, flags, details. */
   readonly log?: string;
 }
@@ -247,7 +250,8 @@ export function storySnapshot(setup: StorySetup = {}): Snapshot {
 
 /** A running proxy with its origins. */
 export async function story(setup: StorySetup = {}): Promise<Story> {
-  const proxy = new ProxyFixture(setup.network, scriptedKinds(setup.filters ?? []));
+  const kinds = new Map([...scriptedKinds(setup.filters ?? []), ...(setup.kinds ?? [])]);
+  const proxy = new ProxyFixture(setup.network, kinds);
   const scripts = setup.origins ?? [answers(OK)];
   const origins = scripts.map((script, i) => {
     const address = at(`10.0.0.${i + 1}:8080`);

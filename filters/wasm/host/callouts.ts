@@ -8,12 +8,16 @@ import { readPairs } from "../pairs.ts";
 import type { WasmVm } from "../vm.ts";
 import type { HostFunctions } from "./host-functions.ts";
 
+/** Of a cluster's name and of a request's body, bytes. */
+const MAX_NAME = 4096;
+const MAX_BODY = 4 * 1024 * 1024;
+
 export function calloutFunctions(vm: WasmVm): HostFunctions {
   const { memory } = vm;
 
   /** gRPC needs HTTP/2 to the upstream, which is not there yet: no such service can be reached. */
   function noService(): number {
-    return memory.allocating ? InternalFailure : ParseFailure;
+    return memory.closed ? InternalFailure : ParseFailure;
   }
 
   return {
@@ -29,7 +33,7 @@ export function calloutFunctions(vm: WasmVm): HostFunctions {
       timeout: number,
       tokenAt: number,
     ) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       if (
         !memory.has(cluster >>> 0, clusterSize >>> 0) ||
         !memory.has(headers >>> 0, headersSize >>> 0) ||
@@ -41,6 +45,7 @@ export function calloutFunctions(vm: WasmVm): HostFunctions {
       }
       const { context } = vm;
       if (context === null) return InternalFailure;
+      if (clusterSize >>> 0 > MAX_NAME || bodySize >>> 0 > MAX_BODY) return BadArgument;
       const pairs = readPairs(memory, headers >>> 0, headersSize >>> 0);
       const head = pairs === null ? null : requestHead(pairs);
       const { callouts } = vm.host.context;
@@ -66,7 +71,7 @@ export function calloutFunctions(vm: WasmVm): HostFunctions {
 
     /** There is no gRPC status yet; what went wrong with an HTTP call is in its answer. */
     proxy_get_status(codeAt: number, messageAt: number, sizeAt: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       if (!memory.has(codeAt >>> 0, 4)) return InvalidMemoryAccess;
       memory.putU32(codeAt >>> 0, 0);
       return memory.give(0, messageAt >>> 0, sizeAt >>> 0) < 0 ? InvalidMemoryAccess : Ok;

@@ -1,12 +1,15 @@
 /** Header maps: read by name, listed, changed (proxy-wasm.md 1.2, 1.5, 1.6). */
 import { lowerCase } from "../../../core/bytes/ascii.ts";
 import { BadArgument, InternalFailure, InvalidMemoryAccess, NotFound, Ok } from "../abi.ts";
+import type { GuestContext } from "../guest-context.ts";
 import type { HeaderMap } from "../header-map.ts";
-import { pairsSize, readPairs, writePairs } from "../pairs.ts";
+import { bytesOfMap, pairsSize, readPairs, writePairs } from "../pairs.ts";
 import type { WasmVm } from "../vm.ts";
 import type { HostFunctions } from "./host-functions.ts";
 
 const LAST_MAP = 7;
+/** Longer names are nobody's, bytes. */
+const MAX_NAME = 64 * 1024;
 
 export function headerFunctions(vm: WasmVm): HostFunctions {
   const { memory, headerNames } = vm;
@@ -19,10 +22,10 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
   /** The map to be changed, or null. */
   function writable(kind: number): HeaderMap | null {
     const { context } = vm;
-    return context === null || !context.mayWrite(kind) ? null : context.map(kind);
+    return context === null ? null : context.writableMap(kind);
   }
 
-  /** Changes one field; `change` says how. */
+  /** Changes one field; `replaces` says how. All numbers are unsigned. */
   function edit(
     kind: number,
     name: number,
@@ -31,20 +34,16 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
     valueSize: number,
     replaces: boolean,
   ): number {
-    if (memory.allocating) return InternalFailure;
-    const [nameAtU, nameSizeU, valueU, valueSizeU] = [
-      name >>> 0,
-      nameSize >>> 0,
-      value >>> 0,
-      valueSize >>> 0,
-    ];
-    if (!memory.has(nameAtU, nameSizeU) || !memory.has(valueU, valueSizeU)) return InvalidMemoryAccess;
+    if (memory.closed) return InternalFailure;
+    if (!memory.has(name, nameSize) || !memory.has(value, valueSize)) return InvalidMemoryAccess;
     const map = writable(kind);
     if (map === null) return BadArgument;
-    const key = nameAt(nameAtU, nameSizeU);
-    const text = memory.text(valueU, valueSizeU);
+    const context = vm.context as GuestContext;
+    if (!context.maySpend(nameSize + valueSize)) return InternalFailure;
+    const key = nameAt(name, nameSize);
+    const text = memory.text(value, valueSize);
     if (!(replaces ? map.set(key, text) : map.add(key, text))) return BadArgument;
-    vm.context?.wrote(kind);
+    context.wrote(kind);
     return Ok;
   }
 
@@ -56,13 +55,14 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
       valueAt: number,
       sizeAt: number,
     ) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       const from = name >>> 0;
       const length = nameSize >>> 0;
       if (!memory.has(from, length)) return InvalidMemoryAccess;
       const { context } = vm;
       const map = context === null ? null : context.map(kind);
       if (map === null) return missing(valueAt >>> 0, sizeAt >>> 0, kind >>> 0 > LAST_MAP);
+      if (length > MAX_NAME) return missing(valueAt >>> 0, sizeAt >>> 0, false);
       const key = nameAt(from, length);
       const first = key.charCodeAt(0);
       if (first === 0x3a || key === "host") {
@@ -86,7 +86,7 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
       value: number,
       valueSize: number,
     ) {
-      return edit(kind, name, nameSize, value, valueSize, false);
+      return edit(kind >>> 0, name >>> 0, nameSize >>> 0, value >>> 0, valueSize >>> 0, false);
     },
 
     proxy_replace_header_map_value(
@@ -96,23 +96,24 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
       value: number,
       valueSize: number,
     ) {
-      return edit(kind, name, nameSize, value, valueSize, true);
+      return edit(kind >>> 0, name >>> 0, nameSize >>> 0, value >>> 0, valueSize >>> 0, true);
     },
 
     proxy_remove_header_map_value(kind: number, name: number, nameSize: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       const from = name >>> 0;
       const length = nameSize >>> 0;
       if (!memory.has(from, length)) return InvalidMemoryAccess;
-      const map = writable(kind);
+      const map = writable(kind >>> 0);
       if (map === null) return BadArgument;
+      if (length > MAX_NAME) return Ok;
       map.remove(nameAt(from, length));
       vm.context?.wrote(kind);
       return Ok;
     },
 
     proxy_get_header_map_pairs(kind: number, valueAt: number, sizeAt: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       if (kind >>> 0 > LAST_MAP) return BadArgument;
       const map = vm.context === null ? null : vm.context.map(kind);
       const size = map === null ? 0 : pairsSize(map);
@@ -123,10 +124,12 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
     },
 
     proxy_set_header_map_pairs(kind: number, from: number, size: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       if (!memory.has(from >>> 0, size >>> 0)) return InvalidMemoryAccess;
-      const map = writable(kind);
+      const map = writable(kind >>> 0);
       if (map === null) return BadArgument;
+      const context = vm.context as GuestContext;
+      if (!context.maySpend(size >>> 0)) return InternalFailure;
       // What cannot be read is an empty map (Envoy): the message will be refused for want of its start line.
       const pairs = readPairs(memory, from >>> 0, size >>> 0) ?? [];
       map.clear();
@@ -134,16 +137,16 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
       for (let i = 0; i < pairs.length; i += 2) {
         if (!map.add(lowerCase(pairs[i]), pairs[i + 1])) sound = false;
       }
-      vm.context?.wrote(kind);
+      context.wrote(kind);
       return sound ? Ok : BadArgument;
     },
 
     proxy_get_header_map_size(kind: number, sizeAt: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       if (kind >>> 0 > LAST_MAP) return BadArgument;
       if (!memory.has(sizeAt >>> 0, 4)) return InvalidMemoryAccess;
       const map = vm.context === null ? null : vm.context.map(kind);
-      memory.putU32(sizeAt >>> 0, map === null ? 0 : pairsSize(map));
+      memory.putU32(sizeAt >>> 0, map === null ? 0 : bytesOfMap(map));
       return Ok;
     },
   };

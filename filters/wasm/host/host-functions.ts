@@ -21,9 +21,6 @@ import { WASI_DENIED, wasiFunctions } from "./wasi.ts";
 /** Functions by their names; numbers in, a status out. */
 export type HostFunctions = { readonly [name: string]: (...args: never[]) => unknown };
 
-/** Open at any time. */
-const ALWAYS_OPEN = ["proxy_log", "proxy_get_log_level", "proxy_get_current_time_nanoseconds"];
-
 /** The import object for one VM. */
 export function hostFunctions(vm: WasmVm): WebAssembly.Imports {
   const guarded: HostFunctions = {
@@ -67,5 +64,3 @@ export function providedImports(): ReadonlySet<string> {
 
 /** Only asked for names. */
 const PROBE: unknown = { isAllowed: () => true, memory: null };
-
-export { ALWAYS_OPEN };

@@ -1,5 +1,5 @@
 /** The operator's log and the time (proxy-wasm.md 1.2). */
-import { BadArgument, InvalidMemoryAccess, LOG_LEVELS, Ok } from "../abi.ts";
+import { BadArgument, InternalFailure, InvalidMemoryAccess, LOG_LEVELS, Ok } from "../abi.ts";
 import type { WasmVm } from "../vm.ts";
 import type { HostFunctions } from "./host-functions.ts";
 
@@ -30,6 +30,7 @@ export function logAndClockFunctions(vm: WasmVm): HostFunctions {
     },
 
     proxy_set_tick_period_milliseconds(period: number) {
+      if (memory.closed) return InternalFailure;
       vm.context?.root.setTickPeriod(period >>> 0);
       return Ok;
     },

@@ -15,7 +15,7 @@ import {
 import type { WasmVm } from "../vm.ts";
 import type { HostFunctions } from "./host-functions.ts";
 
-/** Metrics that one VM may define, and the length of a name. */
+/** Metrics that one plugin may define, its former lives included, and the length of a name. */
 const MAX_METRICS = 4096;
 const MAX_NAME = 256;
 
@@ -30,21 +30,33 @@ export function metricFunctions(vm: WasmVm): HostFunctions {
     return metrics[(id >>> 2) - 1];
   }
 
+  /** The instrument of that name, null if the name is taken by another kind. */
+  function instrument(kind: number, name: string): Metric | null {
+    const scope = vm.statsScope;
+    try {
+      if (kind === CounterMetric) return scope.counter(name);
+      return kind === GaugeMetric ? scope.gauge(name) : scope.histogram(name);
+    } catch {
+      return null;
+    }
+  }
+
   return {
     proxy_define_metric(kind: number, name: number, nameSize: number, idAt: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       if (kind >>> 0 > HistogramMetric) return BadArgument;
       if (!memory.has(name >>> 0, nameSize >>> 0) || !memory.has(idAt >>> 0, 4)) return InvalidMemoryAccess;
       if (nameSize >>> 0 > MAX_NAME || nameSize === 0) return BadArgument;
-      const text = memory.text(name >>> 0, nameSize >>> 0);
+      const text = printable(memory.text(name >>> 0, nameSize >>> 0));
       const key = `${kind} ${text}`;
       let id = ids.get(key);
       if (id === undefined) {
-        if (metrics.length >= MAX_METRICS) return InternalFailure;
-        const scope = vm.statsScope;
-        if (kind === CounterMetric) metrics.push(scope.counter(text));
-        else if (kind === GaugeMetric) metrics.push(scope.gauge(text));
-        else metrics.push(scope.histogram(text));
+        const { metricNames } = vm.host;
+        if (metricNames.size >= MAX_METRICS && !metricNames.has(key)) return InternalFailure;
+        const made = instrument(kind, text);
+        if (made === null) return BadArgument;
+        metricNames.add(key);
+        metrics.push(made);
         id = metrics.length * 4 + kind;
         ids.set(key, id);
       }
@@ -53,6 +65,7 @@ export function metricFunctions(vm: WasmVm): HostFunctions {
     },
 
     proxy_increment_metric(id: number, by: bigint) {
+      if (memory.closed) return InternalFailure;
       const metric = find(id);
       if (metric === undefined) return NotFound;
       const delta = Number(by);
@@ -63,6 +76,7 @@ export function metricFunctions(vm: WasmVm): HostFunctions {
     },
 
     proxy_record_metric(id: number, value: bigint) {
+      if (memory.closed) return InternalFailure;
       const metric = find(id);
       if (metric === undefined) return NotFound;
       const number = Number(BigInt.asUintN(64, value));
@@ -73,6 +87,7 @@ export function metricFunctions(vm: WasmVm): HostFunctions {
     },
 
     proxy_get_metric(id: number, valueAt: number) {
+      if (memory.closed) return InternalFailure;
       const metric = find(id);
       if (metric === undefined) return NotFound;
       if (!memory.has(valueAt >>> 0, 8)) return InvalidMemoryAccess;
@@ -81,4 +96,9 @@ export function metricFunctions(vm: WasmVm): HostFunctions {
       return Ok;
     },
   };
+}
+
+/** A name is one word in every exposition. */
+function printable(text: string): string {
+  return text.replace(/[^\x21-\x7e]/g, "_");
 }

@@ -7,7 +7,7 @@ export function sharedDataFunctions(vm: WasmVm): HostFunctions {
   const { memory } = vm;
   return {
     proxy_get_shared_data(key: number, keySize: number, valueAt: number, sizeAt: number, casAt: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       const from = key >>> 0;
       if (!memory.has(from, keySize >>> 0) || !memory.has(casAt >>> 0, 4)) return InvalidMemoryAccess;
       const { store } = vm.host.shared;
@@ -22,7 +22,7 @@ export function sharedDataFunctions(vm: WasmVm): HostFunctions {
     },
 
     proxy_set_shared_data(key: number, keySize: number, value: number, valueSize: number, cas: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       const from = key >>> 0;
       const at = value >>> 0;
       if (!memory.has(from, keySize >>> 0) || !memory.has(at, valueSize >>> 0)) return InvalidMemoryAccess;
@@ -31,7 +31,7 @@ export function sharedDataFunctions(vm: WasmVm): HostFunctions {
     },
 
     proxy_register_shared_queue(name: number, nameSize: number, idAt: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       if (!memory.has(name >>> 0, nameSize >>> 0) || !memory.has(idAt >>> 0, 4)) return InvalidMemoryAccess;
       const { context } = vm;
       if (context === null) return InternalFailure;
@@ -44,7 +44,7 @@ export function sharedDataFunctions(vm: WasmVm): HostFunctions {
     },
 
     proxy_resolve_shared_queue(vmId: number, vmIdSize: number, name: number, nameSize: number, idAt: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       if (
         !memory.has(vmId >>> 0, vmIdSize >>> 0) ||
         !memory.has(name >>> 0, nameSize >>> 0) ||
@@ -64,14 +64,14 @@ export function sharedDataFunctions(vm: WasmVm): HostFunctions {
     },
 
     proxy_enqueue_shared_queue(queue: number, value: number, valueSize: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       if (!memory.has(value >>> 0, valueSize >>> 0)) return InvalidMemoryAccess;
       const { queues } = vm.host.shared.store;
       return queues.enqueue(queue >>> 0, memory.view(), value >>> 0, valueSize >>> 0);
     },
 
     proxy_dequeue_shared_queue(queue: number, valueAt: number, sizeAt: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       if (!memory.has(valueAt >>> 0, 4) || !memory.has(sizeAt >>> 0, 4)) return InvalidMemoryAccess;
       const { queues } = vm.host.shared.store;
       const outcome = queues.dequeue(queue >>> 0);

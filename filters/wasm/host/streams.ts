@@ -11,19 +11,25 @@ import {
   Ok,
   RequestStream,
   ResponseStream,
+  Unimplemented,
+  UpstreamStream,
 } from "../abi.ts";
 import { readPairs } from "../pairs.ts";
 import type { WasmVm } from "../vm.ts";
 import type { HostFunctions } from "./host-functions.ts";
 
 const LAST_STREAM = 3;
+/** Of a local reply, bytes; longer details are cut. */
+const MAX_BODY = 1024 * 1024;
+const MAX_DETAILS = 256;
 
 export function streamFunctions(vm: WasmVm): HostFunctions {
   const { memory } = vm;
 
   function goOn(stream: number): number {
-    if (memory.allocating) return InternalFailure;
+    if (memory.closed) return InternalFailure;
     if (stream >>> 0 > LAST_STREAM) return BadArgument;
+    if (stream === UpstreamStream) return Unimplemented; // Envoy: only reading is stopped and goes on
     vm.context?.continueStream(stream);
     return Ok;
   }
@@ -34,7 +40,7 @@ export function streamFunctions(vm: WasmVm): HostFunctions {
     proxy_continue_response: () => goOn(ResponseStream),
 
     proxy_close_stream(stream: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       if (stream >>> 0 > LAST_STREAM) return BadArgument;
       vm.context?.closeStream(stream);
       return Ok;
@@ -50,7 +56,7 @@ export function streamFunctions(vm: WasmVm): HostFunctions {
       headersSize: number,
       grpcStatus: number,
     ) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       if (
         !memory.has(details >>> 0, detailsSize >>> 0) ||
         !memory.has(body >>> 0, bodySize >>> 0) ||
@@ -58,7 +64,7 @@ export function streamFunctions(vm: WasmVm): HostFunctions {
       ) {
         return InvalidMemoryAccess;
       }
-      if (status < 200 || status > 599) return BadArgument;
+      if (status < 200 || status > 599 || bodySize >>> 0 > MAX_BODY) return BadArgument;
       const pairs = readPairs(memory, headers >>> 0, headersSize >>> 0);
       if (pairs === null) return BadArgument;
       const fields: [string, string][] = [];
@@ -70,7 +76,7 @@ export function streamFunctions(vm: WasmVm): HostFunctions {
       }
       const reply: FilterReply = {
         status,
-        details: printable(memory.text(details >>> 0, detailsSize >>> 0)),
+        details: printable(memory.text(details >>> 0, Math.min(detailsSize >>> 0, MAX_DETAILS))),
         body: memory.text(body >>> 0, bodySize >>> 0),
         headers: fields,
         grpcStatus: grpcStatus >= 0 && grpcStatus <= 16 ? grpcStatus : -1,
@@ -80,7 +86,7 @@ export function streamFunctions(vm: WasmVm): HostFunctions {
     },
 
     proxy_set_effective_context(id: number) {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       const context = vm.find(id >>> 0);
       if (context === null) return BadArgument;
       vm.actFor(context);
@@ -88,12 +94,13 @@ export function streamFunctions(vm: WasmVm): HostFunctions {
     },
 
     proxy_done() {
-      if (memory.allocating) return InternalFailure;
+      if (memory.closed) return InternalFailure;
       return vm.context?.root.done() === true ? Ok : NotFound;
     },
 
     /** 0.1.0 only. */
     proxy_clear_route_cache() {
+      if (memory.closed) return InternalFailure;
       vm.context?.clearRouteCache();
       return Ok;
     },
