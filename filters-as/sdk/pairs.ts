@@ -43,7 +43,7 @@ export class Pairs {
     if (this.left === 0) return false;
     const nameLength = load<u32>(this.sizes);
     const valueLength = load<u32>(this.sizes, 4);
-    const room = this.end - this.data;
+    const room = <u32>(this.end - this.data);
     if (nameLength >= room || valueLength >= room || nameLength + valueLength + 2 > room) {
       this.left = 0;
       return false;
