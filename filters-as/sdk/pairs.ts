@@ -117,7 +117,7 @@ export class PairsWriter {
   finish(): Slice {
     if (this.count === 0) return Slice.empty;
     const sizes = (<usize>this.count) << 3;
-    const map = Slice.allocate(<i32>(4 + sizes + this.bytes));
+    const map = Slice.allocate(4 + <i32>sizes + <i32>this.bytes);
     store<u32>(map.ptr, this.count);
     let size = map.ptr + 4;
     let data = size + sizes;
