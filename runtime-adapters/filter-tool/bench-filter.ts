@@ -1,0 +1,4 @@
+/** x */
+export async function benchFilter(..._a: unknown[]): Promise<string> {
+  return "";
+}

@@ -1,0 +1,4 @@
+/** x */
+export async function runFilter(..._a: unknown[]): Promise<string> {
+  return "";
+}
