@@ -107,6 +107,11 @@ const CALLBACKS: { readonly [name: string]: readonly [number, boolean] } = {
   response_headers: [2, true],
   response_body: [2, true],
   response_trailers: [1, true],
+  new_connection: [0, true],
+  downstream_data: [2, true],
+  upstream_data: [2, true],
+  downstream_connection_close: [1, false],
+  upstream_connection_close: [1, false],
   http_call_response: [4, false],
   done: [0, true],
   log: [0, false],
@@ -218,6 +223,7 @@ function assemble(body: string, strings: ReadonlyMap<string, number>, options: G
   const text = `(module
     ${imports.join("\n")} ${wasi.join("\n")} ${options.imports ?? ""}
     (memory (export "memory") 4 ${options.maxPages ?? 256})
+    (func (export "proxy_abi_version_${(options.abi ?? "0.2.1").replaceAll(".", "_")}"))
     ${data} ${WORDS} ${options.allocator === false ? "" : ALLOCATOR}
     ${callbacks(body, options.abi ?? "0.2.1")})`;
   const whole = text.replaceAll("#out", `#${OUT} #${OUT + 4}`).replace(/#(-?\w+)/g, "(i32.const $1)");
@@ -234,7 +240,15 @@ function assemble(body: string, strings: ReadonlyMap<string, number>, options: G
     sha256: createHash("sha256").update(bytes).digest("hex"),
   };
   made.set(whole, compiled);
+  binaries.set(compiled, Uint8Array.from(bytes));
   return compiled;
+}
+
+const binaries = new WeakMap<CompiledModule, Uint8Array>();
+
+/** A guest as it would be in a file. */
+export function binaryOf(made: CompiledModule): Uint8Array {
+  return binaries.get(made) as Uint8Array;
 }
 
 function imported(module: string, name: string, as: string, types: string): string {
