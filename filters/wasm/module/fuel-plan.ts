@@ -9,8 +9,7 @@
  * it. While an inner loop is walked the cost of the outer one stands still, and that is what a branch out of
  * the inner loop costs there.
  *
- * Law: a function without loops and calls that costs at most `CALL_COST` pays nothing, because every call has paid
- * that much for it.
+ * What a call costs beside the frame is the callee's matter, except for small functions: see `call-prices.ts`.
  */
 import type { BinaryReader } from "./binary-reader.ts";
 import {
@@ -25,8 +24,10 @@ import {
 import type { ModuleLayout } from "./module-layout.ts";
 import { readValueType } from "./value-type.ts";
 
-/** A call, beside what the callee pays: the frame, and all of a callee too small to count for itself. */
-export const CALL_COST = 32;
+/** A call itself. */
+const CALL_COST = 8;
+/** The most that a function may cost, with all that it calls, and leave it to its callers to pay. */
+export const DEAREST_SMALL = 128;
 /** A call out of the guest: a fifth of a microsecond at least. */
 const HOST_CALL_COST = 200;
 const DIVISION_COST = 8;
@@ -54,15 +55,13 @@ const TRY = 3;
 export class FuelPlan {
   /** Triples of place, kind of site and cost, by place. */
   readonly sites: number[] = [];
-  /** What the entry costs; 0 if it need not pay. */
-  entry = 0;
-  loops = 0;
-  /** Index of the first local that the function does not have. */
-  locals = 0;
-  /** Groups of locals that it declares. */
-  localGroups = 0;
-  /** Where the groups begin, and where the code does. */
-  groupsAt = 0;
+  /** The longest way through, without what is in loops. */
+  cost = 0;
+  /** False if it can run for long: by a loop, or by calls of whatever is in a table or outside. */
+  isStraight = true;
+  /** The functions of this module that it calls, one for each call in the code. */
+  readonly callees: number[] = [];
+  /** Where the code begins, behind the locals. */
   codeAt = 0;
 
   readonly #module: ModuleLayout;
@@ -80,10 +79,13 @@ export class FuelPlan {
   readonly #dearest: number[] = [];
   readonly #siteOf: number[] = [];
   #loop = 0;
-  #calls = false;
+  #locals = 0;
+  readonly #prices: Uint32Array | null;
 
-  constructor(module: ModuleLayout) {
+  /** `prices`: what a call of each function costs for the function itself; null while that is not known. */
+  constructor(module: ModuleLayout, prices: Uint32Array | null) {
     this.#module = module;
+    this.#prices = prices;
     this.#r = module.reader;
   }
 
@@ -94,9 +96,8 @@ export class FuelPlan {
     r.end = end;
     if (end - start > LONGEST_BODY) return r.refuse("a function that is too long");
     this.sites.length = 0;
-    this.entry = 0;
-    this.loops = 0;
-    this.#calls = false;
+    this.callees.length = 0;
+    this.isStraight = true;
     this.#readLocals(this.#module.functionTypes[index]);
     this.codeAt = r.at;
     this.#depth = 0;
@@ -106,19 +107,17 @@ export class FuelPlan {
     this.#open(BLOCK);
     while (this.#depth > 0 && r.fault === "") this.#step();
     if (r.fault === "" && r.at !== end) return r.fail("code behind the end of a function");
-    const cost = this.#dearest[0];
-    if (this.#calls || this.loops > 0 || cost > CALL_COST) this.entry = Math.max(cost, 1);
+    this.cost = this.#dearest[0];
   }
 
   #readLocals(type: number): void {
     const r = this.#r;
-    this.locals = this.#module.types.parameters(type);
-    this.localGroups = r.count(2);
-    this.groupsAt = r.at;
-    for (let i = 0; i < this.localGroups && r.fault === ""; i++) {
-      this.locals += r.u32();
+    this.#locals = this.#module.types.parameters(type);
+    const groups = r.count(2);
+    for (let i = 0; i < groups && r.fault === ""; i++) {
+      this.#locals += r.u32();
       readValueType(r);
-      if (this.locals > MOST_LOCALS) r.refuse("a function of too many locals");
+      if (this.#locals > MOST_LOCALS) r.refuse("a function of too many locals");
     }
   }
 
@@ -154,8 +153,9 @@ export class FuelPlan {
       case 0x0b: // end
         return this.#close();
       case 0x0c: // br
+        this.#pay(1);
         this.#branch(r.u32());
-        return this.#leave(1);
+        return this.#leave(0);
       case 0x0d: // br_if
       case 0xd5: // br_on_null
       case 0xd6: // br_on_non_null
@@ -179,19 +179,19 @@ export class FuelPlan {
       case 0x11: // call_indirect
       case 0x14: // call_ref
         skipImmediates(r, what, 0);
-        this.#calls = true;
-        return this.#pay(CALL_COST);
+        this.isStraight = false;
+        return this.#pay(CALL_COST + DEAREST_SMALL);
       case 0x13: // return_call_indirect
       case 0x15: // return_call_ref
         skipImmediates(r, what, 0);
-        this.#calls = true;
-        return this.#leave(CALL_COST);
+        this.isStraight = false;
+        return this.#leave(CALL_COST + DEAREST_SMALL);
       case 0x1f: // try_table
         return this.#tryTable();
       case 0x20: // local.get
       case 0x21: // local.set
       case 0x22: // local.tee
-        if (r.u32() >= this.locals) r.fail("no such local");
+        if (r.u32() >= this.#locals) r.fail("no such local");
         return this.#pay(1);
       case 0x23: // global.get
       case 0x24: // global.set
@@ -244,7 +244,7 @@ export class FuelPlan {
 
   #openLoop(): void {
     this.#open(LOOP);
-    this.loops++;
+    this.isStraight = false;
     this.#note();
     const loop = ++this.#loop;
     this.#costs[loop] = 1;
@@ -321,8 +321,13 @@ export class FuelPlan {
   #call(): void {
     const index = this.#r.u32();
     if (index >= this.#module.functions) this.#r.fail("no such function");
-    this.#calls = true;
-    this.#pay(index < this.#module.importedFunctions ? HOST_CALL_COST : CALL_COST);
+    if (index < this.#module.importedFunctions) {
+      this.isStraight = false;
+      this.#pay(HOST_CALL_COST);
+    } else {
+      this.callees.push(index);
+      this.#pay(CALL_COST + (this.#prices?.[index] ?? 0));
+    }
   }
 
   #bulk(at: number) {
