@@ -16,6 +16,7 @@ import {
   ATOMIC_IMMEDIATES,
   BULK_IMMEDIATES,
   IMMEDIATES,
+  NONE,
   skipBlockType,
   skipImmediates,
   UNKNOWN,
@@ -80,12 +81,18 @@ export class FuelPlan {
   readonly #siteOf: number[] = [];
   #loop = 0;
   #locals = 0;
+  readonly #typeCount: number;
+  readonly #functionCount: number;
+  readonly #globalCount: number;
   readonly #prices: Uint32Array | null;
 
   /** `prices`: what a call of each function costs for the function itself; null while that is not known. */
   constructor(module: ModuleLayout, prices: Uint32Array | null) {
     this.#module = module;
     this.#prices = prices;
+    this.#typeCount = module.types.count;
+    this.#functionCount = module.functions;
+    this.#globalCount = module.globals;
     this.#r = module.reader;
   }
 
@@ -126,21 +133,26 @@ export class FuelPlan {
     const at = r.at;
     const opcode = r.byte();
     const what = IMMEDIATES[opcode];
+    if (opcode >= 0x45 && what === NONE) {
+      // Numbers, most of all code.
+      const divides = (opcode >= 0x6d && opcode <= 0x70) || (opcode >= 0x7f && opcode <= 0x82);
+      return this.#pay(divides ? DIVISION_COST : 1);
+    }
     switch (opcode) {
       case 0x02: // block
-        skipBlockType(r, this.#module.types.count);
+        skipBlockType(r, this.#typeCount);
         return this.#open(BLOCK);
       case 0x03: // loop
-        skipBlockType(r, this.#module.types.count);
+        skipBlockType(r, this.#typeCount);
         return this.#openLoop();
       case 0x04: // if
-        skipBlockType(r, this.#module.types.count);
+        skipBlockType(r, this.#typeCount);
         this.#pay(1);
         return this.#open(IF);
       case 0x05: // else
         return this.#else();
       case 0x06: // try
-        skipBlockType(r, this.#module.types.count);
+        skipBlockType(r, this.#typeCount);
         return this.#open(TRY);
       case 0x07: // catch
       case 0x19: // catch_all
@@ -195,13 +207,13 @@ export class FuelPlan {
         return this.#pay(1);
       case 0x23: // global.get
       case 0x24: // global.set
-        if (r.u32() >= this.#module.globals) r.fail("no such global");
+        if (r.u32() >= this.#globalCount) r.fail("no such global");
         return this.#pay(1);
       case 0x40: // memory.grow
         r.u32();
         return this.#pay(MEMORY_GROW_COST);
       case 0xd2: // ref.func
-        if (r.u32() >= this.#module.functions) r.fail("no such function");
+        if (r.u32() >= this.#functionCount) r.fail("no such function");
         return this.#pay(1);
       case 0xfc:
         return this.#bulk(at);
@@ -210,9 +222,8 @@ export class FuelPlan {
         return this.#prefixed(opcode === 0xfd ? VECTOR_IMMEDIATES : ATOMIC_IMMEDIATES, opcode);
     }
     if (what === UNKNOWN) return this.#unknown(opcode, -1);
-    skipImmediates(r, what, this.#module.types.count);
-    const divides = (opcode >= 0x6d && opcode <= 0x70) || (opcode >= 0x7f && opcode <= 0x82);
-    this.#pay(divides ? DIVISION_COST : 1);
+    skipImmediates(r, what, this.#typeCount);
+    this.#pay(1);
   }
 
   #pay(cost: number): void {
@@ -305,7 +316,7 @@ export class FuelPlan {
 
   #tryTable(): void {
     const r = this.#r;
-    skipBlockType(r, this.#module.types.count);
+    skipBlockType(r, this.#typeCount);
     const count = r.count(2);
     for (let i = 0; i < count && r.fault === ""; i++) {
       const kind = r.byte();
@@ -320,7 +331,7 @@ export class FuelPlan {
 
   #call(): void {
     const index = this.#r.u32();
-    if (index >= this.#module.functions) this.#r.fail("no such function");
+    if (index >= this.#functionCount) this.#r.fail("no such function");
     if (index < this.#module.importedFunctions) {
       this.isStraight = false;
       this.#pay(HOST_CALL_COST);
