@@ -5,6 +5,7 @@ import { HEAD_PARSE } from "./cases/head-parse.ts";
 import { HEAD_WRITE } from "./cases/head-write.ts";
 import { HEADER_GET } from "./cases/header-get.ts";
 import { ROUTE_MATCH } from "./cases/route-match.ts";
+import { SHARED_STORE } from "./cases/shared-store.ts";
 import { TIMERS } from "./cases/timers.ts";
 import type { MicroCase } from "./micro-case.ts";
 
@@ -16,4 +17,5 @@ export const ALL_CASES: readonly MicroCase[] = [
   ...BODY,
   ...BALANCER_PICKS,
   ...TIMERS,
+  ...SHARED_STORE,
 ];
