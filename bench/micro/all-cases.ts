@@ -1,6 +1,7 @@
 /** What `npm run bench:micro` measures, in the order of its table. */
 import { BALANCER_PICKS } from "./cases/balancer-picks.ts";
 import { BODY } from "./cases/body.ts";
+import { FILTER_CHAIN } from "./cases/filter-chain.ts";
 import { HEAD_PARSE } from "./cases/head-parse.ts";
 import { HEAD_WRITE } from "./cases/head-write.ts";
 import { HEADER_GET } from "./cases/header-get.ts";
@@ -18,4 +19,5 @@ export const ALL_CASES: readonly MicroCase[] = [
   ...BALANCER_PICKS,
   ...TIMERS,
   ...SHARED_STORE,
+  ...FILTER_CHAIN,
 ];
