@@ -76,7 +76,13 @@ export function origin(seen: string[], text: string = OK): Script {
 
 /** How a plugin stands in the configuration of a chain. */
 export function wasmFilter(plugin: Plugin): HttpFilter {
-  return { name: plugin.name ?? "p", typeName: TYPE, disabled: false, config: pluginJson(plugin), discovery: null };
+  return {
+    name: plugin.name ?? "p",
+    typeName: TYPE,
+    disabled: false,
+    config: pluginJson(plugin),
+    discovery: null,
+  };
 }
 
 /** Filters of a chain: plugins and scripted ones. */
@@ -88,7 +94,10 @@ const isPlugin = (part: ChainPart): part is Plugin => "guest" in part;
 export async function wasmStory(
   parts: readonly ChainPart[],
   setup: StorySetup = {},
-  { runtime = {}, variables = {} }: { runtime?: Runtime; variables?: { readonly [name: string]: string } } = {},
+  {
+    runtime = {},
+    variables = {},
+  }: { runtime?: Runtime; variables?: { readonly [name: string]: string } } = {},
 ): Promise<WasmStory> {
   const host = new WasmHost(new LocalData(), variables);
   const scripted = parts.filter((part) => !isPlugin(part)) as ScriptedFilter[];
