@@ -16,6 +16,8 @@ import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { AbiVersion } from "../../filters/wasm/abi.ts";
 import type { CompiledModule } from "../../filters/wasm/compiled-module.ts";
+import { providedImports } from "../../filters/wasm/host/host-functions.ts";
+import { prepareModule } from "../../filters/wasm/module/prepare-module.ts";
 
 interface Assembled {
   validate(): number;
@@ -217,6 +219,7 @@ function assemble(body: string, strings: ReadonlyMap<string, number>, options: G
   );
   const text = `(module
     ${imports.join("\n")} ${wasi.join("\n")} ${options.imports ?? ""}
+    (func (export "proxy_abi_version_${(options.abi ?? "0.2.1").replaceAll(".", "_")}"))
     (memory (export "memory") 4 ${options.maxPages ?? 256})
     ${data} ${WORDS} ${options.allocator === false ? "" : ALLOCATOR}
     ${callbacks(body, options.abi ?? "0.2.1")})`;
@@ -234,6 +237,7 @@ function assemble(body: string, strings: ReadonlyMap<string, number>, options: G
     sha256: createHash("sha256").update(bytes).digest("hex"),
   };
   made.set(whole, compiled);
+  sources.set(compiled, bytes);
   return compiled;
 }
 
@@ -305,4 +309,17 @@ export function onCallback(
   const result = CALLBACKS[callback]?.[1] === true ? "#0" : "";
   texts.push(`${text} ${result})`);
   return guestWith(options)(texts as unknown as TemplateStringsArray, ...parts);
+}
+
+const sources = new Map<CompiledModule, Uint8Array>();
+
+/** The same guest as the proxy would run it: judged, and stopped when it has used up its fuel. */
+export function fuelled(guest: CompiledModule): CompiledModule {
+  const prepared = prepareModule(sources.get(guest) as Uint8Array, {
+    providedImports: providedImports(),
+    maxPages: 256,
+    fuel: true,
+  });
+  if ("faults" in prepared) throw new Error(JSON.stringify(prepared.faults));
+  return { ...guest, module: new WebAssembly.Module(prepared.bytes) };
 }
