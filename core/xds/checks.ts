@@ -15,6 +15,8 @@ export interface Checks {
   readonly checkRegex?: (pattern: string) => string;
   /** "" or why the `%…%` format (a byte string) is refused. */
   readonly checkFormat?: (format: string) => string;
+  /** "" or why a value of the layered runtime is refused. */
+  readonly checkRuntime?: (key: string, value: string | number | boolean) => string;
   /**
    * HTTP filters that ship: message name without "type.googleapis.com/" → its check. The router is always
    * known; give its name here to allow more of its options than none.

@@ -38,11 +38,20 @@ export function buildSnapshot(
   const warming: Warming[] = [];
   const missing = (wanted: Subscription): boolean => {
     const name = filedAs(wanted);
-    if (delivered(dynamic, wanted.kind).has(name)) return false;
     const waits = !givenUp.has(`${wanted.kind}/${name}`);
-    if (wanted.kind !== "ECDS") return waits;
-    const { fallback, withoutWarming } = wanted.discovery;
-    return !withoutWarming && (waits || fallback === null);
+    switch (wanted.kind) {
+      case "RDS":
+        return waits && !dynamic.routes.has(name);
+      case "EDS":
+        return waits && !dynamic.endpoints.has(name);
+      case "ECDS": {
+        const { typeNames, fallback, withoutWarming } = wanted.discovery;
+        const delivered = dynamic.extensions.get(name);
+        // Another listener may have asked for it first, and take what this one does not.
+        if (delivered !== undefined && typeNames.includes(delivered.model.typeName)) return false;
+        return !withoutWarming && (fallback === null || (waits && delivered === undefined));
+      }
+    }
   };
 
   function inForce<T extends Listener | Cluster>(
@@ -81,15 +90,4 @@ export function buildSnapshot(
     },
     warming,
   };
-}
-
-function delivered(dynamic: Dynamic, kind: Subscription["kind"]): ReadonlyMap<string, unknown> {
-  switch (kind) {
-    case "RDS":
-      return dynamic.routes;
-    case "EDS":
-      return dynamic.endpoints;
-    case "ECDS":
-      return dynamic.extensions;
-  }
 }

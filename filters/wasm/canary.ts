@@ -9,12 +9,11 @@ import type { FilterContext } from "../../core/filter/filter-context.ts";
 import { StatsStore } from "../../core/telemetry/stats.ts";
 import { Clock } from "../../core/time/clock.ts";
 import { Timers } from "../../core/time/timers.ts";
-import { Ok } from "./abi.ts";
 import type { CompiledModule } from "./compiled-module.ts";
 import { Generation } from "./generation.ts";
 import { environmentOf } from "./guest-environment.ts";
 import type { PluginConfig } from "./plugin-config.ts";
-import type { SharedData } from "./shared-data.ts";
+import { SharedSpace } from "./shared-space.ts";
 import type { VmLimits } from "./vm-limits.ts";
 
 /** Lines of a refusal that are passed on. */
@@ -55,7 +54,7 @@ export function tryPlugin(
     module,
     {
       context,
-      shared: new LocalData(),
+      shared: SharedSpace.lonely(context),
       name: config.name,
       config,
       limits,
@@ -80,31 +79,3 @@ const SILENT: Callouts = {
   has: (cluster) => cluster !== "",
   send: (cluster) => (cluster === "" ? NoSuchCluster : { cancel: () => undefined }),
 };
-
-/** Shared with nobody. */
-export class LocalData implements SharedData {
-  cas = 0;
-  private readonly values = new Map<string, Uint8Array>();
-  private found: Uint8Array = new Uint8Array(0);
-
-  find(namespace: string, bytes: Uint8Array, start: number, end: number): number {
-    const value = this.values.get(keyOf(namespace, bytes, start, end));
-    if (value === undefined) return -1;
-    this.found = value;
-    this.cas = 1;
-    return value.length;
-  }
-
-  copyValue(into: Uint8Array, at: number): void {
-    into.set(this.found, at);
-  }
-
-  set(namespace: string, bytes: Uint8Array, from: number, to: number, at: number, end: number): number {
-    this.values.set(keyOf(namespace, bytes, from, to), bytes.slice(at, end));
-    return Ok;
-  }
-}
-
-function keyOf(namespace: string, bytes: Uint8Array, start: number, end: number): string {
-  return `${namespace} ${bytes.subarray(start, end).join()}`;
-}

@@ -1,7 +1,8 @@
 /**
  * A configuration that is meant for a guest: a packed message → the bytes that the guest reads. A text and bytes are
- * passed as they are, a Struct as JSON. Of any other message Envoy passes the encoded form, which is refused here: what
- * comes from a file is never encoded.
+ * passed as they are, a Struct as JSON, as Envoy's API says; Envoy 1.40 itself passes a Struct in its encoded form, so
+ * who writes for both gives a text. Any other message reaches a guest encoded there and is refused here: what comes
+ * from a file is never encoded.
  */
 import { toBytes, utf8ByteString } from "../../core/bytes/ascii.ts";
 import type { JsonSection } from "./json-section.ts";

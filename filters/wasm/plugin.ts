@@ -16,7 +16,7 @@ import type { CompiledModule } from "./compiled-module.ts";
 import { Generation } from "./generation.ts";
 import type { PluginConfig } from "./plugin-config.ts";
 import type { PluginStats } from "./plugin-stats.ts";
-import type { SharedData } from "./shared-data.ts";
+import type { SharedSpace } from "./shared-space.ts";
 import type { VmHost, WasmVm } from "./vm.ts";
 import { type VmLimits, vmLimits } from "./vm-limits.ts";
 
@@ -35,7 +35,7 @@ export class WasmPlugin {
   constructor(
     config: PluginConfig,
     context: FilterContext,
-    shared: SharedData,
+    shared: SharedSpace,
     stats: PluginStats,
     environment: VmHost["environment"],
   ) {

@@ -114,6 +114,7 @@ export class RootContext extends GuestContext {
     this.finished = true;
     const { vm } = this;
     vm.host.context.timers.release(this.tick);
+    vm.host.shared.bell.mute(this.onQueueReady);
     vm.host.context.timers.release(this.patience);
     for (const call of this.calls.values()) call.cancel();
     this.calls.clear();
@@ -153,6 +154,13 @@ export class RootContext extends GuestContext {
     if (period === 0 || this.finished) timers.cancel(this.tick);
     else timers.arm(this.tick, clock.now + period);
   }
+
+  /** A message has come to a queue that this plugin registered. One function object: the bell knows it by that. */
+  readonly onQueueReady = (queue: number): void => {
+    const { vm } = this;
+    if (vm.failure !== "" || this.finished || vm.exports === null || vm.exports.queueReady === null) return;
+    vm.call(this, vm.exports.queueReady, this.id, queue, 0);
+  };
 
   private onTick(): void {
     const { vm } = this;

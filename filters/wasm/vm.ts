@@ -7,6 +7,7 @@
  *
  *   new ─(start)─▶ alive ─(trap)─▶ failed
  */
+import { toBytes } from "../../core/bytes/ascii.ts";
 import type { FilterContext } from "../../core/filter/filter-context.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
 import type { Scope } from "../../core/telemetry/stats.ts";
@@ -18,7 +19,7 @@ import { hostFunctions } from "./host/host-functions.ts";
 import { REFUEL_EXPORT } from "./module/fuel-sections.ts";
 import { NameTable } from "./name-table.ts";
 import type { PluginConfig } from "./plugin-config.ts";
-import type { SharedData } from "./shared-data.ts";
+import type { SharedSpace } from "./shared-space.ts";
 import type { VmLimits } from "./vm-limits.ts";
 
 /** Places for contexts at first; a power of two, as all later sizes. */
@@ -29,7 +30,7 @@ const LAST_ID = 0x7fffffff;
 /** What a VM is given by whoever runs it. */
 export interface VmHost {
   readonly context: FilterContext;
-  readonly shared: SharedData;
+  readonly shared: SharedSpace;
   /** For messages: the plugin's name. */
   readonly name: string;
   readonly config: PluginConfig;
@@ -54,6 +55,8 @@ export class WasmVm {
   exports: GuestExports | null = null;
   /** Why it is not to be called any more, "" while it lives. */
   failure = "";
+  /** Of the VM's id in the shared store. */
+  namespace = 0;
   /** Living contexts, each at the place that the low bits of its number say; at most half of the places are taken. */
   private contexts: (GuestContext | null)[] = new Array<GuestContext | null>(FIRST_PLACES).fill(null);
   private lastId = 0;
@@ -75,7 +78,8 @@ export class WasmVm {
 
   /** Instantiates and starts the module; "" or why that failed. */
   start(): string {
-    const { module } = this;
+    const { module, host } = this;
+    this.namespace = host.shared.store.open(toBytes(host.config.vm.id));
     try {
       const instance = new WebAssembly.Instance(module.module, hostFunctions(this));
       const { exports } = instance;
@@ -96,6 +100,12 @@ export class WasmVm {
       this.failure = `start: ${this.describe(error)}`;
     }
     return this.failure;
+  }
+
+  /** It will not be called again. */
+  release(): void {
+    if (this.namespace !== 0) this.host.shared.store.release(this.namespace);
+    this.namespace = 0;
   }
 
   /** False if the configuration's list of capabilities leaves that function out. */

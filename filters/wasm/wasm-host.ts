@@ -13,12 +13,13 @@ import type {
   NetworkFilterFactory,
   NetworkFilterKind,
 } from "../../core/filter/network-filter.ts";
+import type { Scope } from "../../core/telemetry/stats.ts";
 import type { CompiledModule } from "./compiled-module.ts";
 import { environmentOf } from "./guest-environment.ts";
 import { WasmPlugin } from "./plugin.ts";
 import { codeKey, type PluginConfig, readPluginConfig } from "./plugin-config.ts";
 import { PLUGIN_STATS } from "./plugin-stats.ts";
-import type { SharedData } from "./shared-data.ts";
+import { type PostNote, SharedSpace } from "./shared-space.ts";
 import { type VmLimits, vmLimits } from "./vm-limits.ts";
 
 interface Running {
@@ -26,6 +27,8 @@ interface Running {
   /** What it runs and how: of the last module that it was given. */
   loaded: string;
   users: number;
+  /** Tells statistics which module is in force. */
+  show(sha256: string): void;
   end(): void;
 }
 
@@ -35,6 +38,8 @@ export interface WasmSupply {
   readonly modules: ReadonlyMap<string, CompiledModule>;
   /** The layered runtime, which has the limits. */
   readonly runtime: Snapshot["runtime"];
+  /** The store that all threads share. */
+  readonly shared: SharedArrayBuffer;
 }
 
 /** Which module a plugin runs: the same code is another module under other limits. */
@@ -44,15 +49,26 @@ export function moduleKey(config: PluginConfig, { maxMemoryBytes, fuel }: VmLimi
 
 /** All plugins of a thread, as kinds of filters. */
 export class WasmHost implements FilterKind, NetworkFilterKind {
-  private readonly shared: SharedData;
+  private readonly thread: number;
   private readonly variables: { readonly [name: string]: string };
-  private supply: WasmSupply = { modules: new Map(), runtime: {} };
+  private readonly post: PostNote;
+  private supply: WasmSupply | null = null;
+  private shared: SharedSpace | null = null;
   private readonly running = new Map<string, Running>();
 
-  /** `variables` are the process's, for guests that are configured to see some of them. */
-  constructor(shared: SharedData, variables: { readonly [name: string]: string }) {
-    this.shared = shared;
+  /**
+   * `thread` is this thread's number among those that share; `variables` are the process's, for guests that are
+   * configured to see some of them.
+   */
+  constructor(thread: number, variables: { readonly [name: string]: string }, post: PostNote) {
+    this.thread = thread;
     this.variables = variables;
+    this.post = post;
+  }
+
+  /** A note from another thread (`PostNote`). */
+  queueReady(queue: number): void {
+    this.shared?.bell.receive(queue);
   }
 
   /** Modules or limits are new: plugins that run others take them up, for streams that begin from now on. */
@@ -63,13 +79,14 @@ export class WasmHost implements FilterKind, NetworkFilterKind {
 
   private load(running: Running): void {
     const { plugin } = running;
+    if (this.supply === null) return;
     const limits = vmLimits(this.supply.runtime, plugin.config.name);
     const module = this.supply.modules.get(moduleKey(plugin.config, limits));
     if (module === undefined) return;
     const wanted = JSON.stringify([module.sha256, limits]);
     if (running.loaded === wanted) return;
     running.loaded = wanted;
-    plugin.load(module, limits);
+    if (plugin.load(module, limits) === "") running.show(module.sha256);
   }
 
   factory(config: Json, name: string, context: FilterContext): FilterFactory {
@@ -97,13 +114,25 @@ export class WasmHost implements FilterKind, NetworkFilterKind {
     const { name } = config;
     const scope = context.stats.scope(`wasm.${name}.`, "wasm.", { envoy_wasm_plugin: name });
     const environment = environmentOf(config, this.variables);
+    if (this.supply === null)
+      throw new Error(`plugin ${name}: nothing was supplied before its configuration`);
+    this.shared ??= new SharedSpace(this.supply.shared, this.thread, context, this.post);
     const plugin = new WasmPlugin(config, context, this.shared, scope.set(PLUGIN_STATS), environment);
+    let shown: Scope | null = null;
+    const show = (sha256: string): void => {
+      const tags = { envoy_wasm_plugin: name, sha256 };
+      const made = context.stats.scope(`wasm.${name}.module.${sha256}.`, "wasm.module.", tags);
+      made.gauge("in_force").value = 1;
+      shown?.release();
+      shown = made;
+    };
     const end = (): void => {
+      shown?.release();
       this.running.delete(key);
       plugin.release();
       scope.release();
     };
-    const running: Running = { plugin, loaded: "", users: 0, end };
+    const running: Running = { plugin, loaded: "", users: 0, show, end };
     this.load(running);
     return running;
   }

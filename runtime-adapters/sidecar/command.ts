@@ -10,7 +10,7 @@ import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
 import { QuietWatch } from "./quiet-watch.ts";
 import { operatorLog, ThreadServices } from "./thread-services.ts";
-import { serveWorker, type ThreadStart } from "./worker-port.ts";
+import { notesThrough, serveWorker, type ThreadStart } from "./worker-port.ts";
 
 /** Runs what the command line (or the parent thread) asks for. */
 export async function runCommand(entry: Entry): Promise<void> {
@@ -54,6 +54,7 @@ function runWorker(entry: Entry, start: ThreadStart, port: MessagePort): void {
     services,
     start.workerIndex,
     start.concurrency,
+    notesThrough(port),
   );
   serveWorker(port, worker);
   QuietWatch.start(() => entry.runtime.trim(worker.openConnections));

@@ -11,8 +11,9 @@ import type { StatsStore } from "../../core/telemetry/stats.ts";
 import { Clock } from "../../core/time/clock.ts";
 import type { Checks } from "../../core/xds/checks.ts";
 import { standardFilters, standardNetworkFilters, WASM_HTTP, WASM_NETWORK } from "../../filters/standard.ts";
-import { LocalData, tryPlugin } from "../../filters/wasm/canary.ts";
+import { tryPlugin } from "../../filters/wasm/canary.ts";
 import { checkPluginConfig } from "../../filters/wasm/plugin-config.ts";
+import { checkVmLimit } from "../../filters/wasm/vm-limits.ts";
 import { WasmHost, type WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import type { ModuleStoreHost } from "./modules/module-store.ts";
 import type { Engine, MakeEngine } from "./worker-control.ts";
@@ -32,9 +33,14 @@ export function formatEnvironment(clock: Clock = new Clock()): FormatEnvironment
 class WasmWorker extends Worker implements Engine {
   private readonly wasm: WasmHost;
 
-  constructor(platform: Platform, clock: Clock, stats: StatsStore, concurrency: number) {
+  constructor(
+    platform: Platform,
+    clock: Clock,
+    stats: StatsStore,
+    { workerIndex, concurrency, postNote }: Parameters<MakeEngine>[3],
+  ) {
     const environment = formatEnvironment(clock);
-    const wasm = new WasmHost(new LocalData(), variables());
+    const wasm = new WasmHost(workerIndex, variables(), postNote);
     const filters = standardFilters(wasm);
     const networkFilters = standardNetworkFilters(wasm);
     super(platform, clock, stats, { concurrency, filters, networkFilters, ...environment });
@@ -44,11 +50,15 @@ class WasmWorker extends Worker implements Engine {
   setWasm(supply: WasmSupply): void {
     this.wasm.setSupply(supply);
   }
+
+  queueReady(queue: number): void {
+    this.wasm.queueReady(queue);
+  }
 }
 
 /** See `MakeEngine`. */
-export const makeEngine: MakeEngine = (platform, clock, stats, { concurrency }) =>
-  new WasmWorker(platform, clock, stats, concurrency);
+export const makeEngine: MakeEngine = (platform, clock, stats, options) =>
+  new WasmWorker(platform, clock, stats, options);
 
 /** Tries a WASM plugin before workers hear of it: the reasons why it cannot be used. */
 export const tryWasmPlugin: ModuleStoreHost["tryPlugin"] = (config, module, limits) =>
@@ -69,6 +79,7 @@ export const checks: Checks = {
   checkFormat: (format) => {
     return compileFormat(format, formatEnvironment()).errors.join("; ");
   },
+  checkRuntime: checkVmLimit,
   readFile: (path) => {
     try {
       const bytes = readFileSync(path);

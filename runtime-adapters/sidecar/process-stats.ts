@@ -176,6 +176,7 @@ export class ProcessStats {
 function countExtension(scope: Scope, { result, changed }: Outcome): void {
   scope.counter("config_reload").value += changed ? 1 : 0;
   scope.counter("config_fail").value += result === "success" ? 0 : 1;
+  scope.counter("config_conflict"); // what not every filter takes is rejected here, not taken by some
 }
 
 function total(reports: readonly WorkerReport[], of: (report: WorkerReport) => number): number {

@@ -20,7 +20,7 @@ import { layerNames, overridden } from "./admin/runtime-page.ts";
 import type { Options } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
-import { ModuleStore } from "./modules/module-store.ts";
+import { type ModuleStatus, ModuleStore } from "./modules/module-store.ts";
 import { withoutRefused } from "./modules/without-refused.ts";
 import type { LogThreshold, OperatorLog } from "./operator-log.ts";
 import { ProcessStats } from "./process-stats.ts";
@@ -92,6 +92,7 @@ export class Sidecar implements AdminSource {
     );
     this.modules = new ModuleStore({
       tryPlugin: entry.tryPlugin,
+      threads: options.concurrency,
       log: (level, message) => this.log(level, "wasm", message),
       onChange: (supply) => void this.supervisor.setWasm(supply),
     });
@@ -140,9 +141,11 @@ export class Sidecar implements AdminSource {
           componentLogLevel: this.logLevels,
         },
         onGone,
+        (to, queue) => this.supervisor.passNote(to, queue),
       );
     }
-    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1);
+    const nobodyElse = (): void => undefined;
+    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1, nobodyElse);
     return this.localWorker;
   }
 
@@ -226,6 +229,10 @@ export class Sidecar implements AdminSource {
 
   get state(): ServerState {
     return this.phase === "LIVE" && this.healthFailed ? "DRAINING" : this.phase;
+  }
+
+  get wasmModules(): readonly ModuleStatus[] {
+    return this.modules.status();
   }
 
   get listening(): readonly Bound[] {

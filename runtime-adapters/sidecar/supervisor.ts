@@ -79,6 +79,11 @@ export class Supervisor {
     });
   }
 
+  /** Passes a note on to the worker of that index, if it lives. */
+  passNote(index: number, queue: number): void {
+    this.places[index]?.worker?.queueReady(queue).catch(() => undefined);
+  }
+
   /** Puts `snapshot` in force in every worker. What could not be bound is reported once per address. */
   apply(snapshot: Snapshot): Promise<readonly BindFailure[]> {
     return this.inTurn(async () => {

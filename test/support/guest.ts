@@ -109,6 +109,11 @@ const CALLBACKS: { readonly [name: string]: readonly [number, boolean] } = {
   response_headers: [2, true],
   response_body: [2, true],
   response_trailers: [1, true],
+  new_connection: [0, true],
+  downstream_data: [2, true],
+  upstream_data: [2, true],
+  downstream_connection_close: [1, false],
+  upstream_connection_close: [1, false],
   http_call_response: [4, false],
   done: [0, true],
   log: [0, false],
@@ -219,8 +224,8 @@ function assemble(body: string, strings: ReadonlyMap<string, number>, options: G
   );
   const text = `(module
     ${imports.join("\n")} ${wasi.join("\n")} ${options.imports ?? ""}
-    (func (export "proxy_abi_version_${(options.abi ?? "0.2.1").replaceAll(".", "_")}"))
     (memory (export "memory") 4 ${options.maxPages ?? 256})
+    (func (export "proxy_abi_version_${(options.abi ?? "0.2.1").replaceAll(".", "_")}"))
     ${data} ${WORDS} ${options.allocator === false ? "" : ALLOCATOR}
     ${callbacks(body, options.abi ?? "0.2.1")})`;
   const whole = text.replaceAll("#out", `#${OUT} #${OUT + 4}`).replace(/#(-?\w+)/g, "(i32.const $1)");
@@ -237,8 +242,15 @@ function assemble(body: string, strings: ReadonlyMap<string, number>, options: G
     sha256: createHash("sha256").update(bytes).digest("hex"),
   };
   made.set(whole, compiled);
-  sources.set(compiled, bytes);
+  binaries.set(compiled, Uint8Array.from(bytes));
   return compiled;
+}
+
+const binaries = new WeakMap<CompiledModule, Uint8Array>();
+
+/** A guest as it would be in a file. */
+export function binaryOf(made: CompiledModule): Uint8Array {
+  return binaries.get(made) as Uint8Array;
 }
 
 function imported(module: string, name: string, as: string, types: string): string {
@@ -311,11 +323,9 @@ export function onCallback(
   return guestWith(options)(texts as unknown as TemplateStringsArray, ...parts);
 }
 
-const sources = new Map<CompiledModule, Uint8Array>();
-
 /** The same guest as the proxy would run it: judged, and stopped when it has used up its fuel. */
 export function fuelled(guest: CompiledModule): CompiledModule {
-  const prepared = prepareModule(sources.get(guest) as Uint8Array, {
+  const prepared = prepareModule(binaries.get(guest) as Uint8Array, {
     providedImports: providedImports(),
     maxPages: 256,
     fuel: true,

@@ -53,6 +53,7 @@ class StubEngine implements Engine {
   }
 
   setWasm(): void {}
+  queueReady(): void {}
   failHealthCheck(): void {}
   readonly drainingListeners = 0;
   measureBuffers(): void {}

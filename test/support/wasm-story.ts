@@ -1,9 +1,9 @@
 /** Stories (engine-story.ts) whose filters are WASM guests: one plugin per guest, in the order of the chain. */
 import type { HttpFilter, Json, Snapshot } from "../../core/config/model.ts";
 import type { FilterKinds } from "../../core/filter/filter.ts";
-import { LocalData } from "../../filters/wasm/canary.ts";
 import type { CompiledModule } from "../../filters/wasm/compiled-module.ts";
 import { readPluginConfig } from "../../filters/wasm/plugin-config.ts";
+import { SharedStore } from "../../filters/wasm/shared-store.ts";
 import { vmLimits } from "../../filters/wasm/vm-limits.ts";
 import { moduleKey, WasmHost } from "../../filters/wasm/wasm-host.ts";
 import { OK, type Script, type Story, type StorySetup, story } from "./engine-story.ts";
@@ -99,7 +99,7 @@ export async function wasmStory(
     variables = {},
   }: { runtime?: Runtime; variables?: { readonly [name: string]: string } } = {},
 ): Promise<WasmStory> {
-  const host = new WasmHost(new LocalData(), variables);
+  const host = new WasmHost(0, variables, () => undefined);
   const scripted = parts.filter((part) => !isPlugin(part)) as ScriptedFilter[];
   const modules = new Map<string, CompiledModule>();
   const keys = new Map<string, string>();
@@ -113,7 +113,8 @@ export async function wasmStory(
     if (part.guest !== null) modules.set(key, part.guest);
     return wasmFilter(plugin);
   });
-  host.setSupply({ modules: new Map(modules), runtime });
+  const shared = SharedStore.create({ threads: 1, seed: [1, 2], bytes: 1 << 20 });
+  host.setSupply({ modules: new Map(modules), runtime, shared });
   const kinds: FilterKinds = new Map([...scriptedKinds(scripted), [TYPE, host]]);
   const seen: string[] = [];
   const s = await story({
@@ -130,7 +131,7 @@ export async function wasmStory(
   };
   const supply: WasmStory["supply"] = (guests) => {
     for (const [name, guest] of Object.entries(guests)) modules.set(keys.get(name) as string, guest);
-    s.proxy.run(() => host.setSupply({ modules: new Map(modules), runtime }));
+    s.proxy.run(() => host.setSupply({ modules: new Map(modules), runtime, shared }));
   };
   const over = async (): Promise<void> => {
     await s.apply(snapshot([], []));

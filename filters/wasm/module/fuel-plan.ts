@@ -42,21 +42,17 @@ const LONGEST_BODY = 7_654_321;
 
 /** A loop: the place behind its type, and the cost of a turn. */
 export const SITE_LOOP = 0;
-/** A bulk instruction: its own place; the cost is its length, shifted right by so many bits. */
-export const SITE_BULK = 1;
+/** An instruction that works on so many bytes, or table elements, as its last operand says: its own place. */
+export const SITE_BYTES = 1;
+export const SITE_ELEMENTS = 2;
 
 const BLOCK = 0;
 const LOOP = 1;
 const IF = 2;
 const TRY = 3;
 
-/** Bytes that one unit of fuel fills or copies, as a shift. */
-const BYTES_SHIFT = 3;
-/** Table elements for one unit, as a shift; at least 1, so that no length turns negative. */
-const ELEMENTS_SHIFT = 1;
-
 export class FuelPlan {
-  /** Triples of place, kind of site and cost (or shift), by place. */
+  /** Triples of place, kind of site and cost, by place. */
   readonly sites: number[] = [];
   /** What the entry costs; 0 if it need not pay. */
   entry = 0;
@@ -339,13 +335,13 @@ export class FuelPlan {
       case 8: // memory.init
       case 10: // memory.copy
       case 11: // memory.fill
-        this.sites.push(at, SITE_BULK, BYTES_SHIFT);
+        this.sites.push(at, SITE_BYTES, 0);
         return this.#pay(CALL_COST);
       case 12: // table.init
       case 14: // table.copy
       case 15: // table.grow
       case 17: // table.fill
-        this.sites.push(at, SITE_BULK, ELEMENTS_SHIFT);
+        this.sites.push(at, SITE_ELEMENTS, 0);
         return this.#pay(opcode === 15 ? TABLE_GROW_COST : CALL_COST);
     }
     this.#pay(1);

@@ -7,11 +7,11 @@
  * A loop counts its turns in a local and settles with the global every `LOOP_CREDIT` units only: a load and a store
  * per turn would double the cost of a tight loop. The entry of a function with loops has paid that credit.
  *
- * Laws: the global, the two functions, their types and the local come last in their index spaces, so that no index
+ * Laws: the global, the functions, their type and the local come last in their index spaces, so that no index
  * of the guest changes; and the reader has seen that the guest names none of them.
  */
 import type { BinaryWriter } from "./binary-writer.ts";
-import { FuelPlan, SITE_LOOP } from "./fuel-plan.ts";
+import { FuelPlan, SITE_BYTES, SITE_LOOP } from "./fuel-plan.ts";
 import type { ModuleLayout, Section } from "./module-layout.ts";
 import { SECTION } from "./module-layout.ts";
 
@@ -29,6 +29,7 @@ const UNREACHABLE = 0x00;
 const IF = 0x04;
 const END = 0x0b;
 const CALL = 0x10;
+const SELECT = 0x1b;
 const LOCAL_GET = 0x20;
 const LOCAL_SET = 0x21;
 const LOCAL_TEE = 0x22;
@@ -36,10 +37,22 @@ const GLOBAL_GET = 0x23;
 const GLOBAL_SET = 0x24;
 const I32_CONST = 0x41;
 const I32_LT_S = 0x48;
+const I32_LT_U = 0x49;
 const I32_GT_S = 0x4a;
 const I32_ADD = 0x6a;
 const I32_SUB = 0x6b;
+const I32_SHL = 0x74;
 const I32_SHR_U = 0x76;
+
+const ADDED_FUNCTIONS = 3;
+/** Eight bytes for a unit of fuel: what memory.fill and memory.copy do in a nanosecond. */
+const BYTES_SHIFT = 3;
+/** Up to 17 ns an element were seen. 16 * min(length, 2^26), because a length that wraps would bring fuel in. */
+// biome-ignore format: one line of code
+const ELEMENTS_COST = [
+  LOCAL_GET, 0, I32_CONST, 0x80, 0x80, 0x80, 0x20, LOCAL_GET, 0, I32_CONST, 0x80, 0x80, 0x80, 0x20, I32_LT_U, SELECT,
+  I32_CONST, 4, I32_SHL,
+];
 
 /** Writes one module's sections with fuel. */
 export class FuelSections {
@@ -57,8 +70,9 @@ export class FuelSections {
   readonly #initialFuel: number;
   readonly #longest: number;
   readonly #global: number;
-  /** `(i32 length, i32 shift) -> length`, pays for a bulk instruction. */
-  readonly #spend: number;
+  /** `(i32 length) -> length`, pay for work on so many bytes or table elements. */
+  readonly #payBytes: number;
+  readonly #payElements: number;
   readonly #refuel: number;
 
   /**
@@ -71,31 +85,24 @@ export class FuelSections {
     this.#out = out;
     this.#initialFuel = initialFuel;
     this.#global = module.globals;
-    this.#spend = module.functions;
-    this.#refuel = module.functions + 1;
+    this.#payBytes = module.functions;
+    this.#payElements = module.functions + 1;
+    this.#refuel = module.functions + 2;
   }
 
   /** Writes the section `id`. `original`: null if the module has none. */
   write(id: number, original: Section | null): void {
     const out = this.#out;
-    const types = this.#module.types.count;
     out.byte(id);
     const block = out.beginBlock();
     switch (id) {
       case SECTION.type:
-        this.#copyVector(original, 2);
-        for (const parameters of [2, 1]) {
-          out.byte(FUNCTION_TYPE);
-          out.byte(parameters);
-          for (let i = 0; i < parameters; i++) out.byte(I32);
-          out.byte(1);
-          out.byte(I32);
-        }
+        this.#copyVector(original, 1);
+        for (const byte of [FUNCTION_TYPE, 1, I32, 1, I32]) out.byte(byte);
         break;
       case SECTION.function:
-        this.#copyVector(original, 2);
-        out.u32(types);
-        out.u32(types + 1);
+        this.#copyVector(original, ADDED_FUNCTIONS);
+        for (let i = 0; i < ADDED_FUNCTIONS; i++) out.u32(this.#module.types.count);
         break;
       case SECTION.global:
         this.#copyVector(original, 1);
@@ -131,7 +138,7 @@ export class FuelSections {
   #code() {
     const { bodies, importedFunctions, reader } = this.#module;
     const plan = new FuelPlan(this.#module);
-    this.#out.u32(bodies.length / 2 + 2);
+    this.#out.u32(bodies.length / 2 + ADDED_FUNCTIONS);
     for (let i = 0; i < bodies.length / 2; i++) {
       plan.read(importedFunctions + i, bodies[2 * i], bodies[2 * i + 1]);
       if (reader.fault !== "") {
@@ -141,7 +148,8 @@ export class FuelSections {
       this.#body(plan, bodies[2 * i], bodies[2 * i + 1]);
       if (this.#out.length > this.#longest) return reader.refuse("too long with what counts its fuel");
     }
-    this.#spendBody();
+    this.#payBody([LOCAL_GET, 0, I32_CONST, BYTES_SHIFT, I32_SHR_U]);
+    this.#payBody(ELEMENTS_COST);
     this.#refuelBody();
   }
 
@@ -164,7 +172,7 @@ export class FuelSections {
       out.copy(bytes, at, sites[i]);
       at = sites[i];
       if (sites[i + 1] === SITE_LOOP) this.#turn(plan.locals, sites[i + 2]);
-      else this.#bulk(sites[i + 2]);
+      else this.#bulk(sites[i + 1] === SITE_BYTES ? this.#payBytes : this.#payElements);
     }
     out.copy(bytes, at, end);
     out.endBlock(block);
@@ -210,23 +218,18 @@ export class FuelSections {
   }
 
   /** The length on top of the stack is paid for and stays there. */
-  #bulk(shift: number): void {
-    this.#out.byte(I32_CONST);
-    this.#out.s32(shift);
+  #bulk(pay: number): void {
     this.#out.byte(CALL);
-    this.#out.u32(this.#spend);
+    this.#out.u32(pay);
   }
 
-  #spendBody(): void {
+  /** Fuel -= what `cost` leaves on the stack, from the length in local 0; answers the length. */
+  #payBody(cost: readonly number[]): void {
     const out = this.#out;
     const block = out.beginBlock();
     out.byte(0);
     this.#fuel(GLOBAL_GET);
-    out.byte(LOCAL_GET);
-    out.byte(0);
-    out.byte(LOCAL_GET);
-    out.byte(1);
-    out.byte(I32_SHR_U);
+    for (const byte of cost) out.byte(byte);
     out.byte(I32_SUB);
     this.#fuel(GLOBAL_SET);
     this.#trapIfEmpty();

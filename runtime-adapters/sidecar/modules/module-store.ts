@@ -6,16 +6,20 @@
  * Law: what cannot be used changes nothing that is in force, and somebody is told why.
  */
 
+import { randomInt } from "node:crypto";
 import type { Snapshot } from "../../../core/config/model.ts";
 import type { LogLevel } from "../../../core/io/platform.ts";
 import type { CompiledModule } from "../../../filters/wasm/compiled-module.ts";
 import { codeKey, type PluginConfig, readPluginConfig } from "../../../filters/wasm/plugin-config.ts";
+import { SharedStore } from "../../../filters/wasm/shared-store.ts";
 import { type VmLimits, vmLimits } from "../../../filters/wasm/vm-limits.ts";
 import { moduleKey, type WasmSupply } from "../../../filters/wasm/wasm-host.ts";
 import { FileWatch } from "../file-watch.ts";
 import { compileModule } from "./compile-module.ts";
 import { fetchModule } from "./module-source.ts";
 import { type PluginInUse, type PluginOwner, pluginsInUse } from "./plugins-in-use.ts";
+
+const MAX_SEED = 2 ** 32;
 
 /** A resource that cannot be put in force. */
 export interface Refusal {
@@ -39,6 +43,8 @@ export interface ModuleStoreHost {
   /** Tries a plugin with a module: the reasons why it cannot be used. */
   readonly tryPlugin: (config: PluginConfig, module: CompiledModule, limits: VmLimits) => readonly string[];
   readonly log: (level: LogLevel, message: string) => void;
+  /** How many workers there are, which share data. */
+  readonly threads: number;
   /** A module in force has changed. */
   readonly onChange: (supply: WasmSupply) => void;
 }
@@ -69,6 +75,8 @@ export class ModuleStore {
   /** Of the last snapshot. */
   private users: readonly User[] = [];
   private runtime: Snapshot["runtime"] = {};
+  /** Made when the first plugin needs it: it is some tens of MB of address space. */
+  private shared: SharedArrayBuffer | null = null;
 
   constructor(host: ModuleStoreHost) {
     this.host = host;
@@ -79,7 +87,11 @@ export class ModuleStore {
   get supply(): WasmSupply {
     const modules = new Map<string, CompiledModule>();
     for (const [key, { module }] of this.entries) if (module !== null) modules.set(key, module);
-    return { modules, runtime: this.runtime };
+    this.shared ??= SharedStore.create({
+      threads: this.host.threads,
+      seed: [randomInt(MAX_SEED), randomInt(MAX_SEED)],
+    });
+    return { modules, runtime: this.runtime, shared: this.shared };
   }
 
   /** True if there is nothing that a worker would have to be told. */

@@ -167,6 +167,13 @@ describe("filters whose configuration comes from elsewhere", () => {
     expect(inForce(waiting(1), [key])).toMatchObject({ ports: [], waitsFor: ["ECDS a"] });
   });
 
+  test("what another listener asked for may be of a type that this one does not take", () => {
+    const other = { ...resource, model: { ...resource.model, typeName: "test.B" } };
+    const extensions = new Map([["/a.yaml#a", other]]);
+    expect(inForce({ ...waiting(1), extensions })).toMatchObject({ ports: [], waitsFor: ["ECDS a"] });
+    expect(inForce({ ...waiting(1, withDefault), extensions })).toMatchObject({ ports: [1], waitsFor: [] });
+  });
+
   test("without warming the default serves at once", () => {
     const more = `${withDefault}, apply_default_config_without_warming: true`;
     expect(inForce(waiting(1, more))).toMatchObject({ ports: [1], waitsFor: [] });

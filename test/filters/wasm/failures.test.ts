@@ -398,14 +398,14 @@ describe.skipIf(!HAS_ASSEMBLER)("memory", () => {
     s.advance(5000);
     const first = s.client(get()); // grows to 8 pages, and stays
     said();
-    s.client(get()).close();
+    s.client(get()).reset();
     s.settle();
     expect(said()).toEqual(["p: configured", "p: delete=2"]);
-    s.client(get()).close(); // too large as well, but too young
+    s.client(get()).reset(); // too large as well, but too young
     s.settle();
     expect(said()).toEqual(["p: delete=3"]);
     expect(s.stat("wasm.p.active")).toBe(2);
-    first.close();
+    first.reset();
     s.settle();
     expect(said()).toEqual(["p: delete=2", "p: delete=1"]);
     expect([s.stat("wasm.p.active"), s.stat("wasm.p.vm_recycled")]).toEqual([1, 1]);

@@ -38,6 +38,10 @@ const POINTERS: readonly (readonly [call: string, ...args: Argument[]])[] = [
   ["get_shared_data", IN, TO4, TO4, TO4],
   ["set_shared_data", IN, IN, 0],
   ["define_metric", 0, IN, TO4],
+  ["register_shared_queue", IN, TO4],
+  ["resolve_shared_queue", IN, IN, TO4],
+  ["enqueue_shared_queue", 1, IN],
+  ["dequeue_shared_queue", 1, TO4, TO4],
   ["call_foreign_function", IN, IN, 0, 0],
   ["get_configuration", TO4, TO4],
 ];
@@ -268,9 +272,9 @@ grpc close    1  1  1  1  1  1  1  1  1  1  1  1  1  1
 status       10  0  0  0  0  0  0  0  0  0  0  0  0  0
 get shared   10  0  1  1  1  1  1  1  1  1  1  1  1  1
 set shared   10  0  0  0  0  0  0  0  0  0  0  0  0  0
-queue         1  1  1  1  1  1  1  1  1  1  1  1  1  1
-enqueue       1  1  1  1  1  1  1  1  1  1  1  1  1  1
-dequeue       1  1  1  1  1  1  1  1  1  1  1  1  1  1
+queue        10  1  1  1  1  1  1  1  1  1  1  1  1  1
+enqueue      10  1  1  1  1  1  1  1  1  1  1  1  1  1
+dequeue      10  1  1  1  1  1  1  1  1  1  1  1  1  1
 define       10  0  0  0  0  0  0  0  0  0  0  0  0  0
 define 3     10  2  2  2  2  2  2  2  2  2  2  2  2  2
 context      10  2  2  2  2  2  2  2  2  2  2  2  2  2

@@ -59,9 +59,9 @@ describe.skipIf(!HAS_ASSEMBLER)("contexts", () => {
   test("numbers of the living stay theirs, however many come and go", async () => {
     const { s, said, over } = await wasmStory([chatty()], { origins: [silent] });
     const held = Array.from({ length: 200 }, (_, i) => s.client(get(`/${i}`)));
-    for (const [i, client] of held.entries()) if (i % 3 !== 0) client.close();
+    for (const [i, client] of held.entries()) if (i % 3 !== 0) client.reset();
     s.settle();
-    for (let i = 0; i < 100; i++) s.client(get()).close();
+    for (let i = 0; i < 100; i++) s.client(get()).reset();
     s.settle();
     const ids = said().flatMap((line) => /^p: create=(\d+)/.exec(line)?.[1] ?? []);
     expect(ids).toHaveLength(301);

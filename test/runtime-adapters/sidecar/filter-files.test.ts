@@ -196,8 +196,8 @@ describe("a filter's file", () => {
   test("that several filters want must suit them all", async () => {
     workspace.write("a.json", document({ "@type": `${URL}test.B` }));
     start(
-      listener("one", { file: "a.json", types: ["test.A", "test.B"] }),
-      listener("two", { file: "a.json", types: ["test.A"] }),
+      listener("one", { file: "a.json", types: ["test.A"] }),
+      listener("two", { file: "a.json", types: ["test.A", "test.B"] }),
     );
     expect(lastOutcome().faults).toEqual([
       'a.json: ECDS resource "a" is a test.B, and type_urls allow test.A',
@@ -224,6 +224,7 @@ test("is counted by Envoy's names", async () => {
     .filter(({ name }) => name.startsWith(prefix) && !name.endsWith("update_time"))
     .map(({ name, value }) => [name.slice(prefix.length), value]);
   expect(Object.fromEntries(counted)).toEqual({
+    config_conflict: 0,
     config_fail: 2,
     config_reload: 2,
     update_attempt: 5,
