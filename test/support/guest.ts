@@ -16,6 +16,8 @@ import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { AbiVersion } from "../../filters/wasm/abi.ts";
 import type { CompiledModule } from "../../filters/wasm/compiled-module.ts";
+import { providedImports } from "../../filters/wasm/host/host-functions.ts";
+import { prepareModule } from "../../filters/wasm/module/prepare-module.ts";
 
 interface Assembled {
   validate(): number;
@@ -319,4 +321,15 @@ export function onCallback(
   const result = CALLBACKS[callback]?.[1] === true ? "#0" : "";
   texts.push(`${text} ${result})`);
   return guestWith(options)(texts as unknown as TemplateStringsArray, ...parts);
+}
+
+/** The same guest as the proxy would run it: judged, and stopped when it has used up its fuel. */
+export function fuelled(guest: CompiledModule): CompiledModule {
+  const prepared = prepareModule(binaries.get(guest) as Uint8Array, {
+    providedImports: providedImports(),
+    maxPages: 256,
+    fuel: true,
+  });
+  if ("faults" in prepared) throw new Error(JSON.stringify(prepared.faults));
+  return { ...guest, module: new WebAssembly.Module(prepared.bytes) };
 }
