@@ -198,7 +198,7 @@ export class StreamContext extends GuestContext implements Filter {
   onLog(): void {
     const { vm, exports } = this;
     this.phase |= Logging;
-    if (vm.failure === "" && (this.id !== 0 || exports.log !== null)) {
+    if (vm.failure === "") {
       this.run(exports.log, 0, 0);
       // Only roots can be not done yet: nothing could finish a stream that is over.
       this.run(exports.done, 0, 0);

@@ -13,6 +13,7 @@ import type {
   NetworkFilterFactory,
   NetworkFilterKind,
 } from "../../core/filter/network-filter.ts";
+import type { Scope } from "../../core/telemetry/stats.ts";
 import type { CompiledModule } from "./compiled-module.ts";
 import { environmentOf } from "./guest-environment.ts";
 import { WasmPlugin } from "./plugin.ts";
@@ -26,6 +27,8 @@ interface Running {
   /** What it runs and how: of the last module that it was given. */
   loaded: string;
   users: number;
+  /** Tells statistics which module is in force. */
+  show(sha256: string): void;
   end(): void;
 }
 
@@ -83,7 +86,7 @@ export class WasmHost implements FilterKind, NetworkFilterKind {
     const wanted = JSON.stringify([module.sha256, limits]);
     if (running.loaded === wanted) return;
     running.loaded = wanted;
-    plugin.load(module, limits);
+    if (plugin.load(module, limits) === "") running.show(module.sha256);
   }
 
   factory(config: Json, name: string, context: FilterContext): FilterFactory {
@@ -115,12 +118,21 @@ export class WasmHost implements FilterKind, NetworkFilterKind {
       throw new Error(`plugin ${name}: nothing was supplied before its configuration`);
     this.shared ??= new SharedSpace(this.supply.shared, this.thread, context, this.post);
     const plugin = new WasmPlugin(config, context, this.shared, scope.set(PLUGIN_STATS), environment);
+    let shown: Scope | null = null;
+    const show = (sha256: string): void => {
+      const tags = { envoy_wasm_plugin: name, sha256 };
+      const made = context.stats.scope(`wasm.${name}.module.${sha256}.`, "wasm.module.", tags);
+      made.gauge("in_force").value = 1;
+      shown?.release();
+      shown = made;
+    };
     const end = (): void => {
+      shown?.release();
       this.running.delete(key);
       plugin.release();
       scope.release();
     };
-    const running: Running = { plugin, loaded: "", users: 0, end };
+    const running: Running = { plugin, loaded: "", users: 0, show, end };
     this.load(running);
     return running;
   }

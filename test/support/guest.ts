@@ -16,6 +16,8 @@ import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { AbiVersion } from "../../filters/wasm/abi.ts";
 import type { CompiledModule } from "../../filters/wasm/compiled-module.ts";
+import { providedImports } from "../../filters/wasm/host/host-functions.ts";
+import { prepareModule } from "../../filters/wasm/module/prepare-module.ts";
 
 interface Assembled {
   validate(): number;
@@ -107,6 +109,11 @@ const CALLBACKS: { readonly [name: string]: readonly [number, boolean] } = {
   response_headers: [2, true],
   response_body: [2, true],
   response_trailers: [1, true],
+  new_connection: [0, true],
+  downstream_data: [2, true],
+  upstream_data: [2, true],
+  downstream_connection_close: [1, false],
+  upstream_connection_close: [1, false],
   http_call_response: [4, false],
   done: [0, true],
   log: [0, false],
@@ -218,6 +225,7 @@ function assemble(body: string, strings: ReadonlyMap<string, number>, options: G
   const text = `(module
     ${imports.join("\n")} ${wasi.join("\n")} ${options.imports ?? ""}
     (memory (export "memory") 4 ${options.maxPages ?? 256})
+    (func (export "proxy_abi_version_${(options.abi ?? "0.2.1").replaceAll(".", "_")}"))
     ${data} ${WORDS} ${options.allocator === false ? "" : ALLOCATOR}
     ${callbacks(body, options.abi ?? "0.2.1")})`;
   const whole = text.replaceAll("#out", `#${OUT} #${OUT + 4}`).replace(/#(-?\w+)/g, "(i32.const $1)");
@@ -234,7 +242,15 @@ function assemble(body: string, strings: ReadonlyMap<string, number>, options: G
     sha256: createHash("sha256").update(bytes).digest("hex"),
   };
   made.set(whole, compiled);
+  binaries.set(compiled, Uint8Array.from(bytes));
   return compiled;
+}
+
+const binaries = new WeakMap<CompiledModule, Uint8Array>();
+
+/** A guest as it would be in a file. */
+export function binaryOf(made: CompiledModule): Uint8Array {
+  return binaries.get(made) as Uint8Array;
 }
 
 function imported(module: string, name: string, as: string, types: string): string {
@@ -305,4 +321,15 @@ export function onCallback(
   const result = CALLBACKS[callback]?.[1] === true ? "#0" : "";
   texts.push(`${text} ${result})`);
   return guestWith(options)(texts as unknown as TemplateStringsArray, ...parts);
+}
+
+/** The same guest as the proxy would run it: judged, and stopped when it has used up its fuel. */
+export function fuelled(guest: CompiledModule): CompiledModule {
+  const prepared = prepareModule(binaries.get(guest) as Uint8Array, {
+    providedImports: providedImports(),
+    maxPages: 256,
+    fuel: true,
+  });
+  if ("faults" in prepared) throw new Error(JSON.stringify(prepared.faults));
+  return { ...guest, module: new WebAssembly.Module(prepared.bytes) };
 }

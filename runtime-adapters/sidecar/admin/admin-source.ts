@@ -4,6 +4,7 @@ import type { Snapshot } from "../../../core/config/model.ts";
 import type { StatsExport } from "../../../core/telemetry/stats-export.ts";
 import type { Bootstrap } from "../../../core/xds/resource.ts";
 import type { Options } from "../command-line.ts";
+import type { ModuleStatus } from "../modules/module-store.ts";
 import type { LogThreshold } from "../operator-log.ts";
 import type { Subscriptions } from "../subscriptions.ts";
 import type { Bound, StopScope } from "../worker-control.ts";
@@ -24,6 +25,8 @@ export interface AdminSource {
   readonly version: string;
   /** Unix time, ms. */
   readonly startedAt: number;
+  /** WASM modules in force. */
+  readonly wasmModules: readonly ModuleStatus[];
   /** Logger → level. */
   readonly logLevels: ReadonlyMap<string, LogThreshold>;
 

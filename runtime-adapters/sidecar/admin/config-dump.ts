@@ -103,7 +103,19 @@ function dumps(source: AdminSource, query: DumpQuery): Fields[] {
     dump("RoutesConfigDump", routes(source, query)),
     dump("SecretsConfigDump", {}),
   );
+  if (source.wasmModules.length > 0) all.push(wasmModules(source));
   return all;
+}
+
+/** Envoy has no page for these: a Struct is what any tool can read. */
+function wasmModules(source: AdminSource): Fields {
+  const modules = source.wasmModules.map(({ source: from, sha256, abi, plugins }) => ({
+    source: from,
+    sha256,
+    abi_version: abi,
+    plugins,
+  }));
+  return { "@type": "type.googleapis.com/google.protobuf.Struct", value: { wasm_modules: modules } };
 }
 
 /** Envoy leaves out what is empty. */

@@ -1,5 +1,6 @@
 /** Finds the WASM plugins that a snapshot configures, and who is to blame if one cannot be used. */
 import type { FilterConfig, Json, Snapshot } from "../../../core/config/model.ts";
+import { WASM_HTTP, WASM_NETWORK } from "../../../filters/standard.ts";
 
 /** The resource that names a plugin. */
 export interface PluginOwner {
@@ -16,18 +17,16 @@ export interface PluginInUse {
   readonly config: Json;
 }
 
-/** The message of the HTTP filter. */
-export const WASM_FILTER = "envoy.extensions.filters.http.wasm.v3.Wasm";
-
 /** Every plugin of `snapshot`; the same one may be there several times. */
 export function pluginsInUse(snapshot: Snapshot): PluginInUse[] {
   const found: PluginInUse[] = [];
   const add = (owner: PluginOwner, filter: string, { typeName, config }: FilterConfig): void => {
-    if (typeName === WASM_FILTER) found.push({ owner, filter, config });
+    if (typeName === WASM_HTTP || typeName === WASM_NETWORK) found.push({ owner, filter, config });
   };
   for (const { name, filterChains, defaultFilterChain } of snapshot.listeners) {
     const owner: PluginOwner = { kind: "listener", name };
     for (const chain of defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain]) {
+      for (const filter of chain.networkFilters) add(owner, filter.name, filter);
       if (chain.filter.kind === "tcp_proxy") continue;
       for (const filter of chain.filter.httpFilters) {
         add(owner, filter.name, filter);

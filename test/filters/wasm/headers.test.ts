@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { get, gist, post } from "../../support/engine-story.ts";
 import { guest, guestWith, HAS_ASSEMBLER, onCallback, pairs, tried } from "../../support/guest.ts";
-import { httpManager, route, routeTo } from "../../support/snapshot-fixture.ts";
+import { httpManager, route } from "../../support/snapshot-fixture.ts";
 import { origin, wasmStory } from "../../support/wasm-story.ts";
 
 const UPSTREAM_TIME = ["x-envoy-upstream-service-time", "0"] as const;
@@ -357,16 +357,6 @@ describe.skipIf(!HAS_ASSEMBLER)("all pairs at once", () => {
       expect(seen).toEqual([]);
       await over();
     }
-  });
-
-  test("a head without its start line goes nowhere, even where every path has a route", async () => {
-    const { s, seen, over } = await wasmStory([{ guest: setting(0, "") }], {
-      routes: [route("", routeTo("app"))],
-    });
-    const { received } = s.client(get());
-    expect(received).toStartWith("HTTP/1.1 503 ");
-    expect(seen).toEqual([]);
-    await over();
   });
 });
 
