@@ -4,9 +4,7 @@ import { resolve } from "node:path";
 import type { FilterProject } from "./filter-project.ts";
 
 /** The text, and where it comes from ("" = there is none); or why it cannot be had. */
-export type FilterConfig =
-  | { readonly text: string; readonly path: string }
-  | { readonly complaint: string };
+export type FilterConfig = { readonly text: string; readonly path: string } | { readonly complaint: string };
 
 /** Reads the file that was named, or else the project's config.json, if there is one. */
 export function configOf(project: FilterProject, named: string): FilterConfig {

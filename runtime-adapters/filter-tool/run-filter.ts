@@ -25,7 +25,11 @@ const DRAIN_TIME = 2000;
 const LOOK = 1000;
 
 /** Serves until a signal ends the process; "" once it serves, or why it cannot. */
-export async function runFilter(project: FilterProject, options: FilterOptions, entry: Entry): Promise<string> {
+export async function runFilter(
+  project: FilterProject,
+  options: FilterOptions,
+  entry: Entry,
+): Promise<string> {
   const config = configOf(project, options.config);
   if ("complaint" in config) return config.complaint;
   say(`building ${relative(process.cwd(), join(project.folder, project.entry))} …`);
@@ -140,7 +144,7 @@ class Reloader {
     if ("complaint" in config) say(`${config.complaint}; what was in force stays in force`);
     else {
       const { plugin, module } = this.place;
-      say(`${relative(this.project.folder, this.config)} changed: configured anew`);
+      say(`${relative(this.project.folder, this.config)} changed: configuring anew`);
       this.place.write(plugin, runPlugin(this.project.name, module, config.text));
     }
   }
