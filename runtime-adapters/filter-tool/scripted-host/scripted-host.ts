@@ -36,6 +36,7 @@ export interface Metric {
 
 /** What `vmLimits` gives, without a configuration. */
 const FUEL_PER_CALL = 100_000_000;
+const UNIMPLEMENTED = 12;
 const LEVELS = ["trace", "debug", "info", "warn", "error", "critical"];
 
 export class ScriptedHost {
@@ -69,7 +70,8 @@ export class ScriptedHost {
   private constructor(module: WebAssembly.Module, options: HostOptions) {
     this.properties.set("plugin_root_id", options.rootId ?? "");
     for (const [path, value] of Object.entries(options.properties ?? {})) this.properties.set(path, value);
-    this.instance = new WebAssembly.Instance(module, { env: hostFunctions(this) });
+    const imports = { env: hostFunctions(this) };
+    this.instance = new WebAssembly.Instance(module, this.withMissing(module, imports));
     const { memory, proxy_on_memory_allocate: allocate } = this.instance.exports;
     this.guest = {
       memory: memory as WebAssembly.Memory,
@@ -97,6 +99,19 @@ export class ScriptedHost {
     const host = new ScriptedHost(module, options);
     host.callGuest("_initialize");
     return host;
+  }
+
+  /** Functions that no story knows (gRPC, WASI) are noted when they are called, and answer "unimplemented". */
+  private withMissing(module: WebAssembly.Module, imports: WebAssembly.Imports): WebAssembly.Imports {
+    for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
+      imports[from] ??= {};
+      if (kind !== "function" || Object.hasOwn(imports[from], name)) continue;
+      imports[from][name] = () => {
+        this.calls.push(`${name}, which is not scripted`);
+        return UNIMPLEMENTED;
+      };
+    }
+    return imports;
   }
 
   /** Makes a root context of its own for a configuration. */
