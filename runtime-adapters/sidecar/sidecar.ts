@@ -140,7 +140,10 @@ export class Sidecar implements AdminSource {
           logLevel: options.logLevel,
           componentLogLevel: this.logLevels,
         },
-        onGone,
+        (reason) => {
+          this.modules.workerEnded(index);
+          onGone(reason);
+        },
         (to, queue) => this.supervisor.passNote(to, queue),
       );
     }

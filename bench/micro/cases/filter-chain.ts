@@ -75,6 +75,7 @@ function prepare(filters: readonly HttpFilter[], kinds: FilterKinds, chunks: rea
     variables: {},
     hostname: "bench",
     filters: kinds,
+    networkFilters: new Map(),
   });
   const table = routeConfiguration([virtualHost([route("/", routeTo("app"))])]);
   const manager = httpManager(table, { httpFilters: filters });

@@ -19,6 +19,8 @@ import { compileModule } from "./compile-module.ts";
 import { fetchModule } from "./module-source.ts";
 import { type PluginInUse, type PluginOwner, pluginsInUse } from "./plugins-in-use.ts";
 
+/** When another worker that ended still holds the store, it is looked at again after this time, ms. */
+const RETRY = 100;
 const MAX_SEED = 2 ** 32;
 
 /** A resource that cannot be put in force. */
@@ -83,6 +85,8 @@ export class ModuleStore {
   private runtime: Snapshot["runtime"] = {};
   /** Made when the first plugin needs it: it is some tens of MB of address space. */
   private shared: SharedArrayBuffer | null = null;
+  /** The store as this thread sees it: made when a worker has ended. */
+  private observer: SharedStore | null = null;
 
   constructor(host: ModuleStoreHost) {
     this.host = host;
@@ -94,7 +98,7 @@ export class ModuleStore {
     const modules = new Map<string, CompiledModule>();
     for (const [key, { module }] of this.entries) if (module !== null) modules.set(key, module);
     this.shared ??= SharedStore.create({
-      threads: this.host.threads,
+      threads: this.host.threads + 1,
       seed: [randomInt(MAX_SEED), randomInt(MAX_SEED)],
     });
     return { modules, runtime: this.runtime, shared: this.shared };
@@ -103,6 +107,13 @@ export class ModuleStore {
   /** True if there is nothing that a worker would have to be told. */
   get isEmpty(): boolean {
     return this.entries.size === 0;
+  }
+
+  /** A worker has ended by itself: what it held of the shared store is let go. */
+  workerEnded(index: number): void {
+    if (this.shared === null) return;
+    this.observer ??= SharedStore.attach(this.shared, this.host.threads, () => undefined);
+    if (!this.observer.threadEnded(index)) setTimeout(() => this.workerEnded(index), RETRY).unref();
   }
 
   /** The modules in force, by where they come from, for admin pages. */
