@@ -35,8 +35,9 @@ export async function runCommand(entry: Entry): Promise<void> {
 }
 
 async function runValidate(entry: Entry, options: Options): Promise<void> {
-  const { validate } = await import("./validate.ts");
-  const faults = validate(options.configPath, entry.checks);
+  const { survey, validatePlugins } = await import("./validate.ts");
+  const found = survey(options.configPath, entry.checks);
+  const faults = [...found.faults, ...(await validatePlugins(found, entry.tryPlugin))];
   if (faults.length === 0) {
     process.stdout.write("OK\n");
     return;

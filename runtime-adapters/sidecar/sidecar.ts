@@ -20,7 +20,7 @@ import { layerNames, overridden } from "./admin/runtime-page.ts";
 import type { Options } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
-import { type ModuleStatus, ModuleStore } from "./modules/module-store.ts";
+import { type ModuleStatus, ModuleStore, refusalLine } from "./modules/module-store.ts";
 import { withoutRefused } from "./modules/without-refused.ts";
 import type { LogThreshold, OperatorLog } from "./operator-log.ts";
 import { ProcessStats } from "./process-stats.ts";
@@ -179,14 +179,12 @@ export class Sidecar implements AdminSource {
     const before = this.snapshot;
     const refusals = await this.modules.prepare(configured);
     if (this.first !== null && refusals.length > 0) {
-      this.first.reject(
-        new StartFailure(refusals.map(({ owner, fault }) => `${owner.kind} ${owner.name}: ${fault}`)),
-      );
+      this.first.reject(new StartFailure(refusals.map(refusalLine)));
       return;
     }
     const wanted = withoutRefused(this.withOverrides(configured), before, refusals);
-    for (const { owner, fault } of refusals) {
-      this.log("error", "config", `${owner.kind} ${owner.name}: ${fault}; what was in force stays in force`);
+    for (const refusal of refusals) {
+      this.log("error", "config", `${refusalLine(refusal)}; what was in force stays in force`);
     }
     if (!this.modules.isEmpty) await this.supervisor.setWasm(this.modules.supply);
     const failures = await this.supervisor.apply(wanted);

@@ -9,14 +9,14 @@
  * it. While an inner loop is walked the cost of the outer one stands still, and that is what a branch out of
  * the inner loop costs there.
  *
- * Law: a function without loops and calls that costs at most `CALL_COST` pays nothing, because every call has paid
- * that much for it.
+ * What a call costs beside the frame is the callee's matter, except for small functions: see `call-prices.ts`.
  */
 import type { BinaryReader } from "./binary-reader.ts";
 import {
   ATOMIC_IMMEDIATES,
   BULK_IMMEDIATES,
   IMMEDIATES,
+  NONE,
   skipBlockType,
   skipImmediates,
   UNKNOWN,
@@ -25,8 +25,10 @@ import {
 import type { ModuleLayout } from "./module-layout.ts";
 import { readValueType } from "./value-type.ts";
 
-/** A call, beside what the callee pays: the frame, and all of a callee too small to count for itself. */
-export const CALL_COST = 32;
+/** A call itself. */
+const CALL_COST = 8;
+/** The most that a function may cost, with all that it calls, and leave it to its callers to pay. */
+export const DEAREST_SMALL = 128;
 /** A call out of the guest: a fifth of a microsecond at least. */
 const HOST_CALL_COST = 200;
 const DIVISION_COST = 8;
@@ -54,15 +56,13 @@ const TRY = 3;
 export class FuelPlan {
   /** Triples of place, kind of site and cost, by place. */
   readonly sites: number[] = [];
-  /** What the entry costs; 0 if it need not pay. */
-  entry = 0;
-  loops = 0;
-  /** Index of the first local that the function does not have. */
-  locals = 0;
-  /** Groups of locals that it declares. */
-  localGroups = 0;
-  /** Where the groups begin, and where the code does. */
-  groupsAt = 0;
+  /** The longest way through, without what is in loops. */
+  cost = 0;
+  /** False if it can run for long: by a loop, or by calls of whatever is in a table or outside. */
+  isStraight = true;
+  /** The functions of this module that it calls, one for each call in the code. */
+  readonly callees: number[] = [];
+  /** Where the code begins, behind the locals. */
   codeAt = 0;
 
   readonly #module: ModuleLayout;
@@ -80,10 +80,19 @@ export class FuelPlan {
   readonly #dearest: number[] = [];
   readonly #siteOf: number[] = [];
   #loop = 0;
-  #calls = false;
+  #locals = 0;
+  readonly #typeCount: number;
+  readonly #functionCount: number;
+  readonly #globalCount: number;
+  readonly #prices: Uint32Array | null;
 
-  constructor(module: ModuleLayout) {
+  /** `prices`: what a call of each function costs for the function itself; null while that is not known. */
+  constructor(module: ModuleLayout, prices: Uint32Array | null) {
     this.#module = module;
+    this.#prices = prices;
+    this.#typeCount = module.types.count;
+    this.#functionCount = module.functions;
+    this.#globalCount = module.globals;
     this.#r = module.reader;
   }
 
@@ -94,9 +103,8 @@ export class FuelPlan {
     r.end = end;
     if (end - start > LONGEST_BODY) return r.refuse("a function that is too long");
     this.sites.length = 0;
-    this.entry = 0;
-    this.loops = 0;
-    this.#calls = false;
+    this.callees.length = 0;
+    this.isStraight = true;
     this.#readLocals(this.#module.functionTypes[index]);
     this.codeAt = r.at;
     this.#depth = 0;
@@ -106,19 +114,17 @@ export class FuelPlan {
     this.#open(BLOCK);
     while (this.#depth > 0 && r.fault === "") this.#step();
     if (r.fault === "" && r.at !== end) return r.fail("code behind the end of a function");
-    const cost = this.#dearest[0];
-    if (this.#calls || this.loops > 0 || cost > CALL_COST) this.entry = Math.max(cost, 1);
+    this.cost = this.#dearest[0];
   }
 
   #readLocals(type: number): void {
     const r = this.#r;
-    this.locals = this.#module.types.parameters(type);
-    this.localGroups = r.count(2);
-    this.groupsAt = r.at;
-    for (let i = 0; i < this.localGroups && r.fault === ""; i++) {
-      this.locals += r.u32();
+    this.#locals = this.#module.types.parameters(type);
+    const groups = r.count(2);
+    for (let i = 0; i < groups && r.fault === ""; i++) {
+      this.#locals += r.u32();
       readValueType(r);
-      if (this.locals > MOST_LOCALS) r.refuse("a function of too many locals");
+      if (this.#locals > MOST_LOCALS) r.refuse("a function of too many locals");
     }
   }
 
@@ -127,21 +133,26 @@ export class FuelPlan {
     const at = r.at;
     const opcode = r.byte();
     const what = IMMEDIATES[opcode];
+    if (opcode >= 0x45 && what === NONE) {
+      // Numbers, most of all code.
+      const divides = (opcode >= 0x6d && opcode <= 0x70) || (opcode >= 0x7f && opcode <= 0x82);
+      return this.#pay(divides ? DIVISION_COST : 1);
+    }
     switch (opcode) {
       case 0x02: // block
-        skipBlockType(r, this.#module.types.count);
+        skipBlockType(r, this.#typeCount);
         return this.#open(BLOCK);
       case 0x03: // loop
-        skipBlockType(r, this.#module.types.count);
+        skipBlockType(r, this.#typeCount);
         return this.#openLoop();
       case 0x04: // if
-        skipBlockType(r, this.#module.types.count);
+        skipBlockType(r, this.#typeCount);
         this.#pay(1);
         return this.#open(IF);
       case 0x05: // else
         return this.#else();
       case 0x06: // try
-        skipBlockType(r, this.#module.types.count);
+        skipBlockType(r, this.#typeCount);
         return this.#open(TRY);
       case 0x07: // catch
       case 0x19: // catch_all
@@ -154,8 +165,9 @@ export class FuelPlan {
       case 0x0b: // end
         return this.#close();
       case 0x0c: // br
+        this.#pay(1);
         this.#branch(r.u32());
-        return this.#leave(1);
+        return this.#leave(0);
       case 0x0d: // br_if
       case 0xd5: // br_on_null
       case 0xd6: // br_on_non_null
@@ -179,29 +191,29 @@ export class FuelPlan {
       case 0x11: // call_indirect
       case 0x14: // call_ref
         skipImmediates(r, what, 0);
-        this.#calls = true;
-        return this.#pay(CALL_COST);
+        this.isStraight = false;
+        return this.#pay(CALL_COST + DEAREST_SMALL);
       case 0x13: // return_call_indirect
       case 0x15: // return_call_ref
         skipImmediates(r, what, 0);
-        this.#calls = true;
-        return this.#leave(CALL_COST);
+        this.isStraight = false;
+        return this.#leave(CALL_COST + DEAREST_SMALL);
       case 0x1f: // try_table
         return this.#tryTable();
       case 0x20: // local.get
       case 0x21: // local.set
       case 0x22: // local.tee
-        if (r.u32() >= this.locals) r.fail("no such local");
+        if (r.u32() >= this.#locals) r.fail("no such local");
         return this.#pay(1);
       case 0x23: // global.get
       case 0x24: // global.set
-        if (r.u32() >= this.#module.globals) r.fail("no such global");
+        if (r.u32() >= this.#globalCount) r.fail("no such global");
         return this.#pay(1);
       case 0x40: // memory.grow
         r.u32();
         return this.#pay(MEMORY_GROW_COST);
       case 0xd2: // ref.func
-        if (r.u32() >= this.#module.functions) r.fail("no such function");
+        if (r.u32() >= this.#functionCount) r.fail("no such function");
         return this.#pay(1);
       case 0xfc:
         return this.#bulk(at);
@@ -210,9 +222,8 @@ export class FuelPlan {
         return this.#prefixed(opcode === 0xfd ? VECTOR_IMMEDIATES : ATOMIC_IMMEDIATES, opcode);
     }
     if (what === UNKNOWN) return this.#unknown(opcode, -1);
-    skipImmediates(r, what, this.#module.types.count);
-    const divides = (opcode >= 0x6d && opcode <= 0x70) || (opcode >= 0x7f && opcode <= 0x82);
-    this.#pay(divides ? DIVISION_COST : 1);
+    skipImmediates(r, what, this.#typeCount);
+    this.#pay(1);
   }
 
   #pay(cost: number): void {
@@ -244,7 +255,7 @@ export class FuelPlan {
 
   #openLoop(): void {
     this.#open(LOOP);
-    this.loops++;
+    this.isStraight = false;
     this.#note();
     const loop = ++this.#loop;
     this.#costs[loop] = 1;
@@ -305,7 +316,7 @@ export class FuelPlan {
 
   #tryTable(): void {
     const r = this.#r;
-    skipBlockType(r, this.#module.types.count);
+    skipBlockType(r, this.#typeCount);
     const count = r.count(2);
     for (let i = 0; i < count && r.fault === ""; i++) {
       const kind = r.byte();
@@ -320,9 +331,14 @@ export class FuelPlan {
 
   #call(): void {
     const index = this.#r.u32();
-    if (index >= this.#module.functions) this.#r.fail("no such function");
-    this.#calls = true;
-    this.#pay(index < this.#module.importedFunctions ? HOST_CALL_COST : CALL_COST);
+    if (index >= this.#functionCount) this.#r.fail("no such function");
+    if (index < this.#module.importedFunctions) {
+      this.isStraight = false;
+      this.#pay(HOST_CALL_COST);
+    } else {
+      this.callees.push(index);
+      this.#pay(CALL_COST + (this.#prices?.[index] ?? 0));
+    }
   }
 
   #bulk(at: number) {

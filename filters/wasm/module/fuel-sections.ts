@@ -2,23 +2,22 @@
  * Writes the sections of a module that is to be stopped when its time is used up. Fuel is one mutable i32 global,
  * taken from at function entries, loops and bulk instructions (see `fuel-plan.ts` for where and how much); below 0
  * the guest traps with `unreachable`. The host sets it before it calls in, by an exported function, because
- * `WebAssembly.Global.value =` costs several times a call and an exported global is slower for the guest, too.
+ * `WebAssembly.Global.value =` costs several times as much as a call.
  *
- * A loop counts its turns in a local and settles with the global every `LOOP_CREDIT` units only: a load and a store
- * per turn would double the cost of a tight loop. The entry of a function with loops has paid that credit.
+ * Counting in a local and settling with the global now and then was tried: it is not faster on V8, and in
+ * JavaScriptCore tight loops take two to three times as long as with the global at every turn.
  *
- * Laws: the global, the functions, their type and the local come last in their index spaces, so that no index
+ * Laws: the global, the functions and their type come last in their index spaces, so that no index
  * of the guest changes; and the reader has seen that the guest names none of them.
  */
 import type { BinaryWriter } from "./binary-writer.ts";
+import { callPrices } from "./call-prices.ts";
 import { FuelPlan, SITE_BYTES, SITE_LOOP } from "./fuel-plan.ts";
 import type { ModuleLayout, Section } from "./module-layout.ts";
 import { SECTION } from "./module-layout.ts";
 
 /** Exported function `(i32) -> i32`: sets the fuel and answers what was left of it, below 0 if it ran out. */
 export const REFUEL_EXPORT = "tulle_refuel";
-
-const LOOP_CREDIT = 256;
 
 const I32 = 0x7f;
 const VOID = 0x40;
@@ -31,15 +30,11 @@ const END = 0x0b;
 const CALL = 0x10;
 const SELECT = 0x1b;
 const LOCAL_GET = 0x20;
-const LOCAL_SET = 0x21;
-const LOCAL_TEE = 0x22;
 const GLOBAL_GET = 0x23;
 const GLOBAL_SET = 0x24;
 const I32_CONST = 0x41;
 const I32_LT_S = 0x48;
 const I32_LT_U = 0x49;
-const I32_GT_S = 0x4a;
-const I32_ADD = 0x6a;
 const I32_SUB = 0x6b;
 const I32_SHL = 0x74;
 const I32_SHR_U = 0x76;
@@ -137,15 +132,14 @@ export class FuelSections {
 
   #code() {
     const { bodies, importedFunctions, reader } = this.#module;
-    const plan = new FuelPlan(this.#module);
+    const prices = callPrices(this.#module);
+    if (prices === null) return;
+    const plan = new FuelPlan(this.#module, prices);
     this.#out.u32(bodies.length / 2 + ADDED_FUNCTIONS);
     for (let i = 0; i < bodies.length / 2; i++) {
-      plan.read(importedFunctions + i, bodies[2 * i], bodies[2 * i + 1]);
-      if (reader.fault !== "") {
-        reader.fault = `function ${importedFunctions + i}: ${reader.fault}`;
-        return;
-      }
-      this.#body(plan, bodies[2 * i], bodies[2 * i + 1]);
+      const index = importedFunctions + i;
+      plan.read(index, bodies[2 * i], bodies[2 * i + 1]);
+      this.#body(plan, prices[index] === 0, bodies[2 * i], bodies[2 * i + 1]);
       if (this.#out.length > this.#longest) return reader.refuse("too long with what counts its fuel");
     }
     this.#payBody([LOCAL_GET, 0, I32_CONST, BYTES_SHIFT, I32_SHR_U]);
@@ -153,25 +147,18 @@ export class FuelSections {
     this.#refuelBody();
   }
 
-  #body(plan: FuelPlan, start: number, end: number): void {
+  #body(plan: FuelPlan, paysItself: boolean, start: number, end: number): void {
     const out = this.#out;
     const bytes = this.#module.bytes;
     const block = out.beginBlock();
-    if (plan.loops === 0) {
-      out.copy(bytes, start, plan.codeAt);
-    } else {
-      out.u32(plan.localGroups + 1);
-      out.copy(bytes, plan.groupsAt, plan.codeAt);
-      out.byte(1);
-      out.byte(I32);
-    }
-    if (plan.entry > 0) this.#entry(plan.entry + (plan.loops > 0 ? LOOP_CREDIT : 0));
+    out.copy(bytes, start, plan.codeAt);
+    if (paysItself) this.#pay(Math.max(plan.cost, 1));
     const sites = plan.sites;
     let at = plan.codeAt;
     for (let i = 0; i < sites.length; i += 3) {
       out.copy(bytes, at, sites[i]);
       at = sites[i];
-      if (sites[i + 1] === SITE_LOOP) this.#turn(plan.locals, sites[i + 2]);
+      if (sites[i + 1] === SITE_LOOP) this.#pay(sites[i + 2]);
       else this.#bulk(sites[i + 1] === SITE_BYTES ? this.#payBytes : this.#payElements);
     }
     out.copy(bytes, at, end);
@@ -179,7 +166,7 @@ export class FuelSections {
   }
 
   /** Fuel -= cost; trap below 0. */
-  #entry(cost: number): void {
+  #pay(cost: number): void {
     const out = this.#out;
     this.#fuel(GLOBAL_GET);
     out.byte(I32_CONST);
@@ -187,34 +174,6 @@ export class FuelSections {
     out.byte(I32_SUB);
     this.#fuel(GLOBAL_SET);
     this.#trapIfEmpty();
-  }
-
-  /** Count += cost; if (count > credit) { fuel -= count; count = 0; trap below 0 }. */
-  #turn(count: number, cost: number): void {
-    const out = this.#out;
-    out.byte(LOCAL_GET);
-    out.u32(count);
-    out.byte(I32_CONST);
-    out.s32(cost);
-    out.byte(I32_ADD);
-    out.byte(LOCAL_TEE);
-    out.u32(count);
-    out.byte(I32_CONST);
-    out.s32(LOOP_CREDIT);
-    out.byte(I32_GT_S);
-    out.byte(IF);
-    out.byte(VOID);
-    this.#fuel(GLOBAL_GET);
-    out.byte(LOCAL_GET);
-    out.u32(count);
-    out.byte(I32_SUB);
-    this.#fuel(GLOBAL_SET);
-    out.byte(I32_CONST);
-    out.byte(0);
-    out.byte(LOCAL_SET);
-    out.u32(count);
-    this.#trapIfEmpty();
-    out.byte(END);
   }
 
   /** The length on top of the stack is paid for and stays there. */

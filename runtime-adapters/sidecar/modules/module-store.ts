@@ -28,6 +28,11 @@ export interface Refusal {
   readonly fault: string;
 }
 
+/** A refusal for a log or a terminal. */
+export function refusalLine({ owner, fault }: Refusal): string {
+  return `${owner.kind} ${owner.name}: ${fault}`;
+}
+
 /** A module in force. */
 export interface ModuleStatus {
   /** A path, a URI or a key. */
@@ -68,6 +73,7 @@ interface User extends PluginInUse {
   readonly key: string;
 }
 
+/** All modules of the process. */
 export class ModuleStore {
   private readonly host: ModuleStoreHost;
   private readonly entries = new Map<string, Entry>();

@@ -239,7 +239,13 @@ test("/config_dump shows what is in force, and why a newer one is not", async ()
   const bootstrap = bootstrapOf(listener("in", { file: "a.json" }));
   const startedAt = Date.now();
   const dump = (resource: string) => {
-    const source = { bootstrap, subscriptions, startedAt, snapshot } as unknown as AdminSource;
+    const source = {
+      bootstrap,
+      subscriptions,
+      startedAt,
+      snapshot,
+      wasmModules: [],
+    } as unknown as AdminSource;
     const { json } = configDump(source, {
       resource,
       mask: "",

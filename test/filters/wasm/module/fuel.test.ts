@@ -62,58 +62,74 @@ const run = (code: number[], parameters: number[] = []): GuestParts => ({
   functions: [{ name: "run", type: type(parameters, []), body: body(code) }],
 });
 
-/** A unit is about an instruction; a function with a loop pays 256 ahead, which its turns may use. */
+/** A unit is about an instruction. What does not branch, loop or call costs one for each. */
 describe("what it costs", () => {
   const nops = (count: number): number[] => Array(count).fill(0x01);
   const when = (yes: number[], no: number[]) => [0x20, 0, 0x04, 0x40, ...yes, 0x05, ...no, 0x0b];
-  const count = (turn: number[]) => [0x03, 0x40, ...turn, 0x20, 0, 0x41, 1, 0x6b, 0x22, 0, 0x0d, 0, 0x0b];
+  const turns = [0x03, 0x40, 0x20, 0, 0x41, 1, 0x6b, 0x22, 0, 0x0d, 0, 0x0b];
+  /** `run` of 200 and what it calls, by number: 3 is the first of `callees`. */
+  const calling = (code: number[], ...callees: number[][]): GuestParts => ({
+    functions: [
+      { name: "run", type: type([], []), body: body([...nops(200), ...code]) },
+      ...callees.map((callee) => ({ type: type([], []), body: body(callee) })),
+    ],
+  });
+  const host = { importedFunctions: 1, imports: [[...name("env"), ...name("own"), 0, 0]] };
+  const one = [I32];
 
-  test.each([
-    ["a small function is free: its callers have paid", price(run(nops(20))), 0],
-    ["a larger one costs what it is long", price(run(nops(100))), 100],
-    ["of two ways the longer", price(run(when(nops(300), nops(100)), [I32]), 0), 302],
-    [
-      "and a way that leads out of the function counts",
-      price(run(when([...nops(300), 0x0f], nops(9)), [I32]), 0),
-      303,
-    ],
-    ["what is never reached is free", price(run([...nops(50), 0x0f, ...nops(500)])), 51],
-    [
-      "a call",
-      price({
-        ...run([]),
-        functions: [
-          { name: "run", type: type([], []), body: body([0x10, 3, 0x10, 3]) },
-          { type: type([], []), body: body([]) },
-        ],
-      }),
-      64,
-    ],
-    [
-      "a call of the host",
-      price({ importedFunctions: 1, imports: [[...name("env"), ...name("own"), 0, 0]], ...run([0x10, 0]) }),
-      200,
-    ],
-    ["a loop of one turn", price(run(count([]), [I32]), 1), 257],
-    [
-      "a loop of a thousand turns of 6, settled when more than 256 are due",
-      price(run(count([]), [I32]), 1000),
-      257 + 23 * 258,
-    ],
-    [
-      "memory.fill of 8000 bytes",
-      price(run([0x41, 0, 0x41, 0, 0x41, ...sleb(8000), 0xfc, 11, 0])),
-      35 + 1000,
-    ],
-    [
-      "table.fill of 10 elements",
-      price({
-        ...run([0x41, 0, 0xd0, 0x70, 0x41, 10, 0xfc, 17, 0]),
-        tables: [[0x70, 0, 10]],
-      }),
-      35 + 160,
-    ],
-  ])("%s", (_, paid, expected) => {
+  // biome-ignore format: one case a line
+  const CASES: readonly (readonly [what: string, expected: number, paid: number])[] = [
+    ["a small function is free: who calls it pays, and the host calls it once", 0, price(run(nops(128)))],
+    ["a larger one costs what it is long", 129, price(run(nops(129)))],
+    ["what is never reached is free", 201, price(run([...nops(200), 0x0f, ...nops(500)]))],
+
+    ["of two ways the longer", 302, price(run(when(nops(300), nops(100)), one), 0)],
+    ["a way that ends the function counts", 303, price(run(when([...nops(300), 0x0f], nops(9)), one), 0)],
+    ["and so does the one past it", 202 + 10, price(run([...nops(200), 0x20, 0, 0x04, 0x40, 0x0f, 0x0b, ...nops(10)], one), 0)],
+    ["a way that leaves two blocks", 303 + 5, price(run([
+      0x02, 0x40, 0x02, 0x40, 0x20, 0, 0x0d, 0, ...nops(300), 0x0c, 1, 0x0b, ...nops(10), 0x0b, ...nops(5),
+    ], one), 1)],
+    ["ways of a table", 3 + 400, price(run([
+      0x02, 0x40, 0x02, 0x40, 0x20, 0, 0x0e, 1, 0, 1, 0x0b, ...nops(400), 0x0b,
+    ], one), 1)],
+    ["a way out of a loop goes on where the loop began", 150 + 20 + 3, price(run([
+      ...nops(150), 0x02, 0x40, 0x03, 0x40, 0x20, 0, 0x0d, 1, 0x0b, 0x0f, 0x0b, ...nops(20),
+    ], one), 1)],
+    ["where an exception is caught all before may have been done", 700 + 10, price({ tags: [[0, 0]], ...run([
+      0x02, 0x40, 0x1f, 0x40, 1, 2, 0, ...nops(200), 0x08, 0, 0x0b, 0x0b, ...nops(10),
+    ]) })],
+    ["and with the older kind", 700 + 10, price({ tags: [[0, 0]], ...run([
+      0x06, 0x40, ...nops(200), 0x08, 0, 0x19, ...nops(10), 0x0b,
+    ]) })],
+
+    ["a loop of one turn", 1 + 6, price(run(turns, one), 1)],
+    ["a loop of a thousand", 1 + 6000, price(run(turns, one), 1000)],
+    ["a loop in a loop", 1 + 2 * 8 + 2 * 3 * 6, price(run([
+      0x03, 0x40, 0x41, 3, 0x21, 1, ...[0x03, 0x40, 0x20, 1, 0x41, 1, 0x6b, 0x22, 1, 0x0d, 0, 0x0b], ...turns.slice(2, -1), 0x0b,
+    ], [I32, I32]), 2, 0)],
+
+    ["a call of a small one: its price and the call", 200 + 8 + 100, price(calling([0x10, 3], nops(100)))],
+    ["a call of a large one, which pays itself", 200 + 8 + 300, price(calling([0x10, 3], nops(300)))],
+    ["a call of a small one that calls small ones", 200 + 8 + (16 + 60), price(calling([0x10, 3], [0x10, 4, 0x10, 4], nops(30)))],
+    ["small ones that call each other twice soon are not small", 208 + 168,
+      price(calling([0x10, 3], [0x10, 4, 0x10, 4], [0x10, 5, 0x10, 5], nops(30)))],
+    ["one that calls itself is not", 6 * 13, price({ functions: [
+      { name: "run", type: type(one, []), body: body([0x20, 0, 0x04, 0x40, 0x20, 0, 0x41, 1, 0x6b, 0x10, 2, 0x0b]) },
+    ] }, 5)],
+    ["nor are two in a circle, but one of them", 3 * (2 * 13), price({ functions: [
+      { name: "run", type: type(one, []), body: body([0x20, 0, 0x04, 0x40, 0x20, 0, 0x41, 1, 0x6b, 0x10, 3, 0x0b]) },
+      { type: type(one, []), body: body([0x20, 0, 0x04, 0x40, 0x20, 0, 0x41, 1, 0x6b, 0x10, 2, 0x0b]) },
+    ] }, 5)],
+    ["a call through a table: as if of the dearest small one", 200 + 1 + 8 + 128, price({
+      ...calling([0x41, 0, 0x11, 0, 0], nops(5)), tables: [[0x70, 0, 1]], elements: [[0, 0x41, 0, 0x0b, 1, 3]],
+    })],
+    ["a call of the host", 200, price({ ...host, ...run([0x10, 0]) })],
+
+    ["memory.fill of 8000 bytes", 1000, price(run([0x41, 0, 0x41, 0, 0x41, ...sleb(8000), 0xfc, 11, 0]))],
+    ["table.fill of 10 elements", 160, price({ ...run([0x41, 0, 0xd0, 0x70, 0x41, 10, 0xfc, 17, 0]), tables: [[0x70, 0, 10]] })],
+  ];
+
+  test.each(CASES)("%s", (_, expected, paid) => {
     expect(paid).toBe(expected);
   });
 });
