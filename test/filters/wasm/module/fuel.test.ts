@@ -160,6 +160,16 @@ test("refuelling answers what was left, also to a guest that is called by the ho
   expect(exports[REFUEL_EXPORT](0)).toBe(7);
 });
 
+test("a guest that is called on and on without fuel never gets any", () => {
+  const exports = instance({
+    ...run([0x41, 0, 0xd0, 0x70, 0x41, ...sleb(-1), 0xfc, 17, 0]),
+    tables: [[0x70, 0, 10]],
+  });
+  exports[REFUEL_EXPORT](0);
+  for (let i = 0; i < 10; i++) expect(() => exports.run()).toThrow(WebAssembly.RuntimeError);
+  expect(exports[REFUEL_EXPORT](0)).toBe(-1);
+});
+
 test("a module of 200 KiB is prepared at once, and four times as much takes four times as long", () => {
   const code = Array.from({ length: 60 }, (_, i) => [
     ...[0x02, 0x40, 0x03, 0x40, 0x20, 0, 0x41, ...sleb(i), 0x6a, 0x22, 0, 0x0d, 1, 0x0c, 0, 0x0b, 0x0b],
