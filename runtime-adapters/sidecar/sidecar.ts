@@ -300,6 +300,10 @@ export class Sidecar implements AdminSource {
     this.counters.countStopped(before.size - names().size);
   }
 
+  async replaceModule(source: string, bytes: Uint8Array | null): Promise<readonly string[]> {
+    return this.modules.replaceBy(source, bytes);
+  }
+
   async resetCounters(): Promise<void> {
     this.counters.resetCounters();
     await this.supervisor.resetCounters();
