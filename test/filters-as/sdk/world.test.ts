@@ -1,17 +1,21 @@
 /** What the SDK offers beside HTTP streams: metrics, properties, shared data, queues, the clock, TCP, bare exports. */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { importFaults } from "../../../scripts/filter-imports.ts";
 import { testModule } from "../../support/filter-build.ts";
+import { ROOT } from "../../support/our-proxy.ts";
 import { CONTINUE, PAUSE } from "../../support/scripted-host/fake-stream.ts";
 import { longBytes } from "../../support/scripted-host/guest-bytes.ts";
 import { ScriptedHost } from "../../support/scripted-host/scripted-host.ts";
 
 let world: string;
 let bare: string;
+let readme: string;
 beforeAll(() => {
   world = testModule("world-filter");
   bare = testModule("bare-filter");
+  readme = testModule("readme-filter");
 }, 60_000);
 
 function start(...steps: string[]): ScriptedHost {
@@ -142,6 +146,15 @@ describe("bare exports", () => {
       "env.proxy_log",
       "env.proxy_replace_header_map_value",
     ]);
+  });
+
+  test("the filter of the README is this one, and works", () => {
+    const path = join(ROOT, "filters-as/test/readme-filter.ts");
+    const [, code] = readFileSync(path, "utf8").split(" */\n");
+    expect(readFileSync(join(ROOT, "filters-as/README.md"), "utf8")).toContain(code);
+    const stream = ScriptedHost.start(readme).open();
+    stream.onRequestHeaders([[":path", "/a"]]);
+    expect(stream.requestHeaders.at(-1)).toEqual(["x-seen", "/a"]);
   });
 
   test("an import that Envoy lacks is found", () => {
