@@ -213,7 +213,9 @@ export class FilterChain {
   readonly owner: ChainOwner;
   readonly requestLeg: RequestLeg = new RequestLeg(this);
   readonly responseLeg: ResponseLeg = new ResponseLeg(this);
+  /** The first `used` are of the current stream. */
   readonly links: Link[] = [];
+  private used = 0;
 
   constructor(owner: ChainOwner) {
     this.owner = owner;
@@ -225,18 +227,19 @@ export class FilterChain {
    */
   open(slots: readonly FilterSlot[], limit: number): boolean {
     const { links, owner } = this;
+    this.used = 0;
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i];
       const factory = slot.factoryFor(owner.filterOverride(slot.name));
       if (factory === null) continue;
       // Of this stream alone: a filter that calls back too late must not reach the next one.
-      const link = new Link(this, links.length);
+      const link = new Link(this, this.used);
       link.filter = factory.create(link);
-      if (link.filter !== null) links.push(link);
+      if (link.filter !== null) links[this.used++] = link;
     }
-    this.requestLeg.begin(links.length, limit);
+    this.requestLeg.begin(this.used, limit);
     this.responseLeg.begin(0, limit);
-    return links.length > 0;
+    return this.used > 0;
   }
 
   /** The answer begins: prepares its leg for the filters that were shown the request. */
@@ -252,7 +255,8 @@ export class FilterChain {
 
   /** The stream is over. */
   log(): void {
-    for (const link of this.links) {
+    for (let i = 0; i < this.used; i++) {
+      const link = this.links[i];
       try {
         link.filter?.onLog?.();
       } catch (error) {
@@ -260,6 +264,6 @@ export class FilterChain {
       }
       link.filter = null;
     }
-    this.links.length = 0;
+    this.used = 0;
   }
 }
