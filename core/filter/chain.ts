@@ -116,20 +116,19 @@ class RequestLeg extends Leg {
   }
 
   protected showHead(at: number, ends: boolean): Verdict {
-    const { filter } = this.chain.links[at];
-    return filter?.onRequestHeaders?.(this.chain.owner.request, ends) ?? Continue;
+    return this.chain.filterAt(at)?.onRequestHeaders?.(this.chain.owner.request, ends) ?? Continue;
   }
 
   protected wantsBody(at: number): boolean {
-    return this.chain.links[at].filter?.onRequestBody !== undefined;
+    return this.chain.filterAt(at)?.onRequestBody !== undefined;
   }
 
   protected showBody(at: number, body: Body, ends: boolean): Verdict {
-    return this.chain.links[at].filter?.onRequestBody?.(body, ends) ?? Continue;
+    return this.chain.filterAt(at)?.onRequestBody?.(body, ends) ?? Continue;
   }
 
   protected showTrailers(at: number, trailers: Fields): Verdict {
-    return this.chain.links[at].filter?.onRequestTrailers?.(trailers) ?? Continue;
+    return this.chain.filterAt(at)?.onRequestTrailers?.(trailers) ?? Continue;
   }
 
   protected passedHead(ends: boolean): void {
@@ -162,8 +161,8 @@ class ResponseLeg extends Leg {
     this.chain = chain;
   }
 
-  private link(at: number): Link {
-    return this.chain.links[this.count - 1 - at];
+  private filter(at: number): Filter | null {
+    return this.chain.filterAt(this.count - 1 - at);
   }
 
   /** `resume` by the place of the filter in the chain. */
@@ -172,20 +171,19 @@ class ResponseLeg extends Leg {
   }
 
   protected showHead(at: number, ends: boolean): Verdict {
-    const { filter } = this.link(at);
-    return filter?.onResponseHeaders?.(this.chain.owner.response as ResponseHead, ends) ?? Continue;
+    return this.filter(at)?.onResponseHeaders?.(this.chain.owner.response as ResponseHead, ends) ?? Continue;
   }
 
   protected wantsBody(at: number): boolean {
-    return this.link(at).filter?.onResponseBody !== undefined;
+    return this.filter(at)?.onResponseBody !== undefined;
   }
 
   protected showBody(at: number, body: Body, ends: boolean): Verdict {
-    return this.link(at).filter?.onResponseBody?.(body, ends) ?? Continue;
+    return this.filter(at)?.onResponseBody?.(body, ends) ?? Continue;
   }
 
   protected showTrailers(at: number, trailers: Fields): Verdict {
-    return this.link(at).filter?.onResponseTrailers?.(trailers) ?? Continue;
+    return this.filter(at)?.onResponseTrailers?.(trailers) ?? Continue;
   }
 
   protected passedHead(ends: boolean): void {
@@ -213,8 +211,8 @@ export class FilterChain {
   readonly owner: ChainOwner;
   readonly requestLeg: RequestLeg = new RequestLeg(this);
   readonly responseLeg: ResponseLeg = new ResponseLeg(this);
-  /** The first `used` are of the current stream. */
-  readonly links: Link[] = [];
+  /** The first `used` are of the current stream, the others null: they would keep streams of the past alive. */
+  readonly links: (Link | null)[] = [];
   private used = 0;
 
   constructor(owner: ChainOwner) {
@@ -242,6 +240,12 @@ export class FilterChain {
     return this.used > 0;
   }
 
+  /** The filter at a place of the chain. */
+  filterAt(index: number): Filter | null {
+    const link = this.links[index];
+    return link === null ? null : link.filter;
+  }
+
   /** The answer begins: prepares its leg for the filters that were shown the request. */
   openResponse(limit: number): void {
     this.responseLeg.begin(this.requestLeg.reached, limit);
@@ -256,14 +260,17 @@ export class FilterChain {
   /** The stream is over. */
   log(): void {
     for (let i = 0; i < this.used; i++) {
-      const link = this.links[i];
+      const link = this.links[i] as Link;
       try {
         link.filter?.onLog?.();
       } catch (error) {
         this.owner.failed(error); // the others are told all the same
       }
       link.filter = null;
+      this.links[i] = null;
     }
     this.used = 0;
+    this.requestLeg.trailers = null;
+    this.responseLeg.trailers = null;
   }
 }
