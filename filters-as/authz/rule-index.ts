@@ -1,6 +1,7 @@
 /**
  * Which rules a request could match. Each rule is filed under one fact that it insists on (its paths, or its callers,
- * or its hosts): the one whose buckets hold the fewest rules. Rules that insist on none of them are tried always.
+ * or its hosts): the first whose buckets hold few rules, or else the one with the fewest. Rules that insist on none
+ * of them are always tried.
  *
  * Law: the rules that are tried are a superset of those that match; the answer is that of trying all of them.
  */
@@ -12,7 +13,10 @@ import { Key, keyOf, StringIndex } from "./string-index";
 
 const DIMENSIONS: u32 = 5;
 
-/** The facts by which rules are filed, cheap ones first: on a draw the first is taken. */
+/** To try so many rules costs less than to ask the host for one more fact. */
+const FEW: u32 = 8;
+
+/** The facts by which rules are filed, cheap ones first. */
 function factOf(dimension: u32): u32 {
   switch (dimension) {
     case 0:
@@ -57,7 +61,7 @@ export class RuleIndex {
       const rule = index.ruleAt(i);
       let best: u32 = DIMENSIONS;
       let fewest: u32 = u32.MAX_VALUE;
-      for (let d: u32 = 0; d < DIMENSIONS; d++) {
+      for (let d: u32 = 0; d < DIMENSIONS && fewest > FEW; d++) {
         const most = crowd(trial, rule, d);
         if (most !== 0 && most < fewest) {
           best = d;
