@@ -20,6 +20,8 @@ import { Region } from "./region";
 import { Form } from "./values";
 
 const HEADERS = "request.headers";
+/** The property that holds the headers; its length is HEADERS_LENGTH of fact-source.ts. */
+const REQUEST_HEADERS = "request\0headers\0";
 const CLAIMS = "request.auth.claims";
 const METADATA = "experimental.";
 
@@ -80,7 +82,7 @@ export class Conditions {
   private header(rest: string): string {
     const name = inBrackets(rest).toLowerCase();
     if (!isHeaderName(name)) return 'must be written "request.headers[name]"';
-    return this.is(this.named(`request\0headers\0${name}`), Form.Text);
+    return this.is(this.named(REQUEST_HEADERS + name), Form.Header);
   }
 
   /** `[a][b]`: a claim inside of a claim. */
@@ -104,8 +106,9 @@ export class Conditions {
   }
 }
 
-export function setProperty(region: Region, facts: Facts, id: u32, path: string): void {
+function setProperty(region: Region, facts: Facts, id: u32, path: string): void {
   const fact = facts.at(id);
+  fact.isHeader = path.startsWith(REQUEST_HEADERS);
   fact.property = region.text(path);
   fact.propertyLength = String.UTF8.byteLength(path);
 }

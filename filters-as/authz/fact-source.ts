@@ -8,7 +8,7 @@
 
 import { Status } from "../sdk/abi";
 import { allocate } from "../sdk/arena";
-import { proxy_get_header_map_value, proxy_get_property } from "../sdk/env";
+import { proxy_get_header_map_pairs, proxy_get_header_map_value, proxy_get_property } from "../sdk/env";
 import { propertyPath } from "../sdk/property";
 import { lower, Slice } from "../sdk/slice";
 import {
@@ -17,6 +17,7 @@ import {
   Fact,
   Facts,
   FOUND,
+  HEADERS_LENGTH,
   HOST,
   LOCAL,
   METHOD,
@@ -29,6 +30,7 @@ import {
   REMOTE,
   SERVER_NAME,
   TRUST_DOMAIN,
+  UNASKED,
   UNKNOWN,
 } from "./facts";
 import { Address, parseAddress, parsePeer } from "./ip-block";
@@ -49,6 +51,7 @@ const DESTINATION_PORT = propertyPath(["destination", "port"]);
 const GIVEN: usize = memory.data(8);
 const ID: usize = memory.data(32);
 const REQUEST_HEADERS: i32 = 0;
+const COMMA: u8 = 0x2c;
 
 function stateOf(status: i32): u32 {
   return status === Status.Ok ? FOUND : status === Status.NotFound ? ABSENT : UNKNOWN;
@@ -66,8 +69,15 @@ function header(fact: Fact, name: Slice): void {
   fact.length = fact.state === FOUND ? load<u32>(GIVEN + 4) : 0;
 }
 
-/** Settles a fact that nobody has asked for yet, and those that come with it. */
-export function fetchFact(facts: Facts, id: u32): void {
+/** The fact, fetched if nobody has asked for it yet. */
+export function ask(facts: Facts, id: u32): Fact {
+  const fact = facts.at(id);
+  if (fact.state === UNASKED) fetchFact(facts, id);
+  return fact;
+}
+
+/** Settles a fact, and those that come with it. */
+function fetchFact(facts: Facts, id: u32): void {
   const fact = facts.at(id);
   switch (id) {
     case PRINCIPAL:
@@ -115,11 +125,27 @@ export function fetchFact(facts: Facts, id: u32): void {
       break;
     default:
       property(fact, fact.property, fact.propertyLength);
+      if (fact.isHeader && fact.state === FOUND) findLines(fact);
   }
 }
 
+/** Parts a header of several lines, which the host gives joined by commas, from one that has commas of its own. */
+function findLines(fact: Fact): void {
+  fact.lines = 0;
+  let at: u32 = 0;
+  while (at < fact.length && load<u8>(fact.data + at) !== COMMA) at++;
+  if (at === fact.length) return;
+  const name = fact.property + HEADERS_LENGTH;
+  const size = fact.propertyLength - HEADERS_LENGTH;
+  const status = proxy_get_header_map_value(REQUEST_HEADERS, name, size, GIVEN, GIVEN + 4);
+  if (status === Status.Ok && load<u32>(GIVEN + 4) === fact.length) return;
+  fact.state = stateOf(proxy_get_header_map_pairs(REQUEST_HEADERS, GIVEN, GIVEN + 4));
+  fact.lines = load<usize>(GIVEN);
+  fact.linesLength = load<u32>(GIVEN + 4);
+}
+
 function splitPrincipal(facts: Facts): void {
-  const principal = facts.get(PRINCIPAL);
+  const principal = ask(facts, PRINCIPAL);
   const id = changetype<SpiffeId>(ID);
   id.namespaceLength = 0;
   id.accountLength = 0;

@@ -1,11 +1,10 @@
 /**
  * What rules ask about a request, each fetched at most once and only when a rule asks. It holds places in memory, not
- * copies; where the values come from is fact-source.ts.
+ * copies; where the values come from, and when, is fact-source.ts.
  *
  * A fact is PRESENT, ABSENT (the request has none: no list matches it, every not-list does) or UNKNOWN (the host could
  * not say: an ALLOW rule that asks for it does not match, a DENY or AUDIT rule does).
  */
-import { fetchFact } from "./fact-source";
 import { Region } from "./region";
 
 export const PRINCIPAL: u32 = 0;
@@ -33,6 +32,9 @@ export const OTHER_IDENTITY: u32 = 14;
 /** Headers and claims that a configuration names have the numbers from here on. */
 export const NAMED: u32 = 15;
 
+/** Bytes of `request.headers.`, with NULs in place of the dots: where a header's name begins in its property. */
+export const HEADERS_LENGTH: u32 = 16;
+
 export const UNASKED: u32 = 0;
 export const ABSENT: u32 = 1;
 export const FOUND: u32 = 2;
@@ -43,9 +45,13 @@ export class Fact {
   state: u32;
   length: u32;
   data: usize;
+  /** Of a header in several lines: all headers, as pairs; else 0. */
+  lines: usize;
+  linesLength: u32;
   /** For named facts: the property's path, segments joined by NUL. */
   property: usize;
   propertyLength: u32;
+  isHeader: bool;
 }
 
 /** All facts of one configuration. */
@@ -69,28 +75,8 @@ export class Facts {
     return changetype<Fact>(this.list + <usize>id * offsetof<Fact>());
   }
 
-  /** The fact, fetched. */
-  get(id: u32): Fact {
-    const fact = this.at(id);
-    if (fact.state === UNASKED) fetchFact(this, id);
-    return fact;
-  }
-
   /** Forgets the request. */
   clear(): void {
     for (let i: u32 = 0; i < this.count; i++) this.at(i).state = UNASKED;
-  }
-
-  set(id: u32, data: usize, length: u32): void {
-    const fact = this.at(id);
-    fact.state = FOUND;
-    fact.data = data;
-    fact.length = length;
-  }
-
-  setState(id: u32, state: u32): void {
-    const fact = this.at(id);
-    fact.state = state;
-    fact.length = 0;
   }
 }

@@ -3,13 +3,13 @@
  * across segments, also none; after `{**}` comes no further operator; text may follow the last operator
  * (`/files/{*}.jpg`, `/a/{**}/b`).
  *
- * Envoy's operators do not match a path with bytes outside of RFC 3986's pchar, nor with `=` or `*`: a rule that
- * denies `/admin/{**}` would let `/admin/x=1` pass. We say UNSURE there: an ALLOW rule then does not match and a
- * DENY rule does, so that the answer errs on the safe side of Envoy's, never on the other.
+ * Envoy's operators take RFC 3986's pchar only: a path with `[` or `|` in it matches no template, so that a rule which
+ * denies `/admin/{**}` would let `/admin/[x]` pass. We say UNSURE there: an ALLOW rule then does not match and a DENY
+ * rule does, so that the answer errs on the safe side of Envoy's, never on the other.
  *
  * A compiled template is a count followed by records of 12 bytes: operator, length, place of text.
  */
-import { sameBytes } from "./pattern";
+import { same } from "../sdk/slice";
 import { Region } from "./region";
 
 export const NO: u32 = 0;
@@ -41,12 +41,13 @@ function operatorAt(data: usize, length: u32, at: u32): u32 {
     : TEXT;
 }
 
-/** Letters, digits and -._~ % !$&'()+,; :@ : what Envoy's operators and literals are made of. */
+/** RFC 3986's pchar: what Envoy's operators take. */
 function isPathByte(byte: u8): bool {
-  if ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a) return true;
-  // 0x26..0x3b is &'()*+,-./0-9:; without the star.
-  if (byte >= 0x26 && byte <= 0x3b) return byte !== STAR && byte !== SLASH;
-  return byte === 0x21 || byte === 0x24 || byte === 0x25 || byte === 0x40 || byte === 0x5f || byte === 0x7e;
+  if (byte >= 0x40 && byte <= 0x5a) return true;
+  if ((byte >= 0x61 && byte <= 0x7a) || byte === 0x5f || byte === 0x7e) return true;
+  // From $ to ; without the slash.
+  if (byte >= 0x24 && byte <= 0x3b) return byte !== SLASH;
+  return byte === 0x21 || byte === 0x3d;
 }
 
 /** Why a template is refused, or "" if it is well-formed. */
@@ -123,7 +124,7 @@ function matchesFreely(compiled: usize, path: usize, length: u32): bool {
     const size = load<u32>(record + 4);
     switch (load<u32>(record)) {
       case TEXT:
-        if (length - at < size || !sameBytes(load<u32>(record + 8), path + at, size)) return false;
+        if (length - at < size || !same(load<u32>(record + 8), path + at, size)) return false;
         at += size;
         break;
       case ONE: {
@@ -148,5 +149,5 @@ function matchesFreely(compiled: usize, path: usize, length: u32): bool {
 
 function endsWith(path: usize, length: u32, record: usize): bool {
   const size = load<u32>(record + 4);
-  return sameBytes(load<u32>(record + 8), path + length - size, size);
+  return same(load<u32>(record + 8), path + length - size, size);
 }

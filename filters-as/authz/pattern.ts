@@ -7,6 +7,7 @@
  *
  * Laws: no memory is taken to match. The work is bounded by the length of the value times that of the pattern.
  */
+import { same } from "../sdk/slice";
 import { Region } from "./region";
 
 export const EXACT: u32 = 0;
@@ -64,23 +65,16 @@ export function compilePattern(into: Pattern, data: usize, length: u32): void {
   } else into.kind = GLOB;
 }
 
-export function sameBytes(a: usize, b: usize, length: u32): bool {
-  let i: u32 = 0;
-  for (; i + 8 <= length; i += 8) if (load<u64>(a + i) !== load<u64>(b + i)) return false;
-  for (; i < length; i++) if (load<u8>(a + i) !== load<u8>(b + i)) return false;
-  return true;
-}
-
 /** True if the value matches; never for a template. */
 export function patternMatches(pattern: Pattern, data: usize, length: u32): bool {
   const size = pattern.length;
   switch (pattern.kind) {
     case EXACT:
-      return length === size && sameBytes(pattern.text, data, size);
+      return length === size && same(pattern.text, data, size);
     case PREFIX:
-      return length >= size && sameBytes(pattern.text, data, size);
+      return length >= size && same(pattern.text, data, size);
     case SUFFIX:
-      return length >= size && sameBytes(pattern.text, data + length - size, size);
+      return length >= size && same(pattern.text, data + length - size, size);
     case PRESENT:
       return length > 0;
     case GLOB:

@@ -5,6 +5,7 @@
  *
  * Law: the rules that are tried are a superset of those that match; the answer is that of trying all of them.
  */
+import { ask } from "./fact-source";
 import { ABSENT, ACCOUNT, Facts, HOST, NAMESPACE, PATH, PRINCIPAL, UNKNOWN } from "./facts";
 import { patternAt } from "./pattern";
 import { Region } from "./region";
@@ -90,7 +91,7 @@ export class RuleIndex {
   find(dimension: u32, facts: Facts): i32 {
     const index = changetype<StringIndex>(load<usize>(this.indexes + 4 * <usize>dimension));
     if (index.isEmpty) return 0;
-    const fact = facts.get(factOf(dimension));
+    const fact = ask(facts, factOf(dimension));
     if (fact.state === UNKNOWN) return -1;
     return fact.state === ABSENT ? 0 : <i32>index.find(fact.data, fact.length);
   }

@@ -5,7 +5,20 @@
  * Laws: nothing is allocated; facts are asked for in the order in which the compiler put the tests, cheap ones first.
  */
 
-import { ABSENT, Fact, Facts, FOUND, ISSUER, OTHER_IDENTITY, SUBJECT, UNKNOWN } from "./facts";
+import { Pairs } from "../sdk/pairs";
+import { Slice, same } from "../sdk/slice";
+import { ask } from "./fact-source";
+import {
+  ABSENT,
+  Fact,
+  Facts,
+  FOUND,
+  HEADERS_LENGTH,
+  ISSUER,
+  OTHER_IDENTITY,
+  SUBJECT,
+  UNKNOWN,
+} from "./facts";
 import { Address, Block, blockHolds } from "./ip-block";
 import { NO, templateMatches, UNSURE, YES } from "./path-template";
 import { Pattern, PRESENT, patternAt, patternMatches, TEMPLATE } from "./pattern";
@@ -20,6 +33,8 @@ export const IDENTITIES: u32 = 2;
 export const REQUEST_PRINCIPALS: u32 = 3;
 export const BLOCKS: u32 = 4;
 export const PORTS: u32 = 5;
+/** Text of which any line matches; `*` takes an empty one too. */
+export const HEADERS: u32 = 6;
 
 @unmanaged
 export class Test {
@@ -92,7 +107,7 @@ function clauseHolds(clause: Clause, facts: Facts, lenient: bool): bool {
 }
 
 function testHolds(test: Test, facts: Facts, lenient: bool): bool {
-  const fact = facts.get(test.fact);
+  const fact = ask(facts, test.fact);
   if (fact.state === UNKNOWN) return lenient;
   if (test.count > 0) {
     const found = anyValue(test, test.values, test.count, fact, facts);
@@ -115,6 +130,8 @@ function anyValue(test: Test, list: usize, count: u32, fact: Fact, facts: Facts)
       return anyIdentity(list, count, fact, facts);
     case REQUEST_PRINCIPALS:
       return anyRequestPrincipal(list, count, facts);
+    case HEADERS:
+      return fact.state === ABSENT ? NO : anyHeader(list, count, fact);
     case BLOCKS:
       if (fact.state === ABSENT) return NO;
       for (let i: u32 = 0; i < count; i++) {
@@ -140,6 +157,19 @@ function anyPattern(list: usize, count: u32, data: usize, length: u32): u32 {
     } else if (patternMatches(pattern, data, length)) return YES;
   }
   return best;
+}
+
+function anyHeader(list: usize, count: u32, fact: Fact): u32 {
+  for (let i: u32 = 0; i < count; i++) if (patternAt(list, i).kind === PRESENT) return YES;
+  if (fact.lines === 0) return anyPattern(list, count, fact.data, fact.length);
+  const lines = Pairs.over(Slice.at(fact.lines, fact.linesLength));
+  const name = fact.property + HEADERS_LENGTH;
+  const size = fact.propertyLength - HEADERS_LENGTH;
+  while (lines.next()) {
+    if (<u32>lines.nameLength !== size || !same(lines.namePtr, name, size)) continue;
+    if (anyPattern(list, count, lines.valuePtr, lines.valueLength) === YES) return YES;
+  }
+  return NO;
 }
 
 /** A list comes as pairs whose values are empty: count, then the sizes, then each element, NUL, NUL. */
@@ -168,7 +198,7 @@ function anyIdentity(list: usize, count: u32, fact: Fact, facts: Facts): u32 {
   if (fact.state === FOUND) return anyPattern(list, count, fact.data, fact.length);
   for (let i: u32 = 0; i < count; i++) {
     if (patternAt(list, i).kind !== PRESENT) continue;
-    const other = facts.get(OTHER_IDENTITY).state;
+    const other = ask(facts, OTHER_IDENTITY).state;
     return other === FOUND ? YES : other === UNKNOWN ? UNSURE : NO;
   }
   return NO;
@@ -176,12 +206,12 @@ function anyIdentity(list: usize, count: u32, fact: Fact, facts: Facts): u32 {
 
 /** The second fact is asked for only where the first one fits. */
 function anyRequestPrincipal(list: usize, count: u32, facts: Facts): u32 {
-  const issuer = facts.get(ISSUER);
+  const issuer = ask(facts, ISSUER);
   if (issuer.state === ABSENT) return NO;
   for (let i: u32 = 0; i < count; i++) {
     const pair = list + 2 * <usize>i * offsetof<Pattern>();
     if (!patternMatches(patternAt(pair, 0), issuer.data, issuer.length)) continue;
-    const subject = facts.get(SUBJECT);
+    const subject = ask(facts, SUBJECT);
     if (subject.state === ABSENT) return NO;
     if (subject.state === UNKNOWN) return UNSURE;
     if (patternMatches(patternAt(pair, 1), subject.data, subject.length)) return YES;

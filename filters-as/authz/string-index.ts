@@ -7,7 +7,9 @@
  *
  * Laws: `find` takes no memory. A colliding hash costs a comparison, never an answer.
  */
-import { EXACT, GLOB, Pattern, PREFIX, SUFFIX, sameBytes, TEMPLATE } from "./pattern";
+
+import { same } from "../sdk/slice";
+import { EXACT, GLOB, Pattern, PREFIX, SUFFIX, TEMPLATE } from "./pattern";
 import { Region } from "./region";
 
 /** Longer keys are cut: they find the same rules and perhaps some more. */
@@ -163,7 +165,7 @@ export class StringIndex {
     while (place !== 0) {
       const bucket = changetype<Bucket>(place);
       const alike = bucket.hash === hash && bucket.kind === kind && bucket.length === length;
-      if (alike && sameBytes(bucket.text, data, length)) return place;
+      if (alike && same(bucket.text, data, length)) return place;
       slot = (slot + 1) & this.mask;
       place = load<usize>(this.slots + 4 * <usize>slot);
     }

@@ -9,12 +9,13 @@ import { Block, parseBlock, parseDecimal } from "./ip-block";
 import { compileTemplate, isTemplate, templateFault } from "./path-template";
 import { compilePattern, hasTwinStars, Pattern, patternAt, TEMPLATE, takePatterns } from "./pattern";
 import { Region } from "./region";
-import { BLOCKS, CLAIMS, IDENTITIES, PORTS, REQUEST_PRINCIPALS, TEXTS } from "./rule";
+import { BLOCKS, CLAIMS, HEADERS, IDENTITIES, PORTS, REQUEST_PRINCIPALS, TEXTS } from "./rule";
 import { hasScheme, SCHEME_LENGTH } from "./spiffe-id";
 
 /** How the values of a field are written. */
 export enum Form {
   Text,
+  Header,
   Claim,
   /** Element of a list in metadata, perhaps in brackets. */
   Metadata,
@@ -34,6 +35,8 @@ const PRESENT_TEXT: usize = memory.data<u8>([STAR]);
 /** What `Test.kind` the form makes. */
 export function kindOf(form: Form): u32 {
   switch (form) {
+    case Form.Header:
+      return HEADERS;
     case Form.Claim:
     case Form.Metadata:
       return CLAIMS;

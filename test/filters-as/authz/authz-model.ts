@@ -118,7 +118,7 @@ function one(key: string, value: string, policy: Policy, request: AuthzRequest):
   const header = /^request\.headers\[(.*)\]$/.exec(key);
   if (header !== null) {
     const all = (request.headers ?? []).filter(([name]) => name === header[1].toLowerCase());
-    return all.length > 0 && pattern(value).test(all.map(([, text]) => text).join(","));
+    return value === "*" ? all.length > 0 : all.some(([, text]) => pattern(value).test(text));
   }
   let claim: Claim | undefined = request.claims;
   const names = key === "request.auth.audiences" ? ["aud"] : key.slice(20, -1).split("][");
@@ -136,7 +136,7 @@ function pattern(value: string, flags = ""): RegExp {
 
 function templateOrPattern(value: string, path: string): boolean {
   if (!/\{\*\*?\}/.test(value)) return pattern(value).test(path);
-  const pchar = "[a-zA-Z0-9\\-._~%!$&'()+,;:@";
+  const pchar = "[a-zA-Z0-9\\-._~%!$&'()*+,;=:@";
   const pieces = value.split(/(\{\*\*?\})/).map((piece) => {
     if (piece === "{*}") return `${pchar}]+`;
     return piece === "{**}" ? `${pchar}/]*` : piece.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");

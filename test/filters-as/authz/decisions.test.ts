@@ -11,7 +11,7 @@ import { CASES } from "./policy-table.ts";
 let authz: string;
 beforeAll(() => {
   authz = shippedFilter("authz");
-}, 60_000);
+}, 120_000);
 
 /** Puts a request before the filter; returns its stream, still open. */
 function ask(host: ScriptedHost, request: AuthzRequest) {

@@ -12,7 +12,7 @@ import { type AuthzRequest, headersOf, propertiesOf } from "./authz-request.ts";
 let authz: string;
 beforeAll(() => {
   authz = shippedFilter("authz");
-}, 60_000);
+}, 120_000);
 
 const POLICY_SETS = 60;
 const REQUESTS = 50;
@@ -187,4 +187,4 @@ test("the index finds what trying every rule finds", () => {
   }
   // The generator is worth something only while both happen often.
   expect(Math.min(answers.denied, answers.allowed)).toBeGreaterThan((POLICY_SETS * REQUESTS) / 10);
-}, 60_000);
+}, 120_000);
