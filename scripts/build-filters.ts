@@ -70,11 +70,9 @@ interface Compiler {
   readonly version: string;
 }
 
-/** The package in node_modules, or in a folder of NODE_PATH. */
 function findCompiler(): Compiler {
-  const folders = [join(repository, "node_modules"), ...(process.env.NODE_PATH ?? "").split(delimiter)];
-  const folder = folders.map((path) => join(path, "assemblyscript")).find(existsSync);
-  if (folder === undefined) throw new Error("the package assemblyscript is not installed: npm install");
+  const folder = join(repository, "node_modules", "assemblyscript");
+  if (!existsSync(folder)) throw new Error("the package assemblyscript is not installed: npm install");
   const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { version: string };
   return { folder, version };
 }
