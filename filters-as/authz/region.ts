@@ -6,6 +6,8 @@
  * Laws: a piece is zeroed, aligned to 8 bytes, and never moves.
  */
 
+import { Slice } from "../sdk/slice";
+
 const BLOCK: usize = 16384;
 const HEAD: usize = 16;
 
@@ -45,6 +47,14 @@ export class Region {
     const piece = this.take(String.UTF8.byteLength(text));
     String.UTF8.encodeUnsafe(changetype<usize>(text), text.length, piece);
     return piece;
+  }
+
+  /** The same with its length. */
+  slice(text: string): Slice {
+    const slice = changetype<Slice>(this.take(offsetof<Slice>()));
+    slice.ptr = this.text(text);
+    slice.length = String.UTF8.byteLength(text);
+    return slice;
   }
 
   /** Gives all pieces back, and the region itself. */
