@@ -26,6 +26,8 @@ export interface Answer {
   /** Envoy's response code details, of refusals. */
   readonly details: string;
   readonly grpcStatus: string | undefined;
+  /** What a dry run would have done, as access logs see it. */
+  readonly shadow?: string | undefined;
 }
 
 interface Certificate {
@@ -38,7 +40,6 @@ export class EnvoyLab {
   private readonly folder: { readonly path: string; remove(): void };
   private readonly envoy: Rival;
   private readonly certificates: CertificateMaker;
-  readonly adminPort: number;
 
   private constructor(
     ports: readonly number[],
@@ -50,7 +51,6 @@ export class EnvoyLab {
     this.folder = folder;
     this.envoy = envoy;
     this.certificates = certificates;
-    this.adminPort = ports[0];
   }
 
   /** One listener for each entry of `filters`, which makes its filters knowing its port. */
@@ -92,7 +92,14 @@ export class EnvoyLab {
         response.on("end", () => {
           const details = String(response.headers["x-details"] ?? "");
           const grpcStatus = response.headers["grpc-status"] as string | undefined;
-          resolve({ status: response.statusCode ?? 0, body, details, grpcStatus });
+          const shadow = response.headers["x-shadow"] as string | undefined;
+          resolve({
+            status: response.statusCode ?? 0,
+            body,
+            details,
+            grpcStatus,
+            shadow: shadow === "-" ? undefined : shadow,
+          });
         });
       };
       const sent =
@@ -102,6 +109,15 @@ export class EnvoyLab {
       sent.on("error", reject);
       sent.end();
     });
+  }
+
+  /** Envoy's counters whose name ends so, by name. */
+  async counters(ending: string): Promise<{ [name: string]: number }> {
+    const text = await (await fetch(`http://127.0.0.1:${this.ports[0]}/stats`)).text();
+    const lines = text.split("\n").map((line) => line.split(": "));
+    return Object.fromEntries(
+      lines.filter(([name]) => name.endsWith(ending)).map(([name, value]) => [name, Number(value)]),
+    );
   }
 
   async stop(): Promise<void> {
@@ -214,7 +230,14 @@ function hcm(filters: readonly YamlMap[]): YamlMap {
     http_filters: [CLAIMS_FROM_HEADER, ...filters, ROUTER],
     route_config: {
       virtual_hosts: [
-        { name: "all", domains: ["*"], routes: [{ match: { prefix: "/" }, direct_response: passed }] },
+        {
+          name: "all",
+          domains: ["*"],
+          routes: [{ match: { prefix: "/" }, direct_response: passed }],
+          response_headers_to_add: [
+            { header: { key: "x-shadow", value: "%FILTER_STATE(wasm.shadow_engine_result:PLAIN)%" } },
+          ],
+        },
       ],
     },
   };

@@ -26,6 +26,14 @@ function expectedOf({ denied }: Ask): Answer {
       };
 }
 
+const dryRun = {
+  statPrefix: "trial.",
+  policies: [
+    { name: "p", action: "DENY", dryRun: true, rules: [{ to: [{ operation: { paths: ["/a"] } }] }] },
+    { name: "q", action: "AUDIT", rules: [{ to: [{ operation: { paths: ["/a"] } }] }] },
+  ],
+};
+
 describe.skipIf(reason !== "")("authz in Envoy", () => {
   let lab: EnvoyLab;
   const extra = playable.length * 2;
@@ -51,6 +59,7 @@ describe.skipIf(reason !== "")("authz in Envoy", () => {
         PEER_TO_FILTER_STATE,
         wasmFilter(module, blocks({ peerAddressProperty: ["filter_state", "tulle.peer"] })),
       ],
+      () => [wasmFilter(module, dryRun)],
     ]);
   }, 120_000);
 
@@ -88,6 +97,19 @@ describe.skipIf(reason !== "")("authz in Envoy", () => {
     expect((await lab.ask(extra + 2, {})).status).toBe(200);
     expect((await lab.ask(extra + 2, forwarded)).status).toBe(403);
     expect((await lab.ask(extra + 3, forwarded)).status).toBe(200);
+  });
+
+  test("a dry run is told in a property and counted", async () => {
+    const shadowOf = async (path: string) => (await lab.ask(extra + 4, { path })).shadow;
+    expect([await shadowOf("/a"), await shadowOf("/b"), await shadowOf("/b")]).toEqual([
+      "denied",
+      "allowed",
+      "allowed",
+    ]);
+    expect(await lab.counters("shadow_denied")).toMatchObject({ "wasmcustom.rbac.shadow_denied": 1 });
+    expect(await lab.counters("shadow_allowed")).toMatchObject({ "wasmcustom.rbac.shadow_allowed": 2 });
+    expect(await lab.counters("rbac.trial.allowed")).toEqual({ "wasmcustom.rbac.trial.allowed": 3 });
+    expect(await lab.counters("rbac.trial.logged")).toEqual({ "wasmcustom.rbac.trial.logged": 1 });
   });
 
   test("a gRPC request is refused in gRPC's way", async () => {
