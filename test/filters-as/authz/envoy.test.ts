@@ -7,6 +7,7 @@ import { shippedFilter } from "../../support/filter-build.ts";
 import type { AuthzRequest } from "./authz-request.ts";
 import { type Answer, EnvoyLab, wasmFilter, whyNoLab } from "./envoy-lab.ts";
 import { nativeFilters } from "./native-rbac.ts";
+import { Dice, generatePolicies, generateRequest } from "./policy-generator.ts";
 import { type Ask, CASES } from "./policy-table.ts";
 
 const reason = whyNoLab();
@@ -25,6 +26,13 @@ function expectedOf({ denied }: Ask): Answer {
         grpcStatus: undefined,
       };
 }
+
+/** Policies and requests by dice. */
+const generated = Array.from({ length: 8 }, (_, seed) => {
+  const dice = new Dice(seed + 1000, true);
+  const configuration = generatePolicies(dice);
+  return { configuration, requests: Array.from({ length: 30 }, () => generateRequest(dice)) };
+});
 
 const dryRun = {
   statPrefix: "trial.",
@@ -60,6 +68,10 @@ describe.skipIf(reason !== "")("authz in Envoy", () => {
         wasmFilter(module, blocks({ peerAddressProperty: ["filter_state", "tulle.peer"] })),
       ],
       () => [wasmFilter(module, dryRun)],
+      ...generated.flatMap(({ configuration }) => [
+        () => [wasmFilter(module, configuration)],
+        () => nativeFilters(configuration),
+      ]),
     ]);
   }, 120_000);
 
@@ -111,6 +123,26 @@ describe.skipIf(reason !== "")("authz in Envoy", () => {
     expect(await lab.counters("rbac.trial.allowed")).toEqual({ "wasmcustom.rbac.trial.allowed": 3 });
     expect(await lab.counters("rbac.trial.logged")).toEqual({ "wasmcustom.rbac.trial.logged": 1 });
   });
+
+  test("generated policies: our module and Envoy's own filter answer alike", async () => {
+    let refused = 0;
+    for (const [i, { requests }] of generated.entries()) {
+      for (const request of requests) {
+        const { shadow: _, ...ours } = await lab.ask(extra + 5 + 2 * i, request);
+        // Of several DENY rules that match, Envoy names the first by the alphabet.
+        const { details, ...native } = await lab.ask(extra + 6 + 2 * i, request);
+        expect({ i, request, ...ours }).toEqual({ i, request, ...native, details: expect.any(String) });
+        expect({ i, request, isNone: ours.details.endsWith("[none]") }).toEqual({
+          i,
+          request,
+          isNone: details.endsWith("[none]"),
+        });
+        refused += ours.status === 403 ? 1 : 0;
+      }
+    }
+    expect(refused).toBeGreaterThan(40);
+    expect(refused).toBeLessThan(generated.length * 30 - 40);
+  }, 120_000);
 
   test("a gRPC request is refused in gRPC's way", async () => {
     const index = playable.findIndex(({ name }) => name.startsWith("an ALLOW policy without rules"));

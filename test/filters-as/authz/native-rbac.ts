@@ -179,10 +179,11 @@ function segments(names: readonly string[]): YamlMap[] {
 
 function stringMatch(value: string, prefix = ""): YamlMap {
   if (value === "*") return regex(".+");
-  if (/^[^*]+\*$/.test(value)) return { prefix: prefix + value.slice(0, -1) };
-  if (/^\*[^*]+$/.test(value))
-    return prefix === "" ? { suffix: value.slice(1) } : regex(`${prefix}.*${value.slice(1)}`);
-  return { exact: prefix + value };
+  const pieces = value.split("*");
+  if (pieces.length === 1) return { exact: prefix + value };
+  if (pieces.length === 2 && pieces[1] === "") return { prefix: prefix + pieces[0] };
+  if (pieces.length === 2 && pieces[0] === "" && prefix === "") return { suffix: pieces[1] };
+  return regex(prefix + pieces.map((piece) => piece.replaceAll(".", "\\.")).join(".*"));
 }
 
 function regex(text: string): YamlMap {
