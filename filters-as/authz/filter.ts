@@ -26,6 +26,7 @@ export * from "../sdk/exports/plugin";
 
 const BODY = Slice.of("RBAC: access denied");
 const DETAILS = Slice.of("rbac_access_denied_matched_policy[");
+const CLOSING_BRACKET: u8 = 0x5d;
 const NONE = Slice.of("none");
 const ALLOWED = Slice.of("allowed");
 const DENIED = Slice.of("denied");
@@ -71,7 +72,8 @@ class AuthzRoot extends RootContext {
   /** Judges the request under way. */
   decide(): Action {
     const policies = this.policies;
-    if (policies === null) return Action.Continue;
+    // Streams of a plugin that was not configured: no host has them, and nobody has allowed them.
+    if (policies === null) return deny(0);
     policies.facts.clear();
     policies.judge();
     if (this.shadowDenied !== null) this.reportShadow(policies);
@@ -79,20 +81,14 @@ class AuthzRoot extends RootContext {
       const counter = matched(AUDIT) !== 0 ? this.logged : this.notLogged;
       counter!.increment();
     }
-    if (!policies.denies(false)) {
-      this.allowed!.increment();
-      countRule(matched(ALLOW));
-      return Action.Continue;
+    if (policies.denies(false)) {
+      this.denied!.increment();
+      countRule(matched(DENY));
+      return deny(matched(DENY));
     }
-    const rule = matched(DENY);
-    this.denied!.increment();
-    countRule(rule);
-    const details = Writer.create();
-    details.write(DETAILS);
-    writeName(details, rule);
-    details.writeByte(0x5d);
-    sendResponse(403, BODY, details.bytes);
-    return Action.Pause;
+    this.allowed!.increment();
+    countRule(matched(ALLOW));
+    return Action.Continue;
   }
 
   private reportShadow(policies: Policies): void {
@@ -140,6 +136,16 @@ class AuthzRoot extends RootContext {
     this.policies = null;
     if (region !== null) region.release();
   }
+}
+
+/** Answers the request as Envoy does; `rule` is the place of the one that denies it, or 0. */
+function deny(rule: usize): Action {
+  const details = Writer.create();
+  details.write(DETAILS);
+  writeName(details, rule);
+  details.writeByte(CLOSING_BRACKET);
+  sendResponse(403, BODY, details.bytes);
+  return Action.Pause;
 }
 
 /** Counts a rule that decided, if rules are counted. */

@@ -66,49 +66,9 @@ export class EnvoyLab {
   }
 
   /** Sends the request to the listener of `filters[index]`. */
-  async ask(index: number, request: AuthzRequest): Promise<Answer> {
-    const { method = "GET", path = "/", host = "shop", headers = [], peer, claims } = request;
-    const fields: { [name: string]: string | string[] } = { host };
-    for (const [name, value] of headers) fields[name] = [...(fields[name] ?? []), value];
-    if (claims !== undefined) {
-      fields["x-claims"] = [
-        Buffer.from(toBinary(ValueSchema, fromJson(ValueSchema, claims as never))).toString("base64"),
-      ];
-    }
-    const options = {
-      host: "127.0.0.1",
-      port: this.ports[index + 1],
-      method,
-      path,
-      headers: fields,
-      agent: false as const,
-    };
-    return new Promise((resolve, reject) => {
-      const read = (response: IncomingMessage) => {
-        let body = "";
-        response.on("data", (chunk: Buffer) => {
-          body += chunk.toString("latin1");
-        });
-        response.on("end", () => {
-          const details = String(response.headers["x-details"] ?? "");
-          const grpcStatus = response.headers["grpc-status"] as string | undefined;
-          const shadow = response.headers["x-shadow"] as string | undefined;
-          resolve({
-            status: response.statusCode ?? 0,
-            body,
-            details,
-            grpcStatus,
-            shadow: shadow === "-" ? undefined : shadow,
-          });
-        });
-      };
-      const sent =
-        peer === undefined
-          ? httpRequest(options, read)
-          : httpsRequest({ ...options, ...this.certificates.of(peer), rejectUnauthorized: false }, read);
-      sent.on("error", reject);
-      sent.end();
-    });
+  ask(index: number, request: AuthzRequest): Promise<Answer> {
+    const certificate = request.peer === undefined ? undefined : this.certificates.of(request.peer);
+    return send(this.ports[index + 1], request, certificate);
   }
 
   /** Envoy's counters whose name ends so, by name. */
@@ -124,6 +84,52 @@ export class EnvoyLab {
     await this.envoy.stop();
     this.folder.remove();
   }
+}
+
+/** Sends a request to 127.0.0.1, over TLS if there is a certificate to show. */
+export function send(port: number, request: AuthzRequest, certificate?: Certificate): Promise<Answer> {
+  const { method = "GET", path = "/", host = "shop", headers = [], claims } = request;
+  const fields: { [name: string]: string | string[] } = { host };
+  for (const [name, value] of headers) fields[name] = [...(fields[name] ?? []), value];
+  if (claims !== undefined) {
+    fields["x-claims"] = [
+      Buffer.from(toBinary(ValueSchema, fromJson(ValueSchema, claims as never))).toString("base64"),
+    ];
+  }
+  const options = {
+    host: "127.0.0.1",
+    port: port,
+    method,
+    path,
+    headers: fields,
+    agent: false as const,
+  };
+  return new Promise((resolve, reject) => {
+    const read = (response: IncomingMessage) => {
+      let body = "";
+      response.on("data", (chunk: Buffer) => {
+        body += chunk.toString("latin1");
+      });
+      response.on("end", () => {
+        const details = String(response.headers["x-details"] ?? "");
+        const grpcStatus = response.headers["grpc-status"] as string | undefined;
+        const shadow = response.headers["x-shadow"] as string | undefined;
+        resolve({
+          status: response.statusCode ?? 0,
+          body,
+          details,
+          grpcStatus,
+          shadow: shadow === "-" ? undefined : shadow,
+        });
+      });
+    };
+    const sent =
+      certificate === undefined
+        ? httpRequest(options, read)
+        : httpsRequest({ ...options, ...certificate, rejectUnauthorized: false }, read);
+    sent.on("error", reject);
+    sent.end();
+  });
 }
 
 /** Makes an authority, and certificates whose URI is an identity, with openssl. */
