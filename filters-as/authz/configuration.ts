@@ -5,6 +5,7 @@
  * Law: a list that is empty is a fault. To Istio it is as good as absent, so that an ALLOW rule whose callers were
  * all removed would let everybody in. (`rules: []` has a meaning: it never matches.)
  */
+import { beginCallback } from "../sdk/arena";
 import { JsonDocument } from "../sdk/json-document";
 import { JsonKind, JsonNode } from "../sdk/json-node";
 import { Conditions, isName } from "./conditions";
@@ -28,6 +29,8 @@ import { RuleIndex } from "./rule-index";
 import { Form, kindOf, ValueCompiler } from "./values";
 
 const ACTIONS = ["ALLOW", "DENY", "AUDIT", "CUSTOM"];
+/** Shared: most fields of most rules are not there. */
+const NONE: JsonNode[] = [];
 const JWT_FILTER = "envoy.filters.http.jwt_authn";
 
 @final
@@ -96,6 +99,8 @@ export class Configuration {
     this.values.namespace = namespace;
     const rules = node.getArray("rules");
     for (let i = 0; i < rules.length; i++) {
+      // The document keeps nothing in the arena, nor do we: a thousand rules need the room of one.
+      beginCallback();
       // As in Istio, a null is no rule.
       if (rules[i].kind !== JsonKind.Null) this.rule(rules[i], group, `${full}-rule[${i}]`);
     }
@@ -205,7 +210,7 @@ function costOf(fact: u32): u32 {
 /** An array that, if it is there, is not empty. */
 function readList(node: JsonNode, name: string): JsonNode[] {
   const child = node.get(name);
-  if (child === null) return [];
+  if (child === null) return NONE;
   const nodes = child.asArray();
   if (child.isArray && nodes.length === 0)
     child.fault("must not be empty: leave it out, or say what is meant");
