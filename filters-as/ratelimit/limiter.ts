@@ -3,8 +3,8 @@
  * slowest bucket first, and then the bucket for everybody; the first empty one decides, and tokens that were given
  * before it are spent.
  */
-import { beginRequest } from "./request-value.ts";
-import { EMPTY, FAILED, Rule } from "./rule.ts";
+import { beginRequest } from "./request-value";
+import { EMPTY, FAILED, Rule } from "./rule";
 
 export const ALLOWED: i32 = 0;
 export const LIMITED: i32 = 1;

@@ -1,8 +1,5 @@
 /** Random numbers: strong ones from the host, and quick ones for drawing lots. */
-
-// @ts-ignore: decorator
-@external("wasi_snapshot_preview1", "random_get")
-declare function random_get(into: usize, length: u32): i32;
+import { random_get } from "./wasi_snapshot_preview1";
 
 /** Fills `length` bytes with what nobody can guess; false if the host has nothing of the sort. */
 export function fillRandom(into: usize, length: u32): bool {

@@ -4,11 +4,12 @@
  *
  * A value lies in the arena: it is valid until the callback ends.
  */
-import { allocate } from "../sdk/arena.ts";
-import { requestHeaders } from "../sdk/header-map.ts";
-import { getProperty, propertyPath } from "../sdk/property.ts";
-import { Slice } from "../sdk/slice.ts";
-import { readSocketAddress } from "./address.ts";
+import { allocate } from "../sdk/arena";
+import { Bytes } from "../sdk/bytes";
+import { requestHeaders } from "../sdk/header-map";
+import { getProperty } from "../sdk/property";
+import { Slice } from "../sdk/slice";
+import { readSocketAddress } from "./address";
 
 export const HEADER: i32 = 0;
 /** Without query and fragment. */
@@ -21,35 +22,39 @@ export const SOURCE_ADDRESS: i32 = 4;
 /** The number of the downstream connection, 8 bytes. */
 export const CONNECTION: i32 = 5;
 
+/** Of the pseudo-header or the property, by kind. */
+const NAMES = [
+  "",
+  ":path",
+  ":method",
+  "connection\0uri_san_peer_certificate",
+  "source\0address",
+  "connection\0id",
+];
+
 /** Which request the values are of. */
-let request: u32 = 0;
+let request: u64 = 0;
 
 /** A request begins: nothing is known of it. */
 export function beginRequest(): void {
   request++;
 }
 
+@final
 export class RequestValue {
   readonly kind: i32;
-  /** The header's name, or the property's path. */
-  private readonly name: Slice;
-  private readOf: u32 = 0;
+  /** The header's name in lower case; "" if it is none. */
+  readonly header: string;
+  /** That, or the pseudo-header's, or the property's path. */
+  private readonly name: Bytes;
+  private readOf: u64 = 0;
   /** Null if the request has no such value. */
   private value: Slice | null = null;
 
-  constructor(kind: i32, header: string) {
+  constructor(kind: i32, header: string = "") {
     this.kind = kind;
-    if (kind === HEADER) this.name = Slice.of(header);
-    else if (kind === PATH) this.name = Slice.of(":path");
-    else if (kind === METHOD) this.name = Slice.of(":method");
-    else if (kind === SOURCE_IDENTITY) this.name = propertyPath(["connection", "uri_san_peer_certificate"]);
-    else if (kind === SOURCE_ADDRESS) this.name = propertyPath(["source", "address"]);
-    else this.name = propertyPath(["connection", "id"]);
-  }
-
-  /** True for a header of that name, and for anything else of that kind. */
-  is(kind: i32, header: Slice): bool {
-    return this.kind === kind && (kind !== HEADER || this.name.equals(header));
+    this.header = header;
+    this.name = Bytes.of(kind === HEADER ? header : NAMES[kind]);
   }
 
   /** Of the request under way; null if it has none. */
@@ -63,10 +68,10 @@ export class RequestValue {
 
   private read(): Slice | null {
     if (this.kind <= METHOD) {
-      const value = requestHeaders.get(this.name);
+      const value = requestHeaders.get(this.name.view);
       return value !== null && this.kind === PATH ? withoutQuery(value) : value;
     }
-    const value = getProperty(this.name);
+    const value = getProperty(this.name.view);
     if (value === null || value.length === 0) return null;
     return this.kind === SOURCE_ADDRESS ? toAddress(value) : value;
   }

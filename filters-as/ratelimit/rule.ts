@@ -4,13 +4,15 @@
  *
  * Costs one read and one write of the store per request, and nothing at all while its only bucket is known to be empty.
  */
-import { Status } from "../sdk/abi.ts";
-import { allocate } from "../sdk/arena.ts";
-import { proxy_get_shared_data, proxy_set_shared_data } from "../sdk/env.ts";
-import { debt, displaced, fullAt, GRANTED, REFUSED, SLOTS, spend, written, writtenSize } from "./bucket-group.ts";
-import { Entry } from "./entry.ts";
-import { absorbWord, beginHash, endHash } from "./keyed-hash.ts";
-import { debtOf, isFromTheFuture, tokensLeft, untilToken } from "./token-bucket.ts";
+import { Status } from "../sdk/abi";
+import { allocate } from "../sdk/arena";
+import { Bytes } from "../sdk/bytes";
+import { proxy_get_shared_data, proxy_set_shared_data } from "../sdk/env";
+import { debt, displaced, fullAt, GRANTED, REFUSED, SLOTS, spend, written, writtenSize } from "./bucket-group";
+import { Entry } from "./entry";
+import { absorbWord, beginHash, endHash } from "./keyed-hash";
+import { ABSENT, KEY_SIZE, Space, writeKey } from "./space";
+import { debtOf, isFromTheFuture, tokensLeft, untilToken } from "./token-bucket";
 
 /** What `take` says: there was a token, there was none, or the store does not work. */
 export const TAKEN: i32 = 0;
@@ -19,19 +21,11 @@ export const FAILED: i32 = 2;
 
 /** Somebody else's success is behind every lost race; so many of them in one request do not happen by chance. */
 const ATTEMPTS: i32 = 64;
-/** A version that no entry has: an entry is made if it is not there, and left alone if somebody else made it. */
-const ABSENT: u32 = u32.MAX_VALUE;
-const KEY_SIZE: u32 = 16;
-const KEY_TAG: u16 = 0x6c72; // "rl"
 
-/** What the races for entries have cost, and how often a bucket lost its slot: for the statistics. */
-export let conflicts: u32 = 0;
-export let displacements: u32 = 0;
-
-/** Starts counting again. */
-export function clearCounts(): void {
-  conflicts = 0;
-  displacements = 0;
+/** How many races for entries were lost, and how many buckets lost their slot, since these were last set to 0. */
+export class RuleCounts {
+  static conflicts: u32 = 0;
+  static displacements: u32 = 0;
 }
 
 @final
@@ -46,8 +40,9 @@ export class Rule {
   private identity: u64 = 0;
   private seed0: u64 = 0;
   private seed1: u64 = 0;
-  /** domain u64, tag u16, ordinal u16, group u32 */
-  private readonly key: usize = heap.alloc(KEY_SIZE);
+  /** Of the single bucket. */
+  private fingerprint: u64 = 0;
+  private readonly key: Bytes = Bytes.allocate(KEY_SIZE);
   /** Of the single bucket: it is not full before; another worker may have made it later. */
   private knownFullAt: i64 = 0;
   /** What the bucket lacked after the last `take`, ns. */
@@ -60,17 +55,18 @@ export class Rule {
     readonly span: i64,
   ) {}
 
-  /** Says where the rule's buckets are. `capacity` is how many of them are remembered; 0 if there is only one. */
-  place(domain: u64, ordinal: u16, capacity: u32, identity: u64, seed0: u64, seed1: u64): void {
+  /**
+   * Says where the rule's buckets are: in this table of the space, which remembers `capacity` of them, or 0 if there is
+   * only one.
+   */
+  place(space: Space, table: u16, capacity: u32, identity: u64): void {
     this.single = capacity === 0;
     this.groups = capacity === 0 ? 1 : (capacity + SLOTS - 1) / SLOTS;
     this.identity = identity;
-    this.seed0 = seed0;
-    this.seed1 = seed1;
-    store<u64>(this.key, domain);
-    store<u16>(this.key, KEY_TAG, 8);
-    store<u16>(this.key, ordinal, 10);
-    store<u32>(this.key, 0, 12);
+    this.seed0 = space.seed0;
+    this.seed1 = space.seed1;
+    writeKey(this.key.view.ptr, space.domain, table);
+    if (this.single) this.fingerprint = this.hash();
   }
 
   applies(): bool {
@@ -83,8 +79,8 @@ export class Rule {
   take(now: i64): i32 {
     const single = this.single;
     if (single && this.isKnownEmpty(now)) return EMPTY;
-    const key = this.key;
-    const fingerprint = this.fingerprint();
+    const key = this.key.view.ptr;
+    const fingerprint = single ? this.fingerprint : this.hash();
     if (!single) store<u32>(key, <u32>(((fingerprint >> 32) * <u64>this.groups) >> 32), 12);
 
     const place = allocate(12);
@@ -104,11 +100,11 @@ export class Rule {
       if (status === Status.Ok) {
         this.debt = debt;
         if (single) this.knownFullAt = fullAt;
-        if (displaced) displacements++;
+        if (displaced) RuleCounts.displacements++;
         return found === GRANTED ? TAKEN : EMPTY;
       }
       if (status !== Status.CasMismatch) return FAILED;
-      conflicts++;
+      RuleCounts.conflicts++;
     }
     return FAILED;
   }
@@ -131,7 +127,8 @@ export class Rule {
     return this.debt + this.cost > this.span;
   }
 
-  private fingerprint(): u64 {
+  /** Of the bucket that the request under way belongs to. */
+  private hash(): u64 {
     beginHash(this.seed0, this.seed1);
     absorbWord(this.identity);
     const entries = this.entries;

@@ -1,0 +1,127 @@
+/**
+ * The filter `ratelimit`: token buckets, shared by all workers, for everybody and for descriptors of requests. See
+ * docs/filters/ratelimit.md. It decides when the request's headers are there and looks at no body.
+ */
+import { Action } from "../sdk/abi";
+import { now } from "../sdk/clock";
+import { HttpContext, RootContext } from "../sdk/context";
+import { requestHeaders, responseHeaders } from "../sdk/header-map";
+import { JsonDocument } from "../sdk/json-document";
+import { error } from "../sdk/log";
+import { PairsWriter } from "../sdk/pairs";
+import { getProperty } from "../sdk/property";
+import { register } from "../sdk/registry";
+import { Slice } from "../sdk/slice";
+import { sendResponse } from "../sdk/stream";
+import { Writer } from "../sdk/writer";
+import { readSettings } from "./configuration";
+import { ALLOWED, BROKEN } from "./limiter";
+import { seedLots } from "./random";
+import { Rule } from "./rule";
+import { Settings } from "./settings";
+import { Statistics } from "./statistics";
+
+export * from "../sdk/exports/plugin";
+export { proxy_on_request_headers, proxy_on_response_headers } from "../sdk/exports/http";
+
+const PLUGIN_NAME = Slice.of("plugin_name");
+/** Envoy's words: the body, and the details for access logs. */
+const LIMITED_TEXT = Slice.of("local_rate_limited");
+const FAILED_TEXT = Slice.of("rate_limiter_error");
+const FAILED_STATUS: u32 = 500;
+const LIMIT_HEADER = Slice.of("x-ratelimit-limit");
+const REMAINING_HEADER = Slice.of("x-ratelimit-remaining");
+const RESET_HEADER = Slice.of("x-ratelimit-reset");
+const SECOND: i64 = 1_000_000_000;
+
+class RateLimit extends RootContext {
+  settings: Settings | null = null;
+  statistics: Statistics | null = null;
+
+  onConfigure(configuration: Slice): bool {
+    const document = JsonDocument.parse(configuration);
+    const plugin = getProperty(PLUGIN_NAME);
+    const settings = readSettings(document, plugin === null ? Slice.empty : plugin);
+    if (settings === null) {
+      for (let i = 0; i < document.faults.length; i++) error(`ratelimit: ${document.faults[i]}`);
+      return false;
+    }
+    seedLots(now());
+    this.settings = settings;
+    this.statistics = new Statistics(settings.statPrefix);
+    return true;
+  }
+
+  createHttpContext(): HttpContext {
+    return new RateLimitedStream(this);
+  }
+}
+
+@final
+class RateLimitedStream extends HttpContext {
+  /** What the answer tells of the limit, if it does; the request was let through. */
+  private tells: bool = false;
+  private limit: i64 = 0;
+  private remaining: i64 = 0;
+  private reset: i64 = 0;
+
+  constructor(private readonly root: RateLimit) {
+    super();
+  }
+
+  onRequestHeaders(_count: u32, _endOfStream: bool): Action {
+    const settings = this.root.settings!;
+    const statistics = this.root.statistics!;
+    if (!settings.enabled.draw()) return Action.Continue;
+    const limiter = settings.limiter;
+    const verdict = limiter.check(now());
+    statistics.note(verdict, limiter);
+    if (settings.tellsLimits) this.remember(limiter.decisive);
+    if (verdict === ALLOWED) return Action.Continue;
+    if (verdict === BROKEN) {
+      this.tells = false;
+      sendResponse(FAILED_STATUS, Slice.empty, FAILED_TEXT);
+      return Action.Pause;
+    }
+    if (!settings.enforced.draw()) {
+      const headers = settings.requestHeaders;
+      for (let i = 0; i < headers.length; i++) requestHeaders.add(headers[i].name.view, headers[i].value.view);
+      return Action.Continue;
+    }
+    statistics.enforced.increment();
+    this.refuse(settings);
+    return Action.Pause;
+  }
+
+  onResponseHeaders(_count: u32, _endOfStream: bool): Action {
+    if (!this.tells) return Action.Continue;
+    this.tells = false;
+    const text = Writer.create();
+    responseHeaders.add(LIMIT_HEADER, text.writeInteger(this.limit).bytes);
+    responseHeaders.add(REMAINING_HEADER, text.clear().writeInteger(this.remaining).bytes);
+    responseHeaders.add(RESET_HEADER, text.clear().writeInteger(this.reset).bytes);
+    return Action.Continue;
+  }
+
+  recycle(): bool {
+    this.tells = false;
+    return true;
+  }
+
+  private remember(rule: Rule | null): void {
+    if (rule === null) return;
+    this.tells = true;
+    this.limit = rule.maxTokens;
+    this.remaining = rule.remaining;
+    this.reset = (rule.wait + SECOND - 1) / SECOND;
+  }
+
+  private refuse(settings: Settings): void {
+    const headers = PairsWriter.create();
+    const additions = settings.responseHeaders;
+    for (let i = 0; i < additions.length; i++) headers.add(additions[i].name.view, additions[i].value.view);
+    sendResponse(settings.status, LIMITED_TEXT, LIMITED_TEXT, headers.finish(), settings.grpcStatus);
+  }
+}
+
+register(() => new RateLimit());
