@@ -87,7 +87,9 @@ function importsOf(path: string, text: string): Pick<Source, "imports" | "values
     /(?:^|\n)\s*((?:import|export)\s[^;"']*?)from\s*"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)|(?:^|\n)import\s+"([^"]+)"/g;
   for (const match of withoutComments.matchAll(pattern)) {
     const written = match[2] ?? match[3] ?? match[4];
-    const target = written.startsWith(".") ? relative(ROOT, resolve(ROOT, dirname(path), written)) : written;
+    const file = written.startsWith(".") ? relative(ROOT, resolve(ROOT, dirname(path), written)) : written;
+    // AssemblyScript wants its imports without an ending.
+    const target = path.startsWith("filters-as/") && file !== written ? `${file}.ts` : file;
     imports.push(target);
     const names = match[1] ?? "";
     const onlyTypes =

@@ -1,0 +1,116 @@
+/**
+ * Which root contexts there are and which contexts live. The exported callbacks (`exports/`) find the object that
+ * they are about here; filters only call `register`.
+ */
+import { Runtime } from "shared/runtime";
+import { Context, HttpContext, RootContext } from "./context";
+import { ContextTable } from "./context-table";
+import { error } from "./log";
+import { getPropertyString } from "./property";
+import { Slice } from "./slice";
+
+/** With the `minimal` runtime, garbage is collected once in so many streams (or ticks, or answers). */
+const CALLBACKS_PER_COLLECTION: i32 = 4096;
+
+const ROOT_ID = Slice.of("plugin_root_id");
+const names: string[] = [];
+const makers: (() => RootContext)[] = [];
+const contexts = new ContextTable();
+let current: u32 = 0;
+let sinceCollection: i32 = 0;
+
+/**
+ * Says how root contexts are made: for plugins whose `root_id` is `rootId`, or for all others if that is "". To be
+ * called at the top of the filter's entry file.
+ */
+export function register(make: () => RootContext, rootId: string = ""): void {
+  names.push(rootId);
+  makers.push(make);
+}
+
+/** The number of the context that the callback is about. */
+export function currentContext(): u32 {
+  return current;
+}
+
+/** Called by every callback about a context. */
+export function enter(id: u32): void {
+  current = id;
+}
+
+/** The context of this number; null if there is none. */
+export function findContext(id: u32): Context | null {
+  return contexts.get(id);
+}
+
+/** How many contexts live, roots included. */
+export function liveContexts(): i32 {
+  return contexts.size;
+}
+
+/** Makes the context `id`: a root context if `parent` is 0, else one of a stream of that root. */
+export function createContext(id: u32, parent: u32): void {
+  if (parent === 0) {
+    createRoot(id);
+    return;
+  }
+  const found = contexts.get(parent);
+  if (found === null) return;
+  const root = changetype<RootContext>(found);
+  const spare = root.spare;
+  const http = spare === null ? root.createHttpContext() : spare;
+  if (http !== null) {
+    root.spare = http.next;
+    http.next = null;
+    http.rootId = parent;
+    add(id, http);
+    return;
+  }
+  const network = root.createNetworkContext();
+  if (network === null) return;
+  network.rootId = parent;
+  add(id, network);
+}
+
+function createRoot(id: u32): void {
+  const name = getPropertyString(ROOT_ID);
+  let at = names.indexOf(name);
+  if (at < 0) at = names.indexOf("");
+  if (at < 0) {
+    error(`no root context is registered for root_id "${name}"`);
+    return;
+  }
+  add(id, makers[at]());
+}
+
+function add(id: u32, context: Context): void {
+  context.id = id;
+  contexts.set(id, context);
+}
+
+/** Ends the context `id`; an HTTP context that can be used again goes to its root's pool. */
+export function deleteContext(id: u32): void {
+  const context = contexts.get(id);
+  if (context === null) return;
+  context.onDelete();
+  contexts.remove(id);
+  if (context instanceof HttpContext) {
+    const http = changetype<HttpContext>(context);
+    const root = contexts.get(http.rootId);
+    if (root !== null && http.recycle()) {
+      http.next = changetype<RootContext>(root).spare;
+      changetype<RootContext>(root).spare = http;
+    }
+  } else if (context instanceof RootContext) {
+    sinceCollection = CALLBACKS_PER_COLLECTION;
+  }
+}
+
+/** The end of a callback that no object on the stack outlives: with the `minimal` runtime, the time to collect. */
+export function leave(): void {
+  current = 0;
+  if (ASC_RUNTIME !== Runtime.Minimal) return;
+  if (++sinceCollection < CALLBACKS_PER_COLLECTION) return;
+  sinceCollection = 0;
+  __collect();
+}

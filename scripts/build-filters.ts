@@ -1,0 +1,115 @@
+/**
+ * Compiles the filters that ship, `filters-as/<name>/filter.ts` → `filters-as/build/<name>.wasm`, with the options in
+ * filters-as/asconfig.json. What is built from the same sources by the same compiler is not built again.
+ *
+ * `npm run filters` builds all, `npm run filters -- headers` one; tests call `buildFilter`.
+ */
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { delimiter, dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { importFaults } from "./filter-imports.ts";
+
+const repository = dirname(dirname(fileURLToPath(import.meta.url)));
+const sources = join(repository, "filters-as");
+const output = join(sources, "build");
+
+/** The folders that hold a filter, by name. */
+export function filterNames(): string[] {
+  return readdirSync(sources)
+    .filter((name) => existsSync(join(sources, name, "filter.ts")))
+    .sort();
+}
+
+/** Builds a filter unless it is up to date; returns the path of its module. Throws with the compiler's words. */
+export function buildFilter(name: string): string {
+  return compile(join(sources, name, "filter.ts"), join(output, `${name}.wasm`));
+}
+
+/**
+ * Compiles one entry file to `wasm`, with `extra` options. The module imports nothing that Envoy lacks, or this
+ * throws. Used for the shipped filters and for the modules that tests are made of.
+ */
+export function compile(entry: string, wasm: string, extra: readonly string[] = []): string {
+  const compiler = findCompiler();
+  const stamp = fingerprint(entry, compiler, extra);
+  const stampFile = `${wasm}.stamp`;
+  if (existsSync(wasm) && existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp) return wasm;
+  mkdirSync(dirname(wasm), { recursive: true });
+  // Whoever reads the module at the same time sees the old one or the new one.
+  const unfinished = `${wasm}.${process.pid}`;
+  const options = ["--config", join(sources, "asconfig.json"), "--outFile", relative(repository, unfinished)];
+  try {
+    execFileSync(
+      findNode(),
+      [join(compiler.folder, "bin", "asc.js"), relative(repository, entry), ...options, ...extra],
+      { cwd: repository, stdio: ["ignore", "pipe", "pipe"] },
+    );
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout?: Buffer; stderr?: Buffer };
+    throw new Error(`${relative(repository, entry)} does not compile:\n${stderr ?? error}${stdout ?? ""}`);
+  }
+  const faults = importFaults(new WebAssembly.Module(readFileSync(unfinished)));
+  if (faults.length > 0) throw new Error(`${relative(repository, entry)}: ${faults.join("; ")}`);
+  renameSync(unfinished, wasm);
+  writeFileSync(stampFile, stamp);
+  return wasm;
+}
+
+interface Compiler {
+  readonly folder: string;
+  readonly version: string;
+}
+
+/** The package in node_modules, or in a folder of NODE_PATH. */
+function findCompiler(): Compiler {
+  const folders = [join(repository, "node_modules"), ...(process.env.NODE_PATH ?? "").split(delimiter)];
+  const folder = folders.map((path) => join(path, "assemblyscript")).find(existsSync);
+  if (folder === undefined) throw new Error("the package assemblyscript is not installed: npm install");
+  const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { version: string };
+  return { folder, version };
+}
+
+/** The compiler runs on Node, which is a dependency; whatever runs this script is the substitute. */
+function findNode(): string {
+  const ours = join(repository, "node_modules", ".bin", "node");
+  const folders = [dirname(ours), ...(process.env.PATH ?? "").split(delimiter)];
+  return folders.map((folder) => join(folder, "node")).find(existsSync) ?? process.execPath;
+}
+
+/** A hash of all that the module is made from. */
+function fingerprint(entry: string, compiler: Compiler, extra: readonly string[]): string {
+  const hash = createHash("sha256").update(compiler.version).update(JSON.stringify(extra));
+  const folders = [join(sources, "sdk"), dirname(entry)];
+  for (const folder of folders) {
+    for (const path of sourcesBelow(folder))
+      hash.update(relative(repository, path)).update(readFileSync(path));
+  }
+  return hash.update(readFileSync(join(sources, "asconfig.json"))).digest("hex");
+}
+
+function sourcesBelow(folder: string): string[] {
+  return readdirSync(folder)
+    .sort()
+    .map((name) => join(folder, name))
+    .flatMap((path) =>
+      statSync(path).isDirectory() ? sourcesBelow(path) : path.endsWith(".ts") ? [path] : [],
+    );
+}
+
+if (import.meta.main) {
+  const wanted = process.argv.slice(2);
+  for (const name of wanted.length > 0 ? wanted : filterNames()) {
+    const path = buildFilter(name);
+    console.log(`${relative(repository, path)}  ${statSync(path).size} bytes`);
+  }
+}

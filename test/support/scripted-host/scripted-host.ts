@@ -1,0 +1,189 @@
+/**
+ * A plain proxy-wasm host for tests of filters: one VM, one plugin, fake streams, and a record of every host call.
+ * It knows nothing of the proxy; it does what the ABI says, in the simplest way, and is strict with the filter.
+ *
+ * A test reads like a story: start the filter with a configuration, let requests come, look at the stream and at
+ * `calls` (what the filter asked of the host during the last callback, as text: `get request "x-team"`).
+ */
+import { readFileSync } from "node:fs";
+import { FakeStream, type HeaderList } from "./fake-stream.ts";
+import type { Guest } from "./guest-bytes.ts";
+import { hostFunctions } from "./host-functions.ts";
+
+export interface HostOptions {
+  /** The plugin's configuration: text as it is, anything else as JSON. */
+  readonly configuration?: unknown;
+  readonly rootId?: string;
+  /** Path segments joined by "." → value in its binary form. */
+  readonly properties?: { readonly [path: string]: string };
+}
+
+/** A call that the filter sent and that the test is to answer. */
+export interface PendingCall {
+  readonly token: number;
+  readonly cluster: string;
+  readonly headers: HeaderList;
+  readonly body: string;
+  readonly timeout: number;
+}
+
+export interface Metric {
+  readonly type: number;
+  readonly name: string;
+  value: bigint;
+}
+
+const ROOT = 1;
+const LEVELS = ["trace", "debug", "info", "warn", "error", "critical"];
+
+export class ScriptedHost {
+  /** Host calls of the last callback. */
+  calls: string[] = [];
+  /** All log lines so far: "error: rules[0]: …". */
+  readonly logs: string[] = [];
+  readonly metrics: Metric[] = [];
+  readonly shared = new Map<string, { value: string; cas: number }>();
+  readonly queues: { readonly name: string; readonly entries: string[] }[] = [];
+  readonly pendingCalls: PendingCall[] = [];
+  /** ms, 0 if the filter wants no ticks. */
+  tickPeriod = 0;
+  /** What the host's clock says, ns. */
+  time = 1_700_000_000_000_000_000n;
+  readonly properties = new Map<string, string>();
+  readonly foreign = new Map<string, (argument: string) => string | null>();
+  readonly configuration: string;
+  /** The response to a call, while the filter handles it: its headers, trailers and body. */
+  answer: { headers: HeaderList; trailers: HeaderList; body: string } | null = null;
+  /** True while the plugin's configuration may be read. */
+  configuring = false;
+  readonly guest: Guest;
+  private readonly instance: WebAssembly.Instance;
+  private readonly streams = new Map<number, FakeStream>();
+  private lastId = ROOT;
+  private effective = 0;
+  private lastToken = 0;
+
+  private constructor(module: WebAssembly.Module, options: HostOptions) {
+    const { configuration = "" } = options;
+    this.configuration = byteString(
+      typeof configuration === "string" ? configuration : JSON.stringify(configuration),
+    );
+    this.properties.set("plugin_root_id", options.rootId ?? "");
+    for (const [path, value] of Object.entries(options.properties ?? {})) this.properties.set(path, value);
+    this.instance = new WebAssembly.Instance(module, { env: hostFunctions(this) });
+    const { memory, proxy_on_memory_allocate: allocate } = this.instance.exports;
+    this.guest = {
+      memory: memory as WebAssembly.Memory,
+      allocate: allocate as (size: number) => number,
+    };
+  }
+
+  /** Starts the module at `path` and gives it its configuration; throws if it refuses (see `refusal`). */
+  static start(path: string, options: HostOptions = {}): ScriptedHost {
+    const host = ScriptedHost.load(path, options);
+    if (!host.configure()) throw new Error(`the filter refused its configuration:\n${host.logs.join("\n")}`);
+    return host;
+  }
+
+  /** The log lines with which the filter refuses a configuration; fails if it takes it. */
+  static refusal(path: string, options: HostOptions): string[] {
+    const host = ScriptedHost.load(path, options);
+    if (host.configure()) throw new Error("the filter took the configuration");
+    return host.logs;
+  }
+
+  private static load(path: string, options: HostOptions): ScriptedHost {
+    const host = new ScriptedHost(new WebAssembly.Module(readFileSync(path)), options);
+    host.callGuest("_initialize");
+    return host;
+  }
+
+  private configure(): boolean {
+    this.callGuest("proxy_on_context_create", ROOT, 0);
+    if (this.callGuest("proxy_on_vm_start", ROOT, 0) === 0) return false;
+    this.configuring = true;
+    const accepted = this.callGuest("proxy_on_configure", ROOT, this.configuration.length) !== 0;
+    this.configuring = false;
+    return accepted;
+  }
+
+  /** A new stream, or connection. */
+  open(): FakeStream {
+    const stream = new FakeStream(this, ++this.lastId);
+    this.streams.set(stream.id, stream);
+    this.callGuest("proxy_on_context_create", stream.id, ROOT);
+    return stream;
+  }
+
+  /** Called by a stream that has ended. */
+  forget(stream: FakeStream): void {
+    this.streams.delete(stream.id);
+  }
+
+  /** `ms` later, the filter's tick. */
+  tick(ms = this.tickPeriod): void {
+    this.time += BigInt(ms) * 1_000_000n;
+    this.callGuest("proxy_on_tick", ROOT);
+  }
+
+  /** The answer to a call of the filter's; without headers, the news that there is none. */
+  answerCall(call: PendingCall, headers: HeaderList, body = "", trailers: HeaderList = []): void {
+    this.pendingCalls.splice(this.pendingCalls.indexOf(call), 1);
+    this.answer = { headers, body, trailers };
+    const sizes = [headers.length, body.length, trailers.length];
+    this.callGuest("proxy_on_http_call_response", ROOT, call.token, ...sizes);
+    this.answer = null;
+  }
+
+  /** Something was put into a queue that the filter registered. */
+  queueReady(queue: number): void {
+    this.callGuest("proxy_on_queue_ready", ROOT, queue);
+  }
+
+  /** The plugin ends: done and delete of its root context. */
+  shutdown(): void {
+    this.callGuest("proxy_on_done", ROOT);
+    this.callGuest("proxy_on_delete", ROOT);
+  }
+
+  /** Calls an export; undefined if there is none. */
+  callGuest(name: string, ...values: number[]): number | undefined {
+    const callback = this.instance.exports[name] as ((...values: number[]) => number) | undefined;
+    this.calls = [];
+    this.effective = values[0] ?? 0;
+    return callback?.(...values);
+  }
+
+  /** The stream that host calls are about now; null in a root context's callback. */
+  get stream(): FakeStream | null {
+    return this.streams.get(this.effective) ?? null;
+  }
+
+  /** For the host functions: `proxy_set_effective_context`. */
+  setEffective(id: number): boolean {
+    if (id !== ROOT && !this.streams.has(id)) return false;
+    this.effective = id;
+    return true;
+  }
+
+  /** For the host functions: notes a log line. */
+  log(level: number, text: string): void {
+    this.logs.push(`${LEVELS[level]}: ${text}`);
+  }
+
+  /** For the host functions: sends a call. */
+  dispatch(call: Omit<PendingCall, "token">): number {
+    this.pendingCalls.push({ token: ++this.lastToken, ...call });
+    return this.lastToken;
+  }
+
+  /** How much memory the filter has, in bytes. */
+  get memorySize(): number {
+    return this.guest.memory.buffer.byteLength;
+  }
+}
+
+/** The UTF-8 bytes of a text, one character per byte. */
+export function byteString(text: string): string {
+  return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
+}
