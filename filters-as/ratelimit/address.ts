@@ -23,7 +23,8 @@ export function readAddress(text: usize, length: i32, into: usize): bool {
  */
 export function readSocketAddress(text: usize, length: i32, into: usize): bool {
   if (length > 0 && load<u8>(text) === 0x5b) {
-    for (let i = 1; i < length; i++) if (load<u8>(text + i) === 0x5d) return readAddress(text + 1, i - 1, into);
+    for (let i = 1; i < length; i++)
+      if (load<u8>(text + i) === 0x5d) return readAddress(text + 1, i - 1, into);
     return false;
   }
   let colons = 0;

@@ -2,13 +2,9 @@
  * Reads the configuration, whose form `ratelimit.schema.json` and docs/filters/ratelimit.md describe. All its faults
  * are collected, with their paths.
  */
-import { Bytes } from "../sdk/bytes";
-import { JsonDocument } from "../sdk/json-document";
-import { JsonKind, JsonNode } from "../sdk/json-node";
-import { Slice } from "../sdk/slice";
-import { Writer } from "../sdk/writer";
+import { JsonDocument, JsonKind, JsonNode, Slice, Writer } from "../sdk/sdk";
 import { Entry } from "./entry";
-import { isHeaderName, readEntry, valueOf } from "./entry-configuration";
+import { findValue, isHeaderName, readEntry } from "./entry-configuration";
 import { sipHash } from "./keyed-hash";
 import { Share } from "./random";
 import { CONNECTION, RequestValue } from "./request-value";
@@ -48,6 +44,8 @@ class Reader {
   readonly drafts: Draft[] = [];
   perConnection: bool = false;
   keys: i64 = DEFAULT_KEYS;
+
+  constructor(readonly document: JsonDocument) {}
 }
 
 /** Null if there are faults, which are in `document` then. `pluginName` is the domain if the document names none. */
@@ -57,22 +55,22 @@ export function readSettings(document: JsonDocument, pluginName: Slice): Setting
     if (root !== null) root.fault("must be an object");
     return null;
   }
-  const reader = new Reader();
+  const reader = new Reader(document);
   readGeneral(root, reader.settings);
   reader.perConnection = root.getBool("local_rate_limit_per_downstream_connection");
   reader.keys = root.getInteger("max_keys", DEFAULT_KEYS, 1, MAX_KEYS);
 
   const bucket = root.get("token_bucket");
   if (bucket !== null) readBucket(reader, bucket, [], 0, reader.keys);
-  const descriptors = root.getArray("descriptors");
-  if (bucket === null && descriptors.length === 0) root.fault("needs a token_bucket or descriptors");
+  const list = root.get("descriptors");
+  const descriptors: JsonNode[] = list === null ? [] : list.asArray();
+  const isEmpty = list === null || (list.isArray && list.length === 0);
+  if (bucket === null && isEmpty) root.fault("needs a token_bucket or descriptors");
   if (descriptors.length > MAX_DESCRIPTORS) root.fault(`has more than ${MAX_DESCRIPTORS} descriptors`);
-  for (let i = 0; i < min(descriptors.length, MAX_DESCRIPTORS); i++) {
-    readDescriptor(reader, descriptors[i], <u16>(i + 1));
-  }
+  for (let i = 0; i < descriptors.length; i++) readDescriptor(reader, descriptors[i], <u16>(i + 1));
   const domain = root.getBytes("domain");
   if (!document.finish()) return null;
-  return place(document, reader, domain === null ? pluginName : domain.view) ? reader.settings : null;
+  return place(reader, domain === null ? pluginName : domain.view) ? reader.settings : null;
 }
 
 function readGeneral(root: JsonNode, settings: Settings): void {
@@ -127,8 +125,10 @@ function readBucket(reader: Reader, node: JsonNode, entries: Entry[], table: u16
   const interval = node.require("fill_interval");
   const tokens = node.getInteger("tokens_per_fill", 1, 1, MAX_TOKENS);
   const maxTokens = most === null ? 1 : most.asInteger(1, MAX_TOKENS);
+  const faults = reader.document.faults.length;
   const ms = interval === null ? SHORTEST_FILL : interval.asDuration();
-  if (interval !== null && interval.isString && ms < SHORTEST_FILL) interval.fault("must be 0.05s or more");
+  if (reader.document.faults.length !== faults) return;
+  if (interval !== null && ms < SHORTEST_FILL) interval.fault("must be 0.05s or more");
   if (interval !== null && ms > LONGEST_FILL) interval.fault("must be ten years or less");
   if (ms < SHORTEST_FILL || ms > LONGEST_FILL) return;
   const ns = <u64>ms * 1_000_000;
@@ -142,7 +142,7 @@ function readBucket(reader: Reader, node: JsonNode, entries: Entry[], table: u16
   const rule = new Rule(maxTokens, cost, maxTokens * cost);
   const demands = hashOf(entries);
   if (reader.perConnection) {
-    const connection = new Entry(valueOf(reader.values, CONNECTION, ""));
+    const connection = new Entry(findValue(reader.values, CONNECTION, ""));
     connection.distinct = true;
     entries.push(connection);
   }
@@ -152,10 +152,10 @@ function readBucket(reader: Reader, node: JsonNode, entries: Entry[], table: u16
 }
 
 /** Gives every rule its part of the shared store. */
-function place(document: JsonDocument, reader: Reader, domain: Slice): bool {
+function place(reader: Reader, domain: Slice): bool {
   const space = Space.open(domain);
   if (space === null) {
-    document.faultAt("configuration", "the host keeps no shared data, or has no random numbers");
+    reader.document.fault("configuration", "the host keeps no shared data, or has no random numbers");
     return false;
   }
   for (let i = 0; i < reader.drafts.length; i++) {

@@ -1,7 +1,5 @@
 /** Reads the entries of descriptors: one field of each says what it is about, and that field's value what is demanded. */
-import { Bytes } from "../sdk/bytes";
-import { JsonNode } from "../sdk/json-node";
-import { Slice } from "../sdk/slice";
+import { Bytes, JsonNode, Slice } from "../sdk/sdk";
 import { isV4, mask, readAddress, V4_OFFSET } from "./address";
 import { Block, Entry } from "./entry";
 import { HEADER, METHOD, PATH, RequestValue, SOURCE_ADDRESS, SOURCE_IDENTITY } from "./request-value";
@@ -14,6 +12,8 @@ const MAX_MATCHES: i32 = 1000;
 /** Null if it is faulty beyond use. Values that it needs and that are not in `values` yet are added there. */
 export function readEntry(node: JsonNode, values: RequestValue[]): Entry | null {
   if (!node.isObject || node.length !== 1) {
+    // What of it would be known is not to be called unknown besides.
+    for (let i = 0; i < node.length; i++) node.at(i);
     node.fault(`must be an object with one field: "${KINDS.join('", "')}" or "${FIXED}"`);
     return null;
   }
@@ -37,7 +37,7 @@ export function readEntry(node: JsonNode, values: RequestValue[]): Entry | null 
 }
 
 /** The value of that kind, made if it is not there yet. */
-export function valueOf(values: RequestValue[], kind: i32, header: string): RequestValue {
+export function findValue(values: RequestValue[], kind: i32, header: string): RequestValue {
   for (let i = 0; i < values.length; i++) {
     if (values[i].kind === kind && values[i].header === header) return values[i];
   }
@@ -52,7 +52,7 @@ function readDemand(node: JsonNode, kind: i32, values: RequestValue[]): Entry {
     const name = node.require("name");
     if (name !== null) header = readHeaderName(name);
   }
-  const entry = new Entry(valueOf(values, kind, header));
+  const entry = new Entry(findValue(values, kind, header));
   let demands = 0;
   if (kind === SOURCE_ADDRESS) {
     readBlocks(node, entry);

@@ -2,8 +2,7 @@
  * One entry of a descriptor: what it demands of a value of the request, and what of it tells buckets apart. A
  * descriptor applies to a request if all of its entries do.
  */
-import { Bytes } from "../sdk/bytes";
-import { Writer } from "../sdk/writer";
+import { Bytes, Writer } from "../sdk/sdk";
 import { inBlock, isV4, mask, V4_OFFSET } from "./address";
 import { absorbBytes } from "./keyed-hash";
 import { RequestValue, SOURCE_ADDRESS } from "./request-value";
@@ -82,7 +81,10 @@ export class Entry {
     }
     to.writeInteger(source.kind);
     describeText(to, source.header);
-    to.writeByte(this.distinct ? 0x64 : 0x73).writeInteger(this.v4Bits).writeByte(0x2c).writeInteger(this.v6Bits);
+    to.writeByte(this.distinct ? 0x64 : 0x73)
+      .writeInteger(this.v4Bits)
+      .writeByte(0x2c)
+      .writeInteger(this.v6Bits);
     describeAll(to, this.exact);
     describeAll(to, this.prefixes);
     to.writeInteger(this.blocks.length);
@@ -100,5 +102,6 @@ function describeText(to: Writer, text: string): void {
 
 function describeAll(to: Writer, texts: Bytes[]): void {
   to.writeInteger(texts.length).writeByte(0x5b);
-  for (let i = 0; i < texts.length; i++) to.writeInteger(texts[i].length).writeByte(0x3a).write(texts[i].view);
+  for (let i = 0; i < texts.length; i++)
+    to.writeInteger(texts[i].length).writeByte(0x3a).write(texts[i].view);
 }

@@ -2,18 +2,22 @@
  * The filter `ratelimit`: token buckets, shared by all workers, for everybody and for descriptors of requests. See
  * docs/filters/ratelimit.md. It decides when the request's headers are there and looks at no body.
  */
-import { Action } from "../sdk/abi";
-import { now } from "../sdk/clock";
-import { HttpContext, RootContext } from "../sdk/context";
-import { requestHeaders, responseHeaders } from "../sdk/header-map";
-import { JsonDocument } from "../sdk/json-document";
-import { error } from "../sdk/log";
-import { PairsWriter } from "../sdk/pairs";
-import { getProperty } from "../sdk/property";
-import { register } from "../sdk/registry";
-import { Slice } from "../sdk/slice";
-import { sendResponse } from "../sdk/stream";
-import { Writer } from "../sdk/writer";
+import {
+  Action,
+  error,
+  getProperty,
+  HttpContext,
+  JsonDocument,
+  now,
+  PairsWriter,
+  RootContext,
+  register,
+  requestHeaders,
+  responseHeaders,
+  Slice,
+  sendResponse,
+  Writer,
+} from "../sdk/sdk";
 import { readSettings } from "./configuration";
 import { ALLOWED, BROKEN } from "./limiter";
 import { seedLots } from "./random";
@@ -21,8 +25,8 @@ import { Rule } from "./rule";
 import { Settings } from "./settings";
 import { Statistics } from "./statistics";
 
-export * from "../sdk/exports/plugin";
 export { proxy_on_request_headers, proxy_on_response_headers } from "../sdk/exports/http";
+export * from "../sdk/exports/plugin";
 
 const PLUGIN_NAME = Slice.of("plugin_name");
 /** Envoy's words: the body, and the details for access logs. */
@@ -85,7 +89,8 @@ class RateLimitedStream extends HttpContext {
     }
     if (!settings.enforced.draw()) {
       const headers = settings.requestHeaders;
-      for (let i = 0; i < headers.length; i++) requestHeaders.add(headers[i].name.view, headers[i].value.view);
+      for (let i = 0; i < headers.length; i++)
+        requestHeaders.add(headers[i].name.view, headers[i].value.view);
       return Action.Continue;
     }
     statistics.enforced.increment();

@@ -4,11 +4,7 @@
  *
  * A value lies in the arena: it is valid until the callback ends.
  */
-import { allocate } from "../sdk/arena";
-import { Bytes } from "../sdk/bytes";
-import { requestHeaders } from "../sdk/header-map";
-import { getProperty } from "../sdk/property";
-import { Slice } from "../sdk/slice";
+import { allocate, Bytes, getProperty, requestHeaders, Slice } from "../sdk/sdk";
 import { readSocketAddress } from "./address";
 
 export const HEADER: i32 = 0;

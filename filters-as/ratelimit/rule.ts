@@ -4,11 +4,20 @@
  *
  * Costs one read and one write of the store per request, and nothing at all while its only bucket is known to be empty.
  */
-import { Status } from "../sdk/abi";
-import { allocate } from "../sdk/arena";
-import { Bytes } from "../sdk/bytes";
+
 import { proxy_get_shared_data, proxy_set_shared_data } from "../sdk/env";
-import { debt, displaced, fullAt, GRANTED, REFUSED, SLOTS, spend, written, writtenSize } from "./bucket-group";
+import { allocate, Bytes, Status } from "../sdk/sdk";
+import {
+  debt,
+  displaced,
+  fullAt,
+  GRANTED,
+  REFUSED,
+  SLOTS,
+  spend,
+  written,
+  writtenSize,
+} from "./bucket-group";
 import { Entry } from "./entry";
 import { absorbWord, beginHash, endHash } from "./keyed-hash";
 import { ABSENT, KEY_SIZE, Space, writeKey } from "./space";
@@ -22,14 +31,12 @@ export const FAILED: i32 = 2;
 /** Somebody else's success is behind every lost race; so many of them in one request do not happen by chance. */
 const ATTEMPTS: i32 = 64;
 
-/** How many races for entries were lost, and how many buckets lost their slot, since these were last set to 0. */
-export class RuleCounts {
-  static conflicts: u32 = 0;
-  static displacements: u32 = 0;
-}
-
 @final
 export class Rule {
+  /** Races for entries that were lost, and buckets that lost their slot, since these were last set to 0. */
+  static conflicts: u32 = 0;
+  static displacements: u32 = 0;
+
   /** Empty for the rule for everybody. */
   readonly entries: Entry[] = [];
   /** There is one bucket for all. */
@@ -100,11 +107,11 @@ export class Rule {
       if (status === Status.Ok) {
         this.debt = debt;
         if (single) this.knownFullAt = fullAt;
-        if (displaced) RuleCounts.displacements++;
+        if (displaced) Rule.displacements++;
         return found === GRANTED ? TAKEN : EMPTY;
       }
       if (status !== Status.CasMismatch) return FAILED;
-      RuleCounts.conflicts++;
+      Rule.conflicts++;
     }
     return FAILED;
   }

@@ -1,5 +1,5 @@
 /** A configuration that was found good, ready for use. */
-import { Bytes } from "../sdk/bytes";
+import { Bytes } from "../sdk/sdk";
 import { Limiter } from "./limiter";
 import { Share } from "./random";
 

@@ -2,9 +2,7 @@
  * The part of the shared store that belongs to filters of one domain, and the secret that all workers hash with there.
  * The first who comes makes the secret; it stays as long as the process lives, as nothing in the store can be deleted.
  */
-import { Status } from "../sdk/abi";
-import { getShared, setShared } from "../sdk/shared-data";
-import { Slice } from "../sdk/slice";
+import { getShared, Slice, Status, setShared } from "../sdk/sdk";
 import { sipHash } from "./keyed-hash";
 import { fillRandom } from "./random";
 

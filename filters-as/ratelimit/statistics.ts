@@ -1,7 +1,7 @@
 /** The filter's counters: Envoy's four, and three that say how its store fares. */
-import { Counter } from "../sdk/metric";
+import { Counter } from "../sdk/sdk";
 import { ALLOWED, BROKEN, Limiter } from "./limiter";
-import { RuleCounts } from "./rule";
+import { Rule } from "./rule";
 
 @final
 export class Statistics {
@@ -35,13 +35,13 @@ export class Statistics {
       this.failures.increment(limiter.failures);
       limiter.failures = 0;
     }
-    if (RuleCounts.conflicts > 0) {
-      this.conflicts.increment(RuleCounts.conflicts);
-      RuleCounts.conflicts = 0;
+    if (Rule.conflicts > 0) {
+      this.conflicts.increment(Rule.conflicts);
+      Rule.conflicts = 0;
     }
-    if (RuleCounts.displacements > 0) {
-      this.displacements.increment(RuleCounts.displacements);
-      RuleCounts.displacements = 0;
+    if (Rule.displacements > 0) {
+      this.displacements.increment(Rule.displacements);
+      Rule.displacements = 0;
     }
   }
 }

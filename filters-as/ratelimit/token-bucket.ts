@@ -43,6 +43,5 @@ export function tokensLeft(debt: i64, cost: i64, span: i64): i64 {
 
 /** How long until a bucket with that debt has a token; 0 if it has one. */
 export function untilToken(debt: i64, cost: i64, span: i64): i64 {
-  const wait = debt + cost - span;
-  return wait > 0 ? wait : 0;
+  return max(debt + cost - span, 0);
 }

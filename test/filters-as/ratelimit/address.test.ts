@@ -2,8 +2,8 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { type Pure, put, SCRATCH, startPure } from "./pure.ts";
 
 let pure: Pure;
-beforeAll(async () => {
-  pure = await startPure();
+beforeAll(() => {
+  pure = startPure();
 }, 60_000);
 
 const into = SCRATCH + 1024;
@@ -35,8 +35,30 @@ describe("addresses", () => {
   ];
   for (const [text, bytes] of good) test(`${text} is read`, () => expect(read(text)).toBe(bytes));
 
-  const bad = ["", "1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.", ".1.2.3", "1.2.3.4 ", "1..2.3"];
-  bad.push(":", ":::", "1:", ":1", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "12345::", "g::", "fe80::1%eth0");
+  const bad = [
+    "",
+    "1",
+    "1.2.3",
+    "1.2.3.4.5",
+    "1.2.3.256",
+    "01.2.3.4",
+    "1.2.3.",
+    ".1.2.3",
+    "1.2.3.4 ",
+    "1..2.3",
+  ];
+  bad.push(
+    ":",
+    ":::",
+    "1:",
+    ":1",
+    "1::2::3",
+    "1:2:3:4:5:6:7",
+    "1:2:3:4:5:6:7:8:9",
+    "12345::",
+    "g::",
+    "fe80::1%eth0",
+  );
   bad.push("1:2:3:4:5:6:7:1.2.3.4", "::1.2.3", "1:2:3:4:5:6:7:8::", "1.2.3.4::", "::1.2.3.4:5");
   for (const text of bad) test(`"${text}" is none`, () => expect(read(text)).toBeNull());
 
@@ -66,7 +88,12 @@ describe("addresses", () => {
     for (const [address, block, bits, inside] of table) {
       read(address, into);
       read(block, other);
-      expect([address, block, bits, pure.inBlock(into, other, bits) !== 0]).toEqual([address, block, bits, inside]);
+      expect([address, block, bits, pure.inBlock(into, other, bits) !== 0]).toEqual([
+        address,
+        block,
+        bits,
+        inside,
+      ]);
     }
   });
 

@@ -9,8 +9,8 @@ const second = 1_000_000_000n;
 const start = 1_800_000_000n * second;
 
 let pure: Pure;
-beforeAll(async () => {
-  pure = await startPure();
+beforeAll(() => {
+  pure = startPure();
 }, 60_000);
 
 /** A bucket's limits: `max` tokens, one more every `cost` ns. */

@@ -1,5 +1,8 @@
 /** The parts of the filter that are arithmetic, compiled on their own, so that tests can call them. */
-import { compileAssemblyScript } from "../../support/compile-assembly-script.ts";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { compile } from "../../../scripts/build-filters.ts";
+import { ROOT } from "../../support/our-proxy.ts";
 
 export interface Pure {
   memory: WebAssembly.Memory;
@@ -22,18 +25,15 @@ export interface Pure {
   inBlock(address: number, block: number, bits: number): number;
 }
 
-const folder = "filters-as/ratelimit";
-
 /** Compiles and starts them. */
-export async function startPure(): Promise<Pure> {
-  const bytes = await compileAssemblyScript([
-    `${folder}/token-bucket.ts`,
-    `${folder}/keyed-hash.ts`,
-    `${folder}/bucket-group.ts`,
-    `${folder}/address.ts`,
-  ]);
-  const { instance } = await WebAssembly.instantiate(bytes, { env: { abort: () => {} } });
-  return instance.exports as unknown as Pure;
+export function startPure(): Pure {
+  const module = compile(
+    join(ROOT, "filters-as/ratelimit/arithmetic.ts"),
+    join(ROOT, "filters-as/build/test/ratelimit-arithmetic.wasm"),
+  );
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(module)), {});
+  (exports._initialize as () => void)();
+  return exports as unknown as Pure;
 }
 
 /** A place in the guest's memory that nothing else uses: the first page has far less than this. */
