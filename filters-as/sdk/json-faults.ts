@@ -10,14 +10,12 @@ export class JsonFaults {
     return this.list.length === 0;
   }
 
-  /** True if no more faults are told. */
-  get isFull(): bool {
-    return this.list.length >= MAX_FAULTS;
-  }
-
+  /** The same line twice is one fault. */
   add(path: string, message: string): void {
-    if (this.isFull) this.untold++;
-    else this.list.push(`${path}: ${message}`);
+    const line = `${path}: ${message}`;
+    if (this.list.includes(line)) return;
+    if (this.list.length < MAX_FAULTS) this.list.push(line);
+    else this.untold++;
   }
 
   /** Ends the list with the number of those that were not told. */

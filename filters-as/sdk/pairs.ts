@@ -43,7 +43,7 @@ export class Pairs {
     if (this.left === 0) return false;
     const nameLength = load<u32>(this.sizes);
     const valueLength = load<u32>(this.sizes, 4);
-    const room = this.end - this.data;
+    const room = <u32>(this.end - this.data);
     if (nameLength >= room || valueLength >= room || nameLength + valueLength + 2 > room) {
       this.left = 0;
       return false;
@@ -117,7 +117,7 @@ export class PairsWriter {
   finish(): Slice {
     if (this.count === 0) return Slice.empty;
     const sizes = (<usize>this.count) << 3;
-    const map = Slice.allocate(<i32>(4 + sizes + this.bytes));
+    const map = Slice.allocate(4 + <i32>sizes + <i32>this.bytes);
     store<u32>(map.ptr, this.count);
     let size = map.ptr + 4;
     let data = size + sizes;

@@ -2,22 +2,21 @@
  * Which root contexts there are and which contexts live. The exported callbacks (`exports/`) find the object that
  * they are about here; filters only call `register`.
  */
-import { Runtime } from "shared/runtime";
+import { bytesSinceCollection, collectGarbage } from "./compiler-hooks";
 import { Context, HttpContext, RootContext } from "./context";
 import { ContextTable } from "./context-table";
 import { error } from "./log";
 import { getPropertyString } from "./property";
 import { Slice } from "./slice";
 
-/** With the `minimal` runtime, garbage is collected once in so many streams (or ticks, or answers). */
-const CALLBACKS_PER_COLLECTION: i32 = 4096;
+/** Garbage is collected when at least so many bytes of objects were made. */
+const COLLECTION_STEP: usize = 64 * 1024;
 
 const ROOT_ID = Slice.of("plugin_root_id");
 const names: string[] = [];
 const makers: (() => RootContext)[] = [];
 const contexts = new ContextTable();
 let current: u32 = 0;
-let sinceCollection: i32 = 0;
 
 /**
  * Says how root contexts are made: for plugins whose `root_id` is `rootId`, or for all others if that is "". To be
@@ -101,16 +100,14 @@ export function deleteContext(id: u32): void {
       http.next = changetype<RootContext>(root).spare;
       changetype<RootContext>(root).spare = http;
     }
-  } else if (context instanceof RootContext) {
-    sinceCollection = CALLBACKS_PER_COLLECTION;
   }
 }
 
-/** The end of a callback that no object on the stack outlives: with the `minimal` runtime, the time to collect. */
-export function leave(): void {
+/** The very last thing that an exported callback does: the time to collect, if enough was made to be worth while. */
+export function endCallback(): void {
   current = 0;
-  if (ASC_RUNTIME !== Runtime.Minimal) return;
-  if (++sinceCollection < CALLBACKS_PER_COLLECTION) return;
-  sinceCollection = 0;
-  __collect();
+  const made = bytesSinceCollection();
+  if (made < COLLECTION_STEP) return;
+  // A collection walks over all that lives: the more memory there is, the rarer it must be.
+  if (made > ((<usize>memory.size()) << 16) >> 1) collectGarbage();
 }

@@ -13,7 +13,7 @@ export * from "./log";
 export * from "./metric";
 export * from "./pairs";
 export * from "./property";
-export { currentContext, liveContexts, register } from "./registry";
+export { currentContext, endCallback, liveContexts, register } from "./registry";
 export * from "./shared-data";
 export * from "./slice";
 export * from "./stream";

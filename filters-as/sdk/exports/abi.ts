@@ -1,5 +1,5 @@
 /** What every module exports: the version of its ABI and the place for the host's bytes. */
-import "../abort";
+import "../compiler-hooks";
 import { allocate } from "../arena";
 
 /** Never called: its name says which ABI this is. */

@@ -5,7 +5,7 @@
 import { beginCallback } from "../arena";
 import { pluginConfiguration } from "../buffer";
 import { RootContext } from "../context";
-import { createContext, deleteContext, enter, findContext, leave } from "../registry";
+import { createContext, deleteContext, endCallback, enter, findContext } from "../registry";
 import { Slice } from "../slice";
 
 export { proxy_abi_version_0_2_1, proxy_on_memory_allocate } from "./abi";
@@ -22,12 +22,16 @@ export function proxy_on_configure(root: u32, _size: u32): bool {
   const context = findContext(root);
   if (context === null) return false;
   const configuration = pluginConfiguration.get();
-  return changetype<RootContext>(context).onConfigure(configuration === null ? Slice.empty : configuration);
+  const accepted = changetype<RootContext>(context).onConfigure(
+    configuration === null ? Slice.empty : configuration,
+  );
+  endCallback();
+  return accepted;
 }
 
 export function proxy_on_delete(id: u32): void {
   beginCallback();
   enter(id);
   deleteContext(id);
-  leave();
+  endCallback();
 }

@@ -2,13 +2,15 @@
 import { beginCallback } from "../arena";
 import { RootContext } from "../context";
 import { answerCall } from "../http-call";
-import { enter, findContext, leave } from "../registry";
+import { endCallback, enter, findContext } from "../registry";
 
 export function proxy_on_vm_start(root: u32, size: u32): bool {
   beginCallback();
   enter(root);
   const context = findContext(root);
-  return context !== null && changetype<RootContext>(context).onStart(size);
+  const isFine = context !== null && changetype<RootContext>(context).onStart(size);
+  endCallback();
+  return isFine;
 }
 
 export function proxy_on_tick(root: u32): void {
@@ -16,7 +18,7 @@ export function proxy_on_tick(root: u32): void {
   enter(root);
   const context = findContext(root);
   if (context !== null) changetype<RootContext>(context).onTick();
-  leave();
+  endCallback();
 }
 
 export function proxy_on_queue_ready(root: u32, queue: u32): void {
@@ -24,7 +26,7 @@ export function proxy_on_queue_ready(root: u32, queue: u32): void {
   enter(root);
   const context = findContext(root);
   if (context !== null) changetype<RootContext>(context).onQueueReady(queue);
-  leave();
+  endCallback();
 }
 
 export function proxy_on_foreign_function(root: u32, number: u32, size: u32): void {
@@ -32,7 +34,7 @@ export function proxy_on_foreign_function(root: u32, number: u32, size: u32): vo
   enter(root);
   const context = findContext(root);
   if (context !== null) changetype<RootContext>(context).onForeignFunction(number, size);
-  leave();
+  endCallback();
 }
 
 /** For filters that use `httpCall`. */
@@ -46,14 +48,16 @@ export function proxy_on_http_call_response(
   beginCallback();
   enter(root);
   answerCall(token, headers, bodySize, trailers);
-  leave();
+  endCallback();
 }
 
 export function proxy_on_done(id: u32): bool {
   beginCallback();
   enter(id);
   const context = findContext(id);
-  return context === null || context.onDone();
+  const isDone = context === null || context.onDone();
+  endCallback();
+  return isDone;
 }
 
 export function proxy_on_log(id: u32): void {
@@ -61,4 +65,5 @@ export function proxy_on_log(id: u32): void {
   enter(id);
   const context = findContext(id);
   if (context !== null) context.onLog();
+  endCallback();
 }

@@ -134,7 +134,7 @@ function streamFunctions(host: ScriptedHost): HostFunctions {
 
   function buffer(id: number): string | null {
     if (id === 4) return host.answer?.body ?? null;
-    if (id === 7) return host.configuring ? host.configuration : null;
+    if (id === 7) return host.pluginConfiguration;
     return host.stream?.buffers[id] ?? null;
   }
 

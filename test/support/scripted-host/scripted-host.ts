@@ -37,7 +37,6 @@ export interface Metric {
   value: bigint;
 }
 
-const ROOT = 1;
 const LEVELS = ["trace", "debug", "info", "warn", "error", "critical"];
 
 export class ScriptedHost {
@@ -59,23 +58,20 @@ export class ScriptedHost {
   /** What other workers do after each reading of shared data. */
   afterRead: (() => void) | null = null;
   readonly foreign = new Map<string, (argument: string) => string | null>();
-  readonly configuration: string;
+  /** Of the newest root context. */
+  private configuration = "";
   /** The response to a call, while the filter handles it: its headers, trailers and body. */
   answer: { headers: HeaderList; trailers: HeaderList; body: string } | null = null;
-  /** True while the plugin's configuration may be read. */
-  configuring = false;
+  private configuring = false;
   readonly guest: Guest;
   private readonly instance: WebAssembly.Instance;
   private readonly streams = new Map<number, FakeStream>();
-  private lastId = ROOT;
+  private lastId = 0;
+  private root = 0;
   private effective = 0;
   private lastToken = 0;
 
   private constructor(module: WebAssembly.Module, options: HostOptions) {
-    const { configuration = "" } = options;
-    this.configuration = byteString(
-      typeof configuration === "string" ? configuration : JSON.stringify(configuration),
-    );
     this.properties.set("plugin_root_id", options.rootId ?? "");
     for (const [path, value] of Object.entries(options.properties ?? {})) this.properties.set(path, value);
     this.answers = options.answers ?? {};
@@ -94,14 +90,15 @@ export class ScriptedHost {
   /** Starts the module at `path` and gives it its configuration; throws if it refuses (see `refusal`). */
   static start(path: string, options: HostOptions = {}): ScriptedHost {
     const host = ScriptedHost.load(path, options);
-    if (!host.configure()) throw new Error(`the filter refused its configuration:\n${host.logs.join("\n")}`);
+    if (!host.configure(options.configuration))
+      throw new Error(`the filter refused its configuration:\n${host.logs.join("\n")}`);
     return host;
   }
 
   /** The log lines with which the filter refuses a configuration; fails if it takes it. */
   static refusal(path: string, options: HostOptions): string[] {
     const host = ScriptedHost.load(path, options);
-    if (host.configure()) throw new Error("the filter took the configuration");
+    if (host.configure(options.configuration)) throw new Error("the filter took the configuration");
     return host.logs;
   }
 
@@ -111,20 +108,31 @@ export class ScriptedHost {
     return host;
   }
 
-  private configure(): boolean {
-    this.callGuest("proxy_on_context_create", ROOT, 0);
-    if (this.callGuest("proxy_on_vm_start", ROOT, 0) === 0) return false;
+  /** Makes a root context of its own for a configuration. */
+  private configure(configuration: unknown = ""): boolean {
+    this.root = ++this.lastId;
+    this.configuration = byteString(
+      typeof configuration === "string" ? configuration : JSON.stringify(configuration),
+    );
+    this.callGuest("proxy_on_context_create", this.root, 0);
+    if (this.callGuest("proxy_on_vm_start", this.root, 0) === 0) return false;
     this.configuring = true;
-    const accepted = this.callGuest("proxy_on_configure", ROOT, this.configuration.length) !== 0;
+    const accepted = this.callGuest("proxy_on_configure", this.root, this.configuration.length) !== 0;
     this.configuring = false;
     return accepted;
+  }
+
+  /** Another configuration in the same VM: for streams from now on, while old ones keep the old root context. */
+  reconfigure(configuration: unknown): ScriptedHost {
+    if (!this.configure(configuration)) throw new Error(`refused:\n${this.logs.join("\n")}`);
+    return this;
   }
 
   /** A new stream, or connection. */
   open(): FakeStream {
     const stream = new FakeStream(this, ++this.lastId);
     this.streams.set(stream.id, stream);
-    this.callGuest("proxy_on_context_create", stream.id, ROOT);
+    this.callGuest("proxy_on_context_create", stream.id, this.root);
     return stream;
   }
 
@@ -136,7 +144,7 @@ export class ScriptedHost {
   /** `ms` later, the filter's tick. */
   tick(ms = this.tickPeriod): void {
     this.time += BigInt(ms) * 1_000_000n;
-    this.callGuest("proxy_on_tick", ROOT);
+    this.callGuest("proxy_on_tick", this.root);
   }
 
   /** The answer to a call of the filter's; without headers, the news that there is none. */
@@ -144,19 +152,19 @@ export class ScriptedHost {
     this.pendingCalls.splice(this.pendingCalls.indexOf(call), 1);
     this.answer = { headers, body, trailers };
     const sizes = [headers.length, body.length, trailers.length];
-    this.callGuest("proxy_on_http_call_response", ROOT, call.token, ...sizes);
+    this.callGuest("proxy_on_http_call_response", this.root, call.token, ...sizes);
     this.answer = null;
   }
 
   /** Something was put into a queue that the filter registered. */
   queueReady(queue: number): void {
-    this.callGuest("proxy_on_queue_ready", ROOT, queue);
+    this.callGuest("proxy_on_queue_ready", this.root, queue);
   }
 
   /** The plugin ends: done and delete of its root context. */
   shutdown(): void {
-    this.callGuest("proxy_on_done", ROOT);
-    this.callGuest("proxy_on_delete", ROOT);
+    this.callGuest("proxy_on_done", this.root);
+    this.callGuest("proxy_on_delete", this.root);
   }
 
   /** Calls an export; undefined if there is none. */
@@ -167,6 +175,11 @@ export class ScriptedHost {
     return callback?.(...values);
   }
 
+  /** The bytes of the plugin's configuration; null when it is not being configured, as in Envoy. */
+  get pluginConfiguration(): string | null {
+    return this.configuring ? this.configuration : null;
+  }
+
   /** The stream that host calls are about now; null in a root context's callback. */
   get stream(): FakeStream | null {
     return this.streams.get(this.effective) ?? null;
@@ -174,7 +187,7 @@ export class ScriptedHost {
 
   /** For the host functions: `proxy_set_effective_context`. */
   setEffective(id: number): boolean {
-    if (id !== ROOT && !this.streams.has(id)) return false;
+    if (id !== this.root && !this.streams.has(id)) return false;
     this.effective = id;
     return true;
   }
