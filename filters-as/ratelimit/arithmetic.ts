@@ -1,5 +1,5 @@
 /** What of the filter is arithmetic, as a module of its own: tests call it directly. No part of the filter. */
-import "../sdk/abort";
+import "../sdk/compiler-hooks";
 
 export * from "./address";
 export * from "./bucket-group";

@@ -64,6 +64,11 @@ const good: [string, unknown][] = [
   ],
 ];
 
+const page = readFileSync(join(ROOT, "docs/filters/ratelimit.md"), "utf8");
+for (const [, example] of page.matchAll(/^```json\n([\s\S]*?)^```/gm)) {
+  good.push(["the example in the docs", JSON.parse(example)]);
+}
+
 /** Each with the fault; the schema refuses it too, unless it cannot know. */
 const bad: [unknown, string, "schema cannot know"?][] = [
   ["", "configuration: "],

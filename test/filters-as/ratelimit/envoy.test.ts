@@ -3,8 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
+import { parse } from "yaml";
 import { freePorts, temporaryFolder } from "../../support/child-process.ts";
 import { shippedFilter } from "../../support/filter-build.ts";
+import { ROOT } from "../../support/our-proxy.ts";
 import { envoyProgram, type Rival, startEnvoy } from "../../support/rivals.ts";
 import { type Ask, type Case, cases, commonToEnvoy } from "./envoy-cases.ts";
 
@@ -148,6 +150,19 @@ describe.skipIf(!present)("in Envoy, the same answers as of Envoy's own filter",
       expect(lines).toHaveLength(one.asks.length);
     });
   });
+
+  test("the example in the docs", async () => {
+    const page = readFileSync(join(ROOT, "docs/filters/ratelimit.md"), "utf8");
+    const [, example] = /^```yaml\n([\s\S]*?)^```/m.exec(page) ?? ["", ""];
+    shippedFilter("ratelimit");
+    const [port] = await freePorts(1);
+    const bootstrap = parse(example.replace("10080", `${port}`));
+    const envoy = await startEnvoy(bootstrap, port);
+    const answers = await askAll(port, [{}, {}, {}, {}]);
+    await envoy?.stop();
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429]);
+    expect(answers[3].headers).toMatchObject({ "x-ratelimit-limit": "3", "x-ratelimit-remaining": "0" });
+  }, 30_000);
 
   test("and the same counters", async () => {
     const { body } = await ask(ports.at(-1)!, new Agent(), { path: "/stats" });
