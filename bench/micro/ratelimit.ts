@@ -100,6 +100,7 @@ class BareHost {
         this.words.setUint32(idAt, metrics++, true);
         return 0;
       },
+      proxy_set_tick_period_milliseconds: () => 0,
       proxy_increment_metric: (id: number, delta: bigint) => {
         this.counters[id] += Number(delta);
         return 0;

@@ -16,6 +16,7 @@ import {
   responseHeaders,
   Slice,
   sendResponse,
+  setTickPeriod,
   Writer,
 } from "../sdk/sdk";
 import { readSettings } from "./configuration";
@@ -27,6 +28,7 @@ import { Statistics } from "./statistics";
 
 export { proxy_on_request_headers, proxy_on_response_headers } from "../sdk/exports/http";
 export * from "../sdk/exports/plugin";
+export { proxy_on_tick } from "../sdk/exports/root";
 
 const PLUGIN_NAME = Slice.of("plugin_name");
 /** Envoy's words: the body, and the details for access logs. */
@@ -37,6 +39,8 @@ const LIMIT_HEADER = Slice.of("x-ratelimit-limit");
 const REMAINING_HEADER = Slice.of("x-ratelimit-remaining");
 const RESET_HEADER = Slice.of("x-ratelimit-reset");
 const SECOND: i64 = 1_000_000_000;
+/** How often the counters are told, ms. */
+const TELLING_PERIOD: u32 = 1000;
 
 class RateLimit extends RootContext {
   settings: Settings | null = null;
@@ -53,7 +57,18 @@ class RateLimit extends RootContext {
     seedLots(now());
     this.settings = settings;
     this.statistics = new Statistics(settings.statPrefix);
+    setTickPeriod(TELLING_PERIOD);
     return true;
+  }
+
+  onTick(): void {
+    const settings = this.settings;
+    const statistics = this.statistics;
+    if (settings !== null && statistics !== null) statistics.tell(settings.limiter);
+  }
+
+  onDelete(): void {
+    this.onTick();
   }
 
   createHttpContext(): HttpContext {
@@ -79,7 +94,7 @@ class RateLimitedStream extends HttpContext {
     if (!settings.enabled.draw()) return Action.Continue;
     const limiter = settings.limiter;
     const verdict = limiter.check(now());
-    statistics.note(verdict, limiter);
+    statistics.note(verdict);
     if (settings.tellsLimits) this.remember(limiter.decisive);
     if (verdict === ALLOWED) return Action.Continue;
     if (verdict === BROKEN) {
@@ -93,7 +108,7 @@ class RateLimitedStream extends HttpContext {
         requestHeaders.add(headers[i].name.view, headers[i].value.view);
       return Action.Continue;
     }
-    statistics.enforced.increment();
+    statistics.enforced.count++;
     this.refuse(settings);
     return Action.Pause;
   }
