@@ -36,11 +36,13 @@ export class BenchHost {
     if (plugin === null) throw new Error(`${name}: is no name for a plugin`);
     const context = this.context();
     const stats = context.stats;
+    const shared = SharedSpace.lonely(context);
     this.generation = new Generation(
       module,
       {
         context,
-        shared: SharedSpace.lonely(context),
+        shared,
+        namespace: shared.store.open(new Uint8Array(0)),
         name,
         config: plugin,
         limits,
