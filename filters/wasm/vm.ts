@@ -7,7 +7,6 @@
  *
  *   new ─(start)─▶ alive ─(trap)─▶ failed
  */
-import { toBytes } from "../../core/bytes/ascii.ts";
 import type { FilterContext } from "../../core/filter/filter-context.ts";
 import { isFieldName, isFieldValue } from "../../core/http/fields.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
@@ -32,6 +31,8 @@ const LAST_ID = 0x7fffffff;
 export interface VmHost {
   readonly context: FilterContext;
   readonly shared: SharedSpace;
+  /** Of the VM's id in the shared store; 0 if that is full. */
+  readonly namespace: number;
   /** For messages: the plugin's name. */
   readonly name: string;
   readonly config: PluginConfig;
@@ -57,8 +58,6 @@ export class WasmVm {
   exports: GuestExports | null = null;
   /** Why it is not to be called any more, "" while it lives. */
   failure = "";
-  /** Of the VM's id in the shared store. */
-  namespace = 0;
   /** Living contexts, each at the place that the low bits of its number say; at most half of the places are taken. */
   private contexts: (GuestContext | null)[] = new Array<GuestContext | null>(FIRST_PLACES).fill(null);
   private lastId = 0;
@@ -80,8 +79,7 @@ export class WasmVm {
 
   /** Instantiates and starts the module; "" or why that failed. */
   start(): string {
-    const { module, host } = this;
-    this.namespace = host.shared.store.open(toBytes(host.config.vm.id));
+    const { module } = this;
     try {
       const instance = new WebAssembly.Instance(module.module, hostFunctions(this));
       const { exports } = instance;
@@ -102,12 +100,6 @@ export class WasmVm {
       this.failure = `start: ${this.describe(error)}`;
     }
     return this.failure;
-  }
-
-  /** It will not be called again. */
-  release(): void {
-    if (this.namespace !== 0) this.host.shared.store.release(this.namespace);
-    this.namespace = 0;
   }
 
   /** False if the configuration's list of capabilities leaves that function out. */
@@ -260,6 +252,8 @@ export class WasmVm {
     if (this.failure !== "") return;
     this.failure = why;
     this.asking.length = 0;
+    // A guest that ran out of stack may have done so in the middle of the store.
+    this.host.shared.store.recover();
     this.log("critical", why);
     this.host.onFailure(this);
     for (const context of this.contexts) context?.abandon();
