@@ -46,6 +46,7 @@ export function tryPlugin(
     callouts: SILENT,
     random: () => 0.5,
     fillRandom,
+    logs: () => true,
     log: (level, _component, message) => {
       if (level !== "error" && level !== "critical") return;
       if (reasons.length < MAX_REASONS) reasons.push(message);

@@ -8,6 +8,7 @@
  *   new ─(start)─▶ alive ─(trap)─▶ failed
  */
 import type { FilterContext } from "../../core/filter/filter-context.ts";
+import { isFieldName, isFieldValue } from "../../core/http/fields.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
 import type { Scope } from "../../core/telemetry/stats.ts";
 import type { CompiledModule } from "./compiled-module.ts";
@@ -49,8 +50,9 @@ export interface VmHost {
 export class WasmVm {
   readonly host: VmHost;
   readonly memory: GuestMemory = new GuestMemory();
-  readonly headerNames: NameTable = new NameTable(true);
-  readonly paths: NameTable = new NameTable(false);
+  readonly headerNames: NameTable = new NameTable(true, isHeaderName);
+  readonly headerValues: NameTable = new NameTable(false, isFieldValue);
+  readonly paths: NameTable = new NameTable(false, () => true);
   readonly module: CompiledModule;
   /** Null before the guest has started. */
   exports: GuestExports | null = null;
@@ -263,6 +265,11 @@ export class WasmVm {
     const stack = error instanceof Error && typeof error.stack === "string" ? wasmFrames(error.stack) : "";
     return stack === "" ? text : `${text} (${stack})`;
   }
+}
+
+/** A field's name, or a pseudo header's. */
+function isHeaderName(text: string): boolean {
+  return isFieldName(text.charCodeAt(0) === 0x3a ? text.slice(1) : text);
 }
 
 const MAX_FRAMES = 20;

@@ -25,6 +25,26 @@ describe.skipIf(!HAS_ASSEMBLER)("the log", () => {
     await over();
   });
 
+  test("is asked for the operator's level, and not written below it", async () => {
+    const asks = guest`(on request_headers
+      (drop (call $get_log_level #64))
+      (drop (call $log #1 ${"debug"}))
+      (drop (call $log (i32.load #64) ${"least"}))
+      (drop (call $log #5 ${"critical"}))
+      #0)`;
+    const { s, said, over } = await wasmStory([{ guest: asks }]);
+    s.proxy.levels = new Set(["warning", "error", "critical"]);
+    s.client(get());
+    expect(said()).toEqual(["warning p: least", "critical p: critical"]);
+    s.proxy.levels = new Set(["trace", "debug", "info", "warning", "error", "critical"]);
+    s.client(get());
+    expect(said()).toEqual(["debug p: debug", "trace p: least", "critical p: critical"]);
+    s.proxy.levels = new Set();
+    s.client(get());
+    expect(said()).toEqual([]);
+    await over();
+  });
+
   test("cuts what is too long", async () => {
     const logs = guest`(on request_headers (drop (call $log #2 #0 #200000)) #0)`;
     const { s, said, over } = await wasmStory([{ guest: logs }]);
