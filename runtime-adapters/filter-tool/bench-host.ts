@@ -88,6 +88,7 @@ export class BenchHost {
       callouts,
       random: Math.random,
       fillRandom: (into) => void randomFillSync(into),
+      logs: () => true,
       log: (level, _component, message) => {
         if (level !== "warning" && level !== "error" && level !== "critical") return;
         if (this.complaints.length < 5) this.complaints.push(message);
