@@ -310,6 +310,8 @@ describe("files", () => {
       .map(({ path }) => path)
       .filter((path) => {
         const name = basename(path).replace(/\.(d\.ts|ts|mjs)$/, "");
+        // AssemblyScript takes a file's name for that of the imported module, and this one is WASI's.
+        if (path.startsWith("filters-as/") && name === "wasi_snapshot_preview1") return false;
         return !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name) || BANNED_NAMES.includes(name);
       });
     expect(wrong).toEqual([]);

@@ -8,6 +8,7 @@ import { HEADER_GET } from "./cases/header-get.ts";
 import { ROUTE_MATCH } from "./cases/route-match.ts";
 import { SHARED_STORE } from "./cases/shared-store.ts";
 import { TIMERS } from "./cases/timers.ts";
+import { WASM_FILTER } from "./cases/wasm-filter.ts";
 import type { MicroCase } from "./micro-case.ts";
 
 export const ALL_CASES: readonly MicroCase[] = [
@@ -20,4 +21,5 @@ export const ALL_CASES: readonly MicroCase[] = [
   ...TIMERS,
   ...SHARED_STORE,
   ...FILTER_CHAIN,
+  ...WASM_FILTER,
 ];

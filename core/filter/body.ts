@@ -17,11 +17,17 @@ export interface BodySink {
   sendBody(bytes: Uint8Array, start: number, end: number): void;
 }
 
+const NO_BYTES = new Uint8Array(0);
+/** Room for so many pieces is kept for the next part. */
+const KEPT_ROOM = 64;
+
 export class Body {
   /** Sum of the pieces, bytes. */
   size = 0;
   /** A filter changed it since `clear`. */
   changed = false;
+  /** How many there are. The arrays keep their room: emptied ones would be made anew for every body. */
+  private count = 0;
   private readonly chunks: Uint8Array[] = [];
   /** Start and end of each piece in its chunk. */
   private readonly bounds: number[] = [];
@@ -29,13 +35,20 @@ export class Body {
   private loose = 0;
   private looseSize = 0;
 
+  /** Pieces in it. */
+  get pieces(): number {
+    return this.count;
+  }
+
   /** Appends `chunk[start, end)`; the chunk must not change as long as it is here. */
   push(chunk: Uint8Array, start: number, end: number): void {
     if (start >= end) return;
-    this.chunks.push(chunk);
-    this.bounds.push(start, end);
+    const at = this.count++;
+    this.chunks[at] = chunk;
+    this.bounds[2 * at] = start;
+    this.bounds[2 * at + 1] = end;
     this.size += end - start;
-    if (this.chunks.length - this.loose >= CRUMBS) this.sweep();
+    if (this.count - this.loose >= CRUMBS) this.sweep();
   }
 
   /** Joins the last pieces if they are crumbs. */
@@ -44,23 +57,24 @@ export class Body {
     if (size < CRUMBS * CRUMB) {
       const whole = new Uint8Array(size);
       this.copy(this.looseSize, size, whole, 0);
-      this.chunks.length = this.loose;
-      this.bounds.length = 2 * this.loose;
-      this.chunks.push(whole);
-      this.bounds.push(0, size);
+      this.chunks.fill(NO_BYTES, this.loose, this.count);
+      this.chunks[this.loose] = whole;
+      this.bounds[2 * this.loose] = 0;
+      this.bounds[2 * this.loose + 1] = size;
+      this.count = this.loose + 1;
     }
-    this.loose = this.chunks.length;
-    this.looseSize = this.size;
+    this.settle();
   }
 
-  /** Pieces in it. */
-  get pieces(): number {
-    return this.chunks.length;
+  /** All pieces are as they are to be. */
+  private settle(): void {
+    this.loose = this.count;
+    this.looseSize = this.size;
   }
 
   /** Appends all that `other` has, which has nothing afterwards. */
   take(other: Body): void {
-    for (let i = 0; i < other.chunks.length; i++) {
+    for (let i = 0; i < other.count; i++) {
       this.push(other.chunks[i], other.bounds[2 * i], other.bounds[2 * i + 1]);
     }
     if (other.changed) this.changed = true;
@@ -69,7 +83,7 @@ export class Body {
 
   /** Hands every piece to `sink` in order; they stay here. */
   replay(sink: BodySink): void {
-    for (let i = 0; i < this.chunks.length; i++) {
+    for (let i = 0; i < this.count; i++) {
       sink.sendBody(this.chunks[i], this.bounds[2 * i], this.bounds[2 * i + 1]);
     }
   }
@@ -96,6 +110,8 @@ export class Body {
    * what is there: (0, 0) prepends, (size, 0) appends.
    */
   replace(from: number, length: number, bytes: Uint8Array): void {
+    this.chunks.length = this.count;
+    this.bounds.length = 2 * this.count;
     const start = Math.min(from, this.size);
     const end = Math.min(from + length, this.size);
     const first = this.cutAt(start);
@@ -105,8 +121,8 @@ export class Body {
     this.bounds.splice(2 * first, 2 * (last - first), ...put.flatMap((piece) => [0, piece.length]));
     this.size += bytes.length - (end - start);
     this.changed = true;
-    this.loose = this.chunks.length;
-    this.looseSize = this.size;
+    this.count = this.chunks.length;
+    this.settle();
   }
 
   /** Makes a piece begin at `offset`; returns its place. */
@@ -127,11 +143,13 @@ export class Body {
   }
 
   clear(): void {
-    this.chunks.length = 0;
-    this.bounds.length = 0;
+    if (this.chunks.length > KEPT_ROOM) {
+      this.chunks.length = 0;
+      this.bounds.length = 0;
+    } else for (let i = 0; i < this.count; i++) this.chunks[i] = NO_BYTES;
+    this.count = 0;
     this.size = 0;
     this.changed = false;
-    this.loose = 0;
-    this.looseSize = 0;
+    this.settle();
   }
 }

@@ -124,20 +124,19 @@ class RequestLeg extends Leg {
   }
 
   protected showHead(at: number, ends: boolean): Verdict {
-    const { filter } = this.chain.links[at];
-    return filter?.onRequestHeaders?.(this.chain.owner.request, ends) ?? Continue;
+    return this.chain.filterAt(at)?.onRequestHeaders?.(this.chain.owner.request, ends) ?? Continue;
   }
 
   protected wantsBody(at: number): boolean {
-    return this.chain.links[at].filter?.onRequestBody !== undefined;
+    return this.chain.filterAt(at)?.onRequestBody !== undefined;
   }
 
   protected showBody(at: number, body: Body, ends: boolean): Verdict {
-    return this.chain.links[at].filter?.onRequestBody?.(body, ends) ?? Continue;
+    return this.chain.filterAt(at)?.onRequestBody?.(body, ends) ?? Continue;
   }
 
   protected showTrailers(at: number, trailers: Fields): Verdict {
-    return this.chain.links[at].filter?.onRequestTrailers?.(trailers) ?? Continue;
+    return this.chain.filterAt(at)?.onRequestTrailers?.(trailers) ?? Continue;
   }
 
   protected passedHead(ends: boolean): void {
@@ -170,8 +169,8 @@ class ResponseLeg extends Leg {
     this.chain = chain;
   }
 
-  private link(at: number): Link {
-    return this.chain.links[this.count - 1 - at];
+  private filter(at: number): Filter | null {
+    return this.chain.filterAt(this.count - 1 - at);
   }
 
   /** `resume` by the place of the filter in the chain. */
@@ -185,20 +184,19 @@ class ResponseLeg extends Leg {
   }
 
   protected showHead(at: number, ends: boolean): Verdict {
-    const { filter } = this.link(at);
-    return filter?.onResponseHeaders?.(this.chain.owner.response as ResponseHead, ends) ?? Continue;
+    return this.filter(at)?.onResponseHeaders?.(this.chain.owner.response as ResponseHead, ends) ?? Continue;
   }
 
   protected wantsBody(at: number): boolean {
-    return this.link(at).filter?.onResponseBody !== undefined;
+    return this.filter(at)?.onResponseBody !== undefined;
   }
 
   protected showBody(at: number, body: Body, ends: boolean): Verdict {
-    return this.link(at).filter?.onResponseBody?.(body, ends) ?? Continue;
+    return this.filter(at)?.onResponseBody?.(body, ends) ?? Continue;
   }
 
   protected showTrailers(at: number, trailers: Fields): Verdict {
-    return this.link(at).filter?.onResponseTrailers?.(trailers) ?? Continue;
+    return this.filter(at)?.onResponseTrailers?.(trailers) ?? Continue;
   }
 
   protected passedHead(ends: boolean): void {
@@ -226,7 +224,9 @@ export class FilterChain {
   readonly owner: ChainOwner;
   readonly requestLeg: RequestLeg = new RequestLeg(this);
   readonly responseLeg: ResponseLeg = new ResponseLeg(this);
-  readonly links: Link[] = [];
+  /** The first `used` are of the current stream, the others null: they would keep streams of the past alive. */
+  readonly links: (Link | null)[] = [];
+  private used = 0;
 
   constructor(owner: ChainOwner) {
     this.owner = owner;
@@ -238,18 +238,25 @@ export class FilterChain {
    */
   open(slots: readonly FilterSlot[], limit: number): boolean {
     const { links, owner } = this;
+    this.used = 0;
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i];
       const factory = slot.factoryFor(owner.filterOverride(slot.name));
       if (factory === null) continue;
       // Of this stream alone: a filter that calls back too late must not reach the next one.
-      const link = new Link(this, links.length);
+      const link = new Link(this, this.used);
       link.filter = factory.create(link);
-      if (link.filter !== null) links.push(link);
+      if (link.filter !== null) links[this.used++] = link;
     }
-    this.requestLeg.begin(links.length, limit);
+    this.requestLeg.begin(this.used, limit);
     this.responseLeg.begin(0, limit);
-    return links.length > 0;
+    return this.used > 0;
+  }
+
+  /** The filter at a place of the chain. */
+  filterAt(index: number): Filter | null {
+    const link = this.links[index];
+    return link === null ? null : link.filter;
   }
 
   /** The answer begins: prepares its leg for the filters that were shown the request. */
@@ -265,14 +272,18 @@ export class FilterChain {
 
   /** The stream is over. */
   log(): void {
-    for (const link of this.links) {
+    for (let i = 0; i < this.used; i++) {
+      const link = this.links[i] as Link;
       try {
         link.filter?.onLog?.();
       } catch (error) {
         this.owner.failed(error); // the others are told all the same
       }
       link.filter = null;
+      this.links[i] = null;
     }
-    this.links.length = 0;
+    this.used = 0;
+    this.requestLeg.trailers = null;
+    this.responseLeg.trailers = null;
   }
 }

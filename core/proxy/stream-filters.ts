@@ -257,7 +257,8 @@ export class StreamFilters implements ChainOwner {
       }
     }
     if (!ends && stream.upgrade === "") {
-      const length = this.chain.requestLeg.changedBody ? -1 : declaredLength(fields);
+      const known = stream.connection.parser.contentLength;
+      const length = this.chain.requestLeg.changedBody ? -1 : declaredLength(fields, known);
       stream.requestFraming = length < 0 ? ByChunks : ByLength;
       stream.requestLength = Math.max(length, 0);
       this.requestOwed = length;
@@ -296,7 +297,7 @@ export class StreamFilters implements ChainOwner {
       return;
     }
     if (framing !== AsTunnel) {
-      length = this.chain.responseLeg.changedBody ? -1 : declaredLength(head.fields);
+      length = this.chain.responseLeg.changedBody ? -1 : declaredLength(head.fields, length);
       if (framing === NoBody || ends) {
         // Only these may declare what does not follow.
         if (!stream.toHead && head.status !== 304) length = 0;
@@ -372,9 +373,13 @@ export class StreamFilters implements ChainOwner {
   }
 }
 
-/** What a filtered head says about its length; a value that is no length is removed. */
-function declaredLength(fields: Fields): number {
+/**
+ * What a filtered head says about its length; a value that is no length is removed. `known` is what the codec has read
+ * in a field that is still as it came.
+ */
+function declaredLength(fields: Fields, known: number): number {
   if (!fields.hasId(CONTENT_LENGTH)) return -1;
+  if (known >= 0 && fields.spans[(fields.slotOfId(CONTENT_LENGTH, 0) << 2) + 2] >= 0) return known;
   const length = parseDecimalText(fields.getId(CONTENT_LENGTH) as string, Number.MAX_SAFE_INTEGER);
   if (length < 0) fields.removeId(CONTENT_LENGTH);
   return length;

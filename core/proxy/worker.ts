@@ -73,6 +73,7 @@ export class Worker implements RouteTables {
         callouts: new ClusterCallouts(this.services, this.clusters),
         fillRandom: (into) => platform.fillRandom(into),
         log: (level, component, message) => platform.log(level, component, message),
+        logs: (level, component) => platform.logs?.(level, component) ?? true,
       },
     };
   }

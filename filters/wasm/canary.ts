@@ -4,6 +4,7 @@
  *
  * Law: nothing that a canary does is felt elsewhere: its data, metrics and requests go nowhere.
  */
+import { toBytes } from "../../core/bytes/ascii.ts";
 import { type Callouts, NoSuchCluster } from "../../core/filter/callout.ts";
 import type { FilterContext } from "../../core/filter/filter-context.ts";
 import { StatsStore } from "../../core/telemetry/stats.ts";
@@ -45,16 +46,19 @@ export function tryPlugin(
     callouts: SILENT,
     random: () => 0.5,
     fillRandom,
+    logs: () => true,
     log: (level, _component, message) => {
       if (level !== "error" && level !== "critical") return;
       if (reasons.length < MAX_REASONS) reasons.push(message);
     },
   };
+  const shared = SharedSpace.lonely(context);
   const generation = new Generation(
     module,
     {
       context,
-      shared: SharedSpace.lonely(context),
+      shared,
+      namespace: shared.store.open(toBytes(config.vm.id)),
       name: config.name,
       config,
       limits,

@@ -76,9 +76,6 @@ export class Generation {
   private end(): void {
     if (this.gone) return;
     this.gone = true;
-    this.root.end(() => {
-      this.vm.release();
-      this.onGone(this);
-    });
+    this.root.end(() => this.onGone(this));
   }
 }

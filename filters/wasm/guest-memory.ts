@@ -53,11 +53,7 @@ export class GuestMemory {
 
   /** Writes a 32-bit number, aligned or not; the range was checked. */
   putU32(at: number, value: number): void {
-    const bytes = this.view();
-    bytes[at] = value;
-    bytes[at + 1] = value >>> 8;
-    bytes[at + 2] = value >>> 16;
-    bytes[at + 3] = value >>> 24;
+    put(this.view(), at, value);
   }
 
   /** Writes a whole number as 64 bits, a negative one in two's complement; the range was checked. */
@@ -70,14 +66,6 @@ export class GuestMemory {
   getU32(at: number): number {
     const bytes = this.view();
     return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
-  }
-
-  /** Room for `size` bytes (more than none) made by the guest: where, or 0 if there is none. Traps are the guest's. */
-  room(size: number): number {
-    this.closed = true;
-    const at = (this.allocate as (size: number) => number)(size) >>> 0;
-    this.closed = false;
-    return at !== 0 && this.has(at, size) ? at : 0;
   }
 
   /**
@@ -103,16 +91,30 @@ export class GuestMemory {
     return true;
   }
 
-  /** Makes room and says where it is; the caller fills it in `view()`. -1 if that cannot be done. */
+  /**
+   * Has the guest make room and tells it where that is; the caller fills it in `view()`. -1 if that cannot be done. A
+   * trap of the allocator is the guest's.
+   */
   give(size: number, pointerAt: number, sizeAt: number): number {
-    if (!this.has(pointerAt, 4) || !this.has(sizeAt, 4)) return -1;
+    const before = this.view().length - 4;
+    if (pointerAt > before || sizeAt > before) return -1;
     let at = 0;
     if (size > 0) {
-      at = this.room(size);
-      if (at === 0) return -1;
+      this.closed = true;
+      at = (this.allocate as (size: number) => number)(size) >>> 0;
+      this.closed = false;
     }
-    this.putU32(pointerAt, at);
-    this.putU32(sizeAt, size);
+    const bytes = this.view();
+    if (size > 0 && (at === 0 || at + size > bytes.length)) return -1;
+    put(bytes, pointerAt, at);
+    put(bytes, sizeAt, size);
     return at;
   }
+}
+
+function put(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
 }

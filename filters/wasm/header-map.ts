@@ -38,15 +38,25 @@ export abstract class HeaderMap {
     return null;
   }
 
+  /** How many pseudo headers there are. */
+  get pseudoCount(): number {
+    return 0;
+  }
+
   /** False if it may not have that value. */
-  protected setPseudo(_name: string, _value: string): boolean {
+  setPseudo(_name: string, _value: string): boolean {
     return false;
   }
 
-  /** The first shown slot of that (lower-case) name, -1 if there is none. */
+  /** The first slot of that (lower-case) name, which is none that the proxy knows; -1 if there is none. */
   slotOf(name: string): number {
-    const slot = this.fields.slotOf(name, 0);
-    return slot >= 0 && isShown(this.fields, slot) ? slot : -1;
+    return this.fields.slotOf(name, 0);
+  }
+
+  /** The first shown slot of that known name, -1 if there is none. */
+  slotOfId(id: number): number {
+    const { fields } = this;
+    return HIDDEN[id] === 0 && fields.hasId(id) ? fields.slotOfId(id, 0) : -1;
   }
 
   /** Replaces every field of that (lower-case) name; false if name or value cannot be sent. */
@@ -107,11 +117,16 @@ export class RequestMap extends HeaderMap {
     return REQUEST_NAMES;
   }
 
+  override get pseudoCount(): number {
+    const { authority, path, method } = this.head as RequestHead;
+    return 1 + (authority === "" ? 0 : 1) + (path === "" ? 0 : 1) + (method === "" ? 0 : 1);
+  }
+
   override pseudo(name: string): string | null {
     return (this.head as RequestHead).get(name);
   }
 
-  protected override setPseudo(name: string, value: string): boolean {
+  override setPseudo(name: string, value: string): boolean {
     const head = this.head as RequestHead;
     switch (name) {
       case ":path":
@@ -163,11 +178,15 @@ export class ResponseMap extends HeaderMap {
     return RESPONSE_NAMES;
   }
 
+  override get pseudoCount(): number {
+    return 1;
+  }
+
   override pseudo(name: string): string | null {
     return (this.head as ResponseHead).get(name);
   }
 
-  protected override setPseudo(name: string, value: string): boolean {
+  override setPseudo(name: string, value: string): boolean {
     if (name !== ":status") return false;
     const status = parseDecimalText(value, 599);
     if (status < 200) return false;

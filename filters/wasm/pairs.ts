@@ -36,9 +36,8 @@ export function bytesOfMap(map: HeaderMap): number {
 
 /** How many pairs `map` has. */
 export function countPairs(map: HeaderMap): number {
-  const { fields, pseudoNames } = map;
-  let count = 0;
-  for (let i = 0; i < pseudoNames.length; i++) if (map.pseudo(pseudoNames[i]) !== null) count++;
+  const { fields } = map;
+  let count = map.pseudoCount;
   for (let i = 0; i < fields.slots; i++) if (isShown(fields, i)) count++;
   return count;
 }

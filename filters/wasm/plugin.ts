@@ -8,6 +8,7 @@
  * Laws: a generation that cannot be started or configured never takes a stream; what served before goes on. Under
  * FAIL_RELOAD a failed plugin tries again no sooner than its back-off allows.
  */
+import { toBytes } from "../../core/bytes/ascii.ts";
 import type { Filter, FilterCallbacks } from "../../core/filter/filter.ts";
 import type { FilterContext } from "../../core/filter/filter-context.ts";
 import type { NetworkFilter, NetworkFilterCallbacks } from "../../core/filter/network-filter.ts";
@@ -31,6 +32,9 @@ export class WasmPlugin {
   /** No VM is begun for want of one before this, ms. */
   private nextStart = Number.NEGATIVE_INFINITY;
   private released = false;
+  private settled = false;
+  /** VMs that are not gone yet. */
+  private living = 0;
 
   constructor(
     config: PluginConfig,
@@ -44,6 +48,8 @@ export class WasmPlugin {
     this.host = {
       context,
       shared,
+      // The plugin's, not the VM's: data outlives a reload.
+      namespace: shared.store.open(toBytes(config.vm.id)),
       name: config.name === "" ? "plugin" : config.name,
       config,
       environment,
@@ -77,9 +83,12 @@ export class WasmPlugin {
     this.nextStart = context.clock.now + this.config.reload.base * (1 + context.random() / 2);
     const made = new Generation(module, this.host, () => {
       this.stats.active--;
+      this.living--;
+      this.settle();
     });
     this.stats.created++;
     this.stats.active++;
+    this.living++;
     const failure = made.begin();
     if (failure !== "") {
       made.retire();
@@ -149,11 +158,21 @@ export class WasmPlugin {
 
   /** No further stream comes. */
   release(): void {
+    if (this.released) return;
     this.released = true;
-    this.host.customStats.release();
     const { current } = this;
     this.current = null;
     current?.retire();
+    this.settle();
+  }
+
+  /** Lets go of what it shares when nobody is left who could ask for it. */
+  private settle(): void {
+    if (!this.released || this.living > 0 || this.settled) return;
+    this.settled = true;
+    const { shared, namespace, customStats } = this.host;
+    customStats.release();
+    if (namespace !== 0) shared.store.release(namespace);
   }
 }
 

@@ -7,8 +7,8 @@
  *
  *   new ─(start)─▶ alive ─(trap)─▶ failed
  */
-import { toBytes } from "../../core/bytes/ascii.ts";
 import type { FilterContext } from "../../core/filter/filter-context.ts";
+import { isFieldName, isFieldValue } from "../../core/http/fields.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
 import type { Scope } from "../../core/telemetry/stats.ts";
 import type { CompiledModule } from "./compiled-module.ts";
@@ -31,6 +31,8 @@ const LAST_ID = 0x7fffffff;
 export interface VmHost {
   readonly context: FilterContext;
   readonly shared: SharedSpace;
+  /** Of the VM's id in the shared store; 0 if that is full. */
+  readonly namespace: number;
   /** For messages: the plugin's name. */
   readonly name: string;
   readonly config: PluginConfig;
@@ -48,15 +50,14 @@ export interface VmHost {
 export class WasmVm {
   readonly host: VmHost;
   readonly memory: GuestMemory = new GuestMemory();
-  readonly headerNames: NameTable = new NameTable(true);
-  readonly paths: NameTable = new NameTable(false);
+  readonly headerNames: NameTable = new NameTable(true, isHeaderName);
+  readonly headerValues: NameTable = new NameTable(false, isFieldValue);
+  readonly paths: NameTable = new NameTable(false, () => true);
   readonly module: CompiledModule;
   /** Null before the guest has started. */
   exports: GuestExports | null = null;
   /** Why it is not to be called any more, "" while it lives. */
   failure = "";
-  /** Of the VM's id in the shared store. */
-  namespace = 0;
   /** Living contexts, each at the place that the low bits of its number say; at most half of the places are taken. */
   private contexts: (GuestContext | null)[] = new Array<GuestContext | null>(FIRST_PLACES).fill(null);
   private lastId = 0;
@@ -78,8 +79,7 @@ export class WasmVm {
 
   /** Instantiates and starts the module; "" or why that failed. */
   start(): string {
-    const { module, host } = this;
-    this.namespace = host.shared.store.open(toBytes(host.config.vm.id));
+    const { module } = this;
     try {
       const instance = new WebAssembly.Instance(module.module, hostFunctions(this));
       const { exports } = instance;
@@ -100,12 +100,6 @@ export class WasmVm {
       this.failure = `start: ${this.describe(error)}`;
     }
     return this.failure;
-  }
-
-  /** It will not be called again. */
-  release(): void {
-    if (this.namespace !== 0) this.host.shared.store.release(this.namespace);
-    this.namespace = 0;
   }
 
   /** False if the configuration's list of capabilities leaves that function out. */
@@ -258,6 +252,8 @@ export class WasmVm {
     if (this.failure !== "") return;
     this.failure = why;
     this.asking.length = 0;
+    // A guest that ran out of stack may have done so in the middle of the store.
+    this.host.shared.store.recover();
     this.log("critical", why);
     this.host.onFailure(this);
     for (const context of this.contexts) context?.abandon();
@@ -269,6 +265,11 @@ export class WasmVm {
     const stack = error instanceof Error && typeof error.stack === "string" ? wasmFrames(error.stack) : "";
     return stack === "" ? text : `${text} (${stack})`;
   }
+}
+
+/** A field's name, or a pseudo header's. */
+function isHeaderName(text: string): boolean {
+  return isFieldName(text.charCodeAt(0) === 0x3a ? text.slice(1) : text);
 }
 
 const MAX_FRAMES = 20;

@@ -36,11 +36,13 @@ export class BenchHost {
     if (plugin === null) throw new Error(`${name}: is no name for a plugin`);
     const context = this.context();
     const stats = context.stats;
+    const shared = SharedSpace.lonely(context);
     this.generation = new Generation(
       module,
       {
         context,
-        shared: SharedSpace.lonely(context),
+        shared,
+        namespace: shared.store.open(new Uint8Array(0)),
         name,
         config: plugin,
         limits,
@@ -86,6 +88,7 @@ export class BenchHost {
       callouts,
       random: Math.random,
       fillRandom: (into) => void randomFillSync(into),
+      logs: () => true,
       log: (level, _component, message) => {
         if (level !== "warning" && level !== "error" && level !== "critical") return;
         if (this.complaints.length < 5) this.complaints.push(message);

@@ -1,6 +1,6 @@
 /**
- * What a filter may import so that it loads in Envoy: the host functions of proxy-wasm ABI 0.2.1, and no name more.
- * Our own filters need no WASI, so that is not in the list.
+ * What a filter may import so that it loads in Envoy: the host functions of proxy-wasm ABI 0.2.1, and of WASI, which
+ * Envoy has too, the source of random numbers, which the ABI lacks.
  */
 const ALLOWED: ReadonlySet<string> = new Set([
   "proxy_log",
@@ -44,9 +44,14 @@ const ALLOWED: ReadonlySet<string> = new Set([
   "proxy_call_foreign_function",
 ]);
 
+const RANDOM = "wasi_snapshot_preview1.random_get";
+
 /** A sentence for each import that Envoy lacks. */
 export function importFaults(module: WebAssembly.Module): string[] {
   return WebAssembly.Module.imports(module)
-    .filter(({ module: from, name, kind }) => from !== "env" || kind !== "function" || !ALLOWED.has(name))
+    .filter(({ module: from, name, kind }) => {
+      const isKnown = from === "env" ? ALLOWED.has(name) : `${from}.${name}` === RANDOM;
+      return kind !== "function" || !isKnown;
+    })
     .map(({ module: from, name }) => `imports ${from}.${name}, which Envoy lacks`);
 }

@@ -140,7 +140,10 @@ export class Sidecar implements AdminSource {
           logLevel: options.logLevel,
           componentLogLevel: this.logLevels,
         },
-        onGone,
+        (reason) => {
+          this.modules.workerEnded(index);
+          onGone(reason);
+        },
         (to, queue) => this.supervisor.passNote(to, queue),
       );
     }
@@ -295,6 +298,10 @@ export class Sidecar implements AdminSource {
     const before = names();
     await this.supervisor.stopListening(scope);
     this.counters.countStopped(before.size - names().size);
+  }
+
+  async replaceModule(source: string, bytes: Uint8Array | null): Promise<readonly string[]> {
+    return this.modules.replaceBy(source, bytes);
   }
 
   async resetCounters(): Promise<void> {

@@ -118,9 +118,32 @@ for (const runtime of HAS_ASSEMBLER ? installedRuntimes : []) {
             (mark) => mark === "three",
           ),
         ).toBe("three");
+        // An operator may hand one over, and go back.
+        const post = async (bytes?: Uint8Array): Promise<string> => {
+          const address = `${proxy.admin}/wasm_modules?source=${encodeURIComponent(path)}`;
+          const body = bytes === undefined ? null : Buffer.from(bytes);
+          return (await fetch(address, { method: "POST", body, keepalive: false })).text();
+        };
+        expect(await post(marking("four"))).toBe("OK\n");
+        expect(
+          await eventually(
+            () => marked(url),
+            (mark) => mark === "four",
+          ),
+        ).toBe("four");
+        expect(await post(new Uint8Array([1, 2, 3]))).toContain("not WebAssembly");
+        expect(await post()).toBe("OK\n");
+        expect(
+          await eventually(
+            () => marked(url),
+            (mark) => mark === "three",
+          ),
+        ).toBe("three");
         await load.stop();
         expect(load.failures).toEqual([]);
-        expect([...load.seen.keys()].filter((mark) => !["one", "two", "three"].includes(mark))).toEqual([]);
+        expect(
+          [...load.seen.keys()].filter((mark) => !["one", "two", "three", "four"].includes(mark)),
+        ).toEqual([]);
         const dump = await proxy.get("/config_dump");
         const sha256 = createHash("sha256").update(marking("three")).digest("hex");
         expect(dump).toContain(sha256);

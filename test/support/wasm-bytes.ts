@@ -76,6 +76,8 @@ export interface GuestParts {
   /** Entries of these sections. */
   readonly tables?: readonly (readonly number[])[];
   readonly memories?: readonly (readonly number[])[];
+  /** The name under which the first memory is exported. */
+  readonly memoryName?: string;
   readonly tags?: readonly (readonly number[])[];
   readonly globals?: readonly (readonly number[])[];
   readonly exports?: readonly (readonly number[])[];
@@ -100,7 +102,7 @@ export function guest(parts: GuestParts = {}): Uint8Array<ArrayBuffer> {
   const exported = (text: string, kind: number, index: number) => [...name(text), kind, ...leb(index)];
   const memories = parts.memories ?? [[0, 1]];
   const exports = [
-    ...(memories.length > 0 ? [exported("memory", 2, 0)] : []),
+    ...(memories.length > 0 ? [exported(parts.memoryName ?? "memory", 2, 0)] : []),
     ...(marker === "" ? [] : [exported(marker, 0, first)]),
     ...(allocator === "" ? [] : [exported(allocator, 0, first + 1)]),
     ...own.flatMap((each, i) => (each.name === undefined ? [] : [exported(each.name, 0, first + 2 + i)])),

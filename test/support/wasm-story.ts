@@ -1,5 +1,5 @@
 /** Stories (engine-story.ts) whose filters are WASM guests: one plugin per guest, in the order of the chain. */
-import type { HttpFilter, Json, Snapshot } from "../../core/config/model.ts";
+import type { Snapshot } from "../../core/config/model.ts";
 import type { FilterKinds } from "../../core/filter/filter.ts";
 import type { CompiledModule } from "../../filters/wasm/compiled-module.ts";
 import { readPluginConfig } from "../../filters/wasm/plugin-config.ts";
@@ -7,41 +7,13 @@ import { SharedStore } from "../../filters/wasm/shared-store.ts";
 import { vmLimits } from "../../filters/wasm/vm-limits.ts";
 import { moduleKey, WasmHost } from "../../filters/wasm/wasm-host.ts";
 import { OK, type Script, type Story, type StorySetup, story } from "./engine-story.ts";
+import { type Plugin, pluginJson, WASM_TYPE, wasmFilter } from "./plugin-fixture.ts";
 import { configured, type ScriptedFilter, scriptedKinds } from "./scripted-filter.ts";
 import { snapshot } from "./snapshot-fixture.ts";
 
-const TYPE = "test.Wasm";
+export { type Plugin, packed, pluginJson, wasmFilter } from "./plugin-fixture.ts";
 
 type Runtime = Snapshot["runtime"];
-
-/** A plugin of the chain; those without a name are "p", "q", "r", … by their places. */
-export interface Plugin {
-  readonly guest: CompiledModule | null;
-  readonly name?: string;
-  /** What `proxy_on_configure` reads. */
-  readonly configuration?: string;
-  /** More of Envoy's PluginConfig, and of its VmConfig. */
-  readonly config?: { readonly [field: string]: Json };
-  readonly vm?: { readonly [field: string]: Json };
-}
-
-/** A StringValue as a packed message. */
-export function packed(value: string): Json {
-  return { "@type": "type.googleapis.com/google.protobuf.StringValue", value };
-}
-
-/** The message that configures a plugin. */
-export function pluginJson({ name = "p", configuration = "", config = {}, vm = {} }: Plugin): Json {
-  return {
-    config: {
-      name,
-      failure_policy: "FAIL_CLOSED",
-      configuration: packed(configuration),
-      ...config,
-      vm_config: { runtime: "envoy.wasm.runtime.v8", code: { local: { filename: name } }, ...vm },
-    },
-  };
-}
 
 export interface WasmStory {
   readonly s: Story;
@@ -71,17 +43,6 @@ export function origin(seen: string[], text: string = OK): Script {
       return;
     seen.push(peer.take());
     peer.send(text);
-  };
-}
-
-/** How a plugin stands in the configuration of a chain. */
-export function wasmFilter(plugin: Plugin): HttpFilter {
-  return {
-    name: plugin.name ?? "p",
-    typeName: TYPE,
-    disabled: false,
-    config: pluginJson(plugin),
-    discovery: null,
   };
 }
 
@@ -115,7 +76,7 @@ export async function wasmStory(
   });
   const shared = SharedStore.create({ threads: 1, seed: [1, 2], bytes: 1 << 20 });
   host.setSupply({ modules: new Map(modules), runtime, shared });
-  const kinds: FilterKinds = new Map([...scriptedKinds(scripted), [TYPE, host]]);
+  const kinds: FilterKinds = new Map([...scriptedKinds(scripted), [WASM_TYPE, host]]);
   const seen: string[] = [];
   const s = await story({
     origins: [origin(seen)],

@@ -53,8 +53,15 @@ class DeafSocket implements Socket {
   reset(): void {}
 }
 
-/** An engine with one client and one upstream connection. */
-function prepare(filters: readonly HttpFilter[], kinds: FilterKinds, chunks: readonly Uint8Array[]) {
+/**
+ * The loop of a request through an engine with these filters, one client and one upstream connection: its bytes in
+ * these chunks, and a small answer.
+ */
+export function requestLoop(
+  filters: readonly HttpFilter[],
+  kinds: FilterKinds,
+  chunks: readonly Uint8Array[],
+): (times: number) => number {
   let upstream: SocketHandler | null = null;
   const connected = new DeafSocket();
   const platform: Platform = {
@@ -75,6 +82,7 @@ function prepare(filters: readonly HttpFilter[], kinds: FilterKinds, chunks: rea
     variables: {},
     hostname: "bench",
     filters: kinds,
+    networkFilters: new Map(),
   });
   const table = routeConfiguration([virtualHost([route("/", routeTo("app"))])]);
   const manager = httpManager(table, { httpFilters: filters });
@@ -146,7 +154,7 @@ const LOOKING = three("looks on", () => new LooksOn());
 const EVERY = three("every hook", () => new EveryHook());
 
 function through(name: string, { filters, kinds }: typeof NONE, chunks: readonly Uint8Array[]): MicroCase {
-  return { name: `engine: ${name}`, prepare: () => prepare(filters, kinds, chunks) };
+  return { name: `engine: ${name}`, prepare: () => requestLoop(filters, kinds, chunks) };
 }
 
 export const FILTER_CHAIN: readonly MicroCase[] = [

@@ -1,5 +1,6 @@
 /** Header maps: read by name, listed, changed (proxy-wasm.md 1.2, 1.5, 1.6). */
 import { lowerCase } from "../../../core/bytes/ascii.ts";
+import { idOfBytes, known, nameOf } from "../../../core/http/names.ts";
 import { BadArgument, InternalFailure, InvalidMemoryAccess, NotFound, Ok } from "../abi.ts";
 import type { GuestContext } from "../guest-context.ts";
 import type { HeaderMap } from "../header-map.ts";
@@ -7,17 +8,13 @@ import { bytesOfMap, pairsSize, readPairs, writePairs } from "../pairs.ts";
 import type { WasmVm } from "../vm.ts";
 import type { HostFunctions } from "./host-functions.ts";
 
+const HOST = known("host");
 const LAST_MAP = 7;
 /** Longer names are nobody's, bytes. */
 const MAX_NAME = 64 * 1024;
 
 export function headerFunctions(vm: WasmVm): HostFunctions {
-  const { memory, headerNames } = vm;
-
-  /** A header name of the guest; "" if it has none there. */
-  function nameAt(at: number, size: number): string {
-    return headerNames.get(memory.view(), at, at + size);
-  }
+  const { memory, headerNames, headerValues } = vm;
 
   /** The map to be changed, or null. */
   function writable(kind: number): HeaderMap | null {
@@ -40,9 +37,15 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
     if (map === null) return BadArgument;
     const context = vm.context as GuestContext;
     if (!context.maySpend(nameSize + valueSize)) return InternalFailure;
-    const key = nameAt(name, nameSize);
-    const text = memory.text(value, valueSize);
-    if (!(replaces ? map.set(key, text) : map.add(key, text))) return BadArgument;
+    const bytes = memory.view();
+    const id = idOfBytes(bytes, name, name + nameSize);
+    const key = id === 0 ? headerNames.get(bytes, name, name + nameSize) : nameOf(id);
+    const text = headerValues.get(bytes, value, value + valueSize);
+    if (id === HOST || key.charCodeAt(0) === 0x3a) {
+      if (!map.setPseudo(key, text)) return BadArgument;
+    } else if (!headerValues.sound || (id === 0 && !headerNames.sound)) return BadArgument;
+    else if (replaces) map.fields.set(key, text);
+    else map.fields.add(key, text);
     context.wrote(kind);
     return Ok;
   }
@@ -63,14 +66,14 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
       const map = context === null ? null : context.map(kind);
       if (map === null) return missing(valueAt >>> 0, sizeAt >>> 0, kind >>> 0 > LAST_MAP);
       if (length > MAX_NAME) return missing(valueAt >>> 0, sizeAt >>> 0, false);
-      const key = nameAt(from, length);
-      const first = key.charCodeAt(0);
-      if (first === 0x3a || key === "host") {
-        const value = map.pseudo(key === "host" ? ":authority" : key);
+      const bytes = memory.view();
+      const id = idOfBytes(bytes, from, from + length);
+      if (id === HOST || (length > 0 && bytes[from] === 0x3a)) {
+        const value = map.pseudo(id === HOST ? ":authority" : headerNames.get(bytes, from, from + length));
         if (value === null) return missing(valueAt >>> 0, sizeAt >>> 0, false);
         return memory.giveText(value, valueAt >>> 0, sizeAt >>> 0) ? Ok : InvalidMemoryAccess;
       }
-      const slot = map.slotOf(key);
+      const slot = id === 0 ? map.slotOf(headerNames.get(bytes, from, from + length)) : map.slotOfId(id);
       if (slot < 0) return missing(valueAt >>> 0, sizeAt >>> 0, false);
       const { fields } = map;
       const at = memory.give(fields.valueLengthAt(slot), valueAt >>> 0, sizeAt >>> 0);
@@ -107,7 +110,7 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
       const map = writable(kind >>> 0);
       if (map === null) return BadArgument;
       if (length > MAX_NAME) return Ok;
-      map.remove(nameAt(from, length));
+      map.remove(lowerCase(memory.text(from, length)));
       vm.context?.wrote(kind);
       return Ok;
     },

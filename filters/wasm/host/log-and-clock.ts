@@ -12,13 +12,17 @@ export function logAndClockFunctions(vm: WasmVm): HostFunctions {
     proxy_log(level: number, from: number, size: number) {
       if (level >>> 0 >= LOG_LEVELS.length) return BadArgument;
       if (!memory.has(from >>> 0, size >>> 0)) return InvalidMemoryAccess;
-      vm.log(LOG_LEVELS[level], memory.text(from >>> 0, Math.min(size >>> 0, MAX_MESSAGE)));
+      const name = LOG_LEVELS[level];
+      // What nobody wants to read is not made.
+      if (vm.host.context.logs(name, "wasm"))
+        vm.log(name, memory.text(from >>> 0, Math.min(size >>> 0, MAX_MESSAGE)));
       return Ok;
     },
 
     proxy_get_log_level(levelAt: number) {
       if (!memory.has(levelAt >>> 0, 4)) return InvalidMemoryAccess;
-      memory.putU32(levelAt >>> 0, LOG_LEVELS.indexOf("info"));
+      const least = LOG_LEVELS.findIndex((level) => vm.host.context.logs(level, "wasm"));
+      memory.putU32(levelAt >>> 0, least < 0 ? LOG_LEVELS.length - 1 : least);
       return Ok;
     },
 

@@ -11,7 +11,7 @@ export function sharedDataFunctions(vm: WasmVm): HostFunctions {
       const from = key >>> 0;
       if (!memory.has(from, keySize >>> 0) || !memory.has(casAt >>> 0, 4)) return InvalidMemoryAccess;
       const { store } = vm.host.shared;
-      const outcome = store.get(vm.namespace, memory.view(), from, keySize >>> 0);
+      const outcome = store.get(vm.host.namespace, memory.view(), from, keySize >>> 0);
       if (outcome !== Ok) return outcome;
       const { cas } = store;
       const at = memory.give(store.length, valueAt >>> 0, sizeAt >>> 0);
@@ -27,7 +27,7 @@ export function sharedDataFunctions(vm: WasmVm): HostFunctions {
       const at = value >>> 0;
       if (!memory.has(from, keySize >>> 0) || !memory.has(at, valueSize >>> 0)) return InvalidMemoryAccess;
       const { store } = vm.host.shared;
-      return store.set(vm.namespace, memory.view(), from, keySize >>> 0, at, valueSize >>> 0, cas >>> 0);
+      return store.set(vm.host.namespace, memory.view(), from, keySize >>> 0, at, valueSize >>> 0, cas >>> 0);
     },
 
     proxy_register_shared_queue(name: number, nameSize: number, idAt: number) {
@@ -36,7 +36,7 @@ export function sharedDataFunctions(vm: WasmVm): HostFunctions {
       const { context } = vm;
       if (context === null) return InternalFailure;
       const { store, bell } = vm.host.shared;
-      const id = store.queues.register(vm.namespace, memory.view(), name >>> 0, nameSize >>> 0);
+      const id = store.queues.register(vm.host.namespace, memory.view(), name >>> 0, nameSize >>> 0);
       if (id === 0) return InternalFailure;
       bell.listen(id, context.root.onQueueReady);
       memory.putU32(idAt >>> 0, id);
@@ -56,7 +56,7 @@ export function sharedDataFunctions(vm: WasmVm): HostFunctions {
       const bytes = memory.view();
       const id =
         vmIdSize === 0
-          ? queues.resolveOwn(vm.namespace, bytes, name >>> 0, nameSize >>> 0)
+          ? queues.resolveOwn(vm.host.namespace, bytes, name >>> 0, nameSize >>> 0)
           : queues.resolve(bytes, vmId >>> 0, vmIdSize >>> 0, name >>> 0, nameSize >>> 0);
       if (id === 0) return NotFound;
       memory.putU32(idAt >>> 0, id);

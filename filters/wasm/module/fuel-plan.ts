@@ -27,6 +27,8 @@ import { readValueType } from "./value-type.ts";
 
 /** A call itself. */
 const CALL_COST = 8;
+/** A turn of a loop: to count it takes longer than many a loop's own work. */
+const TURN_COST = 4;
 /** The most that a function may cost, with all that it calls, and leave it to its callers to pay. */
 export const DEAREST_SMALL = 128;
 /** A call out of the guest: a fifth of a microsecond at least. */
@@ -41,6 +43,8 @@ const DEAREST = 1 << 26;
 /** The engines' limits. */
 const MOST_LOCALS = 50_000;
 const LONGEST_BODY = 7_654_321;
+/** Blocks in blocks: what a compiler makes of a switch of so many cases. */
+const DEEPEST = 65_536;
 
 /** A loop: the place behind its type, and the cost of a turn. */
 export const SITE_LOOP = 0;
@@ -244,7 +248,8 @@ export class FuelPlan {
     if (cost > this.#dearest[this.#loop]) this.#dearest[this.#loop] = cost;
   }
 
-  #open(kind: number): void {
+  #open(kind: number) {
+    if (this.#depth > DEEPEST) return this.#r.refuse("blocks that are nested too deep");
     const depth = this.#depth++;
     this.#kinds[depth] = kind;
     this.#labels[depth] = -1;
@@ -258,8 +263,8 @@ export class FuelPlan {
     this.isStraight = false;
     this.#note();
     const loop = ++this.#loop;
-    this.#costs[loop] = 1;
-    this.#dearest[loop] = 1;
+    this.#costs[loop] = TURN_COST;
+    this.#dearest[loop] = TURN_COST;
     this.#siteOf[loop] = this.sites.length;
     this.sites.push(this.#r.at, SITE_LOOP, 0);
   }

@@ -173,7 +173,9 @@ export class FuelSections {
     out.s32(cost);
     out.byte(I32_SUB);
     this.#fuel(GLOBAL_SET);
-    this.#trapIfEmpty();
+    this.#ifEmpty();
+    out.byte(UNREACHABLE);
+    out.byte(END);
   }
 
   /** The length on top of the stack is paid for and stays there. */
@@ -182,7 +184,10 @@ export class FuelSections {
     this.#out.u32(pay);
   }
 
-  /** Fuel -= what `cost` leaves on the stack, from the length in local 0; answers the length. */
+  /**
+   * Fuel -= what `cost` leaves on the stack, from the length in local 0; answers the length. These are large
+   * numbers: an empty tank is left at -1, so that no guest that is called on and on can drain it to where it wraps.
+   */
   #payBody(cost: readonly number[]): void {
     const out = this.#out;
     const block = out.beginBlock();
@@ -191,7 +196,12 @@ export class FuelSections {
     for (const byte of cost) out.byte(byte);
     out.byte(I32_SUB);
     this.#fuel(GLOBAL_SET);
-    this.#trapIfEmpty();
+    this.#ifEmpty();
+    out.byte(I32_CONST);
+    out.s32(-1);
+    this.#fuel(GLOBAL_SET);
+    out.byte(UNREACHABLE);
+    out.byte(END);
     out.byte(LOCAL_GET);
     out.byte(0);
     out.byte(END);
@@ -210,7 +220,7 @@ export class FuelSections {
     out.endBlock(block);
   }
 
-  #trapIfEmpty(): void {
+  #ifEmpty(): void {
     const out = this.#out;
     this.#fuel(GLOBAL_GET);
     out.byte(I32_CONST);
@@ -218,8 +228,6 @@ export class FuelSections {
     out.byte(I32_LT_S);
     out.byte(IF);
     out.byte(VOID);
-    out.byte(UNREACHABLE);
-    out.byte(END);
   }
 
   #fuel(instruction: number): void {

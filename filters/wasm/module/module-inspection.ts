@@ -79,6 +79,12 @@ export function inspectModule(
   judgeImports(imports, options, complain);
   judgeCallbacks(exports, complain);
   judgeMemory(module, options, complain);
+  if (
+    module.memories.length > 0 &&
+    !exports.some(({ name, kind }) => name === "memory" && kind === "memory")
+  ) {
+    complain("memory", 'does not export its memory as "memory"');
+  }
 
   const allocator = (["proxy_on_memory_allocate", "malloc"] as const).find((name) =>
     exports.some((each) => each.name === name && each.kind === "function"),

@@ -14,6 +14,8 @@ import { ModuleLayout, SECTION, SECTION_ORDER, type Section } from "./module-lay
 
 export const DEFAULT_MAX_MODULE_BYTES = 64 << 20;
 export const DEFAULT_MAX_TABLE_ELEMENTS = 1 << 17;
+/** The most that 32-bit addresses reach. */
+const MOST_PAGES = 65_536;
 /** About a second of a guest's time. */
 export const DEFAULT_INITIAL_FUEL = 1_000_000_000;
 
@@ -55,7 +57,7 @@ export function prepareModule(bytes: Uint8Array, options: PrepareOptions): Prepa
   const faults: ModuleFault[] = [];
   const limits: InspectOptions = {
     providedImports: options.providedImports,
-    maxPages: options.maxPages,
+    maxPages: Math.min(options.maxPages, MOST_PAGES),
     maxTableElements: options.maxTableElements ?? DEFAULT_MAX_TABLE_ELEMENTS,
   };
   const inspection = inspectModule(module, limits, faults);

@@ -9,7 +9,7 @@ import { readFileSync } from "node:fs";
 import { REFUEL_EXPORT } from "../../../filters/wasm/module/fuel-sections.ts";
 import { FakeStream, type HeaderList } from "./fake-stream.ts";
 import type { Guest } from "./guest-bytes.ts";
-import { hostFunctions } from "./host-functions.ts";
+import { hostFunctions, wasiFunctions } from "./host-functions.ts";
 
 export interface HostOptions {
   /** The plugin's configuration: text as it is, anything else as JSON. */
@@ -17,6 +17,10 @@ export interface HostOptions {
   readonly rootId?: string;
   /** Path segments joined by "." → value in its binary form. */
   readonly properties?: { readonly [path: string]: string };
+  /** A host of the same process: another worker, with which shared data is shared. */
+  readonly beside?: ScriptedHost;
+  /** See `ScriptedHost.answers`. */
+  readonly answers?: { readonly [name: string]: number };
 }
 
 /** A call that the filter sent and that the test is to answer. */
@@ -45,7 +49,7 @@ export class ScriptedHost {
   /** All log lines so far: "error: rules[0]: …". */
   readonly logs: string[] = [];
   readonly metrics: Metric[] = [];
-  readonly shared = new Map<string, { value: string; cas: number }>();
+  readonly shared: Map<string, { value: string; cas: number }>;
   readonly queues: { readonly name: string; readonly entries: string[] }[] = [];
   readonly pendingCalls: PendingCall[] = [];
   /** ms, 0 if the filter wants no ticks. */
@@ -53,6 +57,10 @@ export class ScriptedHost {
   /** What the host's clock says, ns. */
   time = 1_700_000_000_000_000_000n;
   readonly properties = new Map<string, string>();
+  /** Host functions that are to answer a status of the test's choice, without doing anything. */
+  answers: { readonly [name: string]: number } = {};
+  /** What other workers do after each reading of shared data. */
+  afterRead: (() => void) | null = null;
   readonly foreign = new Map<string, (argument: string) => string | null>();
   /** Of the newest root context. */
   private configuration = "";
@@ -70,7 +78,9 @@ export class ScriptedHost {
   private constructor(module: WebAssembly.Module, options: HostOptions) {
     this.properties.set("plugin_root_id", options.rootId ?? "");
     for (const [path, value] of Object.entries(options.properties ?? {})) this.properties.set(path, value);
-    const imports = { env: hostFunctions(this) };
+    this.answers = options.answers ?? {};
+    this.shared = options.beside?.shared ?? new Map();
+    const imports = { env: hostFunctions(this), wasi_snapshot_preview1: wasiFunctions(this) };
     this.instance = new WebAssembly.Instance(module, this.withMissing(module, imports));
     const { memory, proxy_on_memory_allocate: allocate } = this.instance.exports;
     this.guest = {

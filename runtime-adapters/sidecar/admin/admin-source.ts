@@ -41,6 +41,11 @@ export interface AdminSource {
   failHealthCheck(fail: boolean): void;
   /** Stops listeners; `graceful` drains first, `skipExit` drains and never stops. */
   drainListeners(scope: StopScope, graceful: boolean, skipExit: boolean): Promise<void>;
+  /**
+   * Puts a WASM module in the place of the one that comes from `source`, until that changes; null: reads it anew. The
+   * reasons why that cannot be; then nothing has changed.
+   */
+  replaceModule(source: string, bytes: Uint8Array | null): Promise<readonly string[]>;
   resetCounters(): Promise<void>;
   reopenLogs(): Promise<void>;
   /** Ends the process, in a moment. */

@@ -19,6 +19,8 @@ import { compileModule } from "./compile-module.ts";
 import { fetchModule } from "./module-source.ts";
 import { type PluginInUse, type PluginOwner, pluginsInUse } from "./plugins-in-use.ts";
 
+/** When another worker that ended still holds the store, it is looked at again after this time, ms. */
+const RETRY = 100;
 const MAX_SEED = 2 ** 32;
 
 /** A resource that cannot be put in force. */
@@ -83,6 +85,8 @@ export class ModuleStore {
   private runtime: Snapshot["runtime"] = {};
   /** Made when the first plugin needs it: it is some tens of MB of address space. */
   private shared: SharedArrayBuffer | null = null;
+  /** The store as this thread sees it: made when a worker has ended. */
+  private observer: SharedStore | null = null;
 
   constructor(host: ModuleStoreHost) {
     this.host = host;
@@ -94,7 +98,7 @@ export class ModuleStore {
     const modules = new Map<string, CompiledModule>();
     for (const [key, { module }] of this.entries) if (module !== null) modules.set(key, module);
     this.shared ??= SharedStore.create({
-      threads: this.host.threads,
+      threads: this.host.threads + 1,
       seed: [randomInt(MAX_SEED), randomInt(MAX_SEED)],
     });
     return { modules, runtime: this.runtime, shared: this.shared };
@@ -103,6 +107,13 @@ export class ModuleStore {
   /** True if there is nothing that a worker would have to be told. */
   get isEmpty(): boolean {
     return this.entries.size === 0;
+  }
+
+  /** A worker has ended by itself: what it held of the shared store is let go. */
+  workerEnded(index: number): void {
+    if (this.shared === null) return;
+    this.observer ??= SharedStore.attach(this.shared, this.host.threads, () => undefined);
+    if (!this.observer.threadEnded(index)) setTimeout(() => this.workerEnded(index), RETRY).unref();
   }
 
   /** The modules in force, by where they come from, for admin pages. */
@@ -135,22 +146,35 @@ export class ModuleStore {
     return refusals;
   }
 
-  private async load({ model, limits, key }: Pick<User, "model" | "limits" | "key">): Promise<Entry> {
+  private async load(user: Pick<User, "model" | "limits" | "key">): Promise<Entry> {
+    const entry = await this.make(user, null);
+    this.entries.set(user.key, entry);
+    return entry;
+  }
+
+  /** A module from its source, or from `bytes` if they are given; nobody uses it yet. */
+  private async make(
+    { model, limits, key }: Pick<User, "model" | "limits" | "key">,
+    bytes: Uint8Array | null,
+  ): Promise<Entry> {
     const entry: Entry = { key, config: model, limits, module: null, fault: "", tried: new Map() };
-    const fetched = await fetchModule(model.vm.code);
+    const fetched = bytes === null ? await fetchModule(model.vm.code) : { bytes };
     if ("fault" in fetched) entry.fault = fetched.fault;
     else {
       const compiled = await compileModule(fetched.bytes, limits);
       if ("fault" in compiled) entry.fault = `${describe(model)}: ${compiled.fault}`;
       else entry.module = compiled.module;
     }
-    this.entries.set(key, entry);
     return entry;
   }
 
-  private faultsOf({ key, model, config, limits }: User): readonly string[] {
-    const entry = this.entries.get(key);
-    if (entry === undefined || entry.module === null) return [entry?.fault ?? "is not there"];
+  private faultsOf(user: User): readonly string[] {
+    const entry = this.entries.get(user.key);
+    return entry === undefined ? ["is not there"] : this.tryOut(entry, user);
+  }
+
+  private tryOut(entry: Entry, { model, config, limits }: User): readonly string[] {
+    if (entry.module === null) return [entry.fault];
     const text = JSON.stringify(config);
     let faults = entry.tried.get(text);
     if (faults === undefined) {
@@ -169,34 +193,48 @@ export class ModuleStore {
 
   /** Files of modules have new content. */
   private async onFiles(paths: ReadonlySet<string>): Promise<void> {
-    let changed = false;
-    for (const entry of [...this.entries.values()]) {
-      const { code } = entry.config.vm;
-      if (code.kind === "file" && paths.has(code.path) && (await this.replace(entry))) changed = true;
-    }
-    if (changed) this.host.onChange(this.supply);
+    const due = [...this.entries.values()].filter(({ config: { vm } }) => {
+      return vm.code.kind === "file" && paths.has(vm.code.path);
+    });
+    for (const fault of await this.replace(due, null)) this.host.log("error", fault);
   }
 
-  /** Loads a module anew: true if it takes the place of the one before. */
-  private async replace(before: Entry): Promise<boolean> {
-    const { key, config, limits } = before;
-    const name = describe(config);
-    const made = await this.load({ key, model: config, limits });
-    if (made.module !== null && made.module.sha256 === before.module?.sha256) {
-      this.entries.set(key, before);
-      return false;
+  /**
+   * Puts `bytes` (null: what is there now) in the place of the modules that come from `source`. The reasons why that
+   * cannot be; then nothing has changed.
+   */
+  async replaceBy(source: string, bytes: Uint8Array | null): Promise<readonly string[]> {
+    const due = [...this.entries.values()].filter(({ config }) => describe(config) === source);
+    if (due.length > 0) return this.replace(due, bytes);
+    const known = [...new Set([...this.entries.values()].map(({ config }) => describe(config)))];
+    return [
+      `no module comes from "${source}"; there ${known.length === 0 ? "is none" : `are: ${known.join(", ")}`}`,
+    ];
+  }
+
+  /** Makes modules anew: all of them take the places of those before, or none does. */
+  private async replace(due: readonly Entry[], bytes: Uint8Array | null): Promise<readonly string[]> {
+    const made: Entry[] = [];
+    for (const { key, config, limits } of due)
+      made.push(await this.make({ key, model: config, limits }, bytes));
+    const faults = made.flatMap((entry) => {
+      if (entry.module === null) return [entry.fault];
+      return this.users.flatMap((user) => (user.key === entry.key ? this.tryOut(entry, user) : []));
+    });
+    if (faults.length > 0)
+      return [...new Set(faults), `${describe(due[0].config)}: what was in force stays in force`];
+    let changed = false;
+    for (const entry of made) {
+      const before = this.entries.get(entry.key);
+      // Meanwhile the last plugin that used it may have gone.
+      if (before === undefined || before.module?.sha256 === entry.module?.sha256) continue;
+      this.entries.set(entry.key, entry);
+      changed = true;
+      const [now, then] = [entry.module?.sha256 ?? "", before.module?.sha256 ?? ""];
+      this.host.log("info", `${describe(entry.config)}: sha256 ${now} replaces ${then}`);
     }
-    const users = this.users.filter((user) => user.key === key);
-    const faults = made.module === null ? [made.fault] : users.flatMap((user) => this.faultsOf(user));
-    if (faults.length > 0) {
-      this.entries.set(key, before);
-      for (const fault of faults) this.host.log("error", fault);
-      this.host.log("error", `${name}: what was in force stays in force`);
-      return false;
-    }
-    const [now, then] = [made.module?.sha256 ?? "", before.module?.sha256 ?? ""];
-    this.host.log("info", `${name}: sha256 ${now} replaces ${then}`);
-    return true;
+    if (changed) this.host.onChange(this.supply);
+    return [];
   }
 
   close(): void {

@@ -221,6 +221,15 @@ describe("growth", () => {
     expect(store.statistics().usedBytes / 1_000_000).toBeLessThan(60.5);
   });
 
+  test("a large value that grows a little stays where it is", () => {
+    const user = new StoreUser(newStore());
+    user.set("key", "x".repeat(3000));
+    const { usedBytes } = user.store.statistics();
+    user.set("key", "y".repeat(3030));
+    expect(user.get("key")).toBe("y".repeat(3030));
+    expect(user.store.statistics().usedBytes).toBe(usedBytes);
+  });
+
   test("values of all sizes coming and going leave the heap usable", () => {
     // Half full, 30 000 replacements with sizes from 1 to 2000: what is free must stay in large pieces.
     const user = new StoreUser(newStore(2 << 20));

@@ -8,7 +8,7 @@ import { prepareModule } from "../../../../filters/wasm/module/prepare-module.ts
 import { body, type GuestParts, guest, I32, leb, sleb, type } from "../../../support/wasm-bytes.ts";
 import { randomProgram } from "./random-program.ts";
 
-const FUEL = 20_000_000;
+const FUEL = 5_000_000;
 const PAGES = 256;
 
 const nothing = type([], []);

@@ -15,6 +15,9 @@ describe("guests without end, and random ones", () => {
       const child = Bun.spawn([...command, join(import.meta.dir, "fuel-story.ts"), "200"], {
         stdout: "pipe",
         stderr: "pipe",
+        // Where fuel does not stop a guest, nothing else does.
+        timeout: 50_000,
+        killSignal: "SIGKILL",
       });
       const [out, err] = await Promise.all([
         new Response(child.stdout).text(),
@@ -34,8 +37,8 @@ describe("guests without end, and random ones", () => {
         if (byItself.includes(title))
           expect([title, how]).toEqual([title, expect.stringMatching(/stack|trap/)]);
         else expect([title, how, left < 0]).toEqual([title, "trap", true]);
-        // A fiftieth of a second of fuel; machines are slow and shared.
-        expect([title, ms < 2000]).toEqual([title, true]);
+        // Some milliseconds of fuel; but the machine may be busy, and then the engine takes long to compile.
+        expect([title, ms < 5000]).toEqual([title, true]);
       }
     }, 60_000);
   }
@@ -92,7 +95,7 @@ describe("what it costs", () => {
     ["ways of a table", 3 + 400, price(run([
       0x02, 0x40, 0x02, 0x40, 0x20, 0, 0x0e, 1, 0, 1, 0x0b, ...nops(400), 0x0b,
     ], one), 1)],
-    ["a way out of a loop goes on where the loop began", 150 + 20 + 3, price(run([
+    ["a way out of a loop goes on where the loop began", 150 + 20 + 6, price(run([
       ...nops(150), 0x02, 0x40, 0x03, 0x40, 0x20, 0, 0x0d, 1, 0x0b, 0x0f, 0x0b, ...nops(20),
     ], one), 1)],
     ["where an exception is caught all before may have been done", 700 + 10, price({ tags: [[0, 0]], ...run([
@@ -102,9 +105,9 @@ describe("what it costs", () => {
       0x06, 0x40, ...nops(200), 0x08, 0, 0x19, ...nops(10), 0x0b,
     ]) })],
 
-    ["a loop of one turn", 1 + 6, price(run(turns, one), 1)],
-    ["a loop of a thousand", 1 + 6000, price(run(turns, one), 1000)],
-    ["a loop in a loop", 1 + 2 * 8 + 2 * 3 * 6, price(run([
+    ["a loop of one turn", 1 + 9, price(run(turns, one), 1)],
+    ["a loop of a thousand", 1 + 9000, price(run(turns, one), 1000)],
+    ["a loop in a loop", 1 + 2 * 11 + 2 * 3 * 9, price(run([
       0x03, 0x40, 0x41, 3, 0x21, 1, ...[0x03, 0x40, 0x20, 1, 0x41, 1, 0x6b, 0x22, 1, 0x0d, 0, 0x0b], ...turns.slice(2, -1), 0x0b,
     ], [I32, I32]), 2, 0)],
 
@@ -157,7 +160,17 @@ test("refuelling answers what was left, also to a guest that is called by the ho
   expect(exports[REFUEL_EXPORT](0)).toBe(7);
 });
 
-test("a module of 200 KiB is prepared at once, and twice as much takes twice as long", () => {
+test("a guest that is called on and on without fuel never gets any", () => {
+  const exports = instance({
+    ...run([0x41, 0, 0xd0, 0x70, 0x41, ...sleb(-1), 0xfc, 17, 0]),
+    tables: [[0x70, 0, 10]],
+  });
+  exports[REFUEL_EXPORT](0);
+  for (let i = 0; i < 10; i++) expect(() => exports.run()).toThrow(WebAssembly.RuntimeError);
+  expect(exports[REFUEL_EXPORT](0)).toBe(-1);
+});
+
+test("a module of 200 KiB is prepared at once, and four times as much takes four times as long", () => {
   const code = Array.from({ length: 60 }, (_, i) => [
     ...[0x02, 0x40, 0x03, 0x40, 0x20, 0, 0x41, ...sleb(i), 0x6a, 0x22, 0, 0x0d, 1, 0x0c, 0, 0x0b, 0x0b],
     ...[0x20, 0, 0x04, 0x40, 0x20, 0, 0x10, 1, 0x1a, 0x05, 0x01, 0x0b],
@@ -168,7 +181,7 @@ test("a module of 200 KiB is prepared at once, and twice as much takes twice as 
   const options = { providedImports: new Set<string>(), maxPages: 16, fuel: true };
   const best = (bytes: Uint8Array) => {
     let ms = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 10; i++) {
       const started = performance.now();
       prepareModule(bytes, options);
       ms = Math.min(ms, performance.now() - started);
@@ -178,6 +191,7 @@ test("a module of 200 KiB is prepared at once, and twice as much takes twice as 
   const [one, four] = [sized(110), sized(440)];
   expect(one.length).toBeGreaterThan(190_000);
   const [short, long] = [best(one), best(four)];
-  expect(short).toBeLessThan(60);
+  // 10 ms, on a machine that has nothing else to do.
+  expect(short).toBeLessThan(200);
   expect(long).toBeLessThan(short * 12);
 });

@@ -4,8 +4,10 @@
  * means the same to both: what is behind it is found again.
  */
 import { expect, test } from "bun:test";
+import { FuelPlan } from "../../../../filters/wasm/module/fuel-plan.ts";
+import { ModuleLayout } from "../../../../filters/wasm/module/module-layout.ts";
 import { prepareModule } from "../../../../filters/wasm/module/prepare-module.ts";
-import { body, guest, I32, leb, type } from "../../../support/wasm-bytes.ts";
+import { body, guest, I32, leb, type, V128 } from "../../../support/wasm-bytes.ts";
 
 // biome-ignore format: one shape a line
 const SHAPES: readonly (readonly number[])[] = [
@@ -76,3 +78,22 @@ test("whatever the engine takes", () => {
   // 172 of the first version, more than 200 on vectors, and the others.
   expect(known).toBeGreaterThan(500);
 }, 20_000);
+
+/** Taken for an instruction, a lane of 1 is a `nop` that nobody misses: so instructions are counted. */
+test.each([
+  ["load a lane", [0x20, 0, 0x20, 1, 0xfd, 0x54, 0, 0, 1, 0x1a], 4],
+  ["store a lane", [0x20, 0, 0x20, 1, 0xfd, 0x58, 0, 0, 1], 3],
+  ["take a lane out", [0x20, 1, 0xfd, 0x15, 1, 0x1a], 3],
+  ["put a lane in", [0x20, 1, 0x20, 0, 0xfd, 0x17, 1, 0x1a], 4],
+  ["a vector of 16 bytes", [0xfd, 0x0c, ...Array(16).fill(1), 0x1a], 2],
+  ["16 lanes of two vectors", [0x20, 1, 0x20, 1, 0xfd, 0x0d, ...Array(16).fill(1), 0x1a], 4],
+  ["8 bytes of a number", [0x44, ...Array(8).fill(1), 0x1a], 2],
+  ["4 bytes of a number", [0x43, ...Array(4).fill(1), 0x1a], 2],
+])("%s", (_, code, count) => {
+  const bytes = guest({ functions: [{ type: type([I32, V128], []), body: body(code) }] });
+  expect(WebAssembly.validate(bytes)).toBe(true);
+  const module = new ModuleLayout(bytes);
+  const plan = new FuelPlan(module, null);
+  plan.read(2, module.bodies[4], module.bodies[5]);
+  expect(plan.cost).toBe(count);
+});

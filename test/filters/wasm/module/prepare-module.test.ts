@@ -133,6 +133,7 @@ const REFUSED: readonly (readonly [what: string, bytes: Uint8Array, code: Module
     "callback-signature", /malloc is \(i32 -> i32\), not \(i32 i32 -> i32\)/],
   ["no allocator", guest({ allocator: ["", type([], [])] }), "allocator", "exports no allocator (proxy_on_memory_allocate or malloc)"],
   ["no memory", guest({ memories: [] }), "memory", "has no memory"],
+  ["a memory by another name", guest({ memoryName: "mem" }), "memory", 'does not export its memory as "memory"'],
   ["shared memory", guest({ memories: [[3, 1, 2]] }), "memory", "its memory is shared between threads"],
   ["64-bit memory", guest({ memories: [[4, 1]] }), "unsupported", /^not supported: a memory of 64-bit addresses/],
   ["pages of another size", guest({ memories: [[8, 1, 0]] }), "unsupported", /a page size of its own/],

@@ -233,6 +233,15 @@ test("a repair that is stopped is begun again", () => {
   }
 });
 
+test("an operation that was stopped before it changed anything costs no repair", () => {
+  const story = STORIES[2];
+  const scene = prepare(story);
+  expect(stopAfter(scene, story, 0)).toBe(true);
+  scene.victim.store.recover();
+  expect(scene.watcher.store.statistics().repairs).toBe(0);
+  expectWhole(scene, story, 0);
+});
+
 test("the next operation of the same thread finds what was left and repairs it", () => {
   const story = STORIES[2];
   const scene = prepare(story);
