@@ -42,6 +42,11 @@ export async function compileFilter(
 ): Promise<Built> {
   const startedAt = performance.now();
   const place = mkdtempSync(join(tmpdir(), "tulle-filter-"));
+  places.add(place);
+  // Nobody else ends this process well while it compiles, unless it is a sidecar.
+  const interrupted = () => process.exit(130);
+  const isAlone = process.listenerCount("SIGINT") === 0;
+  if (isAlone) process.once("SIGINT", interrupted);
   try {
     // The compiler looks for "tulle/sdk" in a folder "tulle" of its libraries.
     symlinkSync(SDK, join(place, "tulle"), "dir");
@@ -61,14 +66,18 @@ export async function compileFilter(
   } catch (error) {
     return { complaint: error instanceof Error ? error.message : String(error) };
   } finally {
+    if (isAlone) process.removeListener("SIGINT", interrupted);
     rmSync(place, { recursive: true, force: true });
+    places.delete(place);
   }
 }
 
-/** Compilers under way: they must not outlive the command. */
+/** Compilers under way, and where they write: nothing of it must outlive the command. */
 const running = new Set<ReturnType<typeof spawn>>();
+const places = new Set<string>();
 process.on("exit", () => {
   for (const child of running) child.kill();
+  for (const place of places) rmSync(place, { recursive: true, force: true });
 });
 
 function run(
