@@ -6,7 +6,7 @@
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { sha256Of } from "../sidecar/modules/module-source.ts";
 import { ASC_CONFIG, findAsc, SDK } from "./asc.ts";
@@ -44,9 +44,8 @@ export async function compileFilter(
   const place = mkdtempSync(join(tmpdir(), "tulle-filter-"));
   places.add(place);
   // Nobody else ends this process well while it compiles, unless it is a sidecar.
-  const interrupted = () => process.exit(130);
   const isAlone = process.listenerCount("SIGINT") === 0;
-  if (isAlone) process.once("SIGINT", interrupted);
+  if (isAlone) for (const signal of SIGNALS) process.once(signal, interrupted);
   try {
     // The compiler looks for "tulle/sdk" in a folder "tulle" of its libraries.
     symlinkSync(SDK, join(place, "tulle"), "dir");
@@ -66,10 +65,16 @@ export async function compileFilter(
   } catch (error) {
     return { complaint: error instanceof Error ? error.message : String(error) };
   } finally {
-    if (isAlone) process.removeListener("SIGINT", interrupted);
+    if (isAlone) for (const signal of SIGNALS) process.removeListener(signal, interrupted);
     rmSync(place, { recursive: true, force: true });
     places.delete(place);
   }
+}
+
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+function interrupted(signal: NodeJS.Signals): void {
+  process.exit(128 + constants.signals[signal]);
 }
 
 /** Compilers under way, and where they write: nothing of it must outlive the command. */
