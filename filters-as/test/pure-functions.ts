@@ -271,6 +271,10 @@ export function take(size: usize): usize {
   return allocate(size);
 }
 
+export function takeSlice(length: i32): i32 {
+  return Slice.allocate(length).length;
+}
+
 export function lengthen(at: usize, size: usize, wanted: usize): usize {
   return extend(at, size, wanted);
 }

@@ -7,7 +7,7 @@ import { ScriptedHost } from "../../support/scripted-host/scripted-host.ts";
 let story: string;
 beforeAll(() => {
   story = testModule("story-filter");
-}, 60_000);
+}, 120_000);
 
 function start(): ScriptedHost {
   return ScriptedHost.start(story, { configuration: {} });

@@ -6,7 +6,7 @@ import { AssemblyModule } from "../../support/assembly-module.ts";
 let pure: AssemblyModule;
 beforeAll(() => {
   pure = AssemblyModule.load("pure-functions");
-}, 60_000);
+}, 120_000);
 
 const latin1 = (text: string) => Buffer.from(text).toString("latin1");
 const utf8 = (text: string) => Buffer.from(text, "latin1").toString();
