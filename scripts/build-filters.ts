@@ -14,6 +14,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -67,7 +68,10 @@ export function compile(entry: string, wasm: string, extra: readonly string[] = 
     throw new Error(`${relative(repository, entry)} does not compile:\n${stderr ?? error}${stdout ?? ""}`);
   }
   const faults = importFaults(new WebAssembly.Module(readFileSync(unfinished)));
-  if (faults.length > 0) throw new Error(`${relative(repository, entry)}: ${faults.join("; ")}`);
+  if (faults.length > 0) {
+    rmSync(unfinished);
+    throw new Error(`${relative(repository, entry)}: ${faults.join("; ")}`);
+  }
   renameSync(unfinished, wasm);
   writeFileSync(stampFile, stamp);
   return wasm;

@@ -7,6 +7,13 @@ import { JsonKind, JsonNode } from "./json-node";
 import { Bytes, Slice } from "./slice";
 import { utf8Length } from "./utf8";
 
+/** The powers of ten that floating point represents exactly, and the largest integer up to which it does. */
+const POWERS: StaticArray<f64> = [
+  1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+  1e20, 1e21, 1e22,
+];
+const MAX_EXACT: u64 = 1 << 53;
+
 @final
 export class JsonParser {
   private at: i32 = 0;
@@ -141,33 +148,53 @@ export class JsonParser {
   private number(node: JsonNode): JsonNode | null {
     const start = this.at;
     const isNegative = this.accept(0x2d);
-    let isWhole = true;
-    let value: u64 = 0;
     const first = this.at;
-    while (<u32>this.peek() - 0x30 < 10) {
-      value = value * 10 + (this.peek() - 0x30);
-      this.at++;
-    }
-    const digits = this.at - first;
+    let digits = this.skipDigits();
     if (digits === 0 || (digits > 1 && this.text.at(first) === 0x30)) return this.fail(node, "not a number");
+    let value = this.decimal(0, first);
+    let isWhole = true;
+    let exponent = 0;
     if (this.accept(0x2e)) {
       isWhole = false;
-      if (this.skipDigits() === 0) return this.fail(node, "not a number");
+      const from = this.at;
+      const count = this.skipDigits();
+      if (count === 0) return this.fail(node, "not a number");
+      value = this.decimal(value, from);
+      digits += count;
+      exponent = -count;
     }
     if (this.accept(0x65) || this.accept(0x45)) {
       isWhole = false;
-      if (!this.accept(0x2d)) this.accept(0x2b);
-      if (this.skipDigits() === 0) return this.fail(node, "not a number");
+      const isSmall = this.accept(0x2d);
+      if (!isSmall) this.accept(0x2b);
+      const from = this.at;
+      const count = this.skipDigits();
+      if (count === 0) return this.fail(node, "not a number");
+      const power = count > 4 ? 9999 : <i32>this.decimal(0, from);
+      exponent += isSmall ? -power : power;
     }
-    // 18 digits fit; longer ones are read as floating point, like in JavaScript.
+    // 18 digits fit into the integer; longer ones are read as floating point, like in JavaScript.
     if (isWhole && digits <= 18) {
       node.isInteger = true;
       node.integer = isNegative ? -(<i64>value) : <i64>value;
       node.number = <f64>node.integer;
-      return node;
+    } else if (digits <= 18 && value <= MAX_EXACT && abs(exponent) < POWERS.length) {
+      // Both are exact, so the result is the nearest there is.
+      const power = unchecked(POWERS[abs(exponent)]);
+      const number = exponent < 0 ? <f64>value / power : <f64>value * power;
+      node.number = isNegative ? -number : number;
+    } else {
+      // The library's reader may be wrong in the last digit.
+      node.number = parseFloat(this.text.slice(start, this.at).toString());
     }
-    node.number = parseFloat(this.text.slice(start, this.at).toString());
     return isFinite(node.number) ? node : this.fail(node, "a number beyond what can be represented");
+  }
+
+  /** Appends the digits from `from` to here to a number; wraps beyond 19 of them. */
+  private decimal(value: u64, from: i32): u64 {
+    let longer = value;
+    for (let i = from; i < this.at; i++) longer = longer * 10 + (this.text.at(i) - 0x30);
+    return longer;
   }
 
   private skipDigits(): i32 {
