@@ -75,7 +75,7 @@ describe("takes what JSON.parse takes", () => {
         expect(Math.abs(read - number)).toBeLessThanOrEqual(Math.abs(number) * 1e-14 + 1e-322);
       }),
     );
-    for (const text of ["1e-400", "0e9999", "1e-99999999999"])
+    for (const text of ["1e-400", "0e9999", "1e-99999999999", "0e99999999999"])
       expect(pure.number("readNumber", text)).toBe(0);
   });
 
