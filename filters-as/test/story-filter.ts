@@ -43,6 +43,7 @@ const SEEN = Slice.of("x-seen");
 
 class StoryRoot extends RootContext {
   requests: Counter = Counter.define("story_requests");
+  made: Counter = Counter.define("story_contexts_made");
   greeting: string = "";
   /** The cluster that "do: ask" asks. */
   oracle: string = "";
@@ -65,6 +66,7 @@ class StoryRoot extends RootContext {
   }
 
   createHttpContext(): HttpContext {
+    this.made.increment();
     return new StoryHttp(this);
   }
 }

@@ -129,6 +129,7 @@ describe("a plugin", () => {
       host.logs.length = 0;
     }
     expect(host.memorySize).toBe(memory);
+    expect(host.metrics.find(({ name }) => name === "story_contexts_made")?.value).toBe(2n);
     old.onResponseHeaders([[":status", "200"]]);
     old.end();
     // Two steps of its own: the others' were not mixed up with it.
