@@ -156,8 +156,8 @@ describe("who may import whom", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("filters: the core's filter, http, bytes, time, telemetry, errors", () => {
-    const allowed = /^(filters\/|core\/(filter|http|bytes|time|telemetry)\/|core\/errors\.ts$)/;
+  test("filters: the core's filter, http, config, bytes, time, telemetry, io, errors", () => {
+    const allowed = /^(filters\/|core\/(filter|http|config|bytes|time|telemetry|io)\/|core\/errors\.ts$)/;
     const filters = sources.filter(({ path }) => path.startsWith("filters/"));
     expect(breaches(filters, (_, target) => !allowed.test(target))).toEqual([]);
   });
@@ -297,6 +297,8 @@ describe("files", () => {
       .map(({ path }) => path)
       .filter((path) => {
         const name = basename(path).replace(/\.(d\.ts|ts|mjs)$/, "");
+        // AssemblyScript takes a file's name for that of the imported module, and this one is WASI's.
+        if (path.startsWith("filters-as/") && name === "wasi_snapshot_preview1") return false;
         return !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name) || BANNED_NAMES.includes(name);
       });
     expect(wrong).toEqual([]);

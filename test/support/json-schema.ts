@@ -16,7 +16,7 @@ export function schemaFaults(schema: JsonSchema, value: unknown): string[] {
 function faultsOf(root: JsonSchema, schema: JsonSchema, value: unknown, at: string): string[] {
   return Object.entries(schema).flatMap(([keyword, rule]) => {
     if (ANNOTATIONS.includes(keyword)) return [];
-    if (keyword === "additionalProperties") return unknownFields(schema, value, at);
+    if (keyword === "additionalProperties" && rule === false) return unknownFields(schema, value, at);
     const check = KEYWORDS[keyword];
     if (check === undefined) throw new Error(`unknown keyword ${keyword}`);
     return check(rule, value, (sub, child, step) =>
@@ -26,7 +26,6 @@ function faultsOf(root: JsonSchema, schema: JsonSchema, value: unknown, at: stri
 }
 
 function unknownFields(schema: JsonSchema, value: unknown, at: string): string[] {
-  if (schema.additionalProperties !== false) throw new Error("additionalProperties must be false");
   if (!isObject(value)) return [];
   const known = Object.keys((schema.properties ?? {}) as JsonSchema);
   return Object.keys(value).flatMap((name) => fault(!known.includes(name), `${at}/${name}: unknown field`));
@@ -83,6 +82,13 @@ const KEYWORDS: { readonly [keyword: string]: Check } = {
           name in value ? descend(sub, value[name], `/${name}`) : [],
         )
       : [],
+  /** Of an object whose field names are free. */
+  additionalProperties: (rule, value, descend) =>
+    isObject(value) ? Object.keys(value).flatMap((name) => descend(rule, value[name], `/${name}`)) : [],
+  propertyNames: (rule, value, descend) =>
+    isObject(value) ? Object.keys(value).flatMap((name) => descend(rule, name, `/${name}`)) : [],
+  maxProperties: (rule, value) =>
+    fault(isObject(value) && Object.keys(value).length > (rule as number), "has too many fields"),
   minProperties: (rule, value) =>
     fault(isObject(value) && Object.keys(value).length < (rule as number), "has too few fields"),
   allOf: (rule, value, descend) => (rule as unknown[]).flatMap((sub) => descend(sub, value, "")),
