@@ -1,16 +1,13 @@
 /**
- * The SDK in real Envoy (ENVOY_BIN or PATH): contexts, bodies, local replies, calls, aborts, TCP are what Envoy
- * makes of them, not only what our scripted host does.
+ * The SDK in real Envoy and in our proxy on each runtime: contexts, bodies, local replies, calls and aborts are what
+ * real hosts make of them, not only what the scripted one does.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { testModule } from "../../support/filter-build.ts";
+import { FILTER_PROXIES } from "../../support/filter-proxies.ts";
 import { type Answer, type Ask, FilteredProxy } from "../../support/filtered-proxy.ts";
-import { envoyProgram, startEnvoy } from "../../support/rivals.ts";
 
-const installed = envoyProgram() !== "";
-if (!installed) console.log("sdk: Envoy is not installed (ENVOY_BIN or PATH): not tried in it");
-
-describe.skipIf(!installed)("in Envoy", () => {
+describe.each(FILTER_PROXIES)("in %s", (_, start) => {
   let proxy: FilteredProxy;
   beforeAll(async () => {
     const module = testModule("story-filter");
@@ -18,7 +15,7 @@ describe.skipIf(!installed)("in Envoy", () => {
     const bare = testModule("bare-filter");
     proxy = (await FilteredProxy.start(
       [[{ module, configuration }], [{ module: bare, configuration: "" }]],
-      startEnvoy,
+      start,
     ))!;
   }, 120_000);
   afterAll(() => proxy?.stop());
