@@ -27,6 +27,11 @@ const FIRST_PLACES = 64;
 /** Contexts have numbers from 1 up to this, and then again from 1. */
 const LAST_ID = 0x7fffffff;
 
+/** A guest that starts or reads its configuration may do so many times the work of another call. */
+const START_FACTOR = 20;
+/** What 31 bits can say. */
+const MOST_FUEL = 0x7fffffff;
+
 /** What a VM is given by whoever runs it. */
 export interface VmHost {
   readonly context: FilterContext;
@@ -69,12 +74,13 @@ export class WasmVm {
   private readonly asking: GuestContext[] = [];
   /** Sets what a call may spend, and answers what was left; null for a module that is trusted. */
   private refill: ((fuel: number) => number) | null = null;
-  private readonly budget: number;
+  /** What a call may spend. */
+  private budget: number;
 
   constructor(module: CompiledModule, host: VmHost) {
     this.module = module;
     this.host = host;
-    this.budget = host.limits.fuelPerCall;
+    this.budget = Math.min(MOST_FUEL, host.limits.fuelPerCall * START_FACTOR);
   }
 
   /** Instantiates and starts the module; "" or why that failed. */
@@ -106,6 +112,11 @@ export class WasmVm {
   isAllowed(name: string): boolean {
     const { allowedCapabilities } = this.host.config.vm;
     return allowedCapabilities === null || allowedCapabilities.has(name);
+  }
+
+  /** The guest is started and configured: from here on it works for streams. */
+  begun(): void {
+    this.budget = this.host.limits.fuelPerCall;
   }
 
   // ── Contexts ──────────────────────────────────────────────────────────────────────────────────────────────
