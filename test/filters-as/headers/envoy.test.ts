@@ -75,7 +75,7 @@ describe.skipIf(!installed)("in Envoy", () => {
       })),
     );
     proxy = (await FilteredProxy.start(chains, startEnvoy))!;
-  }, 60_000);
+  }, 120_000);
   afterAll(() => proxy?.stop());
 
   const ask = (chain: keyof typeof CHAINS, what: Ask = {}) =>
