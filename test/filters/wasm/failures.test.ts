@@ -317,6 +317,21 @@ describe.skipIf(!HAS_ASSEMBLER)("an allocator that", () => {
     await over();
   });
 
+  test("throws, to be caught by the guest itself, takes the VM along", async () => {
+    const throws = guestWith({ allocator: false })`
+      (tag $escape)
+      (func (export "proxy_on_memory_allocate") (param i32) (result i32) (throw $escape))
+      (on request_headers
+        (block $caught (try_table (catch_all $caught)
+          (drop (call $get_header_map_value #0 ${":path"} #out))))
+        (call $say ${"caught"})
+        #0)`;
+    const { s, said, over } = await wasmStory([{ guest: throws }]);
+    expect(gist(s.client(get("/abc")).received)).toBe("503 ");
+    expect(said()).toEqual(["p: caught", "critical p: its allocator did not return"]);
+    await over();
+  });
+
   test("calls the host finds nearly everything closed", async () => {
     const calls = `
       (call $tell #8 #1 (call $get_header_map_value (i32.const 0) #8 #1 #24 #28))
