@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ScriptedHost } from "../test/support/scripted-host/scripted-host.ts";
+import { ScriptedHost } from "../runtime-adapters/filter-tool/scripted-host/scripted-host.ts";
 import { buildFilter } from "./build-filters.ts";
 
 const [name = "headers", given, count = "10000000"] = process.argv.slice(2);

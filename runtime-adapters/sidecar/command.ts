@@ -19,7 +19,12 @@ export async function runCommand(entry: Entry): Promise<void> {
     runWorker(entry, start, parentPort);
     return;
   }
-  const parsed = parseCommandLine(process.argv.slice(2));
+  const args = process.argv.slice(2);
+  if (args[0] === "filter") {
+    await (await import("../filter-tool/filter-command.ts")).runFilterCommand(entry, args.slice(1));
+    return;
+  }
+  const parsed = parseCommandLine(args);
   switch (parsed.kind) {
     case "help":
       process.stdout.write(parsed.text);

@@ -3,6 +3,7 @@
  * each chain of filters. Requests are written as bytes, so repeated headers and odd values go through as they are.
  */
 import { createServer, type Server, type Socket, connect as tcpConnect } from "node:net";
+import type { HeaderList } from "../../runtime-adapters/filter-tool/scripted-host/fake-stream.ts";
 import {
   anyHost,
   bootstrap,
@@ -13,7 +14,6 @@ import {
   type YamlMap,
 } from "./bootstrap.ts";
 import { freePorts } from "./child-process.ts";
-import type { HeaderList } from "./scripted-host/fake-stream.ts";
 import { readRequest, readResponse } from "./wire-reader.ts";
 
 /** A module with its configuration, for `FilteredProxy.start`. */

@@ -1,7 +1,7 @@
 /** A request as the tests of authz tell it, whoever judges it: the model, our module in a host, Envoy. */
 
-import type { HeaderList } from "../../support/scripted-host/fake-stream.ts";
-import { serialise } from "../../support/scripted-host/guest-bytes.ts";
+import type { HeaderList } from "../../../runtime-adapters/filter-tool/scripted-host/fake-stream.ts";
+import { serialise } from "../../../runtime-adapters/filter-tool/scripted-host/guest-bytes.ts";
 
 export type Claim = string | number | boolean | null | readonly Claim[] | { readonly [name: string]: Claim };
 

@@ -1,8 +1,8 @@
 /** The authz module in a host: each request of the table, and what is seen of it besides the verdict. */
 import { beforeAll, describe, expect, test } from "bun:test";
+import { CONTINUE, PAUSE } from "../../../runtime-adapters/filter-tool/scripted-host/fake-stream.ts";
+import { ScriptedHost } from "../../../runtime-adapters/filter-tool/scripted-host/scripted-host.ts";
 import { shippedFilter } from "../../support/filter-build.ts";
-import { CONTINUE, PAUSE } from "../../support/scripted-host/fake-stream.ts";
-import { ScriptedHost } from "../../support/scripted-host/scripted-host.ts";
 import { judge } from "./authz-model.ts";
 import type { AuthzConfiguration } from "./authz-policy.ts";
 import { type AuthzRequest, headersOf, propertiesOf } from "./authz-request.ts";

@@ -2,6 +2,7 @@
 import { beforeAll, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ScriptedHost } from "../../../runtime-adapters/filter-tool/scripted-host/scripted-host.ts";
 import {
   findProgram,
   freePorts,
@@ -12,7 +13,6 @@ import {
 import { shippedFilter } from "../../support/filter-build.ts";
 import { type JsonSchema, schemaFaults } from "../../support/json-schema.ts";
 import { ROOT } from "../../support/our-proxy.ts";
-import { ScriptedHost } from "../../support/scripted-host/scripted-host.ts";
 
 let authz: string;
 beforeAll(() => {

@@ -3,8 +3,8 @@
  * requests. A failure prints what replays it.
  */
 import { beforeAll, expect, test } from "bun:test";
+import { ScriptedHost } from "../../../runtime-adapters/filter-tool/scripted-host/scripted-host.ts";
 import { shippedFilter } from "../../support/filter-build.ts";
-import { ScriptedHost } from "../../support/scripted-host/scripted-host.ts";
 import { isAudited, judge } from "./authz-model.ts";
 import { headersOf, propertiesOf } from "./authz-request.ts";
 import { Dice, generatePolicies, generateRequest } from "./policy-generator.ts";

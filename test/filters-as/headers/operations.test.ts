@@ -1,9 +1,13 @@
 /** What the headers filter does to headers: each operation, each formatter, each condition, on fake streams. */
 import { beforeAll, describe, expect, test } from "bun:test";
+import {
+  CONTINUE,
+  type FakeStream,
+  type HeaderList,
+} from "../../../runtime-adapters/filter-tool/scripted-host/fake-stream.ts";
+import { longBytes } from "../../../runtime-adapters/filter-tool/scripted-host/guest-bytes.ts";
+import { ScriptedHost } from "../../../runtime-adapters/filter-tool/scripted-host/scripted-host.ts";
 import { shippedFilter } from "../../support/filter-build.ts";
-import { CONTINUE, type FakeStream, type HeaderList } from "../../support/scripted-host/fake-stream.ts";
-import { longBytes } from "../../support/scripted-host/guest-bytes.ts";
-import { ScriptedHost } from "../../support/scripted-host/scripted-host.ts";
 
 let headers: string;
 beforeAll(() => {

@@ -1,8 +1,12 @@
 /** Slices, writers and serialised maps, by their functions: compared with what JavaScript says of the same bytes. */
 import { beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import {
+  deserialise,
+  numberBytes,
+  serialise,
+} from "../../../runtime-adapters/filter-tool/scripted-host/guest-bytes.ts";
 import { AssemblyModule } from "../../support/assembly-module.ts";
-import { deserialise, numberBytes, serialise } from "../../support/scripted-host/guest-bytes.ts";
 
 let pure: AssemblyModule;
 beforeAll(() => {

@@ -2,12 +2,12 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { importFaults } from "../../../scripts/filter-imports.ts";
+import { importFaults } from "../../../runtime-adapters/filter-tool/filter-imports.ts";
+import { CONTINUE, PAUSE } from "../../../runtime-adapters/filter-tool/scripted-host/fake-stream.ts";
+import { longBytes } from "../../../runtime-adapters/filter-tool/scripted-host/guest-bytes.ts";
+import { ScriptedHost } from "../../../runtime-adapters/filter-tool/scripted-host/scripted-host.ts";
 import { testModule } from "../../support/filter-build.ts";
 import { ROOT } from "../../support/our-proxy.ts";
-import { CONTINUE, PAUSE } from "../../support/scripted-host/fake-stream.ts";
-import { longBytes } from "../../support/scripted-host/guest-bytes.ts";
-import { ScriptedHost } from "../../support/scripted-host/scripted-host.ts";
 
 let world: string;
 let bare: string;
