@@ -22,6 +22,8 @@ import type { PluginConfig } from "./plugin-config.ts";
 import type { SharedSpace } from "./shared-space.ts";
 import type { VmLimits } from "./vm-limits.ts";
 
+/** Bytes that host functions may handle for a unit of fuel: both are some nanoseconds. */
+const WORK_PER_FUEL = 2;
 /** Places for contexts at first; a power of two, as all later sizes. */
 const FIRST_PLACES = 64;
 /** Contexts have numbers from 1 up to this, and then again from 1. */
@@ -94,7 +96,12 @@ export class WasmVm {
       if (typeof own.allocate !== "function") throw new TypeError("it exports no allocator");
       this.memory.attach(own.memory, own.allocate);
       this.refill = (exports[REFUEL_EXPORT] as ((fuel: number) => number) | undefined) ?? null;
-      this.refuel();
+      const { refill, budget } = this;
+      if (refill !== null) {
+        // A loop that has the host do the work is a loop all the same.
+        this.memory.limitWork(budget * WORK_PER_FUEL, () => refill(-1));
+        refill(budget);
+      }
       if (typeof exports._initialize === "function") {
         (exports._initialize as () => void)();
         if (typeof exports.main === "function") (exports.main as (...args: number[]) => void)(0, 0);
@@ -184,6 +191,7 @@ export class WasmVm {
     this.begin(context);
     let result = 0;
     try {
+      if (this.refill !== null) this.refill(this.budget);
       result = callback(a, b, c);
     } catch (error) {
       this.fail(this.describe(error));
@@ -205,6 +213,7 @@ export class WasmVm {
     if (this.failure !== "") return;
     this.begin(context);
     try {
+      if (this.refill !== null) this.refill(this.budget);
       callback(a, b, c, d, e);
     } catch (error) {
       this.fail(this.describe(error));
@@ -215,7 +224,7 @@ export class WasmVm {
   private begin(context: GuestContext): void {
     this.current = context;
     this.effective = null;
-    this.refuel();
+    this.memory.work = 0;
   }
 
   private end(): void {
@@ -252,10 +261,6 @@ export class WasmVm {
   /** Where metrics of guests are kept. */
   get statsScope(): Scope {
     return this.host.customStats;
-  }
-
-  private refuel(): void {
-    if (this.refill !== null) this.refill(this.budget);
   }
 
   /** The instance is garbage from here on. */
