@@ -475,6 +475,21 @@ describe("the store", () => {
     expect(counters(host).displaced_buckets).toBeGreaterThan(4000);
   });
 
+  test("whose bucket is empty gains nothing by a flood of invented keys", () => {
+    const host = start({
+      descriptors: [{ entries: [{ header: { name: "k" } }], token_bucket: bucket(5, "10s"), max_keys: 160 }],
+    });
+    const from = (k: string) => ask(host, { headers: [["k", k]] });
+    for (let i = 0; i < 5; i++) expect(from("greedy")).toBe(200);
+    for (let round = 0; round < 5; round++) {
+      for (let i = 0; i < 2000; i++) from(`key-${round}-${i}`);
+      expect(from("greedy")).toBe(429);
+    }
+    expect(counters(host).displaced_buckets).toBeGreaterThan(100);
+    host.time += 10n * second;
+    expect([from("greedy"), from("greedy")]).toEqual([200, 429]);
+  });
+
   test("a filter of another name has buckets of its own; one of the same domain shares them", () => {
     const configuration = { token_bucket: bucket(1), domain: "shop" };
     const first = start(configuration);
