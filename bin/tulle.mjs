@@ -30,9 +30,10 @@ usage: tulle <command> [options]
 commands:
   sidecar    run a proxy from an Envoy bootstrap file
   validate   check a bootstrap file and list every fault
+  filter     write, build, test, measure and run a filter of your own
   version    print the version and the runtimes that are installed
 
-Every command has --help. Both take --runtime bun|node|deno; without it Bun is used, or else Node >= 22.18.
+Every command has --help. Those that run take --runtime bun|node|deno; without it Bun is used, or else Node >= 22.18.
 `;
 
 const runtimes = ["bun", "node", "deno"];
@@ -217,7 +218,7 @@ if (command === "" || command === "--help" || command === "-h" || command === "h
   } else {
     printVersion();
   }
-} else if (command === "sidecar" || command === "validate") {
+} else if (command === "sidecar" || command === "validate" || command === "filter") {
   const { name, program } = choose(runtime);
   become(
     program,
@@ -225,5 +226,5 @@ if (command === "" || command === "--help" || command === "-h" || command === "h
     environment(name),
   );
 } else {
-  fail(`unknown command "${command}"; there is sidecar, validate and version`);
+  fail(`unknown command "${command}"; there is sidecar, validate, filter and version`);
 }

@@ -1,4 +1,18 @@
-/** The HTTP filters that ship, by the name of their configuration message. The router is always there. */
+/** The filters that ship, by the names of their configuration messages. The HTTP router is always there. */
 import type { FilterKinds } from "../core/filter/filter.ts";
+import type { NetworkFilterKinds } from "../core/filter/network-filter.ts";
+import type { WasmHost } from "./wasm/wasm-host.ts";
 
-export const STANDARD_FILTERS: FilterKinds = new Map();
+/** The message of the HTTP filter, and that of the network filter, which run WASM plugins. */
+export const WASM_HTTP = "envoy.extensions.filters.http.wasm.v3.Wasm";
+export const WASM_NETWORK = "envoy.extensions.filters.network.wasm.v3.Wasm";
+
+/** HTTP filters; `wasm` runs the plugins of this thread. */
+export function standardFilters(wasm: WasmHost): FilterKinds {
+  return new Map([[WASM_HTTP, wasm]]);
+}
+
+/** Network filters. */
+export function standardNetworkFilters(wasm: WasmHost): NetworkFilterKinds {
+  return new Map([[WASM_NETWORK, wasm]]);
+}

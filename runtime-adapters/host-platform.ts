@@ -38,6 +38,10 @@ export class HostPlatform implements Platform {
     this.services.log(level, component, message);
   }
 
+  logs(level: LogLevel, component: string): boolean {
+    return this.services.logs?.(level, component) ?? true;
+  }
+
   openLog(path: string): LogSink {
     return this.services.openLog(path);
   }

@@ -52,6 +52,8 @@ export class ListenError extends Error {
 export interface Services {
   /** `Platform.log`; also told about exceptions that the core let through. */
   log(level: LogLevel, component: string, message: string): void;
+  /** `Platform.logs`. */
+  logs?(level: LogLevel, component: string): boolean;
   /** `Platform.openLog`. */
   openLog(path: string): LogSink;
 }

@@ -15,9 +15,10 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { delimiter, dirname, join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { importFaults } from "./filter-imports.ts";
+import { ASC_CONFIG, type Asc, findAsc } from "../runtime-adapters/filter-tool/asc.ts";
+import { importFaults } from "../runtime-adapters/filter-tool/filter-imports.ts";
 
 const repository = dirname(dirname(fileURLToPath(import.meta.url)));
 const sources = join(repository, "filters-as");
@@ -40,20 +41,19 @@ export function buildFilter(name: string): string {
  * throws. Used for the shipped filters and for the modules that tests are made of.
  */
 export function compile(entry: string, wasm: string, extra: readonly string[] = []): string {
-  const compiler = findCompiler();
+  const compiler = findAsc();
   const stamp = fingerprint(entry, compiler, extra);
   const stampFile = `${wasm}.stamp`;
   if (existsSync(wasm) && existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp) return wasm;
   mkdirSync(dirname(wasm), { recursive: true });
   // Whoever reads the module at the same time sees the old one or the new one.
   const unfinished = `${wasm}.${process.pid}`;
-  const options = ["--config", join(sources, "asconfig.json"), "--outFile", relative(repository, unfinished)];
+  const options = ["--config", ASC_CONFIG, "--outFile", relative(repository, unfinished)];
   try {
-    execFileSync(
-      findNode(),
-      [join(compiler.folder, "bin", "asc.js"), relative(repository, entry), ...options, ...extra],
-      { cwd: repository, stdio: ["ignore", "pipe", "pipe"] },
-    );
+    execFileSync(compiler.program, [...compiler.args, relative(repository, entry), ...options, ...extra], {
+      cwd: repository,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
   } catch (error) {
     const { stdout, stderr } = error as { stdout?: Buffer; stderr?: Buffer };
     throw new Error(`${relative(repository, entry)} does not compile:\n${stderr ?? error}${stdout ?? ""}`);
@@ -65,36 +65,15 @@ export function compile(entry: string, wasm: string, extra: readonly string[] = 
   return wasm;
 }
 
-interface Compiler {
-  readonly folder: string;
-  readonly version: string;
-}
-
-/** The package in node_modules, or in a folder of NODE_PATH. */
-function findCompiler(): Compiler {
-  const folders = [join(repository, "node_modules"), ...(process.env.NODE_PATH ?? "").split(delimiter)];
-  const folder = folders.map((path) => join(path, "assemblyscript")).find(existsSync);
-  if (folder === undefined) throw new Error("the package assemblyscript is not installed: npm install");
-  const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { version: string };
-  return { folder, version };
-}
-
-/** The compiler runs on Node, which is a dependency; whatever runs this script is the substitute. */
-function findNode(): string {
-  const ours = join(repository, "node_modules", ".bin", "node");
-  const folders = [dirname(ours), ...(process.env.PATH ?? "").split(delimiter)];
-  return folders.map((folder) => join(folder, "node")).find(existsSync) ?? process.execPath;
-}
-
 /** A hash of all that the module is made from. */
-function fingerprint(entry: string, compiler: Compiler, extra: readonly string[]): string {
+function fingerprint(entry: string, compiler: Asc, extra: readonly string[]): string {
   const hash = createHash("sha256").update(compiler.version).update(JSON.stringify(extra));
   const folders = [join(sources, "sdk"), dirname(entry)];
   for (const folder of folders) {
     for (const path of sourcesBelow(folder))
       hash.update(relative(repository, path)).update(readFileSync(path));
   }
-  return hash.update(readFileSync(join(sources, "asconfig.json"))).digest("hex");
+  return hash.update(readFileSync(ASC_CONFIG)).digest("hex");
 }
 
 function sourcesBelow(folder: string): string[] {

@@ -40,6 +40,8 @@ const ROOTS = [
   "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
   "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto",
   "envoy/extensions/filters/http/router/v3/router.proto",
+  "envoy/extensions/filters/http/wasm/v3/wasm.proto",
+  "envoy/extensions/filters/network/wasm/v3/wasm.proto",
   "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
   "envoy/extensions/access_loggers/file/v3/file.proto",
   "envoy/extensions/access_loggers/stream/v3/stream.proto",
@@ -50,6 +52,40 @@ const ROOTS = [
   "envoy/extensions/load_balancing_policies/random/v3/random.proto",
   "envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.proto",
   "envoy/extensions/request_id/uuid/v3/uuid.proto",
+];
+
+/**
+ * What the package lacks, as insertions behind a line of its files: fields that Envoy 1.40 has (names, numbers and
+ * types as in the descriptors inside its binary) and rules that its own files use. Once the package has caught up,
+ * an insertion is a duplicate, buf says so, and the entry goes.
+ */
+const NEWER: readonly { readonly file: string; readonly behind: string; readonly insert: string }[] = [
+  {
+    // The validation rules that the package ships are older than the API beside them.
+    file: "validate/validate.proto",
+    behind: "message StringRules {",
+    insert: "optional bool ignore_empty = 26;",
+  },
+  {
+    file: "envoy/extensions/wasm/v3/wasm.proto",
+    behind: "package envoy.extensions.wasm.v3;",
+    insert: `import "envoy/config/core/v3/backoff.proto";
+             import "google/protobuf/wrappers.proto";
+             enum FailurePolicy { UNSPECIFIED = 0; FAIL_RELOAD = 1; FAIL_CLOSED = 2; FAIL_OPEN = 3; }
+             message ReloadConfig { config.core.v3.BackoffStrategy backoff = 1; }`,
+  },
+  {
+    file: "envoy/extensions/wasm/v3/wasm.proto",
+    behind: "message VmConfig {",
+    insert: "CapabilityRestrictionConfig capability_restriction_config = 8;",
+  },
+  {
+    file: "envoy/extensions/wasm/v3/wasm.proto",
+    behind: "message PluginConfig {",
+    insert: `FailurePolicy failure_policy = 7;
+             ReloadConfig reload_config = 8;
+             google.protobuf.BoolValue allow_on_headers_stop_iteration = 9;`,
+  },
 ];
 
 /** Packages of annotations: they guide this script and are of no use to anyone else. */
@@ -79,18 +115,21 @@ function gather(into: string): void {
     seen.add(path);
     const module = modules.find((folder) => existsSync(join(folder, path)));
     if (module === undefined) throw new Error(`no such .proto file: ${path}`);
-    let text = readFileSync(join(module, path), "utf8");
-    for (const [, imported] of text.matchAll(/^import (?:public )?"([^"]+)";/gm)) waiting.push(imported);
-    if (path === "validate/validate.proto") {
-      // The validation rules that the package ships are older than the API beside them.
-      text = text.replace(
-        "optional bool strict = 25",
-        "optional bool ignore_empty = 26;\n  optional bool strict = 25",
-      );
-    }
+    const text = newer(path, readFileSync(join(module, path), "utf8"));
+    for (const [, imported] of text.matchAll(/^\s*import (?:public )?"([^"]+)";/gm)) waiting.push(imported);
     mkdirSync(dirname(join(into, path)), { recursive: true });
     writeFileSync(join(into, path), text);
   }
+}
+
+/** The text of a file, with what the package lacks. */
+function newer(path: string, text: string): string {
+  for (const { file, behind, insert } of NEWER) {
+    if (file !== path) continue;
+    if (!text.includes(behind)) throw new Error(`${path} has no "${behind}"`);
+    text = text.replace(behind, `${behind}\n${insert}`);
+  }
+  return text;
 }
 
 function build(folder: string, image: string): FileDescriptorSet {

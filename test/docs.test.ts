@@ -8,6 +8,8 @@ import { parseCommandLine } from "../runtime-adapters/sidecar/command-line.ts";
 import { readResourceFile } from "../runtime-adapters/sidecar/config-file.ts";
 import { checks } from "../runtime-adapters/sidecar/engine.ts";
 import { validate } from "../runtime-adapters/sidecar/validate.ts";
+import { filterNames } from "../scripts/build-filters.ts";
+import { shippedFilter } from "./support/filter-build.ts";
 import { installedRuntimes } from "./support/runtimes.ts";
 import { PATIENCE, SidecarProcess, Workspace } from "./support/sidecar-process.ts";
 
@@ -77,6 +79,7 @@ describe("configurations", () => {
   const examples = readdirSync(join(ROOT, "examples"));
   test.skipIf(envoy === "").each(examples)("examples/%s is sound for Envoy as well", async (name) => {
     const config = join("examples", name, "envoy.yaml");
+    if (name === "wasm-filters") for (const filter of filterNames()) shippedFilter(filter); // Envoy loads them
     const child = Bun.spawn([envoy, "--mode", "validate", "-c", config], {
       stdout: "ignore",
       stderr: "pipe",

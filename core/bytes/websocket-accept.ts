@@ -1,11 +1,11 @@
 /** The one use of SHA-1 in the proxy: proving that an upstream understood a WebSocket handshake (RFC 6455 4.2.2). */
+import { toBase64 } from "./base64.ts";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /** What `Sec-WebSocket-Accept` must be for a `Sec-WebSocket-Key`. */
 export function webSocketAccept(key: string): string {
-  return base64(sha1(key + GUID));
+  return toBase64(sha1(key + GUID));
 }
 
 /** SHA-1 (FIPS 180-4) of a byte string: 20 bytes. Not for anything that needs collision resistance. */
@@ -56,15 +56,4 @@ export function sha1(text: string): Uint8Array {
 
 function rotate(x: number, n: number): number {
   return (x << n) | (x >>> (32 - n));
-}
-
-function base64(bytes: Uint8Array): string {
-  let out = "";
-  for (let i = 0; i < bytes.length; i += 3) {
-    const n = (bytes[i] << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
-    out += BASE64[n >> 18] + BASE64[(n >> 12) & 63];
-    out += i + 1 < bytes.length ? BASE64[(n >> 6) & 63] : "=";
-    out += i + 2 < bytes.length ? BASE64[n & 63] : "=";
-  }
-  return out;
 }

@@ -60,7 +60,14 @@ export interface Listener {
 export interface FilterChain {
   readonly name: string;
   readonly match: FilterChainMatch;
+  /** What stands before `filter`, in order. */
+  readonly networkFilters: readonly NetworkFilterConfig[];
   readonly filter: HttpConnectionManager | TcpProxy;
+}
+
+/** A network filter other than the last. */
+export interface NetworkFilterConfig extends FilterConfig {
+  readonly name: string;
 }
 
 /** Keys in Envoy's order of precedence; empty lists match anything. Matching is staged without going back. */

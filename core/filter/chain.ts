@@ -4,10 +4,11 @@
  * in the end its owner's.
  *
  * Laws: an answer passes only the filters that were shown the request. `log` is the end: every filter that was made
- * is told once, and none is called afterwards. A chain is used for one stream after another.
+ * is told once, and none is called afterwards. A chain is used for one stream after another, though not from inside
+ * of itself; what filters hold on to is of one stream alone, and dead with it.
  */
 import type { PerFilterConfig } from "../config/model.ts";
-import type { Fields } from "../http/fields.ts";
+import { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
 import type { Body } from "./body.ts";
@@ -38,6 +39,11 @@ export interface ChainOwner {
   requestTooLarge(): void;
   responseTooLarge(): void;
   respond(reply: FilterReply): void;
+  /** A filter tells its leg to go on. */
+  resumeRequest(at: number): void;
+  resumeResponse(at: number): void;
+  /** A filter threw; it may be in the middle of anything. */
+  failed(error: unknown): void;
   resetStream(details: string): void;
   clearRouteCache(): void;
   /** What the stream's route says about that filter, or null. */
@@ -48,39 +54,44 @@ export interface ChainOwner {
 class Link implements FilterCallbacks {
   private readonly chain: FilterChain;
   private readonly index: number;
+  readonly info: StreamInfo;
+  readonly request: RequestHead;
+  /** Null until it is made, and when its stream is over. */
   filter: Filter | null = null;
 
   constructor(chain: FilterChain, index: number) {
     this.chain = chain;
     this.index = index;
-  }
-
-  get info(): StreamInfo {
-    return this.chain.owner.info;
-  }
-
-  get request(): RequestHead {
-    return this.chain.owner.request;
+    this.info = chain.owner.info;
+    this.request = chain.owner.request;
   }
 
   get response(): ResponseHead | null {
-    return this.chain.owner.response;
+    return this.filter === null ? null : this.chain.owner.response;
+  }
+
+  get heldRequest(): Body | null {
+    return this.chain.requestLeg.heldAt(this.index);
+  }
+
+  get heldResponse(): Body | null {
+    return this.chain.responseLeg.heldByLink(this.index);
   }
 
   get requestTrailers(): Fields | null {
-    return this.chain.requestLeg.trailers;
+    return this.filter === null ? null : this.chain.requestLeg.trailers;
   }
 
   get responseTrailers(): Fields | null {
-    return this.chain.responseLeg.trailers;
+    return this.filter === null ? null : this.chain.responseLeg.trailers;
   }
 
   continueRequest(): void {
-    if (this.filter !== null) this.chain.requestLeg.resume(this.index);
+    if (this.filter !== null) this.chain.owner.resumeRequest(this.index);
   }
 
   continueResponse(): void {
-    if (this.filter !== null) this.chain.responseLeg.resumeLink(this.index);
+    if (this.filter !== null) this.chain.owner.resumeResponse(this.index);
   }
 
   respond(reply: FilterReply): void {
@@ -96,11 +107,11 @@ class Link implements FilterCallbacks {
   }
 
   addRequestTrailers(): Fields {
-    return this.chain.requestLeg.addTrailers();
+    return this.filter === null ? new Fields() : this.chain.requestLeg.addTrailers();
   }
 
   addResponseTrailers(): Fields {
-    return this.chain.responseLeg.addTrailers();
+    return this.filter === null ? new Fields() : this.chain.responseLeg.addTrailers();
   }
 }
 
@@ -113,20 +124,19 @@ class RequestLeg extends Leg {
   }
 
   protected showHead(at: number, ends: boolean): Verdict {
-    const { filter } = this.chain.links[at];
-    return filter?.onRequestHeaders?.(this.chain.owner.request, ends) ?? Continue;
+    return this.chain.filterAt(at)?.onRequestHeaders?.(this.chain.owner.request, ends) ?? Continue;
   }
 
   protected wantsBody(at: number): boolean {
-    return this.chain.links[at].filter?.onRequestBody !== undefined;
+    return this.chain.filterAt(at)?.onRequestBody !== undefined;
   }
 
   protected showBody(at: number, body: Body, ends: boolean): Verdict {
-    return this.chain.links[at].filter?.onRequestBody?.(body, ends) ?? Continue;
+    return this.chain.filterAt(at)?.onRequestBody?.(body, ends) ?? Continue;
   }
 
   protected showTrailers(at: number, trailers: Fields): Verdict {
-    return this.chain.links[at].filter?.onRequestTrailers?.(trailers) ?? Continue;
+    return this.chain.filterAt(at)?.onRequestTrailers?.(trailers) ?? Continue;
   }
 
   protected passedHead(ends: boolean): void {
@@ -159,8 +169,8 @@ class ResponseLeg extends Leg {
     this.chain = chain;
   }
 
-  private link(at: number): Link {
-    return this.chain.links[this.count - 1 - at];
+  private filter(at: number): Filter | null {
+    return this.chain.filterAt(this.count - 1 - at);
   }
 
   /** `resume` by the place of the filter in the chain. */
@@ -168,21 +178,25 @@ class ResponseLeg extends Leg {
     if (index < this.count) this.resume(this.count - 1 - index);
   }
 
+  /** `heldAt` by the place of the filter in the chain. */
+  heldByLink(index: number): Body | null {
+    return index < this.count ? this.heldAt(this.count - 1 - index) : null;
+  }
+
   protected showHead(at: number, ends: boolean): Verdict {
-    const { filter } = this.link(at);
-    return filter?.onResponseHeaders?.(this.chain.owner.response as ResponseHead, ends) ?? Continue;
+    return this.filter(at)?.onResponseHeaders?.(this.chain.owner.response as ResponseHead, ends) ?? Continue;
   }
 
   protected wantsBody(at: number): boolean {
-    return this.link(at).filter?.onResponseBody !== undefined;
+    return this.filter(at)?.onResponseBody !== undefined;
   }
 
   protected showBody(at: number, body: Body, ends: boolean): Verdict {
-    return this.link(at).filter?.onResponseBody?.(body, ends) ?? Continue;
+    return this.filter(at)?.onResponseBody?.(body, ends) ?? Continue;
   }
 
   protected showTrailers(at: number, trailers: Fields): Verdict {
-    return this.link(at).filter?.onResponseTrailers?.(trailers) ?? Continue;
+    return this.filter(at)?.onResponseTrailers?.(trailers) ?? Continue;
   }
 
   protected passedHead(ends: boolean): void {
@@ -210,7 +224,8 @@ export class FilterChain {
   readonly owner: ChainOwner;
   readonly requestLeg: RequestLeg = new RequestLeg(this);
   readonly responseLeg: ResponseLeg = new ResponseLeg(this);
-  readonly links: Link[] = [];
+  /** The first `used` are of the current stream, the others null: they would keep streams of the past alive. */
+  readonly links: (Link | null)[] = [];
   private used = 0;
 
   constructor(owner: ChainOwner) {
@@ -222,17 +237,26 @@ export class FilterChain {
    * False if none of them takes part, and there is nothing to be told to `log` either.
    */
   open(slots: readonly FilterSlot[], limit: number): boolean {
+    const { links, owner } = this;
     this.used = 0;
-    for (const slot of slots) {
-      const at = this.used;
-      if (at === this.links.length) this.links.push(new Link(this, at));
-      const link = this.links[at];
-      link.filter = slot.create(link, this.owner.filterOverride(slot.name));
-      if (link.filter !== null) this.used++;
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i];
+      const factory = slot.factoryFor(owner.filterOverride(slot.name));
+      if (factory === null) continue;
+      // Of this stream alone: a filter that calls back too late must not reach the next one.
+      const link = new Link(this, this.used);
+      link.filter = factory.create(link);
+      if (link.filter !== null) links[this.used++] = link;
     }
     this.requestLeg.begin(this.used, limit);
     this.responseLeg.begin(0, limit);
     return this.used > 0;
+  }
+
+  /** The filter at a place of the chain. */
+  filterAt(index: number): Filter | null {
+    const link = this.links[index];
+    return link === null ? null : link.filter;
   }
 
   /** The answer begins: prepares its leg for the filters that were shown the request. */
@@ -249,14 +273,17 @@ export class FilterChain {
   /** The stream is over. */
   log(): void {
     for (let i = 0; i < this.used; i++) {
-      const link = this.links[i];
-      const { filter } = link;
+      const link = this.links[i] as Link;
       try {
-        filter?.onLog?.();
-      } finally {
-        link.filter = null;
+        link.filter?.onLog?.();
+      } catch (error) {
+        this.owner.failed(error); // the others are told all the same
       }
+      link.filter = null;
+      this.links[i] = null;
     }
     this.used = 0;
+    this.requestLeg.trailers = null;
+    this.responseLeg.trailers = null;
   }
 }

@@ -16,4 +16,6 @@ export interface FilterContext {
   fillRandom(into: Uint8Array): void;
   /** Operator's log; `component` is Envoy's logger name. */
   log(level: LogLevel, component: string, message: string): void;
+  /** Whether such a message would be written. */
+  logs(level: LogLevel, component: string): boolean;
 }

@@ -3,7 +3,7 @@
  * any time; a stream keeps the filters that it began with.
  */
 import type { PerFilterConfig } from "../config/model.ts";
-import type { Filter, FilterCallbacks, FilterFactory } from "./filter.ts";
+import type { FilterFactory } from "./filter.ts";
 
 export class FilterSlot {
   /** As in the configuration; routes refer to it. */
@@ -44,13 +44,10 @@ export class FilterSlot {
     return this.routed?.get(config);
   }
 
-  /** The filter of one stream, or null; `override` is what the stream's route says about it. */
-  create(callbacks: FilterCallbacks, override: PerFilterConfig | null): Filter | null {
-    if (override === null)
-      return this.disabled || this.factory === null ? null : this.factory.create(callbacks);
-    if (override.disabled) return null;
-    const factory = this.routed?.get(override) ?? this.factory;
-    return factory === null ? null : factory.create(callbacks);
+  /** Who makes the filter of one stream, or null; `override` is what the stream's route says about it. */
+  factoryFor(override: PerFilterConfig | null): FilterFactory | null {
+    if (override === null) return this.disabled ? null : this.factory;
+    return override.disabled ? null : (this.routed?.get(override) ?? this.factory);
   }
 
   release(): void {

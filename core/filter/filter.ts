@@ -5,7 +5,8 @@
  * Laws: hooks are called one at a time and never from inside one another, except that `FilterCallbacks.respond`
  * may run the response hooks before it returns. A hook that holds something is called again for the same half only
  * after `continueRequest`/`continueResponse`, or (body) when more arrives. `onLog` is the last call, and comes once
- * for every filter that was made, however its stream ended.
+ * for every filter that was made, however its stream ended. A hook that throws costs its stream, visibly, and nobody
+ * else; the exception is counted.
  */
 import type { Json } from "../config/model.ts";
 import type { Fields } from "../http/fields.ts";
@@ -29,13 +30,20 @@ export interface FilterReply {
   readonly grpcStatus: number;
 }
 
-/** What a filter may do to its stream. Valid until `onLog` has returned; without effect on a stream that is over. */
+/**
+ * What a filter may do to its stream. Valid until `onLog` has returned; afterwards calls are without effect, and what
+ * is read may be of another request. To continue while the hook of another filter is being called takes effect when
+ * that has returned.
+ */
 export interface FilterCallbacks {
   readonly info: StreamInfo;
   readonly request: RequestHead;
   /** Null before there is an answer. */
   readonly response: ResponseHead | null;
   /** Null if there are none, or not yet. */
+  /** What this filter holds of the request's body, null if it holds nothing; read and changed like a shown one. */
+  readonly heldRequest: Body | null;
+  readonly heldResponse: Body | null;
   readonly requestTrailers: Fields | null;
   readonly responseTrailers: Fields | null;
   /** Resumes a request held by this filter; before the hook that holds it has returned, too. */
@@ -53,21 +61,21 @@ export interface FilterCallbacks {
   addResponseTrailers(): Fields;
 }
 
-/** One filter on one stream. Unset hooks are skipped without cost. */
+/** One filter on one stream. Hooks that are not there are skipped without cost. */
 export interface Filter {
-  onRequestHeaders?(head: RequestHead, endOfStream: boolean): Verdict;
+  readonly onRequestHeaders?: ((head: RequestHead, endOfStream: boolean) => Verdict) | undefined;
   /**
    * `body` is all of the request's body that is here: the piece that arrived, behind what this filter held. The
    * filter may read and change it and may not keep it. A body ends with a call of its own (no further bytes,
-   * `endOfStream`) unless trailers follow.
+   * `endOfStream`) unless trailers follow; what was held unseen comes in one with its end.
    */
-  onRequestBody?(body: Body, endOfStream: boolean): Verdict;
-  onRequestTrailers?(trailers: Fields): Verdict;
-  onResponseHeaders?(head: ResponseHead, endOfStream: boolean): Verdict;
-  onResponseBody?(body: Body, endOfStream: boolean): Verdict;
-  onResponseTrailers?(trailers: Fields): Verdict;
+  readonly onRequestBody?: ((body: Body, endOfStream: boolean) => Verdict) | undefined;
+  readonly onRequestTrailers?: ((trailers: Fields) => Verdict) | undefined;
+  readonly onResponseHeaders?: ((head: ResponseHead, endOfStream: boolean) => Verdict) | undefined;
+  readonly onResponseBody?: ((body: Body, endOfStream: boolean) => Verdict) | undefined;
+  readonly onResponseTrailers?: ((trailers: Fields) => Verdict) | undefined;
   /** The stream is over, however it ended. The last call. */
-  onLog?(): void;
+  readonly onLog?: (() => void) | undefined;
 }
 
 /** Makes the filters of streams. One per place in a chain, and per route that has a configuration of its own. */

@@ -12,8 +12,9 @@
  *   HOLDS_BODY       has passed               shown with what waits           shown with what waits
  *
  * Laws: order is kept; nothing overtakes what is held. `Continue` from a filter that holds lets all go that it has
- * seen. After `stop` no hook is called and nothing goes on. What waits is bounded: beyond the limit the sender is
- * stopped or the message refused, as the filter chose.
+ * seen. One hook at a time: who is told to go on while another's hook runs goes on afterwards. After `stop` no hook is
+ * called and nothing goes on. What waits is bounded: beyond the limit the sender is stopped or the message refused,
+ * as the filter chose.
  */
 import { Fields } from "../http/fields.ts";
 import { Body } from "./body.ts";
@@ -62,6 +63,8 @@ export abstract class Leg {
   /** The station whose hook is being called, or -1; and whether it has asked to go on meanwhile. */
   private calling = -1;
   private goesOn = false;
+  /** Stations that were told to go on while the hook of another was being called. */
+  private readonly asked: number[] = [];
   private stopped = false;
 
   /** Starts a message with `count` stations, each of which may let `limit` bytes wait. */
@@ -76,7 +79,9 @@ export abstract class Leg {
     this.changedBody = false;
     this.ended = false;
     this.calling = -1;
+    this.asked.length = 0;
     this.stopped = false;
+    this.body.clear(); // whatever a filter did to it after its stream was stopped
     while (this.states.length < count) {
       this.states.push(FLOWING);
       this.waiting.push(new Body());
@@ -85,6 +90,7 @@ export abstract class Leg {
     }
     for (let i = 0; i < count; i++) {
       this.states[i] = FLOWING;
+      this.waiting[i].clear();
       this.ends[i] = ELSEWHERE;
       this.excess[i] = REFUSES;
     }
@@ -122,6 +128,7 @@ export abstract class Leg {
   head(ends: boolean): void {
     this.headEnds = ends;
     this.passHead(0);
+    this.settle();
   }
 
   /** A piece of the body. */
@@ -129,6 +136,7 @@ export abstract class Leg {
     if (this.stopped) return;
     this.body.push(bytes, start, end);
     this.passBody(0);
+    this.settle();
   }
 
   /** The message is complete. */
@@ -142,18 +150,39 @@ export abstract class Leg {
     }
     this.trailers = trailers;
     this.passEnd(0);
+    this.settle();
   }
 
-  /** Trailers to be filled while the end is shown without any: it comes with them then. */
+  /**
+   * Trailers to be filled while the end is shown, or held, without any: it comes with them then. At any other time
+   * what is filled goes nowhere.
+   */
   addTrailers(): Fields {
+    if (this.stopped || !this.complete || this.headEnds || this.ended) return new Fields();
     this.trailers ??= new Fields();
     return this.trailers;
   }
 
+  /** What waits at a station that holds something, else null. */
+  heldAt(at: number): Body | null {
+    return this.stopped || at >= this.count || this.states[at] === FLOWING ? null : this.waiting[at];
+  }
+
   /** The filter at station `at` lets go what it holds. */
   resume(at: number): void {
-    if (this.calling === at) this.goesOn = true;
-    else if (!this.stopped && this.states[at] !== FLOWING) this.leave(at);
+    if (this.stopped) return;
+    if (this.calling < 0) {
+      this.asked.push(at);
+      this.settle();
+    } else if (this.calling === at) this.goesOn = true;
+    else if (this.states[at] !== FLOWING && !this.asked.includes(at)) this.asked.push(at);
+  }
+
+  private settle(): void {
+    while (this.asked.length > 0 && !this.stopped) {
+      const at = this.asked.shift() as number;
+      if (this.states[at] !== FLOWING) this.leave(at);
+    }
   }
 
   private leave(at: number): void {
@@ -306,8 +335,10 @@ export abstract class Leg {
   private hold(at: number, body: Body, verdict: Verdict): void {
     if (this.states[at] === FLOWING) this.states[at] = HOLDS_BODY;
     this.choose(at, verdict);
-    if (verdict === Consume) body.clear();
-    else if (body !== this.waiting[at]) this.waiting[at].take(body);
+    if (verdict === Consume) {
+      body.clear();
+      this.waiting[at].changed = true;
+    } else if (body !== this.waiting[at]) this.waiting[at].take(body);
     this.bound(at);
   }
 
@@ -320,6 +351,7 @@ export abstract class Leg {
     if (this.waiting[at].size <= this.limit || this.excess[at] === PRESSING) return;
     if (this.excess[at] === REFUSES) {
       this.tooLarge();
+      this.stop(); // even where nothing could be said any more
       return;
     }
     this.excess[at] = PRESSING;

@@ -198,6 +198,38 @@ export class Fields {
     return value;
   }
 
+  /** Length of the name at a live slot. */
+  nameLengthAt(slot: number): number {
+    const at = slot << 2;
+    const start = this.spans[at];
+    return start < 0 ? this.nameAt(slot).length : this.spans[at + 1] - start;
+  }
+
+  /** Length of the value at a live slot. */
+  valueLengthAt(slot: number): number {
+    const at = slot << 2;
+    const start = this.spans[at + 2];
+    return start < 0 ? (this.values[slot] as string).length : this.spans[at + 3] - start;
+  }
+
+  /** Writes the lower-case name at a live slot to `into` at `to`, where there is room. */
+  copyNameAt(slot: number, into: Uint8Array, to: number): void {
+    const at = slot << 2;
+    const start = this.spans[at];
+    if (start < 0) copyText(this.nameAt(slot), into, to);
+    else for (let i = start; i < this.spans[at + 1]; i++) into[to + i - start] = LOWER[this.bytes[i]];
+  }
+
+  /** Writes the value at a live slot to `into` at `to`, where there is room. */
+  copyValueAt(slot: number, into: Uint8Array, to: number): void {
+    const at = slot << 2;
+    const start = this.spans[at + 2];
+    const end = this.spans[at + 3];
+    if (start < 0) copyText(this.values[slot] as string, into, to);
+    else if (end - start > 32) into.set(this.bytes.subarray(start, end), to);
+    else for (let i = start; i < end; i++) into[to + i - start] = this.bytes[i];
+  }
+
   /** Replaces the value at a live slot. */
   setValueAt(slot: number, value: string): void {
     this.values[slot] = value;
@@ -251,6 +283,10 @@ export class Fields {
     }
     return slot;
   }
+}
+
+function copyText(text: string, into: Uint8Array, to: number): void {
+  for (let i = 0; i < text.length; i++) into[to + i] = text.charCodeAt(i);
 }
 
 /** True if `text` is a token and may be used as a field name (RFC 9110 5.1). */

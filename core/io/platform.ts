@@ -35,6 +35,8 @@ export interface Platform {
   uuid(): string;
   /** Operator's log; `component` is Envoy's logger name ("config", "http", "upstream", "main", …). */
   log(level: LogLevel, component: string, message: string): void;
+  /** Whether such a message would be written; without this every one is. */
+  logs?(level: LogLevel, component: string): boolean;
   /** Opens (once per path) an access-log sink; "/dev/stdout" and "/dev/stderr" are understood. */
   openLog(path: string): LogSink;
 }

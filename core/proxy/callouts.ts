@@ -2,13 +2,16 @@
  * Requests of filters: sends them through the clusters like any other request, once, and collects the whole answer.
  * What goes wrong becomes an answer, too, with the texts that Envoy's asynchronous client uses.
  *
- * Laws: the sink hears once, or never if the callout was cancelled, and not before `send` returned; the answer is
- * bounded; whatever happens, no breaker slot and no timer is left behind.
+ * Laws: the sink hears once, or never if the callout was cancelled, and not before `send` returned: of an answer as
+ * soon as it is whole (a timer would make it wait for a millisecond), of a failure from a timer. The answer is bounded;
+ * whatever happens, no breaker slot and no timer is left behind.
  */
+import { toBytes } from "../bytes/ascii.ts";
 import type { Breaker } from "../cluster/breaker.ts";
 import type { ClusterState } from "../cluster/cluster.ts";
 import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { Fault } from "../errors.ts";
+import { Body } from "../filter/body.ts";
 import {
   type Callout,
   type CalloutRefusal,
@@ -72,11 +75,9 @@ class Exchange implements Callout, AttemptOwner {
   private readonly timer: Timer;
   private attempt: Attempt | null = null;
   private answer: ResponseHead | null = null;
-  private answerBody: Uint8Array[] = [];
-  private answerSize = 0;
+  private readonly answerBody = new Body();
   private trailers: Fields | null = null;
-  private deadline = Number.POSITIVE_INFINITY;
-  /** The answer is complete, and the sink hears when the timer fires. */
+  /** It has failed, and the sink hears when the timer fires. */
   private complete = false;
   private over = false;
 
@@ -99,10 +100,7 @@ class Exchange implements Callout, AttemptOwner {
 
   start(attempt: Attempt, timeout: number): void {
     const { timers, clock } = this.services;
-    if (timeout > 0) {
-      this.deadline = clock.now + timeout;
-      timers.arm(this.timer, this.deadline);
-    }
+    if (timeout > 0) timers.arm(this.timer, clock.now + timeout);
     if (!this.breaker.requests.available) {
       this.cluster.stats.upstreamRqActiveOverflow++;
       this.fail("overflow", "", null);
@@ -122,10 +120,16 @@ class Exchange implements Callout, AttemptOwner {
     if (!this.complete) {
       this.cluster.stats.upstreamRqTimeout++;
       this.attempt?.countTimeout();
+      this.cluster.responses.charge(504, false);
       this.reply(504, "upstream request timeout");
     }
-    const { sink, answer, trailers } = this;
-    const body = this.joined();
+    this.tell();
+  }
+
+  private tell(): void {
+    const { sink, answer, answerBody, trailers } = this;
+    const body = new Uint8Array(answerBody.size);
+    answerBody.copy(0, body.length, body, 0);
     this.finish();
     sink.onAnswer(answer as ResponseHead, body, trailers);
   }
@@ -138,40 +142,24 @@ class Exchange implements Callout, AttemptOwner {
     attempt?.abandon();
   }
 
-  /** The answer is whole; the sink is told when the poll under way is over. */
-  private conclude(): void {
-    this.complete = true;
-    this.attempt = null;
-    this.services.timers.arm(this.timer, this.services.clock.now);
-  }
-
   private reply(status: number, body: string): void {
     const head = new ResponseHead();
     head.status = status;
     head.fields.add("content-length", String(body.length));
     head.fields.add("content-type", "text/plain");
     this.answer = head;
-    this.answerBody = [Uint8Array.from(body, (ch) => ch.charCodeAt(0))];
-    this.answerSize = body.length;
+    this.answerBody.clear();
+    this.answerBody.push(toBytes(body), 0, body.length);
     this.trailers = null;
-  }
-
-  private joined(): Uint8Array {
-    if (this.answerBody.length === 1) return this.answerBody[0];
-    const whole = new Uint8Array(this.answerSize);
-    let at = 0;
-    for (const piece of this.answerBody) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
   }
 
   private fail(reason: ResetReason, detail: string, fault: Fault | null): void {
     const { status, body } = describeFailure(reason, detail, fault, false);
     this.cluster.responses.charge(status, false);
     this.reply(status, body);
-    this.conclude();
+    // `send` may be under way, or others wait to hear the same: the sink is told when the poll is over.
+    this.complete = true;
+    this.services.timers.arm(this.timer, this.services.clock.now);
   }
 
   // ── The attempt's side ────────────────────────────────────────────────────────────────────────────────────
@@ -193,17 +181,18 @@ class Exchange implements Callout, AttemptOwner {
   }
 
   onResponseBody(bytes: Uint8Array, start: number, end: number): void {
-    this.answerSize += end - start;
-    if (this.answerSize > MAX_ANSWER_BYTES) this.abandon("protocol error");
-    else this.answerBody.push(bytes.subarray(start, end));
+    this.answerBody.push(bytes, start, end);
+    if (this.answerBody.size > MAX_ANSWER_BYTES) this.abandon("protocol error");
   }
 
   onResponseEnd(): void {
     const { attempt } = this;
     if (attempt === null || attempt.connection === null) return;
-    this.trailers = attempt.connection.parser.trailers.copy();
+    const { trailers } = attempt.connection.parser;
+    if (trailers.count > 0) this.trailers = trailers.copy();
+    this.attempt = null;
     attempt.complete();
-    this.conclude();
+    this.tell();
   }
 
   onAttemptFailed(reason: ResetReason, detail: string, fault: Fault | null): void {

@@ -6,6 +6,7 @@ import type { ExtensionConfig, FilterConfig, HttpFilter, PerFilterConfig } from 
 import type { FilterFactory, FilterKinds } from "../filter/filter.ts";
 import type { FilterContext } from "../filter/filter-context.ts";
 import { FilterSlot } from "../filter/filter-slot.ts";
+import type { NetworkFilterKinds } from "../filter/network-filter.ts";
 import type { RouteTable } from "../route/route-table.ts";
 import type { Stream } from "./stream.ts";
 import { StreamFilters } from "./stream-filters.ts";
@@ -15,6 +16,7 @@ const ROUTER = "envoy.extensions.filters.http.router.v3.Router";
 /** What filters are made from; one object per worker. */
 export interface FilterEnvironment {
   readonly kinds: FilterKinds;
+  readonly networkKinds: NetworkFilterKinds;
   readonly context: FilterContext;
 }
 
@@ -43,16 +45,12 @@ export class HttpFilters {
       .filter((config) => config.typeName !== ROUTER)
       .map((config) => ({ config, slot: new FilterSlot(config.name, config.disabled), version: "" }));
     this.slots = this.places.map(({ slot }) => slot);
-    for (const { config, slot } of this.places) {
-      if (config.discovery === null) this.fill(slot, config);
-      else if (config.discovery.fallback !== null && config.discovery.withoutWarming)
-        this.fill(slot, config.discovery.fallback);
-    }
+    for (const { config, slot } of this.places) if (config.discovery === null) this.fill(slot, config);
   }
 
   /** False while a filter's configuration has not arrived that the listener must wait for. */
   get ready(): boolean {
-    return this.places.every(({ config, slot }) => slot.filled || config.discovery?.withoutWarming === true);
+    return this.slots.every((slot) => slot.filled);
   }
 
   /** Takes what was delivered apart from the listener. */
@@ -61,9 +59,13 @@ export class HttpFilters {
       const { discovery } = place.config;
       if (discovery === null) continue;
       const extension = extensions.get(discovery.resource);
-      if (extension === undefined || extension.version === place.version) continue;
-      place.version = extension.version;
-      this.fill(place.slot, extension);
+      if (extension === undefined || !discovery.typeNames.includes(extension.typeName)) {
+        // Who had to wait for it has done so.
+        if (!place.slot.filled && discovery.fallback !== null) this.fill(place.slot, discovery.fallback);
+      } else if (extension.version !== place.version) {
+        place.version = extension.version;
+        this.fill(place.slot, extension);
+      }
     }
   }
 
@@ -100,22 +102,11 @@ export class HttpFilters {
 
   // ── Streams ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The filters of a stream whose request was admitted; null if there are none. */
+  /** The filters of a stream whose request was admitted; null if there are none (or one failed: it is over then). */
   open(stream: Stream): StreamFilters | null {
     if (this.slots.length === 0) return null;
-    const filters = this.idle.pop() ?? new StreamFilters();
-    if (filters.open(stream, this.slots)) return filters;
-    this.close(filters);
-    return null;
-  }
-
-  /** The stream is over. */
-  close(filters: StreamFilters): void {
-    try {
-      filters.log();
-    } finally {
-      this.idle.push(filters);
-    }
+    const filters = this.idle.pop() ?? new StreamFilters(this.environment.context, this.idle);
+    return filters.open(stream, this.slots) ? filters : null;
   }
 
   /** No stream comes any more. */

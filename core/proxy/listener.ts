@@ -3,6 +3,7 @@
  * of the connections it made. A changed listener is a new object; the old one drains.
  */
 import type { FilterChain, Listener, RouteConfiguration } from "../config/model.ts";
+import type { NetworkFilterFactory } from "../filter/network-filter.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
 import { Roster } from "../io/roster.ts";
 import { formatAddress, type Socket, type SocketHandler } from "../io/socket.ts";
@@ -20,6 +21,7 @@ import { ConnectionRecord } from "./connection-record.ts";
 import { DownstreamConnection } from "./downstream.ts";
 import type { Extensions, FilterEnvironment } from "./http-filters.ts";
 import type { LogCompiler } from "./log-compiler.ts";
+import { NetworkFilters } from "./network-filters.ts";
 import type { Services } from "./services.ts";
 import { TcpProxyConnection } from "./tcp-connection.ts";
 import { TcpProxyFilter } from "./tcp-filter.ts";
@@ -49,6 +51,8 @@ export class ListenerState implements ConnectionOwner {
   private readonly choice: FilterChainChoice | null;
   private readonly managers = new Map<FilterChain, ConnectionManager>();
   private readonly tcp = new Map<FilterChain, TcpProxyFilter>();
+  /** For chains that have any. */
+  private readonly networkFilters = new Map<FilterChain, readonly NetworkFilterFactory[]>();
   private readonly connections = new Roster<DrainableConnection>();
   /** One line per connection, also for those that no filter chain wants. */
   private readonly loggers: readonly AccessLogger[];
@@ -82,6 +86,8 @@ export class ListenerState implements ConnectionOwner {
         : [...config.filterChains, config.defaultFilterChain];
     for (const chain of chains) {
       const { filter } = chain;
+      const factories = networkFactories(chain, filters);
+      if (factories.length > 0) this.networkFilters.set(chain, factories);
       if (filter.kind === "tcp_proxy") {
         this.tcp.set(chain, new TcpProxyFilter(filter, chain.name, services, clusters, logs));
       } else {
@@ -147,6 +153,23 @@ export class ListenerState implements ConnectionOwner {
     }
     stats.downstreamCxTotal++;
     stats.downstreamCxActive++;
+    const factories = this.networkFilters.get(chain);
+    if (factories === undefined) return this.serve(chain, socket);
+    const { perConnectionBufferLimitBytes } = this.config;
+    const filters = new NetworkFilters(
+      socket,
+      chain.name,
+      this.services.clock,
+      factories,
+      perConnectionBufferLimitBytes,
+    );
+    filters.handler = this.serve(chain, filters);
+    filters.start();
+    return filters;
+  }
+
+  /** What speaks on a connection of that chain. */
+  private serve(chain: FilterChain, socket: Socket): SocketHandler {
     const manager = this.managers.get(chain);
     if (manager !== undefined) return this.acceptHttp(manager, socket);
     const tcp = new TcpProxyConnection(this.tcp.get(chain) as TcpProxyFilter, this.services, socket, this);
@@ -236,6 +259,20 @@ export class ListenerState implements ConnectionOwner {
     this.services.timers.release(this.retirement);
     for (const manager of this.managers.values()) manager.release();
     for (const filter of this.tcp.values()) filter.release();
+    for (const factories of this.networkFilters.values()) for (const factory of factories) factory.release();
     this.scope.release();
   }
+}
+
+/** The network filters of a chain. One that is not known slipped through validation. */
+function networkFactories(
+  { networkFilters }: FilterChain,
+  { networkKinds, context }: FilterEnvironment,
+): readonly NetworkFilterFactory[] {
+  return networkFilters.flatMap(({ name, typeName, config }) => {
+    const kind = networkKinds.get(typeName);
+    if (kind !== undefined) return [kind.networkFactory(config, name, context)];
+    context.log("error", "config", `network filter ${name}: ${typeName} is not known`);
+    return [];
+  });
 }

@@ -284,6 +284,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
       this.over();
     }
     stream.sendEnd(this.cluster.config.http1.enableTrailers ? parser.trailers : null);
+    this.stop(); // even if a filter holds the end: what is left of the request is of no use
   }
 
   onAttemptFailed(

@@ -24,6 +24,8 @@ export const MAX_DISCARDED_BYTES = 64 * 1024;
 
 export class StreamAnswer extends StreamRecord {
   readonly manager: ConnectionManager;
+  /** The client asked for a head alone, whatever a filter makes of its method. */
+  readonly toHead: boolean;
   /** The protocol to switch to, lower case, "connect" for CONNECT, or "". */
   upgrade = "";
   /** The client waits for a 100 before it sends the body. */
@@ -37,6 +39,7 @@ export class StreamAnswer extends StreamRecord {
   constructor(connection: DownstreamConnection) {
     super(connection);
     this.manager = connection.manager;
+    this.toHead = this.request.method === "HEAD";
   }
 
   /** Restarts the stream idle timeout: something moved. */
@@ -114,14 +117,7 @@ export class StreamAnswer extends StreamRecord {
       connection.closeAfter();
     }
     const upgrade = framing === AsTunnel && head.status === 101 ? this.upgrade : "";
-    this.headerBytesSent = connection.writeHead(
-      head,
-      framing,
-      length,
-      endOfStream,
-      this.request.method === "HEAD",
-      upgrade,
-    );
+    this.headerBytesSent = connection.writeHead(head, framing, length, endOfStream, this.toHead, upgrade);
     if (framing === AsTunnel) {
       this.tunnelOpen = true;
       this.requestEnded = false;

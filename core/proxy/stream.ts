@@ -68,8 +68,8 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     this.armTimers(endOfStream);
     if (!admit(this) || !chooseRoute(this, endOfStream)) return;
     this.filters = this.manager.filters.open(this);
-    if (this.filters === null) this.forward(endOfStream);
-    else this.filters.requestHead(endOfStream && this.upgrade === "");
+    if (this.filters !== null) this.filters.requestHead(endOfStream && this.upgrade === "");
+    else if (!this.done) this.forward(endOfStream);
   }
 
   /** Finds the route again: a filter has changed what it depends on. False if the request was answered. */
@@ -141,7 +141,7 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     route: RouteEntry | null = null,
     grpcStatus = -1,
   ): boolean {
-    if (this.done || this.responseEnded) return false;
+    if (this.isAnswered) return false;
     if (flag !== "") this.flag(flag);
     this.responseCodeDetails = details;
     this.router?.stop();
@@ -174,9 +174,15 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     const bytes = toBytes(text);
     if (this.filters !== null) head.fields.setId(CONTENT_LENGTH, String(bytes.length));
     this.sendHead(head, ByLength, bytes.length, bytes.length === 0);
-    if (bytes.length > 0 && this.request.method !== "HEAD") this.sendBody(bytes, 0, bytes.length);
+    if (this.isAnswered) return false; // otherwise, by a filter that saw this head
+    if (bytes.length > 0 && !this.toHead) this.sendBody(bytes, 0, bytes.length);
     this.sendEnd(null);
     return false;
+  }
+
+  /** Nothing can be said any more. */
+  private get isAnswered(): boolean {
+    return this.done || (this.responseEnded && !this.tunnelOpen);
   }
 
   /** The head of the answer, from wherever it comes; `framing` and `length` say how its body is delimited there. */
@@ -184,12 +190,18 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     this.response = head;
     this.responseCode = head.status;
     if (this.filters === null || this.bypass) this.writeHead(head, framing, length, endOfStream);
-    else this.filters.responseHead(framing, length, endOfStream);
+    else {
+      this.touch();
+      this.filters.responseHead(framing, length, endOfStream);
+    }
   }
 
   sendBody(bytes: Uint8Array, start: number, end: number): void {
     if (this.filters === null || this.bypass) this.writeBody(bytes, start, end);
-    else this.filters.responseData(bytes, start, end);
+    else {
+      this.touch(); // a filter that collects a long answer is not idle
+      this.filters.responseData(bytes, start, end);
+    }
   }
 
   /** The answer is complete (in a tunnel: the upstream sent FIN). */
@@ -280,7 +292,7 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
 
   /** A filter wants this stream no more, or has made something of it that cannot be sent. */
   resetByFilter(details: string): void {
-    if (this.done || this.responseEnded) return;
+    if (this.isAnswered) return;
     this.responseCodeDetails = details;
     this.router?.stop();
     this.abort();
@@ -360,13 +372,13 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     stats.downstreamRqActive--;
     stats.downstreamRqTime.record(this.duration);
     if (this.tunnelOpen) stats.downstreamCxUpgradesActive--;
-    if (this.response !== null) {
+    if (this.response !== null && this.answering) {
       stats.charge(this.response.status);
       manager.listenerResponses.charge(this.response.status);
     }
     if (filters !== null) {
       this.filters = null;
-      manager.filters.close(filters);
+      filters.close();
     }
     const loggers = manager.loggers;
     for (let i = 0; i < loggers.length; i++) loggers[i].log(this);

@@ -6,6 +6,7 @@
 import type { ClusterStatus } from "../cluster/cluster-status.ts";
 import type { Listener, RouteConfiguration, Snapshot } from "../config/model.ts";
 import type { FilterKinds } from "../filter/filter.ts";
+import type { NetworkFilterKinds } from "../filter/network-filter.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
 import type { Platform } from "../io/platform.ts";
 import type { Socket, SocketHandler } from "../io/socket.ts";
@@ -28,6 +29,8 @@ export interface WorkerOptions {
   readonly hostname: string;
   /** HTTP filters that may be configured, the router aside. */
   readonly filters: FilterKinds;
+  /** Network filters that may be configured before the last one. */
+  readonly networkFilters: NetworkFilterKinds;
 }
 
 /**
@@ -61,6 +64,7 @@ export class Worker implements RouteTables {
     const { timers, random } = this.services;
     this.filters = {
       kinds: options.filters,
+      networkKinds: options.networkFilters,
       context: {
         clock,
         timers,
@@ -69,6 +73,7 @@ export class Worker implements RouteTables {
         callouts: new ClusterCallouts(this.services, this.clusters),
         fillRandom: (into) => platform.fillRandom(into),
         log: (level, component, message) => platform.log(level, component, message),
+        logs: (level, component) => platform.logs?.(level, component) ?? true,
       },
     };
   }

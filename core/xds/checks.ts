@@ -15,11 +15,15 @@ export interface Checks {
   readonly checkRegex?: (pattern: string) => string;
   /** "" or why the `%…%` format (a byte string) is refused. */
   readonly checkFormat?: (format: string) => string;
+  /** "" or why a value of the layered runtime is refused. */
+  readonly checkRuntime?: (key: string, value: string | number | boolean) => string;
   /**
    * HTTP filters that ship: message name without "type.googleapis.com/" → its check. The router is always
    * known; give its name here to allow more of its options than none.
    */
   readonly httpFilters?: ReadonlyMap<string, FilterCheck>;
+  /** Network filters that ship and may stand before the last: as above. */
+  readonly networkFilters?: ReadonlyMap<string, FilterCheck>;
   /** Content of a file as a byte string, or null; without it `filename` is not implemented. */
   readonly readFile?: (path: string) => string | null;
   /** Value of an environment variable as a byte string, or null; without it that is not implemented. */

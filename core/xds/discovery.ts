@@ -2,20 +2,26 @@
  * A DiscoveryResponse document (xDS from a file) → resources. All or nothing per resource: the good ones are
  * usable whatever is wrong with the others.
  */
-import type { Cluster, ClusterLoadAssignment, Json, Listener, RouteConfiguration } from "../config/model.ts";
+import type { Json } from "../config/model.ts";
 import type { Checks } from "./checks.ts";
 import { Faults } from "./faults.ts";
 import { messageFromJson } from "./from-json.ts";
 import { type AnyMessage, typeNameOf } from "./message.ts";
 import { Context } from "./reader.ts";
 import type { ModelOf, Rejected, Resource, ResourceKind, Update } from "./resource.ts";
-import { clusterResource, endpointsResource, listenerResource, routesResource } from "./resource-reader.ts";
+import {
+  clusterResource,
+  endpointsResource,
+  extensionResource,
+  listenerResource,
+  routesResource,
+} from "./resource-reader.ts";
 import { nameOfKind } from "./scalars.ts";
 import { messageType } from "./schema.ts";
 import { validate } from "./validate.ts";
 
 type JsonObject = { readonly [key: string]: Json };
-type Model = Listener | Cluster | RouteConfiguration | ClusterLoadAssignment;
+type Model = ModelOf[ResourceKind];
 
 /** The message that each kind of resource is. */
 export const RESOURCE_TYPES: { readonly [K in ResourceKind]: string } = {
@@ -23,6 +29,7 @@ export const RESOURCE_TYPES: { readonly [K in ResourceKind]: string } = {
   CDS: "envoy.config.cluster.v3.Cluster",
   RDS: "envoy.config.route.v3.RouteConfiguration",
   EDS: "envoy.config.endpoint.v3.ClusterLoadAssignment",
+  ECDS: "envoy.config.core.v3.TypedExtensionConfig",
 };
 
 const ENVELOPE = "envoy.service.discovery.v3.DiscoveryResponse";
@@ -123,5 +130,7 @@ function translate(kind: ResourceKind, context: Context, message: AnyMessage, pa
       return routesResource(context.open(message, path));
     case "EDS":
       return endpointsResource(context.open(message, path));
+    case "ECDS":
+      return extensionResource(context.open(message, path));
   }
 }

@@ -54,7 +54,7 @@ export function readHttpConnectionManager(
     statPrefix: reader.text("statPrefix"),
     codecType: reader.choice("codecType", ["AUTO", "HTTP1"]),
     ...readRoutes(reader, wants),
-    ...readHttpFilters(reader.children("httpFilters"), context, reader.at("httpFilters")),
+    ...readHttpFilters(reader.children("httpFilters"), context, reader.at("httpFilters"), wants),
     accessLog: readAccessLogs(reader.children("accessLog")),
 
     useRemoteAddress: reader.flag("useRemoteAddress", false),

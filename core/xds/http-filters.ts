@@ -3,10 +3,13 @@
  * what the caller says that it ships, by the name of its configuration message.
  */
 import { utf8ByteString } from "../bytes/ascii.ts";
-import type { HttpFilter, Json, RouterOptions } from "../config/model.ts";
-import { fieldPath } from "./faults.ts";
+import type { HttpFilter, RouterOptions } from "../config/model.ts";
+import { readFilterConfig } from "./filter-config.ts";
+import { readFilterDiscovery } from "./filter-discovery.ts";
 import type { HttpFilter as HttpFilterMessage } from "./generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import type { AnyMessage } from "./message.ts";
 import { openUnpacked, type Reader } from "./reader.ts";
+import type { Subscription } from "./resource.ts";
 import { ROUTER_DEFAULTS, type RouterMessage, readRouterOptions } from "./router-options.ts";
 import { messageToJson } from "./to-json.ts";
 
@@ -25,16 +28,17 @@ interface ReadFilter {
   readonly router: RouterOptions | null;
 }
 
-/** Reads the chain; `path` is where the list is. */
+/** Reads the chain; `path` is where the list is. What is to be discovered is added to `wants`. */
 export function readHttpFilters(
   readers: readonly Reader<HttpFilterMessage>[],
   owner: Reader<never>["context"],
   path: string,
+  wants: Subscription[],
 ): FilterChainConfig {
   const httpFilters: HttpFilter[] = [];
   let router = ROUTER_DEFAULTS;
   readers.forEach((reader, i) => {
-    const read = readHttpFilter(reader);
+    const read = readHttpFilter(reader, wants);
     if (read === null) return;
     const { filter } = read;
     const last = i === readers.length - 1;
@@ -52,35 +56,27 @@ export function readHttpFilters(
 }
 
 /** One filter, or null if it is optional and not known here (which is what `is_optional` asks for). */
-function readHttpFilter(reader: Reader<HttpFilterMessage>): ReadFilter | null {
+function readHttpFilter(reader: Reader<HttpFilterMessage>, wants: Subscription[]): ReadFilter | null {
   const name = utf8ByteString(reader.take("name"));
-  const optional = reader.take("isOptional");
+  const optional = reader.take("isOptional"); // says nothing of a type that is discovered
   const disabled = reader.take("disabled");
   const chosen = reader.oneof("configType");
   if (chosen.case === "configDiscovery") {
-    reader.refuseOneof(chosen);
-    return null;
+    const discovery = readFilterDiscovery(chosen.value, name, wants);
+    return { filter: { name, typeName: "", disabled, config: {}, discovery }, router: null };
   }
   const packed = reader.packed();
-  if (packed.any === null) {
-    reader.context.faults.add(packed.path, "must be set");
-    return null;
-  }
-  const { message, json } = packed.any;
-  const config: Json = message === null ? (json ?? {}) : messageToJson(message);
-  const filter = { name, typeName: packed.typeName, disabled, config, discovery: null };
   const options = openUnpacked<RouterMessage>(reader.context, packed, ROUTER);
-  if (options !== null) return { filter, router: readRouterOptions(options) };
-  const check = reader.context.checks.httpFilters?.get(packed.typeName);
-  if (check !== undefined) {
-    for (const fault of check(config)) {
-      reader.context.faults.add(fieldPath(packed.path, fault.path), fault.message);
-    }
-  } else if (optional && json === null) {
-    // Only from the wire: Envoy cannot read a file with a type that it does not know.
-    return null;
-  } else {
-    reader.context.faults.refuse(fieldPath(packed.path, "@type"), packed.typeName);
+  if (options !== null) {
+    const filter = {
+      name,
+      typeName: ROUTER,
+      disabled,
+      config: messageToJson(options.message as unknown as AnyMessage),
+      discovery: null,
+    };
+    return { filter, router: readRouterOptions(options) };
   }
-  return { filter, router: null };
+  const read = readFilterConfig(reader.context, packed, optional);
+  return read === null ? null : { filter: { name, disabled, ...read, discovery: null }, router: null };
 }

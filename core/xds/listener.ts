@@ -1,9 +1,17 @@
 /** Listeners: addresses, filter chains and what they end in. */
 import { lowerCase, utf8ByteString } from "../bytes/ascii.ts";
-import type { FilterChain, FilterChainMatch, Listener, TcpProxy } from "../config/model.ts";
+import type {
+  FilterChain,
+  FilterChainMatch,
+  Json,
+  Listener,
+  NetworkFilterConfig,
+  TcpProxy,
+} from "../config/model.ts";
 import { formatAddress } from "../io/socket.ts";
 import { readAccessLogs } from "./access-log.ts";
 import { readAddress, readCidrRange } from "./address.ts";
+import { fieldPath } from "./faults.ts";
 import type {
   Filter,
   FilterChainMatch as FilterChainMatchMessage,
@@ -16,6 +24,7 @@ import { readHttpConnectionManager } from "./http-connection-manager.ts";
 import { openUnpacked, type Reader } from "./reader.ts";
 import type { Subscription } from "./resource.ts";
 import { readTcpProxy } from "./tcp-proxy.ts";
+import { messageToJson } from "./to-json.ts";
 import { refuseTls } from "./transport-socket.ts";
 import { canonical } from "./version.ts";
 
@@ -73,7 +82,7 @@ function readFilterChain(reader: Reader<FilterChainMessage>, wants: Subscription
   return {
     name: reader.text("name"),
     match: readMatch(reader.child("filterChainMatch")),
-    filter: readTerminalFilter(reader, wants),
+    ...readFilters(reader, wants),
   };
 }
 
@@ -88,25 +97,36 @@ const NO_FILTER: TcpProxy = {
   accessLog: [],
 };
 
-function readTerminalFilter(
+/** The filters of a chain: those that look at the bytes, and the last one, which speaks on the connection. */
+function readFilters(
   reader: Reader<FilterChainMessage>,
   wants: Subscription[],
-): FilterChain["filter"] {
+): Pick<FilterChain, "networkFilters" | "filter"> {
   const filters = reader.children("filters");
   if (filters.length === 0) reader.fault("filters", "must not be empty");
+  const networkFilters: NetworkFilterConfig[] = [];
   let terminal: FilterChain["filter"] = NO_FILTER;
   filters.forEach((filter, i) => {
+    const last = i === filters.length - 1;
     const read = readNetworkFilter(filter, wants);
-    if (read !== null && i < filters.length - 1)
-      filter.faultHere("a terminal filter must be the last of its chain");
-    if (read !== null) terminal = read;
+    if (read === null) return;
+    if ("typeName" in read) {
+      if (last) filter.faultHere("the last filter must be one that ends a chain");
+      networkFilters.push(read);
+      return;
+    }
+    if (!last) filter.faultHere("a terminal filter must be the last of its chain");
+    terminal = read;
   });
-  return terminal;
+  return { networkFilters, filter: terminal };
 }
 
-function readNetworkFilter(reader: Reader<Filter>, wants: Subscription[]): FilterChain["filter"] | null {
+function readNetworkFilter(
+  reader: Reader<Filter>,
+  wants: Subscription[],
+): FilterChain["filter"] | NetworkFilterConfig | null {
   const { context } = reader;
-  reader.inert("name"); // a label; the type says which filter it is
+  const name = utf8ByteString(reader.take("name")); // a label; the type says which filter it is
   const chosen = reader.oneof("configType");
   if (chosen.case === "configDiscovery") {
     reader.refuseOneof(chosen);
@@ -117,9 +137,19 @@ function readNetworkFilter(reader: Reader<Filter>, wants: Subscription[]): Filte
   if (http !== null) return readHttpConnectionManager(http, wants);
   const tcp = openUnpacked<TcpProxyMessage>(context, packed, TCP_PROXY);
   if (tcp !== null) return readTcpProxy(tcp);
-  if (packed.any === null) reader.context.faults.add(packed.path, "must be set");
-  else context.faults.refuse(`${packed.path}.@type`, packed.typeName);
-  return null;
+  if (packed.any === null) {
+    reader.context.faults.add(packed.path, "must be set");
+    return null;
+  }
+  const check = context.checks.networkFilters?.get(packed.typeName);
+  if (check === undefined) {
+    context.faults.refuse(`${packed.path}.@type`, packed.typeName);
+    return null;
+  }
+  const { message, json } = packed.any;
+  const config: Json = message === null ? (json ?? {}) : messageToJson(message);
+  for (const fault of check(config)) context.faults.add(fieldPath(packed.path, fault.path), fault.message);
+  return { name, typeName: packed.typeName, config };
 }
 
 function readMatch(reader: Reader<FilterChainMatchMessage> | null): FilterChainMatch {

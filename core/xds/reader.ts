@@ -200,8 +200,12 @@ export class Reader<M extends Message> {
     this.read.push("typedConfig");
     const group = this.type.byName.get("typedConfig")?.oneof ?? "";
     const any = group === "" ? message.typedConfig : this.packedChoice(message[group] as Oneof);
-    if (any === undefined) return { typeName: "", path, any: null };
-    return { typeName: typeNameOf((any as PackedAny).typeUrl), path, any: any as PackedAny };
+    return unpacked(this.context, any as PackedAny | undefined, path);
+  }
+
+  /** What is packed in a field. */
+  unpacked(key: KeyOf<M, { $typeName: "google.protobuf.Any" }>): Unpacked {
+    return unpacked(this.context, this.take(key) as unknown as PackedAny | undefined, this.at(key));
   }
 
   private packedChoice(chosen: Oneof): unknown {
@@ -225,6 +229,13 @@ export class Reader<M extends Message> {
       this.context.faults.refuse(fieldPath(this.path, field.name), field.name);
     }
   }
+}
+
+/** What is packed in the field at `path`; a value that names no type is reported. */
+export function unpacked(context: Context, any: PackedAny | undefined, path: string): Unpacked {
+  if (any === undefined) return { typeName: "", path, any: null };
+  if (any.typeUrl === "") context.faults.close(path, 'must name its type in "@type"');
+  return { typeName: typeNameOf(any.typeUrl), path, any };
 }
 
 /** A reader of what is packed, if it is of that type. */

@@ -1,15 +1,24 @@
 /** One message of a dynamic or static resource → `Resource`: its model, its source for dumps, its version. */
-import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from "../config/model.ts";
+import type {
+  Cluster,
+  ClusterLoadAssignment,
+  ExtensionConfig,
+  FilterConfig,
+  Listener,
+  RouteConfiguration,
+} from "../config/model.ts";
 import { readCluster } from "./cluster.ts";
 import { readLoadAssignment } from "./endpoints.ts";
+import { readFilterConfig } from "./filter-config.ts";
 import type { Cluster as ClusterMessage } from "./generated/envoy/config/cluster/v3/cluster_pb.ts";
+import type { TypedExtensionConfig } from "./generated/envoy/config/core/v3/extension_pb.ts";
 import type { ClusterLoadAssignment as ClusterLoadAssignmentMessage } from "./generated/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Listener as ListenerMessage } from "./generated/envoy/config/listener/v3/listener_pb.ts";
 import type { RouteConfiguration as RouteConfigurationMessage } from "./generated/envoy/config/route/v3/route_pb.ts";
 import { readListener } from "./listener.ts";
 import type { AnyMessage } from "./message.ts";
 import type { Reader } from "./reader.ts";
-import type { Resource, Subscription } from "./resource.ts";
+import type { ModelOf, Resource, ResourceKind, Subscription } from "./resource.ts";
 import { readRouteConfiguration } from "./route-configuration.ts";
 import { messageToJson } from "./to-json.ts";
 import { versionOf } from "./version.ts";
@@ -40,7 +49,19 @@ export function endpointsResource(
   return resource(reader, (version) => readLoadAssignment(reader, version, "EDS"));
 }
 
-function resource<T extends Listener | Cluster | RouteConfiguration | ClusterLoadAssignment>(
+/** Reads the configuration of an HTTP filter (ECDS). */
+export function extensionResource(reader: Reader<TypedExtensionConfig>): Resource<ExtensionConfig> {
+  return resource(reader, (version) => {
+    const name = reader.text("name");
+    const { typeName, config } = readFilterConfig(reader.context, reader.packed(), false) ?? NOT_CONFIGURED;
+    return { name, version, typeName, config };
+  });
+}
+
+/** Stands in where a configuration is missing, which is reported. */
+const NOT_CONFIGURED: FilterConfig = { typeName: "", config: {} };
+
+function resource<T extends ModelOf[ResourceKind]>(
   reader: { readonly message: { $typeName: string } },
   read: (version: string, wants: Subscription[]) => T,
 ): Resource<T> {

@@ -8,6 +8,8 @@ import type {
   AccessLog,
   Cluster,
   ClusterLoadAssignment,
+  ExtensionConfig,
+  FilterDiscovery,
   Json,
   Listener,
   Node,
@@ -16,8 +18,8 @@ import type {
 } from "../config/model.ts";
 import type { Address } from "../io/socket.ts";
 
-/** The four kinds of dynamic resources, by the name of their discovery service. */
-export type ResourceKind = "LDS" | "CDS" | "RDS" | "EDS";
+/** The kinds of dynamic resources, by the name of their discovery service. */
+export type ResourceKind = "LDS" | "CDS" | "RDS" | "EDS" | "ECDS";
 
 /** The model of each kind. */
 export interface ModelOf {
@@ -25,17 +27,29 @@ export interface ModelOf {
   CDS: Cluster;
   RDS: RouteConfiguration;
   EDS: ClusterLoadAssignment;
+  ECDS: ExtensionConfig;
 }
 
-/** A resource wanted by a listener (RDS) or cluster (EDS), and the file that it is to be read from. */
-export interface Subscription {
-  readonly kind: "RDS" | "EDS";
-  /** Route configuration name, or cluster (service) name. */
+interface Wanted {
+  /** Route configuration, cluster (service) or filter name. */
   readonly name: string;
   /** File with a DiscoveryResponse. */
   readonly path: string;
   /** Milliseconds to wait for the first content (default 15 s; 0 = for ever). */
   readonly initialFetchTimeout: number;
+}
+
+/** A resource wanted by a listener (RDS, ECDS) or cluster (EDS), and the file that it is to be read from. */
+export type Subscription =
+  | (Wanted & { readonly kind: "RDS" | "EDS" })
+  | (Wanted & { readonly kind: "ECDS"; readonly discovery: FilterDiscovery });
+
+/**
+ * The name that a subscription's resource goes by in a snapshot, unique among its kind. As in Envoy, filters of one
+ * name may have their configurations from different files.
+ */
+export function filedAs(wanted: Subscription): string {
+  return wanted.kind === "ECDS" ? wanted.discovery.resource : wanted.name;
 }
 
 /** One resource that was read without a fault. */
@@ -75,13 +89,15 @@ export interface Bootstrap {
   readonly source: Json;
 }
 
-/** A file with a DiscoveryResponse that something leads to. */
-export interface Lead {
-  readonly kind: ResourceKind;
-  /** What it must have, "" = whatever it has. */
-  readonly name: string;
+/** A file with listeners or clusters: it has whatever it has. */
+interface Whole<K extends ResourceKind> {
+  readonly kind: K;
+  readonly name: "";
   readonly path: string;
 }
+
+/** A file with a DiscoveryResponse that something leads to. */
+export type Lead = Subscription | Whole<"LDS"> | Whole<"CDS">;
 
 /** Result of `readBootstrap`: exactly one of "no fault" and "no bootstrap" holds. */
 export interface BootstrapResult {
@@ -116,6 +132,8 @@ export interface Dynamic {
   readonly clusters: ReadonlyMap<string, Resource<Cluster>>;
   readonly routes: ReadonlyMap<string, Resource<RouteConfiguration>>;
   readonly endpoints: ReadonlyMap<string, Resource<ClusterLoadAssignment>>;
+  /** By `filedAs`. */
+  readonly extensions: ReadonlyMap<string, Resource<ExtensionConfig>>;
 }
 
 /** A resource that cannot be used yet. */

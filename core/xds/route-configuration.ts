@@ -9,6 +9,7 @@ import type {
 import type { RouteConfiguration as RouteConfigurationMessage } from "./generated/envoy/config/route/v3/route_pb.ts";
 import { readHeaderOperations } from "./header-operations.ts";
 import { readHeaderMatcher, readQueryParameterMatcher, readRuntimeFraction } from "./matchers.ts";
+import { readPerFilter } from "./per-filter.ts";
 import type { Reader } from "./reader.ts";
 import { readRetryPolicy } from "./retry-policy.ts";
 import { type RouteScope, readDirectResponse, readRedirectAction, readRouteAction } from "./route-action.ts";
@@ -43,7 +44,7 @@ export function readRouteConfiguration(
       .take("internalOnlyHeaders")
       .map((name, i) => headerName(reader.context, name, `${reader.at("internalOnlyHeaders")}[${i}]`, false)),
     mostSpecificHeaderMutationsWins: reader.take("mostSpecificHeaderMutationsWins"),
-    perFilter: [],
+    perFilter: readPerFilter(reader),
     ignorePortInHostMatching: reader.take("ignorePortInHostMatching"),
     ignorePathParametersInPathMatching: reader.take("ignorePathParametersInPathMatching"),
     maxDirectResponseBodySizeBytes: maxDirectResponseBodySize,
@@ -62,7 +63,7 @@ function readVirtualHost(reader: Reader<VirtualHostMessage>, scope: RouteScope):
     includeAttemptCountInResponse: reader.take("includeAttemptCountInResponse"),
     retryPolicy: readRetryPolicy(reader.child("retryPolicy")),
     perRequestBufferLimitBytes: reader.number("perRequestBufferLimitBytes", null),
-    perFilter: [],
+    perFilter: readPerFilter(reader),
   };
 }
 
@@ -104,7 +105,7 @@ function readRoute(reader: Reader<RouteMessage>, scope: RouteScope): Route {
     action: readAction(reader, scope),
     headers: readHeaderOperations(reader),
     perRequestBufferLimitBytes: reader.number("perRequestBufferLimitBytes", null),
-    perFilter: [],
+    perFilter: readPerFilter(reader),
     statPrefix: reader.text("statPrefix"),
     decorator: readDecorator(reader),
   };

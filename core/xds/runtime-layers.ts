@@ -1,9 +1,9 @@
 /** Layered runtime: nested keys are joined with dots, later layers win. */
 import { utf8ByteString } from "../bytes/ascii.ts";
 import type { Json, Snapshot } from "../config/model.ts";
-import { type Faults, fieldPath } from "./faults.ts";
+import { fieldPath } from "./faults.ts";
 import type { LayeredRuntime } from "./generated/envoy/config/bootstrap/v3/bootstrap_pb.ts";
-import type { Reader } from "./reader.ts";
+import type { Context, Reader } from "./reader.ts";
 
 type Value = string | number | boolean;
 
@@ -26,7 +26,7 @@ export function readRuntimeLayers(reader: Reader<LayeredRuntime> | null): Runtim
     const chosen = layer.oneof("layerSpecifier");
     switch (chosen.case) {
       case "staticLayer":
-        flatten(chosen.value as Json, "", chosen.path, values, layer.context.faults);
+        flatten(chosen.value as Json, "", chosen.path, values, layer.context);
         break;
       case "adminLayer":
         if (++adminLayers > 1) layer.faultHere("at most one admin layer is allowed");
@@ -40,9 +40,13 @@ export function readRuntimeLayers(reader: Reader<LayeredRuntime> | null): Runtim
   return { values: Object.fromEntries(values), adminLayer: adminLayers > 0 };
 }
 
-function flatten(json: Json, key: string, path: string, into: Map<string, Value>, faults: Faults): void {
+function flatten(json: Json, key: string, path: string, into: Map<string, Value>, context: Context): void {
+  const { checks, faults } = context;
   if (typeof json === "string" || typeof json === "number" || typeof json === "boolean") {
-    into.set(key, typeof json === "string" ? utf8ByteString(json) : json);
+    const value = typeof json === "string" ? utf8ByteString(json) : json;
+    const why = checks.checkRuntime?.(key, value) ?? "";
+    if (why !== "") faults.add(path, why);
+    into.set(key, value);
   } else if (json === null || Array.isArray(json)) {
     faults.add(path, "must be a text, a number, a boolean or an object");
   } else {
@@ -53,7 +57,7 @@ function flatten(json: Json, key: string, path: string, into: Map<string, Value>
     }
     for (const name of Object.keys(object)) {
       const joined = key === "" ? utf8ByteString(name) : `${key}.${utf8ByteString(name)}`;
-      flatten(object[name], joined, fieldPath(path, name), into, faults);
+      flatten(object[name], joined, fieldPath(path, name), into, context);
     }
   }
 }

@@ -3,7 +3,15 @@
  * endpoints are there, a listener when its routes are. Nothing is fetched here.
  */
 import type { Cluster, Listener, Snapshot } from "../config/model.ts";
-import type { Bootstrap, Dynamic, Resource, SnapshotResult, Subscription, Warming } from "./resource.ts";
+import {
+  type Bootstrap,
+  type Dynamic,
+  filedAs,
+  type Resource,
+  type SnapshotResult,
+  type Subscription,
+  type Warming,
+} from "./resource.ts";
 
 /** What is there before anything was delivered. */
 export const NOTHING_DYNAMIC: Dynamic = {
@@ -11,13 +19,15 @@ export const NOTHING_DYNAMIC: Dynamic = {
   clusters: new Map(),
   routes: new Map(),
   endpoints: new Map(),
+  extensions: new Map(),
 };
 
 /**
  * Combines static and dynamic resources. A resource that waits for another is warming: its predecessor in
- * `previous` stays in force, or it is left out. `givenUp` holds "RDS/<name>" and "EDS/<name>" of subscriptions
- * whose initial fetch timed out or failed: nobody waits for those, and a listener then answers 404, a cluster
- * has no endpoint. A static resource wins over a dynamic one of the same name.
+ * `previous` stays in force, or it is left out. `givenUp` holds "<kind>/<filedAs>" of subscriptions whose initial
+ * fetch timed out or failed: nobody waits for those, and a listener then answers 404, a cluster has no endpoint, a
+ * filter has its default configuration. A listener with a filter that has no default goes on waiting: it must not
+ * serve without. A static resource wins over a dynamic one of the same name.
  */
 export function buildSnapshot(
   bootstrap: Bootstrap,
@@ -26,9 +36,23 @@ export function buildSnapshot(
   givenUp: ReadonlySet<string> = new Set(),
 ): SnapshotResult {
   const warming: Warming[] = [];
-  const missing = (wanted: Subscription): boolean =>
-    !givenUp.has(`${wanted.kind}/${wanted.name}`) &&
-    !(wanted.kind === "RDS" ? dynamic.routes : dynamic.endpoints).has(wanted.name);
+  const missing = (wanted: Subscription): boolean => {
+    const name = filedAs(wanted);
+    const waits = !givenUp.has(`${wanted.kind}/${name}`);
+    switch (wanted.kind) {
+      case "RDS":
+        return waits && !dynamic.routes.has(name);
+      case "EDS":
+        return waits && !dynamic.endpoints.has(name);
+      case "ECDS": {
+        const { typeNames, fallback, withoutWarming } = wanted.discovery;
+        const delivered = dynamic.extensions.get(name);
+        // Another listener may have asked for it first, and take what this one does not.
+        if (delivered !== undefined && typeNames.includes(delivered.model.typeName)) return false;
+        return !withoutWarming && (fallback === null || (waits && delivered === undefined));
+      }
+    }
+  };
 
   function inForce<T extends Listener | Cluster>(
     kind: "LDS" | "CDS",
@@ -61,7 +85,7 @@ export function buildSnapshot(
       clusters,
       routes: [...dynamic.routes.values()].map((resource) => resource.model),
       endpoints: [...dynamic.endpoints.values()].map((resource) => resource.model),
-      extensions: [],
+      extensions: [...dynamic.extensions].map(([name, { model }]) => ({ ...model, name })),
       runtime: bootstrap.runtime,
     },
     warming,

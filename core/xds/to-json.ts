@@ -2,9 +2,9 @@
  * Message → Envoy's JSON shape: proto field names, defaults left out, enums by name, durations as text, `@type`
  * inside a packed `Any`. This is what `/config_dump` shows and what a resource's version is the hash of.
  */
+import { toBase64 } from "../bytes/base64.ts";
 import type { Json } from "../config/model.ts";
 import { type AnyMessage, fieldValue, type PackedAny, wrappedScalar } from "./message.ts";
-import { toBase64 } from "./scalars.ts";
 import { enumType, type FieldType, messageType } from "./schema.ts";
 
 /** `message` as JSON. Messages of unknown type become `{}`. */
@@ -34,7 +34,8 @@ function valueToJson(field: FieldType, value: unknown): Json {
     case "google.protobuf.Any": {
       const any = value as PackedAny;
       const content = any.message === null ? any.json : messageToJson(any.message);
-      return { "@type": any.typeUrl, ...(content as { [name: string]: Json }) };
+      const type = any.typeUrl === "" ? {} : { "@type": any.typeUrl };
+      return { ...type, ...(content as { [name: string]: Json }) };
     }
     case "google.protobuf.Duration":
       return durationToJson(value as { seconds: bigint; nanos: number });

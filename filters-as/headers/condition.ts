@@ -7,6 +7,8 @@
  */
 import { Bytes, HeaderMap, JsonNode, requestHeaders, responseHeaders, Slice } from "../sdk/sdk";
 import { readName } from "./header-name";
+import { linesWith } from "./lines";
+import { Plan } from "./plan";
 import { RequestNotes } from "./request-notes";
 
 export enum Test {
@@ -62,6 +64,8 @@ export class Condition {
   private children: StaticArray<Condition> = NO_CONDITIONS;
   private map: HeaderMap = requestHeaders;
   private name: Bytes | null = null;
+  /** An operation before the one of this condition writes the header. */
+  private isStale: bool = false;
   private match: Match = Match.Present;
   private ignoresCase: bool = false;
   /** What is compared with; methods; statuses ("404") and classes of them ("5"). */
@@ -112,8 +116,8 @@ export class Condition {
     if (first === null) return false;
     if (this.passes(first)) return true;
     // The first value is not it; there may be others.
-    const all = this.map.pairs();
-    while (all.nextOf(name)) if (this.passes(all.value)) return true;
+    const all = linesWith(this.map, name, this.isStale);
+    if (all !== null) while (all.nextOf(name)) if (this.passes(all.value)) return true;
     return false;
   }
 
@@ -142,36 +146,38 @@ export class Condition {
   }
 
   /**
-   * The condition that `node` describes; several tests in one object must all hold. `noted` is null for operations
-   * on the request.
+   * The condition that `node` describes; several tests in one object must all hold. In an operation on
+   * the response, its tests of the request go to `noted`.
    */
-  static read(node: JsonNode, noted: NotedConditions | null): Condition {
+  static read(node: JsonNode, plan: Plan, noted: NotedConditions): Condition {
     const children: Condition[] = [];
-    readGroup(node, "all", Test.All, noted, children);
-    readGroup(node, "any", Test.Any, noted, children);
+    readGroup(node, "all", Test.All, plan, noted, children);
+    readGroup(node, "any", Test.Any, plan, noted, children);
     const not = node.get("not");
-    if (not !== null) children.push(Condition.group(Test.Not, [Condition.read(not, noted)]));
+    if (not !== null) children.push(Condition.group(Test.Not, [Condition.read(not, plan, noted)]));
 
     const header = node.get("header");
     if (header !== null) {
-      children.push(Condition.readHeader(header, noted === null ? requestHeaders : responseHeaders));
+      const condition = Condition.readHeader(header, plan.isResponse ? responseHeaders : requestHeaders);
+      condition.isStale = plan.written.has(condition.name!);
+      children.push(condition);
     }
     const asked = node.get("requestHeader");
     if (asked !== null) {
-      if (noted === null) asked.fault('use "header" in an operation on the request');
-      children.push(note(Condition.readHeader(asked, requestHeaders), asked, noted));
+      if (!plan.isResponse) asked.fault('use "header" in an operation on the request');
+      children.push(note(Condition.readHeader(asked, requestHeaders), asked, plan, noted));
     }
     const path = node.get("path");
     if (path !== null) {
       const condition = new Condition(Test.Path);
       condition.readMatch(path, false);
-      children.push(note(condition, path, noted));
+      children.push(note(condition, path, plan, noted));
     }
     const method = node.get("method");
-    if (method !== null) children.push(note(Condition.readWords(method, Test.Method), method, noted));
+    if (method !== null) children.push(note(Condition.readWords(method, Test.Method), method, plan, noted));
     const status = node.get("status");
     if (status !== null) {
-      if (noted === null) status.fault("a request has no status");
+      if (!plan.isResponse) status.fault("a request has no status");
       children.push(Condition.readWords(status, Test.Status));
     }
     if (children.length === 0 && node.isObject) node.fault("must say a condition");
@@ -233,21 +239,22 @@ function readGroup(
   node: JsonNode,
   name: string,
   test: Test,
-  noted: NotedConditions | null,
+  plan: Plan,
+  noted: NotedConditions,
   into: Condition[],
 ): void {
   const group = node.get(name);
   if (group === null) return;
   const nodes = group.asArray();
   const children: Condition[] = [];
-  for (let i = 0; i < nodes.length; i++) children.push(Condition.read(nodes[i], noted));
+  for (let i = 0; i < nodes.length; i++) children.push(Condition.read(nodes[i], plan, noted));
   if (children.length === 0 && group.isArray) group.fault("must not be empty");
   into.push(Condition.group(test, children));
 }
 
 /** In a condition of the response, a test of the request becomes a bit in the notes. */
-function note(condition: Condition, node: JsonNode, noted: NotedConditions | null): Condition {
-  if (noted === null) return condition;
+function note(condition: Condition, node: JsonNode, plan: Plan, noted: NotedConditions): Condition {
+  if (!plan.isResponse) return condition;
   const bit = noted.list.push(condition) - 1;
   if (bit === MAX_NOTED)
     node.fault(`more than ${MAX_NOTED} tests of the request in the response's operations`);

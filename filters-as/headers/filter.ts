@@ -18,6 +18,7 @@ import {
   Slice,
 } from "../sdk/sdk";
 import { NotedConditions } from "./condition";
+import { forgetLines } from "./lines";
 import { Operation } from "./operation";
 import { Plan } from "./plan";
 import { RequestNotes } from "./request-notes";
@@ -38,7 +39,7 @@ class HeadersPlugin extends RootContext {
     if (root !== null) {
       const plan = new Plan();
       this.onRequest = this.read(root, "request", plan);
-      plan.isResponse = true;
+      plan.turnToResponse();
       this.onResponse = this.read(root, "response", plan);
       this.notedNames = StaticArray.fromArray(plan.names);
     }
@@ -70,6 +71,7 @@ class HeadersStream extends HttpContext {
   }
 
   onRequestHeaders(_count: u32, _endOfStream: bool): Action {
+    forgetLines();
     const plugin = this.plugin;
     if (plugin.notedNames.length > 0) this.notes.take(plugin.notedNames);
     if (plugin.noted.list.length > 0) this.notes.answers = plugin.noted.answer();
@@ -78,6 +80,7 @@ class HeadersStream extends HttpContext {
   }
 
   onResponseHeaders(_count: u32, _endOfStream: bool): Action {
+    forgetLines();
     this.apply(this.plugin.onResponse, responseHeaders);
     return Action.Continue;
   }

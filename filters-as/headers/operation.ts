@@ -2,6 +2,7 @@
 import { Bytes, HeaderMap, JsonNode, Slice, Writer } from "../sdk/sdk";
 import { Condition, NotedConditions } from "./condition";
 import { readName, readTarget } from "./header-name";
+import { linesWith } from "./lines";
 import { Plan } from "./plan";
 import { RequestNotes } from "./request-notes";
 import { Value } from "./value";
@@ -26,6 +27,8 @@ export class Operation {
   private to: Bytes | null = null;
   private separator: Bytes = SEPARATOR;
   private when: Condition | null = null;
+  /** An operation before this one writes the same header. */
+  private isStale: bool = false;
 
   private constructor(
     private readonly kind: Kind,
@@ -49,14 +52,14 @@ export class Operation {
       }
       case Kind.Append: {
         const value = this.value!.format(notes);
-        if (value !== null) append(headers, name, value, this.separator.view);
+        if (value !== null) this.append(headers, value);
         return;
       }
       case Kind.Remove:
         headers.remove(name);
         return;
       default:
-        if (copy(headers, name, this.to!.view) && this.kind === Kind.Rename) headers.remove(name);
+        if (this.copy(headers) && this.kind === Kind.Rename) headers.remove(name);
     }
   }
 
@@ -92,32 +95,38 @@ export class Operation {
       if (to !== null) operation.to = readTarget(to);
     }
     const when = node.get("when");
-    if (when !== null) operation.when = Condition.read(when, plan.isResponse ? noted : null);
+    if (when !== null) operation.when = Condition.read(when, plan, noted);
+    operation.isStale = plan.written.has(operation.name);
+    const to = operation.to;
+    if (kind !== Kind.Copy) plan.written.add(operation.name);
+    if (to !== null) plan.written.add(to);
     return operation;
   }
-}
 
-/** Joins all values that are there, and the new one, into one. */
-function append(headers: HeaderMap, name: Slice, value: Slice, separator: Slice): void {
-  if (!headers.has(name)) {
-    headers.add(name, value);
-    return;
+  /** Joins all values that are there, and the new one, into one. */
+  private append(headers: HeaderMap, value: Slice): void {
+    const name = this.name.view;
+    const separator = this.separator.view;
+    const joined = Writer.create();
+    const all = linesWith(headers, name, this.isStale);
+    let count = 0;
+    if (all !== null) for (; all.nextOf(name); count++) joined.write(all.value).write(separator);
+    if (count === 0) headers.add(name, value);
+    else headers.set(name, joined.write(value).bytes);
   }
-  const joined = Writer.create();
-  const all = headers.pairs();
-  while (all.nextOf(name)) joined.write(all.value).write(separator);
-  headers.set(name, joined.write(value).bytes);
-}
 
-/** Gives `to` all the values of `name`, in place of its own. False if there are none. */
-function copy(headers: HeaderMap, name: Slice, to: Slice): bool {
-  if (!headers.has(name) || name.equals(to)) return false;
-  const all = headers.pairs();
-  let isFirst = true;
-  while (all.nextOf(name)) {
-    if (isFirst) headers.set(to, all.value);
-    else headers.add(to, all.value);
-    isFirst = false;
+  /** Gives the other name all the values of this one, in place of its own. False if there are none. */
+  private copy(headers: HeaderMap): bool {
+    const name = this.name.view;
+    const to = this.to!.view;
+    if (name.equals(to)) return false;
+    const all = linesWith(headers, name, this.isStale);
+    if (all === null) return false;
+    let count = 0;
+    for (; all.nextOf(name); count++) {
+      if (count === 0) headers.set(to, all.value);
+      else headers.add(to, all.value);
+    }
+    return count > 0;
   }
-  return true;
 }

@@ -64,13 +64,18 @@ export class HeaderMap {
 
   /** All headers, to be walked over once: `const all = requestHeaders.pairs(); while (all.next()) …`. */
   pairs(): Pairs {
+    return Pairs.over(this.serialised());
+  }
+
+  /** All headers as the host gives them, for several walks (`Pairs.over`) over the same lines. */
+  serialised(): Slice {
     const slice = changetype<Slice>(allocate(offsetof<Slice>()));
     const status = proxy_get_header_map_pairs(
       this.type,
       changetype<usize>(slice) + offsetof<Slice>("ptr"),
       changetype<usize>(slice) + offsetof<Slice>("length"),
     );
-    return Pairs.over(status === Status.Ok ? slice : Slice.empty);
+    return status === Status.Ok ? slice : Slice.empty;
   }
 
   /** Replaces all headers, pseudo-headers included, by the ones in a serialised map (see `PairsWriter`). */

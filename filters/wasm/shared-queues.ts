@@ -46,6 +46,7 @@ export class SharedQueues {
       return 0;
     }
     let record = session.queues.find(namespace, bytes, nameAt, nameLength);
+    session.change();
     if (record === 0) record = session.queues.create(namespace, bytes, nameAt, nameLength);
     if (record === 0) {
       session.leave();
@@ -91,6 +92,7 @@ export class SharedQueues {
       session.leave();
       return NOT_FOUND;
     }
+    session.change();
     if (!session.queues.append(record, bytes, at, length)) {
       session.leave();
       return session.refuse("queue full", REFUSED_QUEUE_AT);
@@ -110,6 +112,7 @@ export class SharedQueues {
     const message = record === 0 ? 0 : words[record + FIRST];
     if (message !== 0) {
       session.takeOut(message + MESSAGE_BYTES, words[message + MESSAGE_LENGTH]);
+      session.change();
       session.queues.dropFirst(record);
     }
     session.leave();

@@ -129,6 +129,7 @@ export class SharedStore {
       return 0;
     }
     if (!session.enter()) return 0;
+    session.change();
     const id = session.namespaces.open(session.thread, vmId);
     session.leave();
     if (id === 0) session.refuse("full", REFUSED_FULL_AT);
@@ -139,6 +140,7 @@ export class SharedStore {
   release(namespace: number): void {
     const { session } = this;
     if (!session.enter()) return;
+    session.change();
     session.namespaces.release(session.thread, namespace);
     session.leave();
   }
@@ -187,15 +189,15 @@ export class SharedStore {
       return REFUSED;
     }
     const entry = session.table.find(tag, hash, bytes, keyAt);
-    let done: boolean;
-    if (entry === 0) done = session.table.insert(tag, hash, bytes, keyAt, from, length) !== 0;
-    else {
-      if (cas !== 0 && cas >>> 0 !== words[entry + CAS] >>> 0) {
-        session.leave();
-        return CAS_MISMATCH;
-      }
-      done = session.table.replace(entry, bytes, keyAt, from, length);
+    if (entry !== 0 && cas !== 0 && cas >>> 0 !== words[entry + CAS] >>> 0) {
+      session.leave();
+      return CAS_MISMATCH;
     }
+    session.change();
+    const done =
+      entry === 0
+        ? session.table.insert(tag, hash, bytes, keyAt, from, length) !== 0
+        : session.table.replace(entry, bytes, keyAt, from, length);
     session.leave();
     return done ? OK : session.refuse("full", REFUSED_FULL_AT);
   }

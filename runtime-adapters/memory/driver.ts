@@ -178,6 +178,7 @@ class VirtualTime implements TimeSource {
 
 class MemoryPlatform implements Platform {
   readonly log: Platform["log"];
+  readonly logs: NonNullable<Platform["logs"]>;
   readonly openLog: Platform["openLog"];
   readonly connect: Platform["connect"];
   private readonly network: Network;
@@ -188,6 +189,7 @@ class MemoryPlatform implements Platform {
     this.turn = turn;
     this.connect = connect;
     this.log = (level, component, message) => services.log(level, component, message);
+    this.logs = (level, component) => services.logs?.(level, component) ?? true;
     this.openLog = (path) => services.openLog(path);
   }
 

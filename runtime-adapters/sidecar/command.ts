@@ -10,7 +10,7 @@ import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
 import { QuietWatch } from "./quiet-watch.ts";
 import { operatorLog, ThreadServices } from "./thread-services.ts";
-import { serveWorker, type ThreadStart } from "./worker-port.ts";
+import { notesThrough, serveWorker, type ThreadStart } from "./worker-port.ts";
 
 /** Runs what the command line (or the parent thread) asks for. */
 export async function runCommand(entry: Entry): Promise<void> {
@@ -19,7 +19,12 @@ export async function runCommand(entry: Entry): Promise<void> {
     runWorker(entry, start, parentPort);
     return;
   }
-  const parsed = parseCommandLine(process.argv.slice(2));
+  const args = process.argv.slice(2);
+  if (args[0] === "filter") {
+    await (await import("../filter-tool/filter-command.ts")).runFilterCommand(entry, args.slice(1));
+    return;
+  }
+  const parsed = parseCommandLine(args);
   switch (parsed.kind) {
     case "help":
       process.stdout.write(parsed.text);
@@ -35,8 +40,9 @@ export async function runCommand(entry: Entry): Promise<void> {
 }
 
 async function runValidate(entry: Entry, options: Options): Promise<void> {
-  const { validate } = await import("./validate.ts");
-  const faults = validate(options.configPath, entry.checks);
+  const { survey, validatePlugins } = await import("./validate.ts");
+  const found = survey(options.configPath, entry.checks);
+  const faults = [...found.faults, ...(await validatePlugins(found, entry.tryPlugin))];
   if (faults.length === 0) {
     process.stdout.write("OK\n");
     return;
@@ -54,6 +60,7 @@ function runWorker(entry: Entry, start: ThreadStart, port: MessagePort): void {
     services,
     start.workerIndex,
     start.concurrency,
+    notesThrough(port),
   );
   serveWorker(port, worker);
   QuietWatch.start(() => entry.runtime.trim(worker.openConnections));

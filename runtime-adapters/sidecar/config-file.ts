@@ -3,6 +3,7 @@
  * The one place where a file's text meets `core/xds`; who watches the files is somebody else.
  */
 import { readFileSync } from "node:fs";
+import type { ExtensionConfig } from "../../core/config/model.ts";
 import { readBootstrap } from "../../core/xds/bootstrap.ts";
 import type { Checks } from "../../core/xds/checks.ts";
 import { readResources } from "../../core/xds/discovery.ts";
@@ -127,4 +128,38 @@ export function readResourceFile<K extends ResourceKind>(
     missing: false,
     faults: refusals.flatMap((each) => each.faults),
   };
+}
+
+/** What somebody waits for, in the file that should have it: exactly one of "resource" and "no resource, faults" holds. */
+export interface Found<K extends ResourceKind> {
+  readonly resource: Resource<ModelOf[K]> | null;
+  /** Finished lines. */
+  readonly faults: readonly string[];
+  /** True if the file has it, and it cannot be used. */
+  readonly refused: boolean;
+}
+
+/** Looks for what `wanted` names in `file`, which is its file. */
+export function findResource<K extends ResourceKind>(file: ResourceFile<K>, wanted: Subscription): Found<K> {
+  const { kind, name, path } = wanted;
+  const resource = file.resources.find((each) => each.name === name);
+  if (resource !== undefined) {
+    const fault = kind === "ECDS" ? unfit(resource as Resource<ExtensionConfig>, wanted) : "";
+    if (fault === "") return { resource, faults: [], refused: false };
+    return { resource: null, faults: [`${path}: ${fault}`], refused: true };
+  }
+  const refusal = file.refusals.find((each) => each.name === name || each.name === "");
+  if (refusal !== undefined) return { resource: null, faults: refusal.faults, refused: true };
+  const faults = file.unreadable ? file.faults : [`${path}: has no ${kind} resource "${name}"`];
+  return { resource: null, faults, refused: false };
+}
+
+/** "" or why a filter does not take that configuration. */
+function unfit(
+  { model }: Resource<ExtensionConfig>,
+  wanted: Subscription & { readonly kind: "ECDS" },
+): string {
+  const { typeNames } = wanted.discovery;
+  if (typeNames.includes(model.typeName)) return "";
+  return `ECDS resource "${wanted.name}" is a ${model.typeName}, and type_urls allow ${typeNames.join(", ") || "nothing"}`;
 }

@@ -2,6 +2,7 @@
 import type { Checks } from "../../core/xds/checks.ts";
 import type { ServeFetch } from "../fetch-server.ts";
 import type { Runtime } from "../runtime.ts";
+import type { ModuleStoreHost } from "./modules/module-store.ts";
 import type { MakeEngine } from "./worker-control.ts";
 
 export interface Entry {
@@ -10,6 +11,7 @@ export interface Entry {
   readonly loadServeFetch: () => Promise<ServeFetch>;
   readonly makeEngine: MakeEngine;
   readonly checks: Checks;
+  readonly tryPlugin: ModuleStoreHost["tryPlugin"];
   /** URL of the entry file itself: worker threads start there too. */
   readonly url: string;
   /** Version of Tulle. */

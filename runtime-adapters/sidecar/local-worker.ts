@@ -4,6 +4,8 @@
  */
 import type { Listener, Snapshot } from "../../core/config/model.ts";
 import type { Address, SocketHandler } from "../../core/io/socket.ts";
+import type { PostNote } from "../../filters/wasm/shared-space.ts";
+import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import { type Accept, type Driver, ListenError, type ListenSocket, type Runtime } from "../runtime.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type { ThreadServices } from "./thread-services.ts";
@@ -54,6 +56,7 @@ export class LocalWorker implements WorkerControl {
     services: ThreadServices,
     workerIndex: number,
     concurrency: number,
+    postNote: PostNote,
   ) {
     this.services = services;
     this.workerIndex = workerIndex;
@@ -62,8 +65,17 @@ export class LocalWorker implements WorkerControl {
     this.engine = makeEngine(this.driver.platform, this.driver.clock, services.stats, {
       workerIndex,
       concurrency,
+      postNote,
     });
     this.driver.attach(this.engine);
+  }
+
+  async setWasm(supply: WasmSupply): Promise<void> {
+    this.driver.run(() => this.engine.setWasm(supply));
+  }
+
+  async queueReady(queue: number): Promise<void> {
+    this.driver.run(() => this.engine.queueReady(queue));
   }
 
   async apply(snapshot: Snapshot, known: readonly Bound[]): Promise<ApplyResult> {

@@ -37,6 +37,7 @@ export const COMPONENTS: readonly string[] = [
   "router",
   "runtime",
   "upstream",
+  "wasm",
 ];
 
 /** Lines that one site may write at once, and how many it gains per second. */

@@ -56,6 +56,7 @@ export class ProcessStats {
       // All three exist from the first attempt on: an alert on a counter that is not there does not fire.
       for (const result of ["success", "rejected", "failure"]) scope.counter(`${at}update_${result}`);
       if (outcome.result === "success") scope.gauge(`${at}update_time`).value = Date.now();
+      if (outcome.kind === "ECDS") countExtension(scope, outcome);
     }
   }
 
@@ -148,6 +149,10 @@ export class ProcessStats {
         const make = () => this.store.scope("cluster_manager.", "cluster_manager.", {});
         return [{ scope: this.scope("CDS", make), at: "cds." }];
       }
+      case "ECDS": {
+        const prefix = `extension_config_discovery.http_filter.${name.replaceAll(":", "_")}.`;
+        return [{ scope: this.scope(`ECDS ${name}`, () => this.store.scope(prefix, prefix, {})), at: "" }];
+      }
       default:
         return statPrefixes(snapshot.listeners, name).map((prefix) => {
           const make = () =>
@@ -165,6 +170,13 @@ export class ProcessStats {
     this.subscriptions.set(key, scope);
     return scope;
   }
+}
+
+/** What Envoy counts of filter configurations beside their subscriptions. */
+function countExtension(scope: Scope, { result, changed }: Outcome): void {
+  scope.counter("config_reload").value += changed ? 1 : 0;
+  scope.counter("config_fail").value += result === "success" ? 0 : 1;
+  scope.counter("config_conflict"); // what not every filter takes is rejected here, not taken by some
 }
 
 function total(reports: readonly WorkerReport[], of: (report: WorkerReport) => number): number {

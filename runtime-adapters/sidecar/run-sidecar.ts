@@ -17,15 +17,12 @@ import { operatorLog } from "./thread-services.ts";
 /** ms */
 const SAME_PRESS = 100;
 
-/** Starts the proxy; what cannot be started ends the process with a complaint. */
-export async function runSidecar(entry: Entry, options: Options): Promise<void> {
+/** Starts the proxy, and resolves when it serves; what cannot be started ends the process with a complaint. */
+export async function runSidecar(entry: Entry, options: Options): Promise<Sidecar> {
   const startedAt = Date.now();
   const log = operatorLog(options.logLevel, options.componentLogLevel);
   const { bootstrap, faults } = readBootstrapFile(options.configPath, entry.checks);
-  if (bootstrap === null) {
-    fail(faults);
-    return;
-  }
+  if (bootstrap === null) fail(faults);
   const sidecar = new Sidecar(entry, options, bootstrap, log, startedAt);
   process.on("uncaughtException", (error) => sidecar.onException(error));
   process.on("unhandledRejection", (reason) => sidecar.onException(reason));
@@ -33,13 +30,14 @@ export async function runSidecar(entry: Entry, options: Options): Promise<void> 
   try {
     await sidecar.start();
     QuietWatch.start(() => entry.runtime.trim(sidecar.ownConnections));
+    return sidecar;
   } catch (error) {
     fail(error instanceof StartFailure ? error.lines : [String((error as Error).stack ?? error)]);
   }
 }
 
 /** Complains and ends: nothing has been served yet. */
-function fail(lines: readonly string[]): void {
+function fail(lines: readonly string[]): never {
   for (const line of lines) process.stderr.write(`${line}\n`);
   process.exit(1);
 }

@@ -20,6 +20,8 @@ import { layerNames, overridden } from "./admin/runtime-page.ts";
 import type { Options } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
+import { type ModuleStatus, ModuleStore, refusalLine } from "./modules/module-store.ts";
+import { withoutRefused } from "./modules/without-refused.ts";
 import type { LogThreshold, OperatorLog } from "./operator-log.ts";
 import { ProcessStats } from "./process-stats.ts";
 import { bindComplaint, StartFailure } from "./start-failure.ts";
@@ -39,6 +41,7 @@ export class Sidecar implements AdminSource {
   readonly options: Options;
   readonly bootstrap: Bootstrap;
   readonly subscriptions: Subscriptions;
+  readonly modules: ModuleStore;
   readonly version: string;
   readonly startedAt: number;
   snapshot: Snapshot;
@@ -87,6 +90,12 @@ export class Sidecar implements AdminSource {
       (index, onGone) => this.startWorker(index, onGone),
       (level, message) => this.log(level, "main", message),
     );
+    this.modules = new ModuleStore({
+      tryPlugin: entry.tryPlugin,
+      threads: options.concurrency,
+      log: (level, message) => this.log(level, "wasm", message),
+      onChange: (supply) => void this.supervisor.setWasm(supply),
+    });
     this.subscriptions = new Subscriptions(bootstrap, entry.checks, {
       onOutcome: (outcome) => this.onOutcome(outcome),
       onSnapshot: (snapshot, warming) => this.onSnapshot(snapshot, warming),
@@ -131,10 +140,15 @@ export class Sidecar implements AdminSource {
           logLevel: options.logLevel,
           componentLogLevel: this.logLevels,
         },
-        onGone,
+        (reason) => {
+          this.modules.workerEnded(index);
+          onGone(reason);
+        },
+        (to, queue) => this.supervisor.passNote(to, queue),
       );
     }
-    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1);
+    const nobodyElse = (): void => undefined;
+    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1, nobodyElse);
     return this.localWorker;
   }
 
@@ -160,13 +174,22 @@ export class Sidecar implements AdminSource {
   }
 
   private async apply(configured: Snapshot, warming: readonly Warming[]): Promise<void> {
-    const wanted = { ...configured, runtime: overridden(configured.runtime, this.runtimeOverrides) };
     if (this.missingFiles.length > 0) {
       // A file that goes missing later is waited for; one that was never there is a misspelt path.
       this.first?.reject(new StartFailure(this.missingFiles));
       return;
     }
     const before = this.snapshot;
+    const refusals = await this.modules.prepare(configured);
+    if (this.first !== null && refusals.length > 0) {
+      this.first.reject(new StartFailure(refusals.map(refusalLine)));
+      return;
+    }
+    const wanted = withoutRefused(this.withOverrides(configured), before, refusals);
+    for (const refusal of refusals) {
+      this.log("error", "config", `${refusalLine(refusal)}; what was in force stays in force`);
+    }
+    if (!this.modules.isEmpty) await this.supervisor.setWasm(this.modules.supply);
     const failures = await this.supervisor.apply(wanted);
     this.counters.countBinds(wanted.listeners.length - failures.length, failures.length);
     if (this.first !== null && failures.length > 0) {
@@ -199,10 +222,18 @@ export class Sidecar implements AdminSource {
     }
   }
 
+  private withOverrides(snapshot: Snapshot): Snapshot {
+    return { ...snapshot, runtime: overridden(snapshot.runtime, this.runtimeOverrides) };
+  }
+
   // ── What the admin pages ask and tell ─────────────────────────────────────────────────────────────────────
 
   get state(): ServerState {
     return this.phase === "LIVE" && this.healthFailed ? "DRAINING" : this.phase;
+  }
+
+  get wasmModules(): readonly ModuleStatus[] {
+    return this.modules.status();
   }
 
   get listening(): readonly Bound[] {
@@ -269,6 +300,10 @@ export class Sidecar implements AdminSource {
     this.counters.countStopped(before.size - names().size);
   }
 
+  async replaceModule(source: string, bytes: Uint8Array | null): Promise<readonly string[]> {
+    return this.modules.replaceBy(source, bytes);
+  }
+
   async resetCounters(): Promise<void> {
     this.counters.resetCounters();
     await this.supervisor.resetCounters();
@@ -323,6 +358,7 @@ export class Sidecar implements AdminSource {
   /** Closes everything and ends the process. */
   async end(code: number): Promise<never> {
     this.subscriptions.close();
+    this.modules.close();
     this.admin?.stop();
     await this.supervisor.close();
     this.services.close();

@@ -1,6 +1,6 @@
 /**
  * The dynamic resources that come from files: which files are wanted now, what they delivered, what was refused.
- * Listener and cluster files are complete (absence removes a resource); route and endpoint files are not.
+ * Listener and cluster files are complete (absence removes a resource); those of routes, endpoints and filters are not.
  * Knows neither workers nor statistics: it reports outcomes and hands out snapshots.
  *
  * Laws: what cannot be read or is refused changes nothing that is in force; everything that changed together is
@@ -8,28 +8,31 @@
  */
 import type { Snapshot } from "../../core/config/model.ts";
 import type { Checks } from "../../core/xds/checks.ts";
-import type {
-  Bootstrap,
-  Dynamic,
-  ModelOf,
-  Resource,
-  ResourceKind,
-  Subscription,
-  Warming,
+import {
+  type Bootstrap,
+  type Dynamic,
+  filedAs,
+  type ModelOf,
+  type Resource,
+  type ResourceKind,
+  type Subscription,
+  type Warming,
 } from "../../core/xds/resource.ts";
 import { buildSnapshot } from "../../core/xds/snapshot.ts";
-import { type ResourceFile, readResourceFile } from "./config-file.ts";
+import { findResource, type ResourceFile, readResourceFile } from "./config-file.ts";
 import { FileWatch } from "./file-watch.ts";
 
 /** What became of one reading of one subscription. */
 export interface Outcome {
   readonly kind: ResourceKind;
-  /** Route configuration or cluster (service) name; "" for listeners and clusters. */
+  /** Route configuration, cluster (service) or filter name; "" for listeners and clusters. */
   readonly name: string;
   /** "rejected": something in it was refused; "failure": it could not be read at all. */
   readonly result: "success" | "rejected" | "failure";
   /** True if there is no such file. */
   readonly missing: boolean;
+  /** True if something is now there that was not, or was another. */
+  readonly changed: boolean;
   readonly versionInfo: string;
   /** Finished lines, empty on success. */
   readonly faults: readonly string[];
@@ -45,6 +48,7 @@ export interface ErrorState {
 
 /** What is remembered about a resource beside the resource itself, for `/config_dump`. */
 export interface Delivery {
+  readonly name: string;
   readonly resource: Resource<ModelOf[ResourceKind]> | null;
   readonly versionInfo: string;
   /** Unix time, ms; 0 = never delivered. */
@@ -59,12 +63,13 @@ export interface SubscriptionsObserver {
 }
 
 export class Subscriptions {
-  /** Everything delivered or refused so far, by kind and name. */
+  /** Everything delivered or refused so far, by kind and name (`filedAs`). */
   readonly deliveries: { readonly [K in ResourceKind]: Map<string, Delivery> } = {
     LDS: new Map(),
     CDS: new Map(),
     RDS: new Map(),
     EDS: new Map(),
+    ECDS: new Map(),
   };
   /** Version of the last listener and cluster files. */
   readonly versionInfo = { LDS: "", CDS: "" };
@@ -76,11 +81,11 @@ export class Subscriptions {
   private readonly observer: SubscriptionsObserver;
   private readonly watch: FileWatch;
   /**
-   * "<kind>/<name>" of what was asked for and not delivered. A file answers at once, so nobody waits for these
-   * (`initial_fetch_timeout` has nothing to end): a listener then answers 404, a cluster has no endpoints.
+   * "<kind>/<filedAs>" of what was asked for and not delivered. A file answers at once, so nobody waits for these
+   * (`initial_fetch_timeout` has nothing to end): see `buildSnapshot` for what is done without.
    */
   private readonly givenUp = new Set<string>();
-  /** Subscriptions as "<kind>/<name>" that have been read at least once. */
+  /** Subscriptions as "<kind>/<filedAs>" that have been read at least once. */
   private readonly subscribed = new Set<string>();
   private previous: Snapshot | null = null;
 
@@ -114,15 +119,16 @@ export class Subscriptions {
     if (isDue(lds)) this.readComplete("LDS", lds);
 
     const wants = this.wants();
-    const files = new Map<string, ResourceFile<"RDS" | "EDS">>();
-    for (const [key, { kind, name, path }] of wants) {
+    const files = new Map<string, ResourceFile<Subscription["kind"]>>();
+    for (const [key, want] of wants) {
+      const { kind, path } = want;
       if (this.subscribed.has(key) && !isDue(path)) continue;
       this.subscribed.add(key);
       const fileKey = `${kind} ${path}`;
       const file = files.get(fileKey) ?? readResourceFile(kind, path, this.checks);
       files.set(fileKey, file);
-      this.readNamed(kind, name, path, file);
-      if (this.deliveries[kind].get(name)?.resource == null) this.givenUp.add(key);
+      this.readNamed(want, file);
+      if (this.deliveries[kind].get(filedAs(want))?.resource == null) this.givenUp.add(key);
       else this.givenUp.delete(key);
     }
     this.forget(wants);
@@ -132,11 +138,14 @@ export class Subscriptions {
     this.publish();
   }
 
-  /** What the listeners and clusters that are there want, by "<kind>/<name>". */
+  /** What the listeners and clusters that are there want, by "<kind>/<filedAs>". */
   private wants(): Map<string, Subscription> {
     const wants = new Map<string, Subscription>();
     const add = (resource: { readonly wants: readonly Subscription[] }) => {
-      for (const want of resource.wants) wants.set(`${want.kind}/${want.name}`, want);
+      for (const want of resource.wants) {
+        const key = `${want.kind}/${filedAs(want)}`;
+        wants.set(key, together(wants.get(key), want));
+      }
     };
     for (const resource of this.bootstrap.clusters) add(resource);
     for (const resource of this.bootstrap.listeners) add(resource);
@@ -150,38 +159,31 @@ export class Subscriptions {
     const file = readResourceFile(kind, path, this.checks);
     const known = this.deliveries[kind];
     const now = Date.now();
+    let changed = false;
     if (!file.unreadable) {
       this.versionInfo[kind] = file.versionInfo;
-      for (const resource of file.resources) this.deliver(kind, resource, file.versionInfo, now);
+      for (const resource of file.resources) {
+        changed = this.deliver(kind, resource.name, resource, file.versionInfo, now) || changed;
+      }
       // A refused resource keeps its predecessor. If one cannot even be named, it may be any: nothing goes.
       const kept = new Set([...file.resources, ...file.refusals].map(({ name }) => name));
       if (!kept.has("")) {
-        for (const name of known.keys()) if (!kept.has(name)) known.delete(name);
+        for (const name of known.keys()) if (!kept.has(name)) changed = known.delete(name);
       }
-      for (const { name, faults } of file.refusals) this.refuse(kind, name, file.versionInfo, faults, now);
+      for (const { name, faults } of file.refusals)
+        this.refuse(kind, name, name, file.versionInfo, faults, now);
     }
-    this.report(kind, "", file, file.faults);
+    this.report(kind, "", file, file.faults, changed);
   }
 
-  private readNamed(
-    kind: "RDS" | "EDS",
-    name: string,
-    path: string,
-    file: ResourceFile<"RDS" | "EDS">,
-  ): void {
+  private readNamed(want: Subscription, file: ResourceFile<Subscription["kind"]>): void {
+    const { kind, name } = want;
+    const key = filedAs(want);
     const now = Date.now();
-    const resource = file.resources.find((each) => each.name === name);
-    const refusal = file.refusals.find((each) => each.name === name || each.name === "");
-    let faults = file.unreadable ? file.faults : (refusal?.faults ?? []);
-    if (resource !== undefined) {
-      faults = [];
-      this.deliver(kind, resource, file.versionInfo, now);
-    } else if (refusal !== undefined) {
-      this.refuse(kind, name, file.versionInfo, refusal.faults, now);
-    } else if (!file.unreadable) {
-      faults = [`${path}: has no ${kind} resource "${name}"`];
-    }
-    this.report(kind, name, file, faults);
+    const { resource, faults, refused } = findResource(file, want);
+    const changed = resource !== null && this.deliver(kind, key, resource, file.versionInfo, now);
+    if (refused) this.refuse(kind, key, name, file.versionInfo, faults, now);
+    this.report(kind, name, file, faults, changed);
   }
 
   private report(
@@ -189,38 +191,45 @@ export class Subscriptions {
     name: string,
     file: ResourceFile<ResourceKind>,
     faults: readonly string[],
+    changed: boolean,
   ): void {
     const result = faults.length === 0 ? "success" : file.unreadable ? "failure" : "rejected";
     const { versionInfo, missing } = file;
-    this.observer.onOutcome({ kind, name, result, missing, versionInfo, faults });
+    this.observer.onOutcome({ kind, name, result, missing, changed, versionInfo, faults });
   }
 
+  /** True if that is something new. */
   private deliver(
     kind: ResourceKind,
+    key: string,
     resource: Resource<ModelOf[ResourceKind]>,
     versionInfo: string,
     now: number,
-  ): void {
-    const before = this.deliveries[kind].get(resource.name);
+  ): boolean {
+    const before = this.deliveries[kind].get(key);
     const unchanged =
       before !== undefined && before.resource !== null && before.resource.version === resource.version;
-    this.deliveries[kind].set(resource.name, {
+    this.deliveries[kind].set(key, {
+      name: resource.name,
       resource,
       versionInfo,
       lastUpdated: unchanged ? before.lastUpdated : now,
       error: null,
     });
+    return !unchanged;
   }
 
   private refuse(
     kind: ResourceKind,
+    key: string,
     name: string,
     versionInfo: string,
     faults: readonly string[],
     now: number,
   ): void {
-    const before = this.deliveries[kind].get(name);
-    this.deliveries[kind].set(name, {
+    const before = this.deliveries[kind].get(key);
+    this.deliveries[kind].set(key, {
+      name,
       resource: before?.resource ?? null,
       versionInfo: before?.versionInfo ?? "",
       lastUpdated: before?.lastUpdated ?? 0,
@@ -228,7 +237,7 @@ export class Subscriptions {
     });
   }
 
-  /** Drops routes and endpoints that nobody wants any more. */
+  /** Drops routes, endpoints and filters that nobody wants any more. */
   private forget(wants: ReadonlyMap<string, Subscription>): void {
     for (const key of this.subscribed) {
       if (wants.has(key)) continue;
@@ -245,6 +254,7 @@ export class Subscriptions {
       clusters: usable("CDS", this.deliveries.CDS),
       routes: usable("RDS", this.deliveries.RDS),
       endpoints: usable("EDS", this.deliveries.EDS),
+      extensions: usable("ECDS", this.deliveries.ECDS),
     };
     const { snapshot, warming } = buildSnapshot(this.bootstrap, dynamic, this.previous, this.givenUp);
     this.previous = snapshot;
@@ -262,4 +272,11 @@ function usable<K extends ResourceKind>(
     if (resource !== null) resources.set(name, resource as Resource<ModelOf[K]>);
   }
   return resources;
+}
+
+/** Several filters may want one configuration: it must be of a type that each of them takes. */
+function together(before: Subscription | undefined, want: Subscription): Subscription {
+  if (before?.kind !== "ECDS" || want.kind !== "ECDS") return want;
+  const typeNames = want.discovery.typeNames.filter((each) => before.discovery.typeNames.includes(each));
+  return { ...want, discovery: { ...want.discovery, typeNames } };
 }

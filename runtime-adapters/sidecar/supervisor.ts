@@ -8,6 +8,7 @@
 import type { Snapshot } from "../../core/config/model.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
 import { formatAddress } from "../../core/io/socket.ts";
+import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type {
   ApplyResult,
@@ -43,6 +44,7 @@ export class Supervisor {
   private readonly log: (level: LogLevel, message: string) => void;
   private readonly places: Place[] = [];
   private snapshot: Snapshot | null = null;
+  private supply: WasmSupply | null = null;
   private bound: readonly Bound[] = [];
   private stopped: StopScope | "none" = "none";
   private draining = false;
@@ -67,6 +69,19 @@ export class Supervisor {
       this.places.push(place);
       this.launch(place, index);
     }
+  }
+
+  /** Hands WASM modules and their limits to every worker, those that are started later included. */
+  setWasm(supply: WasmSupply): Promise<void> {
+    return this.inTurn(async () => {
+      this.supply = supply;
+      await this.broadcast((worker) => worker.setWasm(supply));
+    });
+  }
+
+  /** Passes a note on to the worker of that index, if it lives. */
+  passNote(index: number, queue: number): void {
+    this.places[index]?.worker?.queueReady(queue).catch(() => undefined);
   }
 
   /** Puts `snapshot` in force in every worker. What could not be bound is reported once per address. */
@@ -173,6 +188,7 @@ export class Supervisor {
       const { worker } = place;
       if (worker === null || this.snapshot === null) return;
       if (this.stopped !== "none") await worker.stopListening(this.stopped);
+      if (this.supply !== null) await worker.setWasm(this.supply);
       const { failures } = await worker.apply(this.snapshot, this.bound);
       for (const { listener, address, code } of failures) {
         this.log(

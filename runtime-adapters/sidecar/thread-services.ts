@@ -42,6 +42,10 @@ export class ThreadServices implements Services {
     this.operatorLog.log(level, component, message);
   }
 
+  logs(level: LogLevel, component: string): boolean {
+    return this.operatorLog.enabled(level, component);
+  }
+
   openLog(path: string): LogSink {
     return this.files.open(path);
   }

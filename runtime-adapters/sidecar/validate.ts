@@ -1,34 +1,76 @@
 /**
- * `tulle validate`: reads a bootstrap file and every resource file that it leads to, and says all that is wrong.
- * Binds no port and resolves no name.
+ * `tulle validate`: reads a bootstrap file and every resource file that it leads to, and says all that is wrong. WASM
+ * plugins are loaded and tried. Binds no port and resolves no name (but that of a server that has a module).
  *
  * Law: a fault hides no other. What could be read of a faulty document still leads to further files.
  */
+import type { ExtensionConfig, Listener, RouteConfiguration, Snapshot } from "../../core/config/model.ts";
 import type { Checks } from "../../core/xds/checks.ts";
 import type { Lead, ResourceKind } from "../../core/xds/resource.ts";
-import { type ResourceFile, readBootstrapFile, readResourceFile } from "./config-file.ts";
+import { findResource, type ResourceFile, readBootstrapFile, readResourceFile } from "./config-file.ts";
+import { ModuleStore, type ModuleStoreHost, refusalLine } from "./modules/module-store.ts";
+
+/** What a configuration says, wherever it stands. */
+export interface Survey {
+  /** As finished lines; none = it is sound, its plugins aside. */
+  readonly faults: readonly string[];
+  /** Everything that may configure a plugin, null if the bootstrap file is of no use. */
+  readonly snapshot: Snapshot | null;
+}
 
 /** Every fault of the configuration that begins at `configPath`, as finished lines; none = it is sound. */
 export function validate(configPath: string, checks: Checks): readonly string[] {
-  const { faults, leads } = readBootstrapFile(configPath, checks);
+  return survey(configPath, checks).faults;
+}
+
+/** The faults of its WASM plugins: modules that cannot be had, and configurations that they refuse. */
+export async function validatePlugins(
+  { snapshot }: Survey,
+  tryPlugin: ModuleStoreHost["tryPlugin"],
+): Promise<readonly string[]> {
+  if (snapshot === null) return [];
+  const nobody = (): void => undefined;
+  const store = new ModuleStore({ tryPlugin, threads: 1, log: nobody, onChange: nobody });
+  const refusals = await store.prepare(snapshot);
+  store.close();
+  return refusals.map(refusalLine);
+}
+
+/** Reads everything. */
+export function survey(configPath: string, checks: Checks): Survey {
+  const { faults, leads, bootstrap } = readBootstrapFile(configPath, checks);
   const all = new Set(faults);
   const files = new Map<string, ResourceFile<ResourceKind>>();
   const pending: Lead[] = [...leads];
 
-  // A listener file may lead to route files, a cluster file to endpoint files: the list grows while it is walked.
-  for (const { kind, path, name } of pending) {
+  // A listener file may lead to route and filter files, a cluster file to endpoint files: the list grows while it is
+  // walked.
+  for (const lead of pending) {
+    const { kind, path } = lead;
     if (path === "") continue; // its source was refused, which is reported where it stands
     const key = `${kind} ${path}`;
     const before = files.get(key);
     const file = before ?? readResourceFile(kind, path, checks);
-    const resources = [...file.resources, ...file.refusals];
     if (before === undefined) {
       files.set(key, file);
       for (const fault of file.faults) all.add(fault);
-      for (const { wants } of resources) pending.push(...wants);
+      for (const { wants } of [...file.resources, ...file.refusals]) pending.push(...wants);
     }
-    const known = file.unreadable || resources.some((each) => each.name === name || each.name === "");
-    if (name !== "" && !known) all.add(`${path}: has no ${kind} resource "${name}"`);
+    if (lead.kind === "LDS" || lead.kind === "CDS") continue;
+    for (const fault of findResource(file, lead).faults) all.add(fault);
   }
-  return [...all];
+  if (bootstrap === null) return { faults: [...all], snapshot: null };
+  const found = [...files].map(([key, file]) => ({ kind: key.slice(0, key.indexOf(" ")), file }));
+  const models = <T>(kind: ResourceKind): T[] =>
+    found.flatMap((each) => (each.kind === kind ? each.file.resources.map(({ model }) => model as T) : []));
+  const snapshot: Snapshot = {
+    node: bootstrap.node,
+    runtime: bootstrap.runtime,
+    listeners: [...bootstrap.listeners.map(({ model }) => model), ...models<Listener>("LDS")],
+    routes: models<RouteConfiguration>("RDS"),
+    extensions: models<ExtensionConfig>("ECDS"),
+    clusters: [],
+    endpoints: [],
+  };
+  return { faults: [...all], snapshot };
 }

@@ -10,11 +10,17 @@ import { type Address, formatAddress, type Socket, type SocketHandler } from "..
 import type { StatsStore } from "../../core/telemetry/stats.ts";
 import type { StatsExport } from "../../core/telemetry/stats-export.ts";
 import type { Clock } from "../../core/time/clock.ts";
+import type { PostNote } from "../../filters/wasm/shared-space.ts";
+import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import type { Core } from "../runtime.ts";
 import type { LogThreshold } from "./operator-log.ts";
 
 /** The part of `core/proxy/worker.ts` that the process relies on; tests put a stand-in there. */
 export interface Engine extends Core {
+  /** WASM modules and their limits: those that are new or changed take over. Never throws. */
+  setWasm(supply: WasmSupply): void;
+  /** A note from another worker: a shared queue of a plugin here has messages. */
+  queueReady(queue: number): void;
   /** Diffs with what is in force and changes over. Never throws. */
   apply(snapshot: Snapshot): void;
   accept(listenerName: string, socket: Socket): SocketHandler | null;
@@ -39,7 +45,12 @@ export type MakeEngine = (
   platform: Platform,
   clock: Clock,
   stats: StatsStore,
-  options: { readonly workerIndex: number; readonly concurrency: number },
+  options: {
+    readonly workerIndex: number;
+    readonly concurrency: number;
+    /** Has `queueReady(queue)` called in the worker of that index. */
+    readonly postNote: PostNote;
+  },
 ) => Engine;
 
 /** A listener's socket that is open. */
@@ -88,6 +99,10 @@ export interface WorkerReport {
 export type StopScope = "all" | "inbound";
 
 export interface WorkerControl {
+  /** Hands over WASM modules and their limits, before a snapshot that needs them; changed ones take over at once. */
+  setWasm(supply: WasmSupply): Promise<void>;
+  /** A note from another worker (`PostNote`). */
+  queueReady(queue: number): Promise<void>;
   /**
    * Puts `snapshot` in force, then opens the sockets that it adds and closes those that it drops. `known` gives
    * the real ports of addresses that another worker has bound already.

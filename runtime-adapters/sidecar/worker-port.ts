@@ -5,6 +5,8 @@
  */
 import { type MessagePort, Worker } from "node:worker_threads";
 import type { Snapshot } from "../../core/config/model.ts";
+import type { PostNote } from "../../filters/wasm/shared-space.ts";
+import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import type { LogThreshold } from "./operator-log.ts";
 import type { ApplyResult, Bound, StopScope, WorkerControl, WorkerReport } from "./worker-control.ts";
 
@@ -31,9 +33,20 @@ interface Answer {
   readonly error?: string;
 }
 
+/** Not an answer: for another worker. */
+interface Note {
+  readonly thread: number;
+  readonly queue: number;
+}
+
 interface Waiting {
   resolve(result: unknown): void;
   reject(error: Error): void;
+}
+
+/** How a worker in a thread of its own sends notes to others. */
+export function notesThrough(port: MessagePort): PostNote {
+  return (thread, queue) => port.postMessage({ thread, queue } satisfies Note);
 }
 
 /** Answers the calls that arrive at `port` with `worker`. */
@@ -54,12 +67,26 @@ export class RemoteWorker implements WorkerControl {
   private nextId = 1;
   private gone = "";
 
-  /** @param onGone called once if the thread ends without having been closed; says why. */
-  constructor(entry: string, start: ThreadStart, onGone: (reason: string) => void) {
+  /**
+   * @param onGone called once if the thread ends without having been closed; says why.
+   * @param onNote told of what is for another worker.
+   */
+  constructor(entry: string, start: ThreadStart, onGone: (reason: string) => void, onNote: PostNote) {
     this.thread = new Worker(new URL(entry), { workerData: start });
-    this.thread.on("message", (answer: Answer) => this.settle(answer));
+    this.thread.on("message", (message: Answer | Note) => {
+      if ("queue" in message) onNote(message.thread, message.queue);
+      else this.settle(message);
+    });
     this.thread.on("error", (error: Error) => this.end(error.stack ?? String(error), onGone));
     this.thread.on("exit", (code) => this.end(`thread ended with code ${code}`, onGone));
+  }
+
+  async setWasm(supply: WasmSupply): Promise<void> {
+    await this.call("setWasm", supply);
+  }
+
+  async queueReady(queue: number): Promise<void> {
+    await this.call("queueReady", queue);
   }
 
   apply(snapshot: Snapshot, known: readonly Bound[]): Promise<ApplyResult> {

@@ -137,7 +137,7 @@ describe("without Bun", () => {
     const clone = workspace.file("clone");
     if (!existsSync(clone)) {
       mkdirSync(join(clone, "node_modules"), { recursive: true });
-      for (const part of ["bin", "core", "runtime-adapters", "examples", "package.json"]) {
+      for (const part of ["bin", "core", "filters", "runtime-adapters", "examples", "package.json"]) {
         cpSync(join(ROOT, part), join(clone, part), { recursive: true });
       }
       const modules = realpathSync(join(ROOT, "node_modules"));

@@ -1,6 +1,7 @@
 /** A proxy in the memory runtime: one worker, one listener, a scripted upstream and scripted clients. */
 import type { Snapshot } from "../../core/config/model.ts";
 import type { FilterKinds } from "../../core/filter/filter.ts";
+import type { LogLevel } from "../../core/io/platform.ts";
 import { Worker } from "../../core/proxy/worker.ts";
 import { StatsStore } from "../../core/telemetry/stats.ts";
 import { at, Network, type NetworkOptions } from "../../runtime-adapters/memory/network.ts";
@@ -14,12 +15,15 @@ export class ProxyFixture {
   readonly logs: string[] = [];
   /** What the operator was told. */
   readonly messages: string[] = [];
+  /** The levels that the operator wants to read. */
+  levels: ReadonlySet<LogLevel> = new Set(["trace", "debug", "info", "warning", "error", "critical"]);
   readonly driver: ReturnType<Network["createDriver"]>;
 
   constructor(options: NetworkOptions = {}, filters: FilterKinds = new Map()) {
     this.network = new Network(options);
     this.driver = this.network.createDriver({
       log: (level, component, message) => this.messages.push(`${level} ${component} ${message}`),
+      logs: (level) => this.levels.has(level),
       openLog: () => ({ write: (line: string) => this.logs.push(line) }),
     });
     const { platform, clock } = this.driver;
@@ -27,6 +31,7 @@ export class ProxyFixture {
       concurrency: 1,
       variables: {},
       filters,
+      networkFilters: new Map(),
       hostname: "test",
     });
     this.driver.attach(this.worker);

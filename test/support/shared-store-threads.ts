@@ -233,11 +233,11 @@ async function story(): Promise<void> {
   const afterCounting = store.check();
 
   // 2. Two threads verify each other's values while others are ended in the middle of operations.
-  const verifying = await Promise.all([0, 1].map((thread) => start(thread, "verify", 200_000)));
+  const verifying = await Promise.all([0, 1].map((thread) => start(thread, "verify", 100_000)));
   await Promise.all(verifying.map(({ ready }) => ready));
   const faults: string[] = [];
   const results = Promise.all(verifying.map((each) => each.result()));
-  for (let i = 0; i < 12; i++) {
+  for (let i = 0; i < 8; i++) {
     const churning = await start(2, "churn", 20_000_000);
     await churning.ready;
     await pause(5 + (i % 7) * 3);

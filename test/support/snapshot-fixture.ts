@@ -277,6 +277,7 @@ export function listener(
           sourcePrefixRanges: [],
           sourcePorts: [],
         },
+        networkFilters: [],
         filter,
       },
     ],

@@ -52,6 +52,8 @@ class StubEngine implements Engine {
     for (const socket of this.sockets) socket.close();
   }
 
+  setWasm(): void {}
+  queueReady(): void {}
   failHealthCheck(): void {}
   readonly drainingListeners = 0;
   measureBuffers(): void {}

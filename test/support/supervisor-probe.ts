@@ -52,6 +52,7 @@ async function story(): Promise<void> {
         import.meta.url,
         { tulle: "worker", workerIndex, concurrency: threads, logLevel: "off", componentLogLevel: new Map() },
         onGone,
+        () => undefined,
       ),
     () => {},
   );
@@ -103,7 +104,7 @@ if (!isMainThread && start?.tulle === "worker") {
   const services = new ThreadServices(operatorLog(start.logLevel, start.componentLogLevel));
   serveWorker(
     parentPort,
-    new LocalWorker(runtime, makeStubEngine, services, start.workerIndex, start.concurrency),
+    new LocalWorker(runtime, makeStubEngine, services, start.workerIndex, start.concurrency, () => undefined),
   );
 } else {
   await story();

@@ -1504,6 +1504,8 @@ export const MESSAGES: { readonly [typeName: string]: string } = {
   "envoy.extensions.filters.http.router.v3.Router.UpstreamAccessLogOptions": `
     1 bool flush_upstream_log_on_upstream_stream
     2 google.protobuf.Duration upstream_log_flush_interval {"gte":1}`,
+  "envoy.extensions.filters.http.wasm.v3.Wasm": `
+    1 envoy.extensions.wasm.v3.PluginConfig config`,
   "envoy.extensions.filters.network.http_connection_manager.v3.EnvoyMobileHttpConnectionManager": `
     1 envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager config`,
   "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager": `
@@ -1682,6 +1684,8 @@ export const MESSAGES: { readonly [typeName: string]: string } = {
     1 string name {"min_len":1}
     2 uint32 weight {"gte":1}
     3 envoy.config.core.v3.Metadata metadata_match`,
+  "envoy.extensions.filters.network.wasm.v3.Wasm": `
+    1 envoy.extensions.wasm.v3.PluginConfig config`,
   "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig": `
     1 bool forward_reason_phrase
     2 envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig.FormatterTypeOnEnvoyHeaders formatter_type_on_envoy_headers`,
@@ -1797,6 +1801,36 @@ export const MESSAGES: { readonly [typeName: string]: string } = {
     1 envoy.config.core.v3.Http1ProtocolOptions http_protocol_options
     2 envoy.config.core.v3.Http2ProtocolOptions http2_protocol_options
     3 envoy.config.core.v3.Http3ProtocolOptions http3_protocol_options`,
+  "envoy.extensions.wasm.v3.CapabilityRestrictionConfig": `
+    1 map<string,envoy.extensions.wasm.v3.SanitizationConfig> allowed_capabilities`,
+  "envoy.extensions.wasm.v3.EnvironmentVariables": `
+    1 string[] host_env_keys
+    2 map<string,string> key_values`,
+  "envoy.extensions.wasm.v3.PluginConfig": `
+    7 envoy.extensions.wasm.v3.FailurePolicy failure_policy
+    8 envoy.extensions.wasm.v3.ReloadConfig reload_config
+    9 google.protobuf.BoolValue allow_on_headers_stop_iteration
+    1 string name
+    2 string root_id
+    3 envoy.extensions.wasm.v3.VmConfig vm_config oneof=vm
+    4 google.protobuf.Any configuration
+    5 bool fail_open
+    6 envoy.extensions.wasm.v3.CapabilityRestrictionConfig capability_restriction_config`,
+  "envoy.extensions.wasm.v3.ReloadConfig": `
+    1 envoy.config.core.v3.BackoffStrategy backoff`,
+  "envoy.extensions.wasm.v3.SanitizationConfig": "",
+  "envoy.extensions.wasm.v3.VmConfig": `
+    8 envoy.extensions.wasm.v3.CapabilityRestrictionConfig capability_restriction_config
+    1 string vm_id
+    2 string runtime
+    3 envoy.config.core.v3.AsyncDataSource code
+    4 google.protobuf.Any configuration
+    5 bool allow_precompiled
+    6 bool nack_on_code_cache_miss
+    7 envoy.extensions.wasm.v3.EnvironmentVariables environment_variables`,
+  "envoy.extensions.wasm.v3.WasmService": `
+    1 envoy.extensions.wasm.v3.PluginConfig config
+    2 bool singleton`,
   "envoy.service.discovery.v3.DeltaDiscoveryRequest": `
     1 envoy.config.core.v3.Node node
     2 string type_url
@@ -2105,6 +2139,7 @@ export const ENUMS: { readonly [typeName: string]: string } = {
   "envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.TrustChainVerification": "VERIFY_TRUST_CHAIN=0 ACCEPT_UNTRUSTED=1",
   "envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher.SanType": "SAN_TYPE_UNSPECIFIED=0 EMAIL=1 DNS=2 URI=3 IP_ADDRESS=4 OTHER_NAME=5",
   "envoy.extensions.transport_sockets.tls.v3.TlsParameters.TlsProtocol": "TLS_AUTO=0 TLSv1_0=1 TLSv1_1=2 TLSv1_2=3 TLSv1_3=4",
+  "envoy.extensions.wasm.v3.FailurePolicy": "UNSPECIFIED=0 FAIL_RELOAD=1 FAIL_CLOSED=2 FAIL_OPEN=3",
   "envoy.type.v3.CodecClientType": "HTTP1=0 HTTP2=1 HTTP3=2",
   "envoy.type.v3.FractionalPercent.DenominatorType": "HUNDRED=0 TEN_THOUSAND=1 MILLION=2",
   "google.protobuf.NullValue": "NULL_VALUE=0",

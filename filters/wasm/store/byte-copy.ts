@@ -1,7 +1,7 @@
 /** Copying bytes between arrays without an object per copy, as long as they are few. */
 
 /** From here on a native copy with a view made for it is cheaper than a loop. */
-const FEW = 160;
+const FEW = 256;
 
 /** Copies `length` bytes of `source` from `from` on to `target` at `at`. Both ranges must lie inside. */
 export function copyBytes(

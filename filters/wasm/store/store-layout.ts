@@ -47,6 +47,9 @@ export const REFUSED_QUEUE_AT = 46;
 export const REPAIRS_AT = 47;
 export const LOST_AT = 48;
 
+/** Not 0 while an operation changes more than one word: only then does its end ask for a repair. */
+export const CHANGING_AT = 49;
+
 /** Free lists: exact ones for blocks below 256 bytes, then eight to a power of two. */
 export const LISTS = 216;
 export const BITMAP_AT = 64;

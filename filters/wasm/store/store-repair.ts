@@ -4,12 +4,11 @@
  * stopped: a key has its old value or its new one. The one exception is a value that was being overwritten in
  * place: its key is dropped and counted, because half a value is worse than none.
  *
- * Takes time in proportion to the blocks (1 000 000 keys: some tenths of a second) with the lock held. May itself
- * be cut short and begun again.
+ * Takes time in proportion to the blocks (1 000 000 keys: about half a second) with the lock held. May itself be cut
+ * short and begun again: what it marks stays in use until one has come to its end.
  */
 import type { StoreHeap } from "./store-heap.ts";
 import {
-  CAS,
   DATA,
   DIRECTORY_AT,
   DIRECTORY_LENGTH_AT,
@@ -68,7 +67,6 @@ export function repairStore(memory: StoreMemory, heap: StoreHeap, table: StoreTa
     words[LOST_AT]++;
     words[WRITING_AT] = 0;
   }
-  clearMarks(words);
   markIndex(words);
   clearTables(words);
   const end = words[HEAP_END_AT];
@@ -86,14 +84,6 @@ export function repairStore(memory: StoreMemory, heap: StoreHeap, table: StoreTa
 
 function setKind(words: Int32Array, block: number, kind: number): void {
   words[block] = (words[block] & ~KIND) | kind;
-}
-
-/** An earlier repair may have been cut short. */
-function clearMarks(words: Int32Array): void {
-  const end = words[HEAP_END_AT];
-  for (let block = words[HEAP_AT]; block < end; block += (words[block] & ~FLAGS) >> 2) {
-    if ((words[block] & KIND) === MARKED) setKind(words, block, DATA);
-  }
 }
 
 /** Keeps the index's segments, empty. */
@@ -135,15 +125,10 @@ function keepEntry(memory: StoreMemory, table: StoreTable, entry: number): void 
     setKind(words, entry, DATA);
     return;
   }
-  const twin = table.find(tag, words[entry + HASH], bytes, (entry + KEY) << 2);
-  if (twin !== 0) {
-    // A value was moved to a larger block, and the old one not yet given back.
-    const isNewer = ((words[entry + CAS] - words[twin + CAS]) | 0) > 0;
-    const old = isNewer ? twin : entry;
-    if (isNewer) unlink(words, table, twin);
-    setKind(words, old, DATA);
-    if (!isNewer) return;
-    words[ENTRIES_AT]--;
+  if (table.find(tag, words[entry + HASH], bytes, (entry + KEY) << 2) !== 0) {
+    // A value was being moved to a larger block. Nobody was told that it was, so either of the two will do.
+    setKind(words, entry, DATA);
+    return;
   }
   const bucket = table.bucket(words[entry + HASH]);
   words[entry + NEXT] = words[bucket];
@@ -158,12 +143,6 @@ function keepEntry(memory: StoreMemory, table: StoreTable, entry: number): void 
   words[QUEUE_TABLE_AT + ((words[record + QUEUE_ID] - 1) & (MAX_QUEUES - 1))] = entry;
   words[QUEUES_AT]++;
   countMessages(words, record);
-}
-
-function unlink(words: Int32Array, table: StoreTable, entry: number): void {
-  let link = table.bucket(words[entry + HASH]);
-  while (words[link] !== entry) link = words[link] + NEXT;
-  words[link] = words[entry + NEXT];
 }
 
 function isInUse(words: Int32Array, record: number): boolean {

@@ -6,6 +6,7 @@ import { copyBytes } from "./byte-copy.ts";
 import { checkStore } from "./store-check.ts";
 import { StoreHeap } from "./store-heap.ts";
 import {
+  CHANGING_AT,
   DIRECTORY_AT,
   DIRECTORY_LENGTH_AT,
   HEAP_AT,
@@ -134,7 +135,13 @@ export class StoreSession {
     return false;
   }
 
+  /** To be said after `enter`, before a change that must not stay half done. */
+  change(): void {
+    this.words[CHANGING_AT] = 1;
+  }
+
   leave(): void {
+    this.words[CHANGING_AT] = 0;
     this.lock.release();
   }
 
@@ -170,8 +177,8 @@ export class StoreSession {
   /** See SharedStore. */
   recover(): void {
     if (!this.lock.isMine) return;
-    repairStore(this.memory, this.heap, this.table);
-    this.lock.release();
+    this.repair();
+    this.leave();
   }
 
   /** See SharedStore. */
@@ -184,9 +191,14 @@ export class StoreSession {
 
   private enterSlowly(): boolean {
     const taken = this.lock.wait();
-    if (taken === TAKEN_OVER) repairStore(this.memory, this.heap, this.table);
+    if (taken === TAKEN_OVER) this.repair();
     if (taken === FAILED) this.refusal = "stuck";
     return taken !== FAILED;
+  }
+
+  /** Repairs what was left, which is nothing if its thread was only reading: a guest must not have this for free. */
+  private repair(): void {
+    if (this.words[CHANGING_AT] !== 0) repairStore(this.memory, this.heap, this.table);
   }
 
   /** Ends what was attached under that number, if anything was, in favour of `incarnation`; 0 for nobody. */
@@ -194,9 +206,10 @@ export class StoreSession {
     // From here on the former one gets no more in, and the lock may be taken from it.
     Atomics.store(this.head, THREAD_TABLE_AT + thread, incarnation);
     if (!this.lock.tryTake() && !this.enterSlowly()) return false;
+    this.change();
     this.namespaces.forget(thread);
     this.queues.forget(thread);
-    this.lock.release();
+    this.leave();
     return true;
   }
 }

@@ -87,6 +87,9 @@ export const ADMIN_COMMANDS: readonly AdminCommand[] = [
     },
   ]),
   read("/stats/prometheus", "print server statistics in Prometheus format", STATS_PARAMETERS),
+  change("/wasm_modules", "replace a WASM module by the body of the request, or without one read it anew", [
+    { name: "source", help: "Where the module comes from, as /config_dump says" },
+  ]),
 ];
 
 /** What `/help` prints, and a 404 after its first line. */

@@ -4,6 +4,7 @@ import type { Snapshot } from "../../../core/config/model.ts";
 import type { StatsExport } from "../../../core/telemetry/stats-export.ts";
 import type { Bootstrap } from "../../../core/xds/resource.ts";
 import type { Options } from "../command-line.ts";
+import type { ModuleStatus } from "../modules/module-store.ts";
 import type { LogThreshold } from "../operator-log.ts";
 import type { Subscriptions } from "../subscriptions.ts";
 import type { Bound, StopScope } from "../worker-control.ts";
@@ -24,6 +25,8 @@ export interface AdminSource {
   readonly version: string;
   /** Unix time, ms. */
   readonly startedAt: number;
+  /** WASM modules in force. */
+  readonly wasmModules: readonly ModuleStatus[];
   /** Logger → level. */
   readonly logLevels: ReadonlyMap<string, LogThreshold>;
 
@@ -38,6 +41,11 @@ export interface AdminSource {
   failHealthCheck(fail: boolean): void;
   /** Stops listeners; `graceful` drains first, `skipExit` drains and never stops. */
   drainListeners(scope: StopScope, graceful: boolean, skipExit: boolean): Promise<void>;
+  /**
+   * Puts a WASM module in the place of the one that comes from `source`, until that changes; null: reads it anew. The
+   * reasons why that cannot be; then nothing has changed.
+   */
+  replaceModule(source: string, bytes: Uint8Array | null): Promise<readonly string[]>;
   resetCounters(): Promise<void>;
   reopenLogs(): Promise<void>;
   /** Ends the process, in a moment. */

@@ -33,6 +33,7 @@ const LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener";
 const CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 const ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
 const ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+const EXTENSION = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
 const HCM =
   "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 
@@ -41,6 +42,7 @@ const ELEMENT_TYPE: { readonly [field: string]: string } = {
   static_clusters: "ClustersConfigDump.StaticCluster",
   dynamic_active_clusters: "ClustersConfigDump.DynamicCluster",
   dynamic_warming_clusters: "ClustersConfigDump.DynamicCluster",
+  ecds_filters: "EcdsConfigDump.EcdsFilterConfig",
   static_endpoint_configs: "EndpointsConfigDump.StaticEndpointConfig",
   dynamic_endpoint_configs: "EndpointsConfigDump.DynamicEndpointConfig",
   static_listeners: "ListenersConfigDump.StaticListener",
@@ -91,6 +93,9 @@ function dumps(source: AdminSource, query: DumpQuery): Fields[] {
     dump("BootstrapConfigDump", { bootstrap: bootstrap.source, last_updated: started }),
     dump("ClustersConfigDump", clusters(source, query)),
   ];
+  // As in Envoy, only where there is such a filter.
+  if (source.subscriptions.deliveries.ECDS.size > 0)
+    all.push(dump("EcdsConfigDump", extensions(source, query)));
   if (query.includeEds) all.push(dump("EndpointsConfigDump", endpoints(source, query)));
   all.push(
     dump("ListenersConfigDump", listeners(source, query)),
@@ -98,7 +103,19 @@ function dumps(source: AdminSource, query: DumpQuery): Fields[] {
     dump("RoutesConfigDump", routes(source, query)),
     dump("SecretsConfigDump", {}),
   );
+  if (source.wasmModules.length > 0) all.push(wasmModules(source));
   return all;
+}
+
+/** Envoy has no page for these: a Struct is what any tool can read. */
+function wasmModules(source: AdminSource): Fields {
+  const modules = source.wasmModules.map(({ source: from, sha256, abi, plugins }) => ({
+    source: from,
+    sha256,
+    abi_version: abi,
+    plugins,
+  }));
+  return { "@type": "type.googleapis.com/google.protobuf.Struct", value: { wasm_modules: modules } };
 }
 
 /** Envoy leaves out what is empty. */
@@ -194,8 +211,24 @@ function routes({ bootstrap, subscriptions, startedAt }: AdminSource, query: Dum
   };
 }
 
+function extensions({ subscriptions }: AdminSource, query: DumpQuery): Fields {
+  return {
+    ecds_filters: [...subscriptions.deliveries.ECDS.values()]
+      .filter(({ name }) => query.matchesName(name))
+      .map((delivery) =>
+        compact({
+          version_info: delivery.versionInfo,
+          ecds_filter: typed(EXTENSION, delivery.resource),
+          last_updated: delivery.resource === null ? "" : time(delivery.lastUpdated),
+          error_state: errorState(delivery),
+        }),
+      ),
+  };
+}
+
 function endpoints(source: AdminSource, query: DumpQuery): Fields {
   return {
+    ecds_filters: "EcdsConfigDump.EcdsFilterConfig",
     static_endpoint_configs: source.snapshot.clusters
       .filter(({ name, loadAssignment }) => loadAssignment !== null && query.matchesName(name))
       .map(({ name, loadAssignment }) => ({

@@ -9,41 +9,10 @@ import {
   PauseHeaders,
   Respond,
 } from "../../../core/filter/verdict.ts";
-import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
-import {
-  answers,
-  get,
-  gist,
-  OK,
-  post,
-  type Script,
-  type StorySetup,
-  silent,
-  story,
-} from "../../support/engine-story.ts";
+import { answers, get, gist, post, type StorySetup, silent } from "../../support/engine-story.ts";
+import { bodyOf, filtered, WITH_TRAILERS } from "../../support/filtered-story.ts";
 import { bytesOf, recorded, reply, type ScriptedFilter, textOf } from "../../support/scripted-filter.ts";
-import { httpManager, route } from "../../support/snapshot-fixture.ts";
-
-/** A story with these filters; `seen` is what reached the origin. */
-async function filtered(filters: readonly ScriptedFilter[], setup: StorySetup = {}) {
-  const seen: string[] = [];
-  const script: Script = (peer: Peer) => {
-    if (peer.received === "") return;
-    const whole = /content-length: (\d+)\r\n/.exec(peer.received);
-    const [head, body = ""] = peer.received.split(/\r\n\r\n(.*)/s);
-    if (!peer.received.includes("\r\n\r\n")) return;
-    if (whole !== null && body.length < Number(whole[1])) return;
-    if (head.includes("transfer-encoding: chunked") && !peer.received.endsWith("0\r\n\r\n")) return;
-    seen.push(peer.take());
-    peer.send(OK);
-  };
-  const s = await story({ origins: [script], filters, ...setup });
-  return { s, seen };
-}
-
-const WITH_TRAILERS = { ...httpManager(null as never).http1, enableTrailers: true };
-
-const bodyOf = (message: string): string => message.slice(message.indexOf("\r\n\r\n") + 4);
+import { route } from "../../support/snapshot-fixture.ts";
 
 describe("order", () => {
   test("a request meets the filters first to last, its answer last to first, and each is told of the end", async () => {

@@ -9,12 +9,19 @@ import {
   create,
   createRegistry,
   type DescFile,
+  type DescMessage,
   fromJson,
   isMessage,
   type Message,
   type Registry,
+  toJson,
 } from "@bufbuild/protobuf";
-import { type Any, anyUnpack } from "@bufbuild/protobuf/wkt";
+import {
+  type Any,
+  anyUnpack,
+  file_google_protobuf_struct,
+  file_google_protobuf_wrappers,
+} from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import type { Json } from "../../../core/config/model.ts";
 import { readBootstrap } from "../../../core/xds/bootstrap.ts";
@@ -32,6 +39,8 @@ const GOLDEN = join(import.meta.dir, "golden");
 const BOOTSTRAP = "envoy.config.bootstrap.v3.Bootstrap";
 
 const registry: Registry = createRegistry(
+  file_google_protobuf_struct,
+  file_google_protobuf_wrappers,
   ...(await Promise.all(
     readdirSync(GENERATED, { recursive: true, encoding: "utf8" })
       .filter((path) => path.endsWith("_pb.ts"))
@@ -52,11 +61,19 @@ function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== "object" || value === null) return value;
   if ((value as { $typeName?: string }).$typeName === "google.protobuf.Any") {
-    const any = value as Any & { message?: unknown };
+    const any = value as Any & { message?: unknown; json?: { readonly value: unknown } };
+    // Those that JSON has a form of its own for are not unpacked by ours.
+    if (any.typeUrl.includes("/google.protobuf."))
+      return { typeUrl: any.typeUrl, packed: any.json?.value ?? jsonOf(any) };
     return { typeUrl: any.typeUrl, packed: plain(any.message ?? anyUnpack(any, registry)) };
   }
   const entries = Object.entries(value).filter(([name, entry]) => name !== "$unknown" && entry !== undefined);
   return Object.fromEntries(entries.map(([name, entry]) => [name, plain(entry)]));
+}
+
+function jsonOf(any: Any): unknown {
+  const message = anyUnpack(any, registry) as Message;
+  return toJson(registry.getMessage(message.$typeName) as DescMessage, message);
 }
 
 function reference(json: Json): Message | null {

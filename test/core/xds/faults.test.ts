@@ -117,7 +117,8 @@ table("known, but not implemented, one choice of several", [
   [
     "hcm",
     "{ http_filters: [{ name: l, config_discovery: { config_source: { path: x }, type_urls: [x] } }] }",
-    ".http_filters[0].config_discovery: not implemented yet: config_discovery",
+    ".http_filters[0].config_discovery.type_urls[0]: not implemented yet: x",
+    `.http_filters[0]: the last HTTP filter must be the router (${ROUTER})`,
   ],
   [
     "hcm",
@@ -332,7 +333,7 @@ table("known, but not implemented", [
   [
     "route",
     "{ typed_per_filter_config: { x: { '@type': type.googleapis.com/x.Y } } }",
-    ".typed_per_filter_config: not implemented yet: typed_per_filter_config",
+    '.typed_per_filter_config["x"].@type: not implemented yet: x.Y',
   ],
   [
     "route",

@@ -9,11 +9,16 @@ import { basename, delimiter, join, relative } from "node:path";
 import { readBootstrap } from "../../../core/xds/bootstrap.ts";
 import { readResources } from "../../../core/xds/discovery.ts";
 import type { ResourceKind } from "../../../core/xds/resource.ts";
+import { checkPluginConfig } from "../../../filters/wasm/plugin-config.ts";
 import { readDocument } from "../../../runtime-adapters/sidecar/document.ts";
 import { yaml } from "../../support/config-document.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
 const FOLDER = join(import.meta.dir, "golden");
+
+const checks = {
+  httpFilters: new Map([["envoy.extensions.filters.http.wasm.v3.Wasm", checkPluginConfig]]),
+};
 
 function compare(path: string, value: unknown): void {
   const golden = path.replace(/\.(yaml|json)$/, ".golden.json");
@@ -30,7 +35,7 @@ function inputs(folder: string): string[] {
 
 describe("bootstrap documents", () => {
   test.each(inputs(FOLDER).map((path) => [basename(path), path]))("%s", (_, path) => {
-    const { bootstrap, faults } = readBootstrap(yaml(readFileSync(path, "utf8")));
+    const { bootstrap, faults } = readBootstrap(yaml(readFileSync(path, "utf8")), checks);
     expect(faults).toEqual([]);
     if (bootstrap === null) return;
     const withoutSource = (resources: readonly { readonly source: unknown }[]): unknown[] =>
@@ -39,16 +44,17 @@ describe("bootstrap documents", () => {
     compare(path, { ...rest, listeners: withoutSource(listeners), clusters: withoutSource(clusters) });
 
     // The dump is a document of its own that says the same.
-    expect(readBootstrap(source).bootstrap).toEqual(bootstrap);
+    expect(readBootstrap(source, checks).bootstrap).toEqual(bootstrap);
   });
 });
 
 describe("discovery documents", () => {
   test.each(inputs(join(FOLDER, "resources")).map((path) => [basename(path), path]))("%s", (name, path) => {
-    const kind = name.replace(".yaml", "").toUpperCase() as ResourceKind;
+    const kind = name.replace(/[-.].*$/, "").toUpperCase() as ResourceKind;
     const { faults, rejected, resources, versionInfo } = readResources(
       kind,
       yaml(readFileSync(path, "utf8")),
+      checks,
     );
     expect([...faults, ...rejected]).toEqual([]);
     compare(path, { versionInfo, resources: resources.map(({ source: _, ...resource }) => resource) });

@@ -112,6 +112,74 @@ describe("warming", () => {
   });
 });
 
+describe("filters whose configuration comes from elsewhere", () => {
+  const checks = { httpFilters: new Map([["test.A", () => []]]) };
+  const A = "type.googleapis.com/test.A";
+  const typed = `{ "@type": type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig, name: a, typed_config: { "@type": ${A} } }`;
+  const [resource] = readResources("ECDS", yaml(`{ resources: [${typed}] }`), checks).resources;
+  const key = "ECDS//a.yaml#a";
+
+  /** One listener on `port` whose chain has the filter "a". */
+  function waiting(port: number, more = ""): Dynamic {
+    const discovery = `{ config_source: { path: /a.yaml }, type_urls: [${A}] ${more} }`;
+    const text = listener("front", port, "main").replace(
+      "http_filters: [",
+      `http_filters: [{ name: a, config_discovery: ${discovery} }, `,
+    );
+    const { resources: listeners } = readResources("LDS", yaml(`{ resources: [${text}] }`), checks);
+    return {
+      ...NOTHING_DYNAMIC,
+      listeners: new Map(listeners.map((each) => [each.name, each])),
+      routes: resources("RDS", routes("main")),
+    };
+  }
+  const withDefault = `, default_config: { "@type": ${A} }`;
+  const inForce = (dynamic: Dynamic, givenUp: string[] = [], previous: Snapshot | null = null) => {
+    const { snapshot, warming } = buildSnapshot(empty, dynamic, previous, new Set(givenUp));
+    return {
+      ports: snapshot.listeners.map(({ addresses }) => addresses[0].port),
+      waitsFor: warming.flatMap(({ waitsFor }) => waitsFor.map(({ kind, name }) => `${kind} ${name}`)),
+      extensions: snapshot.extensions,
+    };
+  };
+  const arrived = (dynamic: Dynamic): Dynamic => ({
+    ...dynamic,
+    extensions: new Map([["/a.yaml#a", resource]]),
+  });
+
+  test("the listener waits, and its predecessor stays", () => {
+    expect(inForce(waiting(1))).toEqual({ ports: [], waitsFor: ["ECDS a"], extensions: [] });
+    const { snapshot } = buildSnapshot(empty, arrived(waiting(1)));
+    expect(inForce(waiting(2), [], snapshot)).toMatchObject({ ports: [1], waitsFor: ["ECDS a"] });
+  });
+
+  test("what arrives goes by file and name: filters of one name may have several files", () => {
+    expect(inForce(arrived(waiting(1)))).toEqual({
+      ports: [1],
+      waitsFor: [],
+      extensions: [{ ...resource.model, name: "/a.yaml#a" }],
+    });
+  });
+
+  test("if it never comes, the default serves, and without a default nobody does", () => {
+    expect(inForce(waiting(1, withDefault))).toMatchObject({ ports: [], waitsFor: ["ECDS a"] });
+    expect(inForce(waiting(1, withDefault), [key])).toMatchObject({ ports: [1], waitsFor: [] });
+    expect(inForce(waiting(1), [key])).toMatchObject({ ports: [], waitsFor: ["ECDS a"] });
+  });
+
+  test("what another listener asked for may be of a type that this one does not take", () => {
+    const other = { ...resource, model: { ...resource.model, typeName: "test.B" } };
+    const extensions = new Map([["/a.yaml#a", other]]);
+    expect(inForce({ ...waiting(1), extensions })).toMatchObject({ ports: [], waitsFor: ["ECDS a"] });
+    expect(inForce({ ...waiting(1, withDefault), extensions })).toMatchObject({ ports: [1], waitsFor: [] });
+  });
+
+  test("without warming the default serves at once", () => {
+    const more = `${withDefault}, apply_default_config_without_warming: true`;
+    expect(inForce(waiting(1, more))).toMatchObject({ ports: [1], waitsFor: [] });
+  });
+});
+
 describe("static and dynamic", () => {
   const given = bootstrap(
     "{ node: { id: me }, static_resources: { clusters: [{ name: a, connect_timeout: 1s }] }, layered_runtime: { layers: [{ name: x, static_layer: { k: 1 } }] } }",

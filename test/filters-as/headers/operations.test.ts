@@ -1,9 +1,13 @@
 /** What the headers filter does to headers: each operation, each formatter, each condition, on fake streams. */
 import { beforeAll, describe, expect, test } from "bun:test";
+import {
+  CONTINUE,
+  type FakeStream,
+  type HeaderList,
+} from "../../../runtime-adapters/filter-tool/scripted-host/fake-stream.ts";
+import { longBytes } from "../../../runtime-adapters/filter-tool/scripted-host/guest-bytes.ts";
+import { ScriptedHost } from "../../../runtime-adapters/filter-tool/scripted-host/scripted-host.ts";
 import { shippedFilter } from "../../support/filter-build.ts";
-import { CONTINUE, type FakeStream, type HeaderList } from "../../support/scripted-host/fake-stream.ts";
-import { longBytes } from "../../support/scripted-host/guest-bytes.ts";
-import { ScriptedHost } from "../../support/scripted-host/scripted-host.ts";
 
 let headers: string;
 beforeAll(() => {
@@ -173,6 +177,71 @@ describe("operations, in the order in which they are written", () => {
     expect(host.calls).toEqual(['remove response "server"', 'set response "x-frame-options" "DENY"']);
     stream.end();
     expect(host.calls).toEqual([]);
+  });
+});
+
+describe("asking for all lines", () => {
+  function calls(operations: Operation[], given: HeaderList): string[] {
+    const host = ScriptedHost.start(headers, { configuration: { request: operations } });
+    host.open().onRequestHeaders([...PSEUDO, ...given]);
+    return host.calls;
+  }
+
+  test("is done once for operations that do not touch each other", () => {
+    const operations = [
+      { append: "via", value: "me" },
+      { rename: "x", to: "y" },
+      { remove: "z", when: { header: { name: "a", equals: "2" } } },
+    ];
+    const given: HeaderList = [
+      ["via", "you"],
+      ["x", "1"],
+      ["a", "1"],
+      ["a", "2"],
+      ["z", "1"],
+    ];
+    expect(calls(operations, given)).toEqual([
+      'get request "via"',
+      "get all request",
+      'set request "via" "you, me"',
+      'set request "y" "1"',
+      'remove request "x"',
+      'get request "a"',
+      'remove request "z"',
+    ]);
+  });
+
+  test("is not done where there is nothing to ask about", () => {
+    const operations = [
+      { append: "via", value: "me" },
+      { copy: "x", to: "y" },
+    ];
+    expect(calls(operations, [])).toEqual(['get request "via"', 'add request "via" "me"', 'get request "x"']);
+  });
+
+  test("is done again for a header that was written meanwhile", () => {
+    const operations = [
+      { append: "a", value: "1" },
+      { add: "a", value: "2" },
+      { append: "a", value: "3" },
+      { rename: "a", to: "b" },
+      { set: "c", value: "1", when: { header: { name: "b", equals: "0, 1, 2, 3" } } },
+      { copy: "b", to: "d" },
+    ];
+    expect(requestAfter(operations, [["a", "0"]])).toEqual([
+      ["b", "0, 1, 2, 3"],
+      ["c", "1"],
+      ["d", "0, 1, 2, 3"],
+    ]);
+  });
+
+  test("is never answered by what another request had", () => {
+    const host = ScriptedHost.start(headers, { configuration: { request: [{ copy: "a", to: "b" }] } });
+    for (const value of ["1", "2"]) {
+      const stream = host.open();
+      stream.onRequestHeaders([["a", value]]);
+      expect(stream.requestHeaders.at(-1)).toEqual(["b", value]);
+    }
   });
 });
 

@@ -2,10 +2,10 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { ScriptedHost } from "../../../runtime-adapters/filter-tool/scripted-host/scripted-host.ts";
 import { shippedFilter } from "../../support/filter-build.ts";
 import { schemaFaults } from "../../support/json-schema.ts";
 import { ROOT } from "../../support/our-proxy.ts";
-import { ScriptedHost } from "../../support/scripted-host/scripted-host.ts";
 
 const schema = JSON.parse(readFileSync(join(ROOT, "filters-as/ratelimit/ratelimit.schema.json"), "utf8"));
 let module: string;

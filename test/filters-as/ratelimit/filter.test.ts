@@ -1,14 +1,14 @@
 /** What the filter does to requests, seen from a host. */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { shippedFilter } from "../../support/filter-build.ts";
 import {
   CONTINUE,
   type FakeStream,
   type HeaderList,
   PAUSE,
-} from "../../support/scripted-host/fake-stream.ts";
-import { longBytes } from "../../support/scripted-host/guest-bytes.ts";
-import { ScriptedHost } from "../../support/scripted-host/scripted-host.ts";
+} from "../../../runtime-adapters/filter-tool/scripted-host/fake-stream.ts";
+import { longBytes } from "../../../runtime-adapters/filter-tool/scripted-host/guest-bytes.ts";
+import { ScriptedHost } from "../../../runtime-adapters/filter-tool/scripted-host/scripted-host.ts";
+import { shippedFilter } from "../../support/filter-build.ts";
 
 let module: string;
 beforeAll(() => {

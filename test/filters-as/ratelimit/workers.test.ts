@@ -1,8 +1,8 @@
 /** Several workers with one store, each in the middle of the others' work: what they give together has one limit. */
 import { beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { ScriptedHost } from "../../../runtime-adapters/filter-tool/scripted-host/scripted-host.ts";
 import { shippedFilter } from "../../support/filter-build.ts";
-import { ScriptedHost } from "../../support/scripted-host/scripted-host.ts";
 
 let module: string;
 beforeAll(() => {

@@ -1,8 +1,12 @@
 /** Filters made of contexts: their life, and each way to act on a stream, seen from the host. */
 import { beforeAll, describe, expect, test } from "bun:test";
+import {
+  CONTINUE,
+  type HeaderList,
+  PAUSE,
+} from "../../../runtime-adapters/filter-tool/scripted-host/fake-stream.ts";
+import { ScriptedHost } from "../../../runtime-adapters/filter-tool/scripted-host/scripted-host.ts";
 import { testModule } from "../../support/filter-build.ts";
-import { CONTINUE, type HeaderList, PAUSE } from "../../support/scripted-host/fake-stream.ts";
-import { ScriptedHost } from "../../support/scripted-host/scripted-host.ts";
 
 let story: string;
 beforeAll(() => {

@@ -63,7 +63,8 @@ class Scene {
 
 interface Story {
   readonly name: string;
-  before?(user: StoreUser): void;
+  /** By the thread that is not stopped, except for what must be the other's. */
+  before?(user: StoreUser, victim: StoreUser): void;
   act(user: StoreUser): void;
 }
 
@@ -125,7 +126,7 @@ const STORIES: readonly Story[] = [
   { name: "a new namespace", act: (user) => user.open("another") },
   {
     name: "the end of a namespace with keys and a queue, and the sweep",
-    before: (user) => {
+    before: (_, user) => {
       const shared = user.namespace;
       user.namespace = user.open("going");
       for (let i = 0; i < 10; i++) user.set(`${i}`, "going");
@@ -145,7 +146,7 @@ const STORIES: readonly Story[] = [
 function prepare(story: Story): Scene {
   const scene = new Scene();
   for (const key of ["a", "b", "victim"]) scene.watcher.set(key, "value before it");
-  story.before?.(scene.victim);
+  story.before?.(scene.watcher, scene.victim);
   return scene;
 }
 
@@ -232,6 +233,15 @@ test("a repair that is stopped is begun again", () => {
   }
 });
 
+test("an operation that was stopped before it changed anything costs no repair", () => {
+  const story = STORIES[2];
+  const scene = prepare(story);
+  expect(stopAfter(scene, story, 0)).toBe(true);
+  scene.victim.store.recover();
+  expect(scene.watcher.store.statistics().repairs).toBe(0);
+  expectWhole(scene, story, 0);
+});
+
 test("the next operation of the same thread finds what was left and repairs it", () => {
   const story = STORIES[2];
   const scene = prepare(story);
@@ -262,4 +272,17 @@ test("a successor that attaches before anybody has heard of the end repairs too"
   const successor = new StoreUser(scene.buffer, 1, "shared");
   expect(successor.get("a")).toBe("value before it");
   expectWhole(scene, story, 6);
+});
+
+test("what is said to have ended while it waits for the lock does nothing once it has it", () => {
+  const scene = prepare(STORIES[0]);
+  // biome-ignore lint/complexity/useLiteralKeys: private, and the moment cannot be hit from outside
+  const lock = scene.victim.store["session"]["lock"];
+  const tryTake = lock.tryTake.bind(lock);
+  lock.tryTake = () => {
+    scene.watcher.store.threadEnded(1);
+    return tryTake();
+  };
+  expect(scene.victim.set("a", "of a ghost")).toBe(10);
+  expect(scene.watcher.get("a")).toBe("value before it");
 });

@@ -1,11 +1,12 @@
 /**
- * A plain proxy-wasm host for tests of filters: one VM, one plugin, fake streams, and a record of every host call.
+ * A plain proxy-wasm host for tests of filters (`tulle filter test`, and our own): one VM, one plugin, fake streams, and a record of every host call.
  * It knows nothing of the proxy; it does what the ABI says, in the simplest way, and is strict with the filter.
  *
  * A test reads like a story: start the filter with a configuration, let requests come, look at the stream and at
  * `calls` (what the filter asked of the host during the last callback, as text: `get request "x-team"`).
  */
 import { readFileSync } from "node:fs";
+import { REFUEL_EXPORT } from "../../../filters/wasm/module/fuel-sections.ts";
 import { FakeStream, type HeaderList } from "./fake-stream.ts";
 import type { Guest } from "./guest-bytes.ts";
 import { hostFunctions, wasiFunctions } from "./host-functions.ts";
@@ -37,6 +38,8 @@ export interface Metric {
   value: bigint;
 }
 
+/** What `vmLimits` gives, without a configuration. */
+const FUEL_PER_CALL = 100_000_000;
 const LEVELS = ["trace", "debug", "info", "warn", "error", "critical"];
 
 export class ScriptedHost {
@@ -87,23 +90,24 @@ export class ScriptedHost {
     };
   }
 
-  /** Starts the module at `path` and gives it its configuration; throws if it refuses (see `refusal`). */
-  static start(path: string, options: HostOptions = {}): ScriptedHost {
-    const host = ScriptedHost.load(path, options);
+  /** Starts a module (or the one at a path) and configures it; throws if it refuses (see `refusal`). */
+  static start(from: string | WebAssembly.Module, options: HostOptions = {}): ScriptedHost {
+    const host = ScriptedHost.load(from, options);
     if (!host.configure(options.configuration))
       throw new Error(`the filter refused its configuration:\n${host.logs.join("\n")}`);
     return host;
   }
 
   /** The log lines with which the filter refuses a configuration; fails if it takes it. */
-  static refusal(path: string, options: HostOptions): string[] {
-    const host = ScriptedHost.load(path, options);
+  static refusal(from: string | WebAssembly.Module, options: HostOptions): string[] {
+    const host = ScriptedHost.load(from, options);
     if (host.configure(options.configuration)) throw new Error("the filter took the configuration");
     return host.logs;
   }
 
-  private static load(path: string, options: HostOptions): ScriptedHost {
-    const host = new ScriptedHost(new WebAssembly.Module(readFileSync(path)), options);
+  private static load(from: string | WebAssembly.Module, options: HostOptions): ScriptedHost {
+    const module = typeof from === "string" ? new WebAssembly.Module(readFileSync(from)) : from;
+    const host = new ScriptedHost(module, options);
     host.callGuest("_initialize");
     return host;
   }
@@ -167,12 +171,21 @@ export class ScriptedHost {
     this.callGuest("proxy_on_delete", this.root);
   }
 
-  /** Calls an export; undefined if there is none. */
+  /** Calls an export; undefined if there is none. A module with fuel (filters/wasm) gets enough for one call. */
   callGuest(name: string, ...values: number[]): number | undefined {
     const callback = this.instance.exports[name] as ((...values: number[]) => number) | undefined;
+    const refuel = this.instance.exports[REFUEL_EXPORT] as ((fuel: number) => number) | undefined;
     this.calls = [];
     this.effective = values[0] ?? 0;
-    return callback?.(...values);
+    refuel?.(FUEL_PER_CALL);
+    try {
+      return callback?.(...values);
+    } catch (error) {
+      if (refuel !== undefined && refuel(0) < 0) {
+        throw new Error(`${name} used up its fuel: the filter loops, or does too much in one call`);
+      }
+      throw error;
+    }
   }
 
   /** The bytes of the plugin's configuration; null when it is not being configured, as in Envoy. */

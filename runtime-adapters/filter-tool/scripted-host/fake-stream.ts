@@ -94,11 +94,14 @@ export class FakeStream {
     this.call("proxy_on_downstream_connection_close", peer);
   }
 
-  /** The end, in Envoy's order: log, done, delete. */
+  /** The end, in Envoy's order: log, done, delete; the host's record has the calls of all three. */
   end(): void {
-    this.call("proxy_on_log");
-    this.call("proxy_on_done");
-    this.call("proxy_on_delete");
+    const calls: string[] = [];
+    for (const name of ["proxy_on_log", "proxy_on_done", "proxy_on_delete"]) {
+      this.call(name);
+      calls.push(...this.host.calls);
+    }
+    this.host.calls = calls;
     this.host.forget(this);
   }
 

@@ -1,0 +1,41 @@
+/**
+ * Whether what filters have made of a request's start line can be sent at all. Fields are their setters' business;
+ * the start line decides where one request ends and another begins, and is looked at once more.
+ */
+import { IS_TCHAR } from "../bytes/ascii.ts";
+import { hostEnd } from "../http/authority.ts";
+import type { Stream } from "./stream.ts";
+
+/** True if the request goes on; false if it was answered here, with Envoy's status and details. */
+export function isRoutable(stream: Stream): boolean {
+  const { method, path, authority } = stream.request;
+  const connects = method === "CONNECT";
+  if (!isToken(method) || connects !== (stream.upgrade === "connect")) return refuse(stream, ":method");
+  if (!connects && !isTarget(path)) return refuse(stream, ":path");
+  if (hostEnd(authority) < 0) return refuse(stream, ":authority");
+  return true;
+}
+
+function refuse(stream: Stream, name: string): boolean {
+  const { request } = stream;
+  const why = request.get(name) === null ? "missing required header: " : "invalid header value for: ";
+  const details = `filter_removed_required_request_headers{${why.replaceAll(" ", "_")}${name}}`;
+  return stream.reply(503, why + name, details, "");
+}
+
+function isToken(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0xff || IS_TCHAR[code] === 0) return false;
+  }
+  return text !== "";
+}
+
+/** Origin form or "*": visible bytes alone. */
+function isTarget(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code <= 0x20 || code === 0x7f || code > 0xff) return false;
+  }
+  return text.charCodeAt(0) === 0x2f || text === "*";
+}

@@ -1,0 +1,120 @@
+/**
+ * The memory of a guest as host functions use it: ranges that the guest names are checked, and what the host gives is
+ * put into memory that the guest's own allocator made room for. A guest that grows its memory takes our views away;
+ * they are renewed when that is noticed.
+ *
+ * Laws: no range leaves this object unchecked. Numbers of a guest are unsigned here. A view is good until the
+ * allocator has been called. The allocator is called for exactly as many bytes as are given, never for none
+ * (proxy-wasm.md 1.1).
+ */
+import { latin1 } from "../../core/bytes/ascii.ts";
+
+const NOTHING = new Uint8Array(0);
+
+export class GuestMemory {
+  /** All of it; use `view()`, which renews it. */
+  bytes: Uint8Array = NOTHING;
+  private memory: WebAssembly.Memory | null = null;
+  private allocate: ((size: number) => number) | null = null;
+  /** The guest has not started, or its allocator runs: nearly all host functions are closed to it. */
+  closed = true;
+
+  /** The instance is there. */
+  attach(memory: WebAssembly.Memory, allocate: (size: number) => number): void {
+    this.memory = memory;
+    this.allocate = allocate;
+  }
+
+  /** The guest's memory as it is now; empty before there is one. */
+  view(): Uint8Array {
+    if (this.bytes.length === 0 && this.memory !== null) this.bytes = new Uint8Array(this.memory.buffer);
+    return this.bytes;
+  }
+
+  /** Size in bytes. */
+  get size(): number {
+    return this.view().length;
+  }
+
+  /** True if `length` bytes at `at` (both unsigned) are there. */
+  has(at: number, length: number): boolean {
+    return at + length <= this.view().length;
+  }
+
+  /** The bytes as a byte string; the range was checked. */
+  text(at: number, length: number): string {
+    return latin1(this.view(), at, at + length);
+  }
+
+  /** A copy of the bytes; the range was checked. */
+  copy(at: number, length: number): Uint8Array {
+    return this.view().slice(at, at + length);
+  }
+
+  /** Writes a 32-bit number, aligned or not; the range was checked. */
+  putU32(at: number, value: number): void {
+    put(this.view(), at, value);
+  }
+
+  /** Writes a whole number as 64 bits, a negative one in two's complement; the range was checked. */
+  put64(at: number, value: number): void {
+    const high = Math.floor(value / 4294967296);
+    this.putU32(at, value - high * 4294967296);
+    this.putU32(at + 4, high);
+  }
+
+  getU32(at: number): number {
+    const bytes = this.view();
+    return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
+  }
+
+  /**
+   * Gives a byte string to the guest: where it is goes to `pointerAt`, its length to `sizeAt`. False if the guest
+   * named places that it does not have, or made no room.
+   */
+  giveText(text: string, pointerAt: number, sizeAt: number): boolean {
+    const at = this.give(text.length, pointerAt, sizeAt);
+    if (at < 0) return false;
+    const bytes = this.bytes;
+    for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
+    return true;
+  }
+
+  /** `giveText` for `source[start, end)`. */
+  giveBytes(source: Uint8Array, start: number, end: number, pointerAt: number, sizeAt: number): boolean {
+    const length = end - start;
+    const at = this.give(length, pointerAt, sizeAt);
+    if (at < 0) return false;
+    const bytes = this.bytes;
+    if (length > 32) bytes.set(source.subarray(start, end), at);
+    else for (let i = 0; i < length; i++) bytes[at + i] = source[start + i];
+    return true;
+  }
+
+  /**
+   * Has the guest make room and tells it where that is; the caller fills it in `view()`. -1 if that cannot be done. A
+   * trap of the allocator is the guest's.
+   */
+  give(size: number, pointerAt: number, sizeAt: number): number {
+    const before = this.view().length - 4;
+    if (pointerAt > before || sizeAt > before) return -1;
+    let at = 0;
+    if (size > 0) {
+      this.closed = true;
+      at = (this.allocate as (size: number) => number)(size) >>> 0;
+      this.closed = false;
+    }
+    const bytes = this.view();
+    if (size > 0 && (at === 0 || at + size > bytes.length)) return -1;
+    put(bytes, pointerAt, at);
+    put(bytes, sizeAt, size);
+    return at;
+  }
+}
+
+function put(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+}

@@ -1,0 +1,289 @@
+/**
+ * One instance of a guest module, and the only place that calls into it. It numbers contexts, knows whose call is
+ * under way, bounds what a call may spend, and keeps what the guest asks for until it has returned.
+ *
+ * Laws: no guest is entered from inside itself, its allocator aside. A trap ends the VM: the instance is never called
+ * again, whatever of it was under way (proxy-wasm.md 1.10). A host function never throws.
+ *
+ *   new ─(start)─▶ alive ─(trap)─▶ failed
+ */
+import type { FilterContext } from "../../core/filter/filter-context.ts";
+import { isFieldName, isFieldValue } from "../../core/http/fields.ts";
+import type { LogLevel } from "../../core/io/platform.ts";
+import type { Scope } from "../../core/telemetry/stats.ts";
+import type { CompiledModule } from "./compiled-module.ts";
+import type { GuestContext } from "./guest-context.ts";
+import { type GuestExports, guestExports } from "./guest-exports.ts";
+import { GuestMemory } from "./guest-memory.ts";
+import { hostFunctions } from "./host/host-functions.ts";
+import { REFUEL_EXPORT } from "./module/fuel-sections.ts";
+import { NameTable } from "./name-table.ts";
+import type { PluginConfig } from "./plugin-config.ts";
+import type { SharedSpace } from "./shared-space.ts";
+import type { VmLimits } from "./vm-limits.ts";
+
+/** Places for contexts at first; a power of two, as all later sizes. */
+const FIRST_PLACES = 64;
+/** Contexts have numbers from 1 up to this, and then again from 1. */
+const LAST_ID = 0x7fffffff;
+
+/** What a VM is given by whoever runs it. */
+export interface VmHost {
+  readonly context: FilterContext;
+  readonly shared: SharedSpace;
+  /** Of the VM's id in the shared store; 0 if that is full. */
+  readonly namespace: number;
+  /** For messages: the plugin's name. */
+  readonly name: string;
+  readonly config: PluginConfig;
+  readonly limits: VmLimits;
+  /** What the guest sees of the environment (WASI). */
+  readonly environment: readonly (readonly [name: string, value: string])[];
+  /** `wasmcustom.` */
+  readonly customStats: Scope;
+  /** What the plugin's VMs have defined there. */
+  readonly metricNames: Set<string>;
+  /** The VM has failed; nothing of it is to be used any more. */
+  onFailure(vm: WasmVm): void;
+}
+
+export class WasmVm {
+  readonly host: VmHost;
+  readonly memory: GuestMemory = new GuestMemory();
+  readonly headerNames: NameTable = new NameTable(true, isHeaderName);
+  readonly headerValues: NameTable = new NameTable(false, isFieldValue);
+  readonly paths: NameTable = new NameTable(false, () => true);
+  readonly module: CompiledModule;
+  /** Null before the guest has started. */
+  exports: GuestExports | null = null;
+  /** Why it is not to be called any more, "" while it lives. */
+  failure = "";
+  /** Living contexts, each at the place that the low bits of its number say; at most half of the places are taken. */
+  private contexts: (GuestContext | null)[] = new Array<GuestContext | null>(FIRST_PLACES).fill(null);
+  private lastId = 0;
+  /** Contexts that live. */
+  live = 0;
+  /** Whose call is under way, and who the guest says that it acts for. */
+  private current: GuestContext | null = null;
+  private effective: GuestContext | null = null;
+  private readonly asking: GuestContext[] = [];
+  /** Sets what a call may spend, and answers what was left; null for a module that is trusted. */
+  private refill: ((fuel: number) => number) | null = null;
+  private readonly budget: number;
+
+  constructor(module: CompiledModule, host: VmHost) {
+    this.module = module;
+    this.host = host;
+    this.budget = host.limits.fuelPerCall;
+  }
+
+  /** Instantiates and starts the module; "" or why that failed. */
+  start(): string {
+    const { module } = this;
+    try {
+      const instance = new WebAssembly.Instance(module.module, hostFunctions(this));
+      const { exports } = instance;
+      const own = guestExports(exports, (name) => this.isAllowed(name));
+      if (!(own.memory instanceof WebAssembly.Memory)) throw new TypeError("it exports no memory");
+      if (typeof own.allocate !== "function") throw new TypeError("it exports no allocator");
+      this.memory.attach(own.memory, own.allocate);
+      this.refill = (exports[REFUEL_EXPORT] as ((fuel: number) => number) | undefined) ?? null;
+      this.refuel();
+      if (typeof exports._initialize === "function") {
+        (exports._initialize as () => void)();
+        if (typeof exports.main === "function") (exports.main as (...args: number[]) => void)(0, 0);
+        else if (typeof exports.__main_void === "function") (exports.__main_void as () => void)();
+      } else if (typeof exports._start === "function") (exports._start as () => void)();
+      this.exports = own;
+      this.memory.closed = false;
+    } catch (error) {
+      this.failure = `start: ${this.describe(error)}`;
+    }
+    return this.failure;
+  }
+
+  /** False if the configuration's list of capabilities leaves that function out. */
+  isAllowed(name: string): boolean {
+    const { allowedCapabilities } = this.host.config.vm;
+    return allowedCapabilities === null || allowedCapabilities.has(name);
+  }
+
+  // ── Contexts ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Gives a context its number: the next one that no living context has, so that numbers come again late. */
+  register(context: GuestContext): void {
+    if (++this.live * 2 > this.contexts.length) this.spread();
+    const { contexts } = this;
+    const mask = contexts.length - 1;
+    let id = this.lastId;
+    do id = id === LAST_ID ? 1 : id + 1;
+    while (contexts[id & mask] !== null);
+    this.lastId = id;
+    contexts[id & mask] = context;
+    context.id = id;
+  }
+
+  /** Makes twice as many places. */
+  private spread(): void {
+    const before = this.contexts;
+    const mask = before.length * 2 - 1;
+    this.contexts = new Array<GuestContext | null>(mask + 1).fill(null);
+    for (const context of before) if (context !== null) this.contexts[context.id & mask] = context;
+  }
+
+  /** The context is gone, for the guest, too. */
+  unregister(context: GuestContext): void {
+    const place = context.id & (this.contexts.length - 1);
+    if (this.contexts[place] !== context) return;
+    this.contexts[place] = null;
+    this.live--;
+    if (this.effective === context) this.effective = null;
+  }
+
+  /** The living context of that number, or null. */
+  find(id: number): GuestContext | null {
+    const context = this.contexts[id & (this.contexts.length - 1)];
+    return context !== null && context.id === id ? context : null;
+  }
+
+  /** Whom a host function is for: who the guest says, else whose call is under way; null at the start. */
+  get context(): GuestContext | null {
+    return this.effective ?? this.current;
+  }
+
+  /** The guest acts for another context until it returns. */
+  actFor(context: GuestContext): void {
+    this.effective = context;
+  }
+
+  // ── Calls ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Calls a callback for a context and then does what the guest asked for. Its result, or 0 if it failed: look at
+   * `failure`. Superfluous arguments are dropped by the engine, so older guests get what they know.
+   */
+  call(
+    context: GuestContext,
+    callback: (...args: number[]) => number,
+    a: number,
+    b: number,
+    c: number,
+  ): number {
+    if (this.failure !== "") return 0;
+    this.begin(context);
+    let result = 0;
+    try {
+      result = callback(a, b, c);
+    } catch (error) {
+      this.fail(this.describe(error));
+    }
+    this.end();
+    return result;
+  }
+
+  /** `call` with five arguments. */
+  call5(
+    context: GuestContext,
+    callback: (...args: number[]) => number,
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+    e: number,
+  ): void {
+    if (this.failure !== "") return;
+    this.begin(context);
+    try {
+      callback(a, b, c, d, e);
+    } catch (error) {
+      this.fail(this.describe(error));
+    }
+    this.end();
+  }
+
+  private begin(context: GuestContext): void {
+    this.current = context;
+    this.effective = null;
+    this.refuel();
+  }
+
+  private end(): void {
+    this.current = null;
+    this.effective = null;
+    // A guest may catch what its allocator threw, and go on; its host calls were cut off where they stood.
+    if (this.memory.closed) this.fail("its allocator did not return");
+    if (this.asking.length > 0) this.settle();
+  }
+
+  /** A context has something to be done when the guest has returned. */
+  ask(context: GuestContext): void {
+    if (context.waiting) return;
+    context.waiting = true;
+    this.asking.push(context);
+  }
+
+  private settle(): void {
+    const { asking } = this;
+    for (let i = 0; i < asking.length; i++) {
+      const context = asking[i];
+      if (!context.waiting) continue;
+      context.waiting = false;
+      context.settle();
+    }
+    asking.length = 0;
+  }
+
+  /** A line of the guest in the operator's log. */
+  log(level: LogLevel, message: string): void {
+    this.host.context.log(level, "wasm", `${this.host.name}: ${message}`);
+  }
+
+  /** Where metrics of guests are kept. */
+  get statsScope(): Scope {
+    return this.host.customStats;
+  }
+
+  private refuel(): void {
+    if (this.refill !== null) this.refill(this.budget);
+  }
+
+  /** The instance is garbage from here on. */
+  private fail(why: string): void {
+    if (this.failure !== "") return;
+    this.failure = why;
+    this.asking.length = 0;
+    // A guest that ran out of stack may have done so in the middle of the store.
+    this.host.shared.store.recover();
+    this.log("critical", why);
+    this.host.onFailure(this);
+    for (const context of this.contexts) context?.abandon();
+  }
+
+  private describe(error: unknown): string {
+    const out = this.refill !== null && this.refill(0) < 0;
+    const text = out ? "used up its fuel: it loops, or does too much in one call" : String(error);
+    const stack = error instanceof Error && typeof error.stack === "string" ? wasmFrames(error.stack) : "";
+    return stack === "" ? text : `${text} (${stack})`;
+  }
+}
+
+/** A field's name, or a pseudo header's. */
+function isHeaderName(text: string): boolean {
+  return isFieldName(text.charCodeAt(0) === 0x3a ? text.slice(1) : text);
+}
+
+const MAX_FRAMES = 20;
+
+/** The frames of the guest in a stack trace of any of the three engines, innermost first. */
+function wasmFrames(stack: string): string {
+  const frames = stack.split("\n").filter((line) => line.includes("wasm"));
+  return frames
+    .slice(0, MAX_FRAMES)
+    .map((line) =>
+      line
+        .trim()
+        .replace(/^at /, "")
+        .replace(/\(?wasm:\/\/wasm\/([^)]*)\)?/, "$1"),
+    )
+    .join(" < ");
+}

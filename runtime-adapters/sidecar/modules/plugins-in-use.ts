@@ -1,0 +1,54 @@
+/** Finds the WASM plugins that a snapshot configures, and who is to blame if one cannot be used. */
+import type { FilterConfig, Json, Snapshot } from "../../../core/config/model.ts";
+import { WASM_HTTP, WASM_NETWORK } from "../../../filters/standard.ts";
+
+/** The resource that names a plugin. */
+export interface PluginOwner {
+  readonly kind: "listener" | "route configuration" | "extension";
+  readonly name: string;
+}
+
+/** A plugin somewhere in a snapshot. */
+export interface PluginInUse {
+  readonly owner: PluginOwner;
+  /** Of the filter in its chain. */
+  readonly filter: string;
+  /** The Wasm message as JSON. */
+  readonly config: Json;
+}
+
+/** Every plugin of `snapshot`; the same one may be there several times. */
+export function pluginsInUse(snapshot: Snapshot): PluginInUse[] {
+  const found: PluginInUse[] = [];
+  const add = (owner: PluginOwner, filter: string, { typeName, config }: FilterConfig): void => {
+    if (typeName === WASM_HTTP || typeName === WASM_NETWORK) found.push({ owner, filter, config });
+  };
+  for (const { name, filterChains, defaultFilterChain } of snapshot.listeners) {
+    const owner: PluginOwner = { kind: "listener", name };
+    for (const chain of defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain]) {
+      for (const filter of chain.networkFilters) add(owner, filter.name, filter);
+      if (chain.filter.kind === "tcp_proxy") continue;
+      for (const filter of chain.filter.httpFilters) {
+        add(owner, filter.name, filter);
+        if (filter.discovery?.fallback) add(owner, filter.name, filter.discovery.fallback);
+      }
+      if (chain.filter.routeConfig !== null) addRoutes(owner, chain.filter.routeConfig);
+    }
+  }
+  for (const routes of snapshot.routes) addRoutes({ kind: "route configuration", name: routes.name }, routes);
+  for (const extension of snapshot.extensions) {
+    add({ kind: "extension", name: extension.name }, extension.name, extension);
+  }
+  return found;
+
+  function addRoutes(owner: PluginOwner, routes: Snapshot["routes"][number]): void {
+    const all = [
+      ...routes.perFilter,
+      ...routes.virtualHosts.flatMap((host) => [
+        ...host.perFilter,
+        ...host.routes.flatMap((route) => route.perFilter),
+      ]),
+    ];
+    for (const { name, own } of all) if (own !== null) add(owner, name, own);
+  }
+}
