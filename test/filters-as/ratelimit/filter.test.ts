@@ -126,6 +126,56 @@ describe("the bucket for everybody", () => {
   });
 });
 
+describe("batches", () => {
+  test("a worker asks the store once for so many requests, and gives no more than there were", () => {
+    const host = start({ token_bucket: bucket(5, "10s"), batch_size: 3 });
+    const asked: number[] = [];
+    const statuses: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      const stream = host.open();
+      stream.onRequestHeaders([[":path", "/"]]);
+      asked.push(host.calls.filter((call) => call.startsWith("get shared")).length);
+      statuses.push(stream.reply?.status ?? 200);
+      stream.end();
+    }
+    expect(statuses).toEqual([200, 200, 200, 200, 200, 429]);
+    expect(asked).toEqual([1, 0, 0, 1, 0, 0]);
+    host.time += 10n * second;
+    expect([ask(host), ask(host)]).toEqual([200, 429]);
+  });
+
+  test("what is held back counts as left", () => {
+    const host = start({
+      token_bucket: bucket(4, "10s"),
+      batch_size: 3,
+      enable_x_ratelimit_headers: "DRAFT_VERSION_03",
+    });
+    const left = () => {
+      const stream = send(host);
+      stream.onResponseHeaders([[":status", "200"]]);
+      return stream.responseHeaders.slice(2).map(([, value]) => value);
+    };
+    expect([left(), left(), left(), left(), left()]).toEqual([
+      ["3", "0"],
+      ["2", "0"],
+      ["1", "0"],
+      ["0", "10"],
+      ["0", "10"],
+    ]);
+  });
+
+  test("buckets per value are exact all the same", () => {
+    const host = start({
+      descriptors: [{ entries: [{ header: { name: "k" } }], token_bucket: bucket(3) }],
+      batch_size: 3,
+    });
+    const from = (k: string) => ask(host, { headers: [["k", k]] });
+    expect([from("a"), from("b"), from("a"), from("a"), from("a"), from("b")]).toEqual([
+      200, 200, 200, 200, 429, 200,
+    ]);
+  });
+});
+
 describe("descriptors", () => {
   test("one bucket per value of a header; requests without it are not counted", () => {
     const host = start({
@@ -423,6 +473,21 @@ describe("the store", () => {
     expect(host.shared.size).toBe(11);
     for (const { value } of host.shared.values()) expect(value.length).toBeLessThanOrEqual(256);
     expect(counters(host).displaced_buckets).toBeGreaterThan(4000);
+  });
+
+  test("whose bucket is empty gains nothing by a flood of invented keys", () => {
+    const host = start({
+      descriptors: [{ entries: [{ header: { name: "k" } }], token_bucket: bucket(5, "10s"), max_keys: 160 }],
+    });
+    const from = (k: string) => ask(host, { headers: [["k", k]] });
+    for (let i = 0; i < 5; i++) expect(from("greedy")).toBe(200);
+    for (let round = 0; round < 5; round++) {
+      for (let i = 0; i < 2000; i++) from(`key-${round}-${i}`);
+      expect(from("greedy")).toBe(429);
+    }
+    expect(counters(host).displaced_buckets).toBeGreaterThan(100);
+    host.time += 10n * second;
+    expect([from("greedy"), from("greedy")]).toEqual([200, 429]);
   });
 
   test("a filter of another name has buckets of its own; one of the same domain shares them", () => {
