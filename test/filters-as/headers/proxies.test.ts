@@ -58,7 +58,7 @@ const CHAINS = {
   },
 } as const;
 
-describe.each(FILTER_PROXIES)("in %s", (name, start) => {
+describe.each(FILTER_PROXIES)("in %s", (_name, start) => {
   let proxy: FilteredProxy;
   beforeAll(async () => {
     const module = shippedFilter("headers");
