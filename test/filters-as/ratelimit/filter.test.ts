@@ -107,6 +107,17 @@ describe("the bucket for everybody", () => {
     });
   });
 
+  test("the clock is set back by an hour: empty, and it fills from there", () => {
+    const host = start({ token_bucket: bucket(3) });
+    expect([ask(host), ask(host)]).toEqual([200, 200]);
+    host.time -= 3600n * second;
+    expect([ask(host), ask(host)]).toEqual([429, 429]);
+    host.time += second;
+    expect([ask(host), ask(host)]).toEqual([200, 429]);
+    host.time += 10n * second;
+    expect([ask(host), ask(host), ask(host), ask(host)]).toEqual([200, 200, 200, 429]);
+  });
+
   test("an empty bucket is refused without asking the store, until it can have a token", () => {
     const host = start({ token_bucket: bucket(1) });
     ask(host);
