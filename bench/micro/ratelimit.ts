@@ -1,5 +1,5 @@
 /**
- * What the filter ratelimit costs per request, µs: `bun bench/filters/ratelimit.ts`, `node bench/filters/ratelimit.ts`.
+ * What the filter ratelimit costs per request, µs: `bun bench/micro/ratelimit.ts`, `node bench/micro/ratelimit.ts`.
  *
  * The host here is the least that the ABI asks for (byte arrays, no checks, no log) over the real shared store, so the
  * figures are the filter's and the store's; a request is all callbacks from context_create to delete.
