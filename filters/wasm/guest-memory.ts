@@ -96,17 +96,6 @@ export class GuestMemory {
     return true;
   }
 
-  /** `giveText` for `source[start, end)`. */
-  giveBytes(source: Uint8Array, start: number, end: number, pointerAt: number, sizeAt: number): boolean {
-    const length = end - start;
-    const at = this.give(length, pointerAt, sizeAt);
-    if (at < 0) return false;
-    const bytes = this.bytes;
-    if (length > 32) bytes.set(source.subarray(start, end), at);
-    else for (let i = 0; i < length; i++) bytes[at + i] = source[start + i];
-    return true;
-  }
-
   /**
    * Has the guest make room and tells it where that is; the caller fills it in `view()`. -1 if that cannot be done. A
    * trap of the allocator is the guest's.

@@ -69,14 +69,7 @@ export abstract class HeaderMap {
     return HIDDEN[id] === 0 && fields.hasId(id) ? fields.slotOfId(id, 0) : -1;
   }
 
-  /** Replaces every field of that (lower-case) name; false if name or value cannot be sent. */
-  set(name: string, value: string): boolean {
-    if (name.charCodeAt(0) === 0x3a || name === "host") return this.setPseudo(name, value);
-    if (!isFieldName(name) || !isFieldValue(value)) return false;
-    this.fields.set(name, value);
-    return true;
-  }
-
+  /** Appends a field of that (lower-case) name, or sets a pseudo header; false if it cannot be sent. */
   add(name: string, value: string): boolean {
     if (name.charCodeAt(0) === 0x3a || name === "host") return this.setPseudo(name, value);
     if (!isFieldName(name) || !isFieldValue(value)) return false;

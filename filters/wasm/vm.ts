@@ -96,12 +96,8 @@ export class WasmVm {
       if (typeof own.allocate !== "function") throw new TypeError("it exports no allocator");
       this.memory.attach(own.memory, own.allocate);
       this.refill = (exports[REFUEL_EXPORT] as ((fuel: number) => number) | undefined) ?? null;
-      const { refill, budget } = this;
-      if (refill !== null) {
-        // A loop that has the host do the work is a loop all the same.
-        this.memory.limitWork(budget * WORK_PER_FUEL, () => refill(-1));
-        refill(budget);
-      }
+      this.allow(this.budget);
+      if (this.refill !== null) this.refill(this.budget);
       if (typeof exports._initialize === "function") {
         (exports._initialize as () => void)();
         if (typeof exports.main === "function") (exports.main as (...args: number[]) => void)(0, 0);
@@ -123,7 +119,14 @@ export class WasmVm {
 
   /** The guest is started and configured: from here on it works for streams. */
   begun(): void {
-    this.budget = this.host.limits.fuelPerCall;
+    this.allow(this.host.limits.fuelPerCall);
+  }
+
+  /** Sets what a call may spend. A loop that has the host do the work is a loop all the same. */
+  private allow(budget: number): void {
+    this.budget = budget;
+    const { refill, memory } = this;
+    if (refill !== null) memory.limitWork(budget * WORK_PER_FUEL, () => refill(-1));
   }
 
   // ── Contexts ──────────────────────────────────────────────────────────────────────────────────────────────
