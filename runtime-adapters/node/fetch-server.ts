@@ -1,21 +1,23 @@
 /** The admin app on `node:http`. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
 import type { Address } from "../../core/io/socket.ts";
 import type { FetchHandler, FetchServer } from "../fetch-server.ts";
 import { ListenError } from "../runtime.ts";
 
-/** Bodies are not read: no admin command takes one. */
+/** A body is handed on as it comes: whoever reads it bounds it. */
 function toRequest(incoming: IncomingMessage): Request {
   const headers = new Headers();
   for (let i = 0; i < incoming.rawHeaders.length; i += 2) {
     headers.append(incoming.rawHeaders[i], incoming.rawHeaders[i + 1]);
   }
   const target = incoming.url?.startsWith("/") ? incoming.url : "/";
-  return new Request(new URL(`http://${incoming.headers.host ?? "localhost"}${target}`), {
-    method: incoming.method ?? "GET",
-    headers,
-  });
+  const method = incoming.method ?? "GET";
+  const url = new URL(`http://${incoming.headers.host ?? "localhost"}${target}`);
+  if (method !== "POST") return new Request(url, { method, headers });
+  const body = Readable.toWeb(incoming) as unknown as BodyInit;
+  return new Request(url, { method, headers, body, duplex: "half" } as RequestInit);
 }
 
 async function answer(handler: FetchHandler, incoming: IncomingMessage, outgoing: ServerResponse) {

@@ -9,7 +9,7 @@
 import type { Context } from "hono";
 import { Hono } from "hono/tiny";
 import { HistogramIntervals } from "../../../core/telemetry/histogram-intervals.ts";
-import { MAX_MODULE_BYTES } from "../modules/module-source.ts";
+import { MAX_MODULE_BYTES, readBounded } from "../modules/module-source.ts";
 import { ADMIN_COMMANDS, adminHelp } from "./admin-command.ts";
 import type { AdminSource } from "./admin-source.ts";
 import { clustersJson, clustersText, listenersJson, listenersText } from "./clusters-page.ts";
@@ -183,9 +183,8 @@ export function adminApp(source: AdminSource, isLoopback: boolean): Hono {
   });
   app.post("/wasm_modules", async (context) => {
     const from = query(context).get("source") ?? "";
-    const length = Number(context.req.header("content-length") ?? 0);
-    if (length > MAX_MODULE_BYTES) return answer(`a module has at most ${MAX_MODULE_BYTES} bytes\n`, 413);
-    const body = new Uint8Array(await context.req.arrayBuffer());
+    const body = await readBounded(context.req.raw.body, MAX_MODULE_BYTES);
+    if (body === null) return answer(`a module has at most ${MAX_MODULE_BYTES} bytes\n`, 413);
     const faults = await source.replaceModule(from, body.length === 0 ? null : body);
     return faults.length === 0 ? answer("OK\n") : answer(`${faults.join("\n")}\n`, 400);
   });

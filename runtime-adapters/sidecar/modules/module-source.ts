@@ -54,7 +54,7 @@ async function downloadModule(uri: string, timeout: number, sha256: string): Pro
         await answer.body?.cancel();
         continue;
       }
-      const bytes = await limited(answer);
+      const bytes = await readBounded(answer.body, MAX_MODULE_BYTES);
       if (bytes === null) return { fault: `${uri}: has more than ${MAX_MODULE_BYTES} bytes` };
       const actual = sha256Of(bytes);
       if (actual !== sha256) return { fault: `${uri}: has sha256 ${actual}, and should have ${sha256}` };
@@ -66,14 +66,17 @@ async function downloadModule(uri: string, timeout: number, sha256: string): Pro
   return { fault };
 }
 
-/** The whole body, null if it is too large. */
-async function limited(answer: Response): Promise<Uint8Array | null> {
+/** All bytes of a body (none if it is null), or null if there are more than `max`. */
+export async function readBounded(
+  body: ReadableStream<Uint8Array> | null,
+  max: number,
+): Promise<Uint8Array | null> {
   const pieces: Uint8Array[] = [];
   let size = 0;
-  if (answer.body === null) return new Uint8Array(0);
-  for await (const piece of answer.body as unknown as AsyncIterable<Uint8Array>) {
+  if (body === null) return new Uint8Array(0);
+  for await (const piece of body as unknown as AsyncIterable<Uint8Array>) {
     size += piece.length;
-    if (size > MAX_MODULE_BYTES) return null;
+    if (size > max) return null;
     pieces.push(piece);
   }
   const bytes = new Uint8Array(size);
