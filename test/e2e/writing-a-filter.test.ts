@@ -203,6 +203,19 @@ test(
     const answer = await fetch(`${url}/shop`, { headers: { "x-user": "ada" } });
     expect([await answer.text(), answer.headers.get("x-greeting")]).toEqual(["GET /shop", "hello, ada"]);
     expect((await fetch(`${url}/admin`)).status).toBe(403);
+
+    // A part of the filter in a file of its own, which comes late.
+    const filter = workspace.file("f/filter.ts");
+    const text = readFileSync(filter, "utf8").replace('writeString(", ")', "writeString(SEPARATOR)");
+    writeFileSync(filter, `${text}\nimport { SEPARATOR } from "./separator";\n`);
+    await until("the complaint", () => program.output().includes("separator.ts' not found"), program);
+    expect(program.output()).toContain("what was in force stays in force");
+    writeFileSync(workspace.file("f/separator.ts"), 'export const SEPARATOR: string = " and ";\n');
+    const greeted = async () =>
+      (await fetch(`${url}/`, { headers: { "x-user": "ada" } })).headers.get("x-greeting");
+    await until("the filter of two files", async () => (await greeted()) === "hello and ada", program);
+    expect(program.output()).toContain("separator.ts changed: building");
+
     const second = startProgram(NODE, [LAUNCHER, "filter", "run", "f", "--port", new URL(url ?? "").port], {
       cwd: workspace.path,
     });
