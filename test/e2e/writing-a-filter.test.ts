@@ -12,7 +12,7 @@ import { installedRuntimes } from "../support/runtimes.ts";
 import { Workspace } from "../support/sidecar-process.ts";
 
 /** The compiler takes seconds, and the machine may be busy. */
-const PATIENCE = 240_000;
+const PATIENCE = 180_000;
 const NODE = join(ROOT, "node_modules/.bin/node");
 const LAUNCHER = join(ROOT, "bin/tulle.mjs");
 
@@ -120,7 +120,9 @@ describe.each(installedRuntimes.map(({ name }) => name))("on %s", (runtime) => {
   test(
     "run, edit, the new answer, and no request fails",
     async () => {
-      const program = start([...shown("run"), "--port", "0"]);
+      // As the document says on one of them; the others spare the machine the optimisation.
+      const faster = runtime === installedRuntimes[0].name ? [] : ["--debug"];
+      const program = start([...shown("run"), "--port", "0", ...faster]);
       await until("the curl line", () => program.output().includes("curl -i"), program);
       const [, port] = /on http:\/\/127\.0\.0\.1:(\d+)/.exec(program.output()) ?? [];
       const url = `http://127.0.0.1:${port}/`;
@@ -133,7 +135,7 @@ describe.each(installedRuntimes.map(({ name }) => name))("on %s", (runtime) => {
       expect((await fetch(`${url}admin`)).status).toBe(403);
 
       const trickle = new Trickle(url);
-      edit(filter, '", "', '" dear "');
+      edit(filter, 'writeString(", ")', 'writeString(" dear ")');
       await until("the new filter", async () => (await greeting()) === "hello dear ada", program);
       expect(program.output()).toMatch(/filter\.ts changed: building/);
       expect(program.output()).toMatch(/sha256 [0-9a-f]{64} replaces [0-9a-f]{64}/);
@@ -143,7 +145,7 @@ describe.each(installedRuntimes.map(({ name }) => name))("on %s", (runtime) => {
       edit(config, '"good day"', "5");
       await until("the refusal", () => program.output().includes("greeting: must be a string"), program);
 
-      edit(filter, '" dear "', "dear");
+      edit(filter, 'writeString(" dear ")', "writeString(dear)");
       await until(
         "the compiler's words",
         () => program.output().includes("Cannot find name 'dear'"),
@@ -160,7 +162,8 @@ describe.each(installedRuntimes.map(({ name }) => name))("on %s", (runtime) => {
       program.child.kill("SIGINT");
       expect(await program.exited).toBe(0);
       expect(places()).not.toContain(place);
-      edit(filter, "dear", '", "');
+      edit(filter, "writeString(dear)", 'writeString(", ")');
+      edit(config, "5", '"hello"');
     },
     PATIENCE * 2,
   );
