@@ -5,6 +5,9 @@
  */
 import type { Address } from "../core/io/socket.ts";
 
+/** Bytes of a request's body, at most: a WASM module (`/wasm_modules`). */
+export const MAX_REQUEST_BODY = 64 * 1024 * 1024;
+
 /** Answers one request; never rejects. */
 export type FetchHandler = (request: Request) => Promise<Response>;
 

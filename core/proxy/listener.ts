@@ -173,6 +173,7 @@ export class ListenerState implements ConnectionOwner {
     const manager = this.managers.get(chain);
     if (manager !== undefined) return this.acceptHttp(manager, socket);
     const tcp = new TcpProxyConnection(this.tcp.get(chain) as TcpProxyFilter, this.services, socket, this);
+    if (socket instanceof NetworkFilters) socket.connectionId = tcp.connectionId;
     this.connections.add(tcp);
     tcp.start();
     return tcp;
@@ -182,6 +183,7 @@ export class ListenerState implements ConnectionOwner {
     const { services } = this;
     if (this.loggers.length === 0) {
       const connection = new DownstreamConnection(manager, services, socket, this);
+      if (socket instanceof NetworkFilters) socket.connectionId = connection.id;
       this.connections.add(connection);
       return connection;
     }
@@ -189,6 +191,7 @@ export class ListenerState implements ConnectionOwner {
     const connection = new DownstreamConnection(manager, services, record, this);
     record.handler = connection;
     record.connectionId = connection.id;
+    if (socket instanceof NetworkFilters) socket.connectionId = connection.id;
     this.connections.add(connection);
     return record;
   }

@@ -5,7 +5,7 @@
  *
  * Law: what is held is bounded: above the limit of the connection its sender is stopped.
  */
-import type { Body } from "../filter/body.ts";
+import { Body } from "../filter/body.ts";
 import { Leg } from "../filter/leg.ts";
 import {
   ClosedByPeer,
@@ -79,7 +79,9 @@ class DownstreamLeg extends Leg {
     return Continue;
   }
 
-  protected passedHead(): void {}
+  protected passedHead(): void {
+    this.filters.begun();
+  }
 
   protected passedBody(body: Body): void {
     this.filters.deliver(body);
@@ -161,11 +163,18 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
   readonly local: Address;
   readonly remote: Address;
   private readonly socket: Socket;
+  private readonly limit: number;
   /** Why the client is not read: by the handler's wish, and by the filters'. */
   private pausedByHandler = false;
   private pausedByFilters = false;
   private upBlocked = false;
   private socketBlocked = false;
+  /** What is for the client before all filters have agreed to the connection; null afterwards. */
+  private early: Body | null = new Body();
+  /** Whoever speaks on the connection has said all. */
+  private saidAll = false;
+  /** Nothing more is said to the client, and nothing that it says is waited for. */
+  private finishing = false;
   private over = false;
 
   /** Makes the filters of a connection; `start` follows when `handler` is set. */
@@ -178,6 +187,7 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
   ) {
     super(filterChainName, clock.wall);
     this.socket = socket;
+    this.limit = limit;
     this.local = socket.local;
     this.remote = socket.remote;
     for (const factory of factories) {
@@ -205,8 +215,18 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
 
   // ── From the filters ──────────────────────────────────────────────────────────────────────────────────────
 
+  /** All of them agree to the connection: it is read, and what came for the client meanwhile goes on. */
+  begun(): void {
+    const { early } = this;
+    this.early = null;
+    if (!this.down.pressed) this.pressDownstream(false);
+    if (early === null) return;
+    if (early.size > this.limit) this.pressUpstream(false);
+    early.replay({ sendBody: (bytes, start, end) => this.up.data(bytes, start, end) });
+    if (this.saidAll) this.up.end(null);
+  }
+
   deliver(body: Body): void {
-    if (this.pausedByFilters && !this.down.pressed) this.pressDownstream(false);
     body.replay(this.inward);
   }
 
@@ -229,16 +249,18 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
   /** Whoever speaks on the connection has said all (Envoy reports it so; the upstream itself it does not watch). */
   sendEnd(): void {
     for (const { filter } of this.links) filter?.onUpstreamClose?.(Unknown);
-    this.socket.end();
+    if (this.finishing) this.socket.finish();
+    else this.socket.end();
   }
 
   pressDownstream(on: boolean): void {
-    if (this.pausedByFilters === on) return;
+    if (this.pausedByFilters === on || this.over) return;
     this.pausedByFilters = on;
     this.settleReading();
   }
 
   pressUpstream(on: boolean): void {
+    if (this.upBlocked === on || this.over) return;
     this.upBlocked = on;
     if (this.socketBlocked) return;
     if (on) this.handler?.onBlocked();
@@ -256,7 +278,13 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
     return this.socket.pendingBytes;
   }
   write(bytes: Uint8Array, start: number, end: number): void {
-    this.up.data(bytes, start, end);
+    const { early } = this;
+    if (early === null) {
+      this.up.data(bytes, start, end);
+      return;
+    }
+    early.push(bytes, start, end);
+    if (early.size > this.limit) this.pressUpstream(true);
   }
   pause(): void {
     this.pausedByHandler = true;
@@ -270,10 +298,14 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
     this.socket.keepAlive(options);
   }
   end(): void {
-    this.up.end(null);
+    if (this.saidAll) return;
+    this.saidAll = true;
+    if (this.early === null) this.up.end(null);
   }
   finish(): void {
-    this.socket.finish();
+    this.finishing = true;
+    if (this.up.ended) this.socket.finish();
+    else this.end();
   }
   close(): void {
     this.socket.close();
@@ -304,6 +336,7 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
   onClose(reason: CloseReason): void {
     if (this.over) return;
     this.over = true;
+    this.early = null;
     this.down.stop();
     this.up.stop();
     this.handler?.onClose(reason);

@@ -53,12 +53,11 @@ export class ConnectionContext extends GuestContext implements NetworkFilter {
 
   private run(callback: Callback, b: number, c: number): number {
     const { vm, exports } = this;
-    if (callback === null) return 0;
-    if (this.id === 0) {
+    if (this.id === 0 && vm.failure === "") {
       vm.register(this);
       if (exports.contextCreate !== null) vm.call(this, exports.contextCreate, this.id, this.root.id, 0);
     }
-    return vm.call(this, callback, this.id, b, c);
+    return callback === null ? 0 : vm.call(this, callback, this.id, b, c);
   }
 
   private verdict(action: number): Verdict {

@@ -21,6 +21,9 @@ import type { SharedSpace } from "./shared-space.ts";
 import type { VmHost, WasmVm } from "./vm.ts";
 import { type VmLimits, vmLimits } from "./vm-limits.ts";
 
+/** VMs that live because streams hold them: with so many, none more is made for the sake of memory. */
+const MAX_LIVING = 8;
+
 export class WasmPlugin {
   readonly config: PluginConfig;
   private host: VmHost;
@@ -73,6 +76,9 @@ export class WasmPlugin {
     if (failure === "") {
       this.module = module;
       this.failed = false;
+    } else if (this.module === null) {
+      // It was sound where it was tried: what keeps it from starting here may pass.
+      this.module = module;
     } else this.host = before;
     return failure;
   }
@@ -81,7 +87,7 @@ export class WasmPlugin {
     const { context } = this.host;
     // One random number per start: one per attempt would be as short as the shortest of thousands.
     this.nextStart = context.clock.now + this.config.reload.base * (1 + context.random() / 2);
-    const made = new Generation(module, this.host, () => {
+    const made = new Generation(module, this.host, this.stats, () => {
       this.stats.active--;
       this.living--;
       this.settle();
@@ -142,7 +148,8 @@ export class WasmPlugin {
 
   /** Memory of a guest never shrinks: a fresh VM takes over, though not one after the other without a pause. */
   private recycle(): void {
-    if (this.module === null || this.host.context.clock.now < this.nextStart) return;
+    if (this.module === null || this.living >= MAX_LIVING) return;
+    if (this.host.context.clock.now < this.nextStart) return;
     this.stats.vmRecycled++;
     this.begin(this.module);
   }

@@ -1,28 +1,49 @@
 /** The admin app on `node:http`. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Readable } from "node:stream";
 import type { Address } from "../../core/io/socket.ts";
-import type { FetchHandler, FetchServer } from "../fetch-server.ts";
+import { type FetchHandler, type FetchServer, MAX_REQUEST_BODY } from "../fetch-server.ts";
 import { ListenError } from "../runtime.ts";
 
-/** A body is handed on as it comes: whoever reads it bounds it. */
-function toRequest(incoming: IncomingMessage): Request {
+/** The body, as large as it may be; null if it is larger, or its sender went away. */
+async function bodyOf(incoming: IncomingMessage): Promise<Uint8Array<ArrayBuffer> | null> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const piece of incoming as AsyncIterable<Uint8Array>) {
+      size += piece.length;
+      if (size > MAX_REQUEST_BODY) return null;
+      pieces.push(piece);
+    }
+  } catch {
+    return null;
+  }
+  return Uint8Array.from(Buffer.concat(pieces, size));
+}
+
+/** What the handler gets: only a POST has a body, for no other command looks at one. */
+function toRequest(incoming: IncomingMessage, body: Uint8Array<ArrayBuffer>): Request {
   const headers = new Headers();
   for (let i = 0; i < incoming.rawHeaders.length; i += 2) {
     headers.append(incoming.rawHeaders[i], incoming.rawHeaders[i + 1]);
   }
   const target = incoming.url?.startsWith("/") ? incoming.url : "/";
-  const method = incoming.method ?? "GET";
-  const url = new URL(`http://${incoming.headers.host ?? "localhost"}${target}`);
-  if (method !== "POST") return new Request(url, { method, headers });
-  const body = Readable.toWeb(incoming) as unknown as BodyInit;
-  return new Request(url, { method, headers, body, duplex: "half" } as RequestInit);
+  return new Request(new URL(`http://${incoming.headers.host ?? "localhost"}${target}`), {
+    method: incoming.method ?? "GET",
+    headers,
+    ...(incoming.method === "POST" && body.length > 0 ? { body } : {}),
+  });
 }
 
 async function answer(handler: FetchHandler, incoming: IncomingMessage, outgoing: ServerResponse) {
   try {
-    const response = await handler(toRequest(incoming));
+    const body = await bodyOf(incoming);
+    if (body === null) {
+      outgoing.writeHead(413, { connection: "close" });
+      outgoing.end();
+      return;
+    }
+    const response = await handler(toRequest(incoming, body));
     outgoing.writeHead(response.status, [...response.headers].flat());
     outgoing.end(new Uint8Array(await response.arrayBuffer()));
   } catch {

@@ -21,6 +21,7 @@ import type { Options } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
 import { type ModuleStatus, ModuleStore, refusalLine } from "./modules/module-store.ts";
+import { judged, notInForce } from "./modules/refused-resources.ts";
 import { withoutRefused } from "./modules/without-refused.ts";
 import type { LogThreshold, OperatorLog } from "./operator-log.ts";
 import { ProcessStats } from "./process-stats.ts";
@@ -64,6 +65,8 @@ export class Sidecar implements AdminSource {
   private exceptions = 0;
   /** Faults of files that were not there at the start. */
   private readonly missingFiles: string[] = [];
+  /** What was read since the last snapshot. */
+  private readonly readings: Outcome[] = [];
   /** The update that is being applied, and the newest that waits for it. */
   private applying: Promise<void> = Promise.resolve();
   /** Resolves when the first snapshot is in force; rejects if it cannot be. */
@@ -95,6 +98,7 @@ export class Sidecar implements AdminSource {
       threads: options.concurrency,
       log: (level, message) => this.log(level, "wasm", message),
       onChange: (supply) => void this.supervisor.setWasm(supply),
+      onWanted: () => this.subscriptions.reread(),
     });
     this.subscriptions = new Subscriptions(bootstrap, entry.checks, {
       onOutcome: (outcome) => this.onOutcome(outcome),
@@ -155,7 +159,9 @@ export class Sidecar implements AdminSource {
   // ── Configuration changes ─────────────────────────────────────────────────────────────────────────────────
 
   private onOutcome(outcome: Outcome): void {
-    this.counters.countOutcome(outcome, this.snapshot);
+    // What was read without a fault may still be refused for the sake of its plugins: it is counted then.
+    if (outcome.result === "success") this.readings.push(outcome);
+    else this.counters.countOutcome(outcome, this.snapshot);
     if (this.first !== null && outcome.missing) this.missingFiles.push(...outcome.faults);
     const what = outcome.name === "" ? outcome.kind : `${outcome.kind} ${outcome.name}`;
     for (const fault of outcome.faults) this.log("warning", "config", `${what} ${outcome.result}: ${fault}`);
@@ -168,24 +174,31 @@ export class Sidecar implements AdminSource {
   }
 
   private onSnapshot(snapshot: Snapshot, warming: readonly Warming[]): void {
+    const readings = this.readings.splice(0);
     this.applying = this.applying
-      .then(() => this.apply(snapshot, warming))
+      .then(() => this.apply(snapshot, warming, readings))
       .catch((error) => this.onException(error));
   }
 
-  private async apply(configured: Snapshot, warming: readonly Warming[]): Promise<void> {
+  private async apply(
+    configured: Snapshot,
+    warming: readonly Warming[],
+    readings: readonly Outcome[],
+  ): Promise<void> {
     if (this.missingFiles.length > 0) {
       // A file that goes missing later is waited for; one that was never there is a misspelt path.
       this.first?.reject(new StartFailure(this.missingFiles));
       return;
     }
     const before = this.snapshot;
-    const refusals = await this.modules.prepare(configured);
+    const complete = this.withOverrides(configured);
+    const refusals = await this.modules.prepare(complete);
+    for (const reading of readings) this.counters.countOutcome(judged(reading, refusals), before);
     if (this.first !== null && refusals.length > 0) {
       this.first.reject(new StartFailure(refusals.map(refusalLine)));
       return;
     }
-    const wanted = withoutRefused(this.withOverrides(configured), before, refusals);
+    const wanted = withoutRefused(complete, before, refusals);
     for (const refusal of refusals) {
       this.log("error", "config", `${refusalLine(refusal)}; what was in force stays in force`);
     }
@@ -204,6 +217,7 @@ export class Sidecar implements AdminSource {
       await this.supervisor.apply(applied);
     }
     this.snapshot = applied;
+    this.modules.settle(applied);
     this.counters.countSnapshot(before, applied, warming);
     for (const { kind, name, waitsFor } of warming) {
       const missing = waitsFor.map((want) => `${want.kind} ${want.name}`).join(", ");
@@ -220,6 +234,7 @@ export class Sidecar implements AdminSource {
       this.first.resolve();
       this.first = null;
     }
+    this.subscriptions.settled(configured, applied, notInForce(refusals));
   }
 
   private withOverrides(snapshot: Snapshot): Snapshot {

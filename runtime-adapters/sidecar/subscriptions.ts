@@ -56,6 +56,22 @@ export interface Delivery {
   readonly error: ErrorState | null;
 }
 
+/** A resource that was read without a fault, and could not be put in force all the same. */
+export interface NotInForce {
+  readonly kind: keyof Settled;
+  /** See `filedAs`. */
+  readonly key: string;
+  /** Finished lines. */
+  readonly faults: readonly string[];
+}
+
+/** Deliveries of the kinds that can still be refused after they were read. */
+interface Settled {
+  readonly LDS: ReadonlyMap<string, Delivery>;
+  readonly RDS: ReadonlyMap<string, Delivery>;
+  readonly ECDS: ReadonlyMap<string, Delivery>;
+}
+
 /** Hears what happened. */
 export interface SubscriptionsObserver {
   onOutcome(outcome: Outcome): void;
@@ -88,6 +104,10 @@ export class Subscriptions {
   /** Subscriptions as "<kind>/<filedAs>" that have been read at least once. */
   private readonly subscribed = new Set<string>();
   private previous: Snapshot | null = null;
+  /** What each snapshot was made of that was handed out and not answered (`settled`) yet. */
+  private readonly handedOut = new Map<Snapshot, Settled>();
+  /** What was made of the last one that was answered. */
+  private inForce: Settled = { LDS: new Map(), RDS: new Map(), ECDS: new Map() };
 
   constructor(bootstrap: Bootstrap, checks: Checks, observer: SubscriptionsObserver) {
     this.bootstrap = bootstrap;
@@ -104,6 +124,47 @@ export class Subscriptions {
   /** What was handed out last, null before the first time. */
   get current(): Snapshot | null {
     return this.previous;
+  }
+
+  /** Reads everything anew: what was refused may be sound by now. */
+  reread(): void {
+    this.update(null);
+  }
+
+  /**
+   * What became of a snapshot: `applied` is in force instead, without `refused`. These are what they were before, for
+   * whoever asks and for the next snapshot, which follows at once.
+   */
+  settled(snapshot: Snapshot, applied: Snapshot, refused: readonly NotInForce[]): void {
+    const handed = this.handedOut.get(snapshot);
+    if (handed === undefined) return;
+    // Those handed out before it were answered, or never will be.
+    for (const each of this.handedOut.keys()) {
+      this.handedOut.delete(each);
+      if (each === snapshot) break;
+    }
+    const { inForce } = this;
+    const now = { LDS: new Map(handed.LDS), RDS: new Map(handed.RDS), ECDS: new Map(handed.ECDS) };
+    for (const { kind, key, faults } of refused) {
+      const before = inForce[kind].get(key);
+      if (before === undefined) now[kind].delete(key);
+      else now[kind].set(key, before);
+      const delivery = this.deliveries[kind].get(key);
+      const version = handed[kind].get(key)?.resource?.version;
+      if (delivery === undefined || delivery.resource?.version !== version) continue; // there is a newer one
+      this.deliveries[kind].set(key, {
+        name: delivery.name,
+        resource: before?.resource ?? null,
+        versionInfo: before?.versionInfo ?? "",
+        lastUpdated: before?.lastUpdated ?? 0,
+        error: { details: faults.join("\n"), at: Date.now(), versionInfo: delivery.versionInfo },
+      });
+      if (before === undefined) this.givenUp.add(`${kind}/${key}`);
+    }
+    this.inForce = now;
+    if (refused.length === 0) return;
+    if (this.previous === snapshot) this.previous = applied;
+    this.update(new Set());
   }
 
   /** Watches no more; what was delivered stays readable. */
@@ -259,6 +320,8 @@ export class Subscriptions {
     const { snapshot, warming } = buildSnapshot(this.bootstrap, dynamic, this.previous, this.givenUp);
     this.previous = snapshot;
     this.warming = warming;
+    const { LDS, RDS, ECDS } = this.deliveries;
+    this.handedOut.set(snapshot, { LDS: new Map(LDS), RDS: new Map(RDS), ECDS: new Map(ECDS) });
     this.observer.onSnapshot(snapshot, warming);
   }
 }

@@ -89,13 +89,25 @@ export class Supervisor {
     return this.inTurn(async () => {
       this.snapshot = snapshot;
       // The first worker goes ahead: it finds the ports for those that asked for any.
-      const [first, ...rest] = this.alive();
-      if (first === undefined) return [];
-      const results = [await first.apply(snapshot, this.bound)];
-      this.bound = results[0].bound;
-      results.push(...(await this.settle(rest.map((worker) => worker.apply(snapshot, this.bound)))));
-      return distinct(results);
+      const rest = this.alive();
+      const first = await this.applyFirst(snapshot, rest);
+      if (first === null) return [];
+      this.bound = first.bound;
+      const results = await this.settle(rest.map((worker) => worker.apply(snapshot, this.bound)));
+      return distinct([first, ...results]);
     });
+  }
+
+  /** The first worker, who is taken from `workers`, or whoever comes next if it crashes; null if nobody is left. */
+  private async applyFirst(snapshot: Snapshot, workers: WorkerControl[]): Promise<ApplyResult | null> {
+    for (let first = workers.shift(); first !== undefined; first = workers.shift()) {
+      try {
+        return await first.apply(snapshot, this.bound);
+      } catch (error) {
+        if (this.alive().includes(first)) throw error;
+      }
+    }
+    return null;
   }
 
   /** A report of every worker that answers. */
@@ -183,8 +195,10 @@ export class Supervisor {
   }
 
   private relaunch(place: Place, index: number): void {
-    this.launch(place, index);
+    // In turn: a snapshot that is being applied must not reach it before the modules that it needs.
     void this.inTurn(async () => {
+      if (this.closed) return;
+      this.launch(place, index);
       const { worker } = place;
       if (worker === null || this.snapshot === null) return;
       if (this.stopped !== "none") await worker.stopListening(this.stopped);

@@ -30,7 +30,7 @@ export async function validatePlugins(
 ): Promise<readonly string[]> {
   if (snapshot === null) return [];
   const nobody = (): void => undefined;
-  const store = new ModuleStore({ tryPlugin, threads: 1, log: nobody, onChange: nobody });
+  const store = new ModuleStore({ tryPlugin, threads: 1, log: nobody, onChange: nobody, onWanted: nobody });
   const refusals = await store.prepare(snapshot);
   store.close();
   return refusals.map(refusalLine);

@@ -1,6 +1,7 @@
 /** A proxy in the memory runtime: one worker, one listener, a scripted upstream and scripted clients. */
 import type { Snapshot } from "../../core/config/model.ts";
 import type { FilterKinds } from "../../core/filter/filter.ts";
+import type { NetworkFilterKinds } from "../../core/filter/network-filter.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
 import { Worker } from "../../core/proxy/worker.ts";
 import { StatsStore } from "../../core/telemetry/stats.ts";
@@ -19,7 +20,11 @@ export class ProxyFixture {
   levels: ReadonlySet<LogLevel> = new Set(["trace", "debug", "info", "warning", "error", "critical"]);
   readonly driver: ReturnType<Network["createDriver"]>;
 
-  constructor(options: NetworkOptions = {}, filters: FilterKinds = new Map()) {
+  constructor(
+    options: NetworkOptions = {},
+    filters: FilterKinds = new Map(),
+    networkFilters: NetworkFilterKinds = new Map(),
+  ) {
     this.network = new Network(options);
     this.driver = this.network.createDriver({
       log: (level, component, message) => this.messages.push(`${level} ${component} ${message}`),
@@ -31,7 +36,7 @@ export class ProxyFixture {
       concurrency: 1,
       variables: {},
       filters,
-      networkFilters: new Map(),
+      networkFilters,
       hostname: "test",
     });
     this.driver.attach(this.worker);

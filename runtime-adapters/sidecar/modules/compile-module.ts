@@ -14,14 +14,14 @@ export type Compiled = { readonly module: CompiledModule } | { readonly fault: s
 
 /** Compiles in the background where the engine can. Never rejects. */
 export async function compileModule(bytes: Uint8Array, limits: VmLimits): Promise<Compiled> {
-  const prepared = prepareModule(bytes, {
-    providedImports: providedImports(),
-    maxPages: Math.ceil(limits.maxMemoryBytes / PAGE),
-    fuel: limits.fuel,
-    maxBytes: MAX_MODULE_BYTES,
-  });
-  if ("faults" in prepared) return { fault: prepared.faults.map(({ message }) => message).join("; ") };
   try {
+    const prepared = prepareModule(bytes, {
+      providedImports: providedImports(),
+      maxPages: Math.ceil(limits.maxMemoryBytes / PAGE),
+      fuel: limits.fuel,
+      maxBytes: MAX_MODULE_BYTES,
+    });
+    if ("faults" in prepared) return { fault: prepared.faults.map(({ message }) => message).join("; ") };
     const module = await WebAssembly.compile(prepared.bytes);
     return { module: { module, abi: prepared.inspection.abiVersion, sha256: sha256Of(bytes) } };
   } catch (error) {

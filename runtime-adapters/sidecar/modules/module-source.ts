@@ -4,13 +4,14 @@
  */
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
-import type { CodeSource } from "../../../filters/wasm/plugin-config.ts";
+import type { CodeSource, RemoteCode } from "../../../filters/wasm/plugin-config.ts";
 
 /** Larger modules are refused, bytes. */
 export const MAX_MODULE_BYTES = 64 * 1024 * 1024;
-/** How often a download is tried, and the first wait in between, ms; each wait doubles. */
-const TRIES = 3;
-const FIRST_WAIT = 500;
+/** For a download that is given no time, ms. */
+const TIMEOUT = 60_000;
+/** Attempts after the first, at most. */
+const MAX_RETRIES = 10;
 
 /** The bytes, or why there are none. */
 export type Fetched = { readonly bytes: Uint8Array } | { readonly fault: string };
@@ -23,7 +24,7 @@ export async function fetchModule(source: CodeSource): Promise<Fetched> {
     case "file":
       return readModule(source.path);
     case "remote":
-      return downloadModule(source.uri, source.timeout, source.sha256);
+      return downloadModule(source);
   }
 }
 
@@ -34,7 +35,10 @@ export function sha256Of(bytes: Uint8Array): string {
 
 async function readModule(path: string): Promise<Fetched> {
   try {
-    const { size } = await stat(path);
+    const found = await stat(path);
+    // A pipe or a device might give bytes for ever, or none.
+    if (!found.isFile()) return { fault: `${path}: is not a file` };
+    const { size } = found;
     if (size > MAX_MODULE_BYTES)
       return { fault: `${path}: has ${size} bytes, more than ${MAX_MODULE_BYTES}` };
     return { bytes: new Uint8Array(await readFile(path)) };
@@ -43,40 +47,47 @@ async function readModule(path: string): Promise<Fetched> {
   }
 }
 
-async function downloadModule(uri: string, timeout: number, sha256: string): Promise<Fetched> {
+async function downloadModule({ uri, timeout, sha256, retries, backoff }: RemoteCode): Promise<Fetched> {
+  const shown = withoutSecrets(uri);
   let fault = "";
-  for (let attempt = 0; attempt < TRIES; attempt++) {
-    if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, FIRST_WAIT * 2 ** (attempt - 1)));
+  for (let attempt = 0; attempt <= Math.min(retries, MAX_RETRIES); attempt++) {
+    if (attempt > 0) {
+      const wait = Math.min(backoff.base * 2 ** (attempt - 1), backoff.max);
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
     try {
-      const answer = await fetch(uri, { signal: AbortSignal.timeout(timeout), redirect: "error" });
+      const signal = AbortSignal.timeout(timeout > 0 ? timeout : TIMEOUT);
+      const answer = await fetch(uri, { signal, redirect: "manual" });
       if (!answer.ok) {
-        fault = `${uri}: answered ${answer.status}`;
+        fault = `${shown}: answered ${answer.status}${answer.status < 400 ? ", and is not followed elsewhere" : ""}`;
         await answer.body?.cancel();
         continue;
       }
-      const bytes = await readBounded(answer.body, MAX_MODULE_BYTES);
-      if (bytes === null) return { fault: `${uri}: has more than ${MAX_MODULE_BYTES} bytes` };
+      const bytes = await limited(answer);
+      if (bytes === null) return { fault: `${shown}: has more than ${MAX_MODULE_BYTES} bytes` };
       const actual = sha256Of(bytes);
-      if (actual !== sha256) return { fault: `${uri}: has sha256 ${actual}, and should have ${sha256}` };
+      if (actual !== sha256) return { fault: `${shown}: has sha256 ${actual}, and should have ${sha256}` };
       return { bytes };
     } catch (error) {
-      fault = `${uri}: ${errorText(error)}`;
+      fault = `${shown}: ${errorText(error).replaceAll(uri, shown)}`;
     }
   }
   return { fault };
 }
 
-/** All bytes of a body (none if it is null), or null if there are more than `max`. */
-export async function readBounded(
-  body: ReadableStream<Uint8Array> | null,
-  max: number,
-): Promise<Uint8Array | null> {
+/** Who asks, and with which signature, is nobody's business who reads a log. */
+function withoutSecrets(uri: string): string {
+  return uri.replace(/\/\/[^/?#]*@/, "//").replace(/[?#].*$/, "");
+}
+
+/** The whole body, null if it is too large. */
+async function limited(answer: Response): Promise<Uint8Array | null> {
   const pieces: Uint8Array[] = [];
   let size = 0;
-  if (body === null) return new Uint8Array(0);
-  for await (const piece of body as unknown as AsyncIterable<Uint8Array>) {
+  if (answer.body === null) return new Uint8Array(0);
+  for await (const piece of answer.body as unknown as AsyncIterable<Uint8Array>) {
     size += piece.length;
-    if (size > max) return null;
+    if (size > MAX_MODULE_BYTES) return null;
     pieces.push(piece);
   }
   const bytes = new Uint8Array(size);

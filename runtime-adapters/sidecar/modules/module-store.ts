@@ -16,12 +16,14 @@ import { type VmLimits, vmLimits } from "../../../filters/wasm/vm-limits.ts";
 import { moduleKey, type WasmSupply } from "../../../filters/wasm/wasm-host.ts";
 import { FileWatch } from "../file-watch.ts";
 import { compileModule } from "./compile-module.ts";
-import { fetchModule } from "./module-source.ts";
+import { type Fetched, fetchModule } from "./module-source.ts";
 import { type PluginInUse, type PluginOwner, pluginsInUse } from "./plugins-in-use.ts";
 
 /** When another worker that ended still holds the store, it is looked at again after this time, ms. */
 const RETRY = 100;
 const MAX_SEED = 2 ** 32;
+/** After this time a server that did not give a module is asked again, ms. */
+const ASK_AGAIN = 30_000;
 
 /** A resource that cannot be put in force. */
 export interface Refusal {
@@ -54,6 +56,8 @@ export interface ModuleStoreHost {
   readonly threads: number;
   /** A module in force has changed. */
   readonly onChange: (supply: WasmSupply) => void;
+  /** What was refused may be sound by now: its module is another, or its server is to be asked again. */
+  readonly onWanted: () => void;
 }
 
 /** A module that is, or is not, there. */
@@ -75,13 +79,27 @@ interface User extends PluginInUse {
   readonly key: string;
 }
 
+/** A plugin that cannot be used, and why. */
+interface Tried {
+  readonly user: User;
+  readonly fault: string;
+}
+
 /** All modules of the process. */
 export class ModuleStore {
   private readonly host: ModuleStoreHost;
   private readonly entries = new Map<string, Entry>();
   private readonly watch: FileWatch;
-  /** Of the last snapshot. */
+  /** Of what is in force; while a snapshot is prepared, also those of that one. */
   private users: readonly User[] = [];
+  /** Of what is in force alone. */
+  private inForce: readonly User[] = [];
+  /** Plugins that could not be used when their resource came last, by that resource. */
+  private readonly refused = new Map<string, readonly User[]>();
+  /** Runs until a module is asked for again that a server did not give. */
+  private again: ReturnType<typeof setTimeout> | null = null;
+  /** The end of the queue of what is being made ready or replaced. */
+  private turn: Promise<unknown> = Promise.resolve();
   private runtime: Snapshot["runtime"] = {};
   /** Made when the first plugin needs it: it is some tens of MB of address space. */
   private shared: SharedArrayBuffer | null = null;
@@ -127,38 +145,97 @@ export class ModuleStore {
     });
   }
 
-  /** Makes ready what `snapshot` needs; those whose plugins cannot be used. Never rejects. */
-  async prepare(snapshot: Snapshot): Promise<readonly Refusal[]> {
-    const users = pluginsInUse(snapshot).map((use) => userOf(use, snapshot.runtime));
-    this.runtime = snapshot.runtime;
-    if (users.length === 0 && this.isEmpty) return [];
+  /**
+   * Makes ready what `snapshot` needs, beside what is in force: those whose plugins cannot be used. `settle` follows
+   * when it is known what of it is in force. Never rejects.
+   */
+  prepare(snapshot: Snapshot): Promise<readonly Refusal[]> {
+    return this.inTurn(async () => {
+      const found = pluginsInUse(snapshot);
+      if (found.length === 0 && this.isEmpty) {
+        this.runtime = snapshot.runtime;
+        return [];
+      }
+      const tried = await this.tryAll(found, snapshot.runtime);
+      const blocked = tried.filter(({ user }) => this.wasSound(user));
+      if (blocked.length === 0) {
+        this.runtime = snapshot.runtime;
+        return this.remember(tried);
+      }
+      // Nothing but their limits is new: it is these that are refused, for no resource is to blame.
+      const faults = new Set(blocked.map(({ user, fault }) => `plugin ${user.model.name}: ${fault}`));
+      for (const fault of faults) this.host.log("error", fault);
+      this.host.log("error", "tulle.wasm: the limits of all plugins stay what they were");
+      return this.remember(await this.tryAll(found, this.runtime));
+    });
+  }
+
+  /** `snapshot` is in force: what nobody in it uses is forgotten. */
+  settle(snapshot: Snapshot): void {
+    this.users = pluginsInUse(snapshot).map((use) => userOf(use, this.runtime));
+    this.inForce = this.users;
+    const used = new Set(this.users.map(({ key }) => key));
+    for (const key of this.entries.keys()) if (!used.has(key)) this.entries.delete(key);
+    this.watch.watch(filesOf([...this.users, ...this.missed]));
+  }
+
+  private get missed(): User[] {
+    return [...this.refused.values()].flat();
+  }
+
+  /** Makes and tries what is missing for these plugins; what cannot be used. */
+  private async tryAll(found: readonly PluginInUse[], runtime: Snapshot["runtime"]): Promise<Tried[]> {
+    const users = found.map((use) => userOf(use, runtime));
+    // Before they are read: what changes from now on is noticed.
+    this.watch.watch(filesOf([...this.users, ...users, ...this.missed]));
     const missing = new Map(users.map((user) => [user.key, user]));
     for (const [key, entry] of this.entries) if (entry.module !== null) missing.delete(key);
-    await Promise.all([...missing.values()].map((user) => this.load(user)));
-    const refusals: Refusal[] = [];
-    for (const user of users) {
-      for (const fault of this.faultsOf(user)) {
-        refusals.push({ owner: user.owner, fault: `filter ${user.filter}: ${fault}` });
-      }
+    const read = new Map<string, Promise<Fetched>>();
+    await Promise.all(
+      [...missing.values()].map(async (user) => {
+        this.entries.set(user.key, await this.make(user, fetchOnce(read, user.model)));
+      }),
+    );
+    this.users = [...this.users, ...users];
+    return users.flatMap((user) => this.faultsOf(user).map((fault) => ({ user, fault })));
+  }
+
+  /** The plugin is in force as it is configured now, under other limits. */
+  private wasSound(user: User): boolean {
+    const same = (other: User): boolean =>
+      other.filter === user.filter && sameJson(other.config, user.config);
+    return this.inForce.some((other) => same(other) && !sameJson(other.limits, user.limits));
+  }
+
+  /** Keeps in mind what is refused, so that it is looked at again when its module is another. */
+  private remember(tried: readonly Tried[]): Refusal[] {
+    for (const { user } of tried) {
+      const { kind, name } = user.owner;
+      const all = tried
+        .map((each) => each.user)
+        .filter(({ owner }) => owner.kind === kind && owner.name === name);
+      this.refused.set(`${kind} ${name}`, all);
     }
-    this.users = users;
-    this.forgetUnused();
-    return refusals;
+    const far = tried.some(({ user: { key, model } }) => {
+      return model.vm.code.kind === "remote" && this.entries.get(key)?.module === null;
+    });
+    if (far && this.again === null) {
+      this.again = setTimeout(() => {
+        this.again = null;
+        this.host.onWanted();
+      }, ASK_AGAIN);
+      this.again.unref();
+    }
+    return tried.map(({ user, fault }) => ({ owner: user.owner, fault: `filter ${user.filter}: ${fault}` }));
   }
 
-  private async load(user: Pick<User, "model" | "limits" | "key">): Promise<Entry> {
-    const entry = await this.make(user, null);
-    this.entries.set(user.key, entry);
-    return entry;
-  }
-
-  /** A module from its source, or from `bytes` if they are given; nobody uses it yet. */
+  /** A module from its source; nobody uses it yet. */
   private async make(
     { model, limits, key }: Pick<User, "model" | "limits" | "key">,
-    bytes: Uint8Array | null,
+    source: Promise<Fetched>,
   ): Promise<Entry> {
     const entry: Entry = { key, config: model, limits, module: null, fault: "", tried: new Map() };
-    const fetched = bytes === null ? await fetchModule(model.vm.code) : { bytes };
+    const fetched = await source;
     if ("fault" in fetched) entry.fault = fetched.fault;
     else {
       const compiled = await compileModule(fetched.bytes, limits);
@@ -175,7 +252,7 @@ export class ModuleStore {
 
   private tryOut(entry: Entry, { model, config, limits }: User): readonly string[] {
     if (entry.module === null) return [entry.fault];
-    const text = JSON.stringify(config);
+    const text = JSON.stringify([config, model.name, limits]);
     let faults = entry.tried.get(text);
     if (faults === undefined) {
       faults = this.host.tryPlugin(model, entry.module, limits);
@@ -184,19 +261,20 @@ export class ModuleStore {
     return faults;
   }
 
-  private forgetUnused(): void {
-    const used = new Set(this.users.map(({ key }) => key));
-    for (const key of this.entries.keys()) if (!used.has(key)) this.entries.delete(key);
-    const files = this.users.flatMap(({ model: { vm } }) => (vm.code.kind === "file" ? [vm.code.path] : []));
-    this.watch.watch(new Set(files));
-  }
-
   /** Files of modules have new content. */
   private async onFiles(paths: ReadonlySet<string>): Promise<void> {
-    const due = [...this.entries.values()].filter(({ config: { vm } }) => {
-      return vm.code.kind === "file" && paths.has(vm.code.path);
-    });
-    for (const fault of await this.replace(due, null)) this.host.log("error", fault);
+    let wanted = false;
+    for (const [owner, users] of this.refused) {
+      if (![...filesOf(users)].some((path) => paths.has(path))) continue;
+      this.refused.delete(owner);
+      wanted = true;
+    }
+    if (wanted) this.host.onWanted();
+    // Each by itself: one that is broken keeps no other from its place.
+    for (const path of paths) {
+      const faults = await this.replace((config) => describe(config) === path, null);
+      for (const fault of faults) this.host.log("error", fault);
+    }
   }
 
   /**
@@ -204,42 +282,76 @@ export class ModuleStore {
    * cannot be; then nothing has changed.
    */
   async replaceBy(source: string, bytes: Uint8Array | null): Promise<readonly string[]> {
-    const due = [...this.entries.values()].filter(({ config }) => describe(config) === source);
-    if (due.length > 0) return this.replace(due, bytes);
-    const known = [...new Set([...this.entries.values()].map(({ config }) => describe(config)))];
+    const known = new Set([...this.entries.values()].map(({ config }) => describe(config)));
+    if (known.has(source)) return this.replace((config) => describe(config) === source, bytes);
     return [
-      `no module comes from "${source}"; there ${known.length === 0 ? "is none" : `are: ${known.join(", ")}`}`,
+      `no module comes from "${source}"; there ${known.size === 0 ? "is none" : `are: ${[...known].join(", ")}`}`,
     ];
   }
 
-  /** Makes modules anew: all of them take the places of those before, or none does. */
-  private async replace(due: readonly Entry[], bytes: Uint8Array | null): Promise<readonly string[]> {
-    const made: Entry[] = [];
-    for (const { key, config, limits } of due)
-      made.push(await this.make({ key, model: config, limits }, bytes));
-    const faults = made.flatMap((entry) => {
-      if (entry.module === null) return [entry.fault];
-      return this.users.flatMap((user) => (user.key === entry.key ? this.tryOut(entry, user) : []));
+  /** Makes the modules of a source anew: all of them take the places of those before, or none does. */
+  private replace(
+    isDue: (config: PluginConfig) => boolean,
+    bytes: Uint8Array | null,
+  ): Promise<readonly string[]> {
+    return this.inTurn(async () => {
+      const due = [...this.entries.values()].filter(({ config }) => isDue(config));
+      // Read once: under several limits it is still one module.
+      const read = new Map<string, Promise<Fetched>>();
+      const made: Entry[] = [];
+      for (const { key, config, limits } of due) {
+        const source = bytes === null ? fetchOnce(read, config) : Promise.resolve({ bytes });
+        made.push(await this.make({ key, model: config, limits }, source));
+      }
+      const faults = made.flatMap((entry) => {
+        if (entry.module === null) return [entry.fault];
+        return this.users.flatMap((user) => (user.key === entry.key ? this.tryOut(entry, user) : []));
+      });
+      if (faults.length > 0)
+        return [...new Set(faults), `${describe(due[0].config)}: what was in force stays in force`];
+      let changed = false;
+      for (const entry of made) {
+        const before = this.entries.get(entry.key);
+        // Meanwhile the last plugin that used it may have gone.
+        if (before === undefined || before.module?.sha256 === entry.module?.sha256) continue;
+        this.entries.set(entry.key, entry);
+        changed = true;
+        const [now, then] = [entry.module?.sha256 ?? "", before.module?.sha256 ?? ""];
+        this.host.log("info", `${describe(entry.config)}: sha256 ${now} replaces ${then}`);
+      }
+      if (changed) this.host.onChange(this.supply);
+      return [];
     });
-    if (faults.length > 0)
-      return [...new Set(faults), `${describe(due[0].config)}: what was in force stays in force`];
-    let changed = false;
-    for (const entry of made) {
-      const before = this.entries.get(entry.key);
-      // Meanwhile the last plugin that used it may have gone.
-      if (before === undefined || before.module?.sha256 === entry.module?.sha256) continue;
-      this.entries.set(entry.key, entry);
-      changed = true;
-      const [now, then] = [entry.module?.sha256 ?? "", before.module?.sha256 ?? ""];
-      this.host.log("info", `${describe(entry.config)}: sha256 ${now} replaces ${then}`);
-    }
-    if (changed) this.host.onChange(this.supply);
-    return [];
+  }
+
+  /** One thing after the other: what was read later is never overtaken by what was read before it. */
+  private inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const done = this.turn.then(action);
+    this.turn = done.catch(() => undefined);
+    return done;
   }
 
   close(): void {
     this.watch.close();
+    if (this.again !== null) clearTimeout(this.again);
   }
+}
+
+/** Their modules' files. */
+function filesOf(users: readonly User[]): Set<string> {
+  return new Set(users.flatMap(({ model: { vm } }) => (vm.code.kind === "file" ? [vm.code.path] : [])));
+}
+
+/** A source is read once for all who want it now: a file may be another a moment later. */
+function fetchOnce(read: Map<string, Promise<Fetched>>, config: PluginConfig): Promise<Fetched> {
+  const key = codeKey(config);
+  const before = read.get(key) ?? fetchModule(config.vm.code);
+  read.set(key, before);
+  return before;
+}
+
+function sameJson(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function userOf(use: PluginInUse, runtime: Snapshot["runtime"]): User {

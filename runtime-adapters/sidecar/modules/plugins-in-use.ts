@@ -20,6 +20,8 @@ export interface PluginInUse {
 /** Every plugin of `snapshot`; the same one may be there several times. */
 export function pluginsInUse(snapshot: Snapshot): PluginInUse[] {
   const found: PluginInUse[] = [];
+  /** Names of filters by the extension that they discover. */
+  const wantedBy = new Map<string, Set<string>>();
   const add = (owner: PluginOwner, filter: string, { typeName, config }: FilterConfig): void => {
     if (typeName === WASM_HTTP || typeName === WASM_NETWORK) found.push({ owner, filter, config });
   };
@@ -30,14 +32,19 @@ export function pluginsInUse(snapshot: Snapshot): PluginInUse[] {
       if (chain.filter.kind === "tcp_proxy") continue;
       for (const filter of chain.filter.httpFilters) {
         add(owner, filter.name, filter);
-        if (filter.discovery?.fallback) add(owner, filter.name, filter.discovery.fallback);
+        if (filter.discovery === null) continue;
+        const { resource, fallback } = filter.discovery;
+        wantedBy.set(resource, (wantedBy.get(resource) ?? new Set()).add(filter.name));
+        if (fallback !== null) add(owner, filter.name, fallback);
       }
       if (chain.filter.routeConfig !== null) addRoutes(owner, chain.filter.routeConfig);
     }
   }
   for (const routes of snapshot.routes) addRoutes({ kind: "route configuration", name: routes.name }, routes);
   for (const extension of snapshot.extensions) {
-    add({ kind: "extension", name: extension.name }, extension.name, extension);
+    const { name } = extension;
+    // A plugin without a name has that of its filter, and filters of several names may share one configuration.
+    for (const filter of wantedBy.get(name) ?? [name]) add({ kind: "extension", name }, filter, extension);
   }
   return found;
 

@@ -452,10 +452,13 @@ describe.skipIf(!HAS_ASSEMBLER)("memory", () => {
     s.settle();
     expect(said()).toEqual(["p: delete=3"]);
     expect(s.stat("wasm.p.active")).toBe(2);
+    // Of the first, 4 pages as long as no stream of it has ended; of the second, which grew twice, 12.
+    expect(s.stat("wasm.p.vm_memory_bytes") / 65536).toBe(4 + 12);
     first.reset();
     s.settle();
     expect(said()).toEqual(["p: delete=2", "p: delete=1"]);
     expect([s.stat("wasm.p.active"), s.stat("wasm.p.vm_recycled")]).toEqual([1, 1]);
+    expect(s.stat("wasm.p.vm_memory_bytes") / 65536).toBe(12);
     await over();
   });
 

@@ -1,0 +1,443 @@
+/**
+ * Filters on the bytes of connections, before a TCP proxy and before HTTP: what they see, hold, change and end; who is
+ * stopped meanwhile; and that nothing is left when the connection is over.
+ */
+import { afterEach, describe, expect, test } from "bun:test";
+import type { HttpConnectionManager, TcpProxy } from "../../../core/config/model.ts";
+import type {
+  NetworkFilter,
+  NetworkFilterCallbacks,
+  NetworkFilterKind,
+} from "../../../core/filter/network-filter.ts";
+import { Continue, Pause } from "../../../core/filter/verdict.ts";
+import { at } from "../../../runtime-adapters/memory/network.ts";
+import { answers, get, OK, type Script, Story, silent, storySnapshot } from "../../support/engine-story.ts";
+import { ProxyFixture } from "../../support/proxy-fixture.ts";
+import { bytesOf, textOf } from "../../support/scripted-filter.ts";
+import { cluster, ip, listener, NO_HEADERS, snapshot } from "../../support/snapshot-fixture.ts";
+
+/** A filter of the chain: `hooks` makes what one connection has. */
+interface Scripted {
+  readonly name: string;
+  readonly hooks: (callbacks: NetworkFilterCallbacks) => NetworkFilter | null;
+}
+
+interface Setup {
+  readonly origin?: Script | null;
+  readonly limit?: number;
+  /** A manager instead of the TCP proxy. */
+  readonly http?: Partial<HttpConnectionManager>;
+  readonly idleTimeout?: number;
+}
+
+const LINE = "%RESPONSE_FLAGS% %BYTES_RECEIVED%/%BYTES_SENT%\n";
+const LOG = {
+  path: "log",
+  format: { kind: "text", format: LINE, omitEmptyValues: false, contentType: "" },
+  filter: null,
+} as const;
+
+let told: Story | null = null;
+
+/** The chain of `filters` on 127.0.0.1:80, before 10.0.0.1:8080. */
+async function chain(filters: readonly Scripted[], setup: Setup = {}): Promise<Story> {
+  const kinds = filters.map(({ name, hooks }): [string, NetworkFilterKind] => [
+    name,
+    { networkFactory: () => ({ create: hooks, release: () => undefined }) },
+  ]);
+  const proxy = new ProxyFixture({}, new Map(), new Map(kinds));
+  const script = setup.origin === undefined ? silent : setup.origin;
+  const origins = script === null ? [] : [proxy.network.serve(at("10.0.0.1:8080"), script)];
+  const tcp: TcpProxy = {
+    kind: "tcp_proxy",
+    statPrefix: "test",
+    clusters: [{ name: "app", weight: 1, headers: NO_HEADERS, hostRewriteLiteral: "" }],
+    idleTimeout: setup.idleTimeout ?? 3_600_000,
+    maxDownstreamConnectionDuration: 0,
+    maxConnectAttempts: 1,
+    accessLog: [LOG],
+  };
+  const made =
+    setup.http === undefined
+      ? snapshot([listener("web", ip("127.0.0.1", 80), tcp)], [cluster("app", [ip("10.0.0.1", 8080)])])
+      : storySnapshot({ manager: setup.http });
+  const networkFilters = filters.map(({ name }) => ({ name, typeName: name, config: {} }));
+  const listeners = made.listeners.map((each) => ({
+    ...each,
+    perConnectionBufferLimitBytes: setup.limit ?? 1024 * 1024,
+    filterChains: each.filterChains.map((one) => ({ ...one, networkFilters })),
+  }));
+  await proxy.apply({ ...made, listeners });
+  told = new Story(proxy, origins);
+  return told;
+}
+
+/** Writes down what it is told, and lets everything go. */
+function watching(name: string, lines: string[], more: NetworkFilter = {}): Scripted {
+  const say = (line: string): void => void lines.push(`${name}.${line}`);
+  return {
+    name,
+    hooks: () => ({
+      onNewConnection: () => {
+        say("new");
+        return Continue;
+      },
+      onDownstreamData: (data, ends) => {
+        say(`down(${textOf(data)}${ends ? "|" : ""})`);
+        return Continue;
+      },
+      onUpstreamData: (data, ends) => {
+        say(`up(${textOf(data)}${ends ? "|" : ""})`);
+        return Continue;
+      },
+      onDownstreamClose: (by) => say(`downstreamClose(${by})`),
+      onUpstreamClose: (by) => say(`upstreamClose(${by})`),
+      onLog: () => say("log"),
+      ...more,
+    }),
+  };
+}
+
+afterEach(() => {
+  told?.expectNothingLeft();
+  told = null;
+});
+
+describe("what network filters see", () => {
+  test("the client's bytes first to last, the answers last to first, and the end of both", async () => {
+    const lines: string[] = [];
+    const s = await chain([watching("a", lines), watching("b", lines)]);
+    const client = s.client("ping");
+    s.send(s.upstream()[0], "pong");
+    expect([s.upstream()[0].take(), client.take()]).toEqual(["ping", "pong"]);
+    client.end();
+    s.settle();
+    s.upstream()[0].end();
+    s.settle();
+    expect(client.closed).toBe(true);
+    expect(lines).toEqual([
+      ...["a.new", "b.new", "a.down(ping)", "b.down(ping)", "b.up(pong)", "a.up(pong)"],
+      ...["a.down(|)", "b.down(|)", "b.up(|)", "a.up(|)", "a.upstreamClose(0)", "b.upstreamClose(0)"],
+      ...["a.downstreamClose(2)", "b.downstreamClose(2)", "a.log", "b.log"],
+    ]);
+  });
+
+  test("FIN goes through each way by itself", async () => {
+    const s = await chain([watching("a", [])]);
+    const client = s.client("last words");
+    client.end();
+    s.settle();
+    expect([s.upstream()[0].take(), s.upstream()[0].ended]).toEqual(["last words", true]);
+    s.send(s.upstream()[0], "late answer");
+    expect([client.take(), client.ended]).toEqual(["late answer", false]);
+  });
+
+  test("a reset client is told as closed by its peer, one that the filter closes as closed by us", async () => {
+    const lines: string[] = [];
+    const s = await chain([watching("a", lines)]);
+    const client = s.client("x");
+    client.reset();
+    s.settle();
+    expect(lines.slice(-2)).toEqual(["a.downstreamClose(2)", "a.log"]);
+    const closing = await chain([
+      {
+        name: "c",
+        hooks: (callbacks) => ({
+          ...closer(callbacks),
+          onDownstreamClose: (by) => void lines.push(`by ${by}`),
+        }),
+      },
+    ]);
+    const other = closing.client("x");
+    expect(other.ended).toBe(true);
+    other.close();
+    s.settle();
+    closing.settle();
+    expect(lines.at(-1)).toBe("by 1");
+    s.expectNothingLeft();
+  });
+
+  test("a filter that is not there for a connection is passed over", async () => {
+    const lines: string[] = [];
+    const s = await chain([{ name: "none", hooks: () => null }, watching("a", lines)]);
+    s.client("x");
+    expect(lines).toEqual(["a.new", "a.down(x)"]);
+    expect(s.upstream()[0].take()).toBe("x");
+  });
+
+  test("bytes that a filter changed are those that are logged and counted further in", async () => {
+    const s = await chain([
+      {
+        name: "a",
+        hooks: () => ({
+          onDownstreamData: (data) => {
+            if (data.size > 0) data.replace(0, data.size, bytesOf("twelve bytes"));
+            return Continue;
+          },
+        }),
+      },
+    ]);
+    const client = s.client("four");
+    expect(s.upstream()[0].take()).toBe("twelve bytes");
+    client.close();
+    s.settle();
+    s.upstream()[0].close();
+    s.settle();
+    expect(s.logs).toEqual(["- 12/0"]);
+  });
+});
+
+function closer(callbacks: NetworkFilterCallbacks): NetworkFilter {
+  return {
+    onDownstreamData: () => {
+      callbacks.close();
+      return Pause;
+    },
+  };
+}
+
+describe("a filter that holds", () => {
+  test("a connection from its beginning: it is not read until the filter lets it go, and then it is", async () => {
+    let link: NetworkFilterCallbacks | null = null;
+    const s = await chain([
+      {
+        name: "gate",
+        hooks: (callbacks) => {
+          link = callbacks;
+          return { onNewConnection: () => Pause };
+        },
+      },
+    ]);
+    const early = s.client();
+    s.send(early, "hello");
+    expect(s.upstream().map((peer) => peer.take())).toEqual([""]);
+    s.proxy.run(() => (link as NetworkFilterCallbacks | null)?.continueDownstream());
+    s.settle();
+    expect(s.upstream()[0].take()).toBe("hello");
+    s.send(early, " again");
+    expect(s.upstream()[0].take()).toBe(" again");
+  });
+
+  test("a connection from its beginning: a server that speaks first is not heard before the filter agrees", async () => {
+    let link: NetworkFilterCallbacks | null = null;
+    const s = await chain(
+      [
+        {
+          name: "gate",
+          hooks: (callbacks) => {
+            link = callbacks;
+            return { onNewConnection: () => Pause };
+          },
+        },
+      ],
+      { origin: (peer) => (peer.receivedBytes === 0 && !peer.ended ? peer.send("220 secret\n") : undefined) },
+    );
+    const client = s.client();
+    s.settle();
+    const origin = s.upstream()[0];
+    origin.send("greeting");
+    s.settle();
+    expect(client.take()).toBe("");
+    s.proxy.run(() => (link as NetworkFilterCallbacks | null)?.continueDownstream());
+    s.settle();
+    expect(client.take()).toContain("greeting");
+  });
+
+  test("bytes until there are enough of them sees all of them again", async () => {
+    const seen: string[] = [];
+    const s = await chain([
+      {
+        name: "a",
+        hooks: () => ({
+          onDownstreamData: (data) => {
+            seen.push(textOf(data));
+            return data.size < 6 ? Pause : Continue;
+          },
+        }),
+      },
+    ]);
+    const client = s.client("abc");
+    expect(s.upstream()[0].take()).toBe("");
+    s.send(client, "defg");
+    expect(seen).toEqual(["abc", "abcdefg"]);
+    expect(s.upstream()[0].take()).toBe("abcdefg");
+  });
+
+  test("more than the limit of the client's bytes stops the client, and it goes on afterwards", async () => {
+    let link: NetworkFilterCallbacks | null = null;
+    let opened = false;
+    const s = await chain(
+      [
+        {
+          name: "a",
+          hooks: (callbacks) => {
+            link = callbacks;
+            return { onDownstreamData: () => (opened ? Continue : Pause) };
+          },
+        },
+      ],
+      { limit: 10_000 },
+    );
+    const client = s.client("x".repeat(400_000));
+    s.advance(50);
+    expect(client.unsentBytes).toBeGreaterThan(0);
+    const held = (link as NetworkFilterCallbacks | null)?.heldDownstream?.size ?? 0;
+    expect(held).toBeGreaterThan(10_000);
+    expect(held).toBeLessThan(10_000 + 70_000);
+    opened = true;
+    s.proxy.run(() => (link as NetworkFilterCallbacks | null)?.continueDownstream());
+    s.advance(200);
+    expect(s.upstream()[0].receivedBytes).toBe(400_000);
+  });
+
+  test("more than the limit of the server's bytes stops the server", async () => {
+    let link: NetworkFilterCallbacks | null = null;
+    const s = await chain(
+      [
+        {
+          name: "a",
+          hooks: (callbacks) => {
+            link = callbacks;
+            return { onUpstreamData: () => Pause };
+          },
+        },
+      ],
+      { limit: 10_000 },
+    );
+    s.client("hi");
+    const origin = s.upstream()[0];
+    origin.send("y".repeat(400_000));
+    s.advance(50);
+    expect(origin.unsentBytes).toBeGreaterThan(0);
+    const held = (link as NetworkFilterCallbacks | null)?.heldUpstream?.size ?? 0;
+    expect(held).toBeGreaterThan(10_000);
+    expect(held).toBeLessThan(10_000 + 140_000);
+  });
+
+  test("the client's FIN holds it with the bytes", async () => {
+    let link: NetworkFilterCallbacks | null = null;
+    const s = await chain([
+      {
+        name: "a",
+        hooks: (callbacks) => {
+          link = callbacks;
+          return { onDownstreamData: () => Pause };
+        },
+      },
+    ]);
+    const client = s.client("all");
+    client.end();
+    s.settle();
+    expect([s.upstream()[0].received, s.upstream()[0].ended]).toEqual(["", false]);
+    s.proxy.run(() => (link as NetworkFilterCallbacks | null)?.continueDownstream());
+    s.settle();
+    expect([s.upstream()[0].received, s.upstream()[0].ended]).toEqual(["all", true]);
+  });
+
+  test("for ever is ended by the idle time-out, and nothing is left", async () => {
+    const s = await chain([{ name: "a", hooks: () => ({ onDownstreamData: () => Pause }) }], {
+      idleTimeout: 1000,
+    });
+    const client = s.client("x");
+    s.advance(2500);
+    expect(client.ended).toBe(true);
+    expect(s.logs).toEqual(["SI 0/0"]);
+  });
+
+  test("nothing of what it asks after the end is done", async () => {
+    let link: NetworkFilterCallbacks | null = null;
+    const s = await chain([
+      {
+        name: "a",
+        hooks: (callbacks) => {
+          link = callbacks;
+          return { onDownstreamData: () => Pause, onUpstreamData: () => Pause };
+        },
+      },
+    ]);
+    const client = s.client("x");
+    s.send(s.upstream()[0], "y");
+    client.reset();
+    s.settle();
+    const late = link as NetworkFilterCallbacks | null;
+    s.proxy.run(() => {
+      late?.continueDownstream();
+      late?.close();
+    });
+    s.settle();
+    expect([late?.heldDownstream, late?.heldUpstream]).toEqual([null, null]);
+    expect(s.upstream()[0].received).toBe("");
+  });
+});
+
+describe("HTTP over network filters", () => {
+  test("requests and answers pass, on a connection that is kept", async () => {
+    const lines: string[] = [];
+    const s = await chain([watching("a", lines)], { http: {}, origin: answers(OK) });
+    const client = s.client(get("/one"));
+    expect(client.take()).toStartWith("HTTP/1.1 200 OK");
+    s.send(client, get("/two"));
+    expect(client.take()).toStartWith("HTTP/1.1 200 OK");
+    expect(lines.filter((line) => line.startsWith("a.down(GET"))).toHaveLength(2);
+    expect(lines.filter((line) => line.startsWith("a.up(HTTP/1.1 200"))).toHaveLength(2);
+  });
+
+  test("an answer that is held arrives whole, though the connection ends with it", async () => {
+    const hooks = (): NetworkFilter => ({ onUpstreamData: (_data, ends) => (ends ? Continue : Pause) });
+    const s = await chain([{ name: "a", hooks }], { http: {}, origin: answers(OK) });
+    const client = s.client(get("/", "connection: close\r\n"));
+    expect(client.take()).toEndWith("\r\n\r\nok");
+    expect(client.ended || client.closed).toBe(true);
+  });
+
+  test("a filter may rewrite a request's bytes", async () => {
+    const s = await chain(
+      [
+        {
+          name: "a",
+          hooks: () => ({
+            onDownstreamData: (data) => {
+              data.replace(0, 3, bytesOf("PUT"));
+              return Continue;
+            },
+          }),
+        },
+      ],
+      { http: {}, origin: silent },
+    );
+    s.client(get("/path"));
+    expect(s.upstream()[0].received).toStartWith("PUT /path HTTP/1.1");
+  });
+
+  test("a drained listener lets a held connection finish", async () => {
+    const s = await chain([watching("a", [])], { http: {}, origin: silent });
+    const client = s.client(get("/"));
+    s.proxy.run(() => s.proxy.worker.drain());
+    s.settle();
+    expect(client.closed).toBe(false);
+    s.send(s.upstream()[0], OK);
+    expect(client.take()).toContain("connection: close");
+    s.advance(2000);
+    expect(client.closed || client.ended).toBe(true);
+  });
+});
+
+describe("connections have numbers", () => {
+  test("a network filter knows the one that logs know", async () => {
+    const numbers: number[] = [];
+    const s = await chain([
+      {
+        name: "a",
+        hooks: (callbacks) => ({
+          onDownstreamData: () => {
+            numbers.push(callbacks.info.connectionId);
+            return Continue;
+          },
+        }),
+      },
+    ]);
+    s.client("x");
+    s.client("y");
+    expect(new Set(numbers).size).toBe(2);
+  });
+});
