@@ -189,6 +189,32 @@ for (const runtime of HAS_ASSEMBLER ? installedRuntimes : []) {
       expect(dump).toContain('"version_info": "2"');
     }, 60_000);
 
+    test("a large module is judged apart from the traffic", async () => {
+      const large = (value: string): Uint8Array => {
+        const padding = { wat: "(drop (call $log #0 #256 #0))".repeat(25_000) };
+        return binaryOf(guest`
+          (func (export "padding") ${padding})
+          (on response_headers
+            (drop (call $replace_header_map_value #2 ${"x-guest"} ${value}))
+            #0)`);
+      };
+      publish(path("large.wasm"), large("large"));
+      const proxy = await fixed(listenerWith("web", { typed_config: wasm(path("large.wasm")) }), 1);
+      const url = await proxy.url("web");
+      expect(await marked(url)).toBe("large");
+      publish(path("large.wasm"), large("larger"));
+      await until(() => marked(url), "larger");
+      const address = `${proxy.admin}/wasm_modules?source=${encodeURIComponent(path("large.wasm"))}`;
+      const post = async (bytes: Uint8Array): Promise<string> =>
+        (await fetch(address, { method: "POST", body: Buffer.from(bytes), keepalive: false })).text();
+      expect(await post(large("cut").subarray(0, 150_000))).toContain("what was in force stays in force");
+      expect(await marked(url)).toBe("larger");
+      const huge = new Uint8Array(2 * 1024 * 1024);
+      expect(await post(huge)).toContain("not WebAssembly");
+      expect(await post(large("posted"))).toBe("OK\n");
+      await until(() => marked(url), "posted");
+    }, 60_000);
+
     test("workers share data and queues", async () => {
       const sharing = binaryOf(guest`
         (global $queue (mut i32) (i32.const 0))
