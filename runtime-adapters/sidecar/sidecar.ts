@@ -20,6 +20,7 @@ import { layerNames, overridden } from "./admin/runtime-page.ts";
 import type { Options } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
+import { compileApart } from "./modules/compile-apart.ts";
 import { type ModuleStatus, ModuleStore, refusalLine } from "./modules/module-store.ts";
 import { judged, notInForce } from "./modules/refused-resources.ts";
 import { withoutRefused } from "./modules/without-refused.ts";
@@ -95,6 +96,7 @@ export class Sidecar implements AdminSource {
     );
     this.modules = new ModuleStore({
       tryPlugin: entry.tryPlugin,
+      compile: (bytes, limits) => compileApart(entry.url, bytes, limits),
       threads: options.concurrency,
       log: (level, message) => this.log(level, "wasm", message),
       onChange: (supply) => void this.supervisor.setWasm(supply),
