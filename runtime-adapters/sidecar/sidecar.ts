@@ -6,7 +6,7 @@
  *         └──faults: exit 1                   └──port in use: exit 1        └─/healthcheck/fail ─▶ DRAINING (and back)
  */
 import type { ClusterStatus } from "../../core/cluster/cluster-status.ts";
-import type { Listener, Snapshot } from "../../core/config/model.ts";
+import type { Snapshot } from "../../core/config/model.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
 import { formatAddress } from "../../core/io/socket.ts";
 import { mergeExports } from "../../core/telemetry/merge-exports.ts";
@@ -23,8 +23,8 @@ import { LocalWorker } from "./local-worker.ts";
 import { compileApart } from "./modules/compile-apart.ts";
 import { type ModuleStatus, ModuleStore, refusalLine } from "./modules/module-store.ts";
 import { judged, notInForce } from "./modules/refused-resources.ts";
-import { withoutRefused } from "./modules/without-refused.ts";
 import type { LogThreshold, OperatorLog } from "./operator-log.ts";
+import { withoutFailed, withoutRefused } from "./predecessors.ts";
 import { ProcessStats } from "./process-stats.ts";
 import { bindComplaint, StartFailure } from "./start-failure.ts";
 import { type Outcome, Subscriptions } from "./subscriptions.ts";
@@ -398,14 +398,4 @@ export class Sidecar implements AdminSource {
   log(level: LogLevel, component: string, message: string): void {
     this.operatorLog.log(level, component, message);
   }
-}
-
-/** `wanted`, with the listeners in `failed` as they were in `before` (or not at all). */
-function withoutFailed(wanted: Snapshot, before: Snapshot, failed: ReadonlySet<string>): Snapshot {
-  const old = new Map<string, Listener>(before.listeners.map((listener) => [listener.name, listener]));
-  const listeners = wanted.listeners.flatMap((listener) => {
-    if (!failed.has(listener.name)) return [listener];
-    return old.get(listener.name) ?? [];
-  });
-  return { ...wanted, listeners };
 }
