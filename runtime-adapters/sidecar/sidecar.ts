@@ -35,6 +35,8 @@ import { RemoteWorker } from "./worker-port.ts";
 
 /** How often the number of open connections is looked at while draining, ms. */
 const DRAIN_LOOK = 50;
+/** A worker that is alone has nobody to send notes to. */
+const TO_NOBODY = (): void => undefined;
 /** How long `/quitquitquit` waits so that its answer gets out, ms. */
 const QUIT_DELAY = 50;
 
@@ -153,8 +155,7 @@ export class Sidecar implements AdminSource {
         (to, queue) => this.supervisor.passNote(to, queue),
       );
     }
-    const nobodyElse = (): void => undefined;
-    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1, nobodyElse);
+    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1, TO_NOBODY);
     return this.localWorker;
   }
 
@@ -193,7 +194,7 @@ export class Sidecar implements AdminSource {
       return;
     }
     const before = this.snapshot;
-    const complete = this.withOverrides(configured);
+    const complete = { ...configured, runtime: overridden(configured.runtime, this.runtimeOverrides) };
     const refusals = await this.modules.prepare(complete);
     for (const reading of readings) this.counters.countOutcome(judged(reading, refusals), before);
     if (this.first !== null && refusals.length > 0) {
@@ -237,10 +238,6 @@ export class Sidecar implements AdminSource {
       this.first = null;
     }
     this.subscriptions.settled(configured, applied, notInForce(refusals));
-  }
-
-  private withOverrides(snapshot: Snapshot): Snapshot {
-    return { ...snapshot, runtime: overridden(snapshot.runtime, this.runtimeOverrides) };
   }
 
   // ── What the admin pages ask and tell ─────────────────────────────────────────────────────────────────────
