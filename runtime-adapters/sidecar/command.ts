@@ -8,16 +8,24 @@ import { isMainThread, type MessagePort, parentPort, workerData } from "node:wor
 import { type Options, parseCommandLine } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
+import type { CompileStart } from "./modules/compile-apart.ts";
 import { QuietWatch } from "./quiet-watch.ts";
 import { operatorLog, ThreadServices } from "./thread-services.ts";
 import { notesThrough, serveWorker, type ThreadStart } from "./worker-port.ts";
 
 /** Runs what the command line (or the parent thread) asks for. */
 export async function runCommand(entry: Entry): Promise<void> {
-  const start = workerData as ThreadStart | null;
-  if (!isMainThread && parentPort !== null && start?.tulle === "worker") {
-    runWorker(entry, start, parentPort);
-    return;
+  const start = workerData as ThreadStart | CompileStart | null;
+  if (!isMainThread && parentPort !== null && start !== null) {
+    if (start.tulle === "worker") {
+      runWorker(entry, start, parentPort);
+      return;
+    }
+    if (start.tulle === "compile") {
+      const { compileModule } = await import("./modules/compile-module.ts");
+      parentPort.postMessage(await compileModule(start.bytes, start.limits));
+      return;
+    }
   }
   const args = process.argv.slice(2);
   if (args[0] === "filter") {

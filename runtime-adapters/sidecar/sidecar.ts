@@ -6,7 +6,7 @@
  *         └──faults: exit 1                   └──port in use: exit 1        └─/healthcheck/fail ─▶ DRAINING (and back)
  */
 import type { ClusterStatus } from "../../core/cluster/cluster-status.ts";
-import type { Listener, Snapshot } from "../../core/config/model.ts";
+import type { Snapshot } from "../../core/config/model.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
 import { formatAddress } from "../../core/io/socket.ts";
 import { mergeExports } from "../../core/telemetry/merge-exports.ts";
@@ -20,10 +20,11 @@ import { layerNames, overridden } from "./admin/runtime-page.ts";
 import type { Options } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
+import { compileApart } from "./modules/compile-apart.ts";
 import { type ModuleStatus, ModuleStore, refusalLine } from "./modules/module-store.ts";
 import { judged, notInForce } from "./modules/refused-resources.ts";
-import { withoutRefused } from "./modules/without-refused.ts";
 import type { LogThreshold, OperatorLog } from "./operator-log.ts";
+import { withoutFailed, withoutRefused } from "./predecessors.ts";
 import { ProcessStats } from "./process-stats.ts";
 import { bindComplaint, StartFailure } from "./start-failure.ts";
 import { type Outcome, Subscriptions } from "./subscriptions.ts";
@@ -34,6 +35,8 @@ import { RemoteWorker } from "./worker-port.ts";
 
 /** How often the number of open connections is looked at while draining, ms. */
 const DRAIN_LOOK = 50;
+/** A worker that is alone has nobody to send notes to. */
+const TO_NOBODY = (): void => undefined;
 /** How long `/quitquitquit` waits so that its answer gets out, ms. */
 const QUIT_DELAY = 50;
 
@@ -95,6 +98,7 @@ export class Sidecar implements AdminSource {
     );
     this.modules = new ModuleStore({
       tryPlugin: entry.tryPlugin,
+      compile: (bytes, limits) => compileApart(entry.url, bytes, limits),
       threads: options.concurrency,
       log: (level, message) => this.log(level, "wasm", message),
       onChange: (supply) => void this.supervisor.setWasm(supply),
@@ -151,8 +155,7 @@ export class Sidecar implements AdminSource {
         (to, queue) => this.supervisor.passNote(to, queue),
       );
     }
-    const nobodyElse = (): void => undefined;
-    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1, nobodyElse);
+    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1, TO_NOBODY);
     return this.localWorker;
   }
 
@@ -191,7 +194,7 @@ export class Sidecar implements AdminSource {
       return;
     }
     const before = this.snapshot;
-    const complete = this.withOverrides(configured);
+    const complete = { ...configured, runtime: overridden(configured.runtime, this.runtimeOverrides) };
     const refusals = await this.modules.prepare(complete);
     for (const reading of readings) this.counters.countOutcome(judged(reading, refusals), before);
     if (this.first !== null && refusals.length > 0) {
@@ -235,10 +238,6 @@ export class Sidecar implements AdminSource {
       this.first = null;
     }
     this.subscriptions.settled(configured, applied, notInForce(refusals));
-  }
-
-  private withOverrides(snapshot: Snapshot): Snapshot {
-    return { ...snapshot, runtime: overridden(snapshot.runtime, this.runtimeOverrides) };
   }
 
   // ── What the admin pages ask and tell ─────────────────────────────────────────────────────────────────────
@@ -396,14 +395,4 @@ export class Sidecar implements AdminSource {
   log(level: LogLevel, component: string, message: string): void {
     this.operatorLog.log(level, component, message);
   }
-}
-
-/** `wanted`, with the listeners in `failed` as they were in `before` (or not at all). */
-function withoutFailed(wanted: Snapshot, before: Snapshot, failed: ReadonlySet<string>): Snapshot {
-  const old = new Map<string, Listener>(before.listeners.map((listener) => [listener.name, listener]));
-  const listeners = wanted.listeners.flatMap((listener) => {
-    if (!failed.has(listener.name)) return [listener];
-    return old.get(listener.name) ?? [];
-  });
-  return { ...wanted, listeners };
 }

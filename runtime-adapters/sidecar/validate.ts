@@ -8,6 +8,7 @@ import type { ExtensionConfig, Listener, RouteConfiguration, Snapshot } from "..
 import type { Checks } from "../../core/xds/checks.ts";
 import type { Lead, ResourceKind } from "../../core/xds/resource.ts";
 import { findResource, type ResourceFile, readBootstrapFile, readResourceFile } from "./config-file.ts";
+import { compileModule } from "./modules/compile-module.ts";
 import { ModuleStore, type ModuleStoreHost, refusalLine } from "./modules/module-store.ts";
 
 /** What a configuration says, wherever it stands. */
@@ -30,7 +31,14 @@ export async function validatePlugins(
 ): Promise<readonly string[]> {
   if (snapshot === null) return [];
   const nobody = (): void => undefined;
-  const store = new ModuleStore({ tryPlugin, threads: 1, log: nobody, onChange: nobody, onWanted: nobody });
+  const store = new ModuleStore({
+    tryPlugin,
+    compile: compileModule,
+    threads: 1,
+    log: nobody,
+    onChange: nobody,
+    onWanted: nobody,
+  });
   const refusals = await store.prepare(snapshot);
   store.close();
   return refusals.map(refusalLine);

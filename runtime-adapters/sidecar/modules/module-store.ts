@@ -15,7 +15,7 @@ import { SharedStore } from "../../../filters/wasm/shared-store.ts";
 import { type VmLimits, vmLimits } from "../../../filters/wasm/vm-limits.ts";
 import { moduleKey, type WasmSupply } from "../../../filters/wasm/wasm-host.ts";
 import { FileWatch } from "../file-watch.ts";
-import { compileModule } from "./compile-module.ts";
+import type { Compiled } from "./compile-module.ts";
 import { type Fetched, fetchModule } from "./module-source.ts";
 import { type PluginInUse, type PluginOwner, pluginsInUse } from "./plugins-in-use.ts";
 
@@ -51,6 +51,8 @@ export interface ModuleStatus {
 export interface ModuleStoreHost {
   /** Tries a plugin with a module: the reasons why it cannot be used. */
   readonly tryPlugin: (config: PluginConfig, module: CompiledModule, limits: VmLimits) => readonly string[];
+  /** Judges and compiles a module. Never rejects. */
+  readonly compile: (bytes: Uint8Array, limits: VmLimits) => Promise<Compiled>;
   readonly log: (level: LogLevel, message: string) => void;
   /** How many workers there are, which share data. */
   readonly threads: number;
@@ -238,7 +240,7 @@ export class ModuleStore {
     const fetched = await source;
     if ("fault" in fetched) entry.fault = fetched.fault;
     else {
-      const compiled = await compileModule(fetched.bytes, limits);
+      const compiled = await this.host.compile(fetched.bytes, limits);
       if ("fault" in compiled) entry.fault = `${describe(model)}: ${compiled.fault}`;
       else entry.module = compiled.module;
     }
