@@ -6,7 +6,7 @@
  *         └──faults: exit 1                   └──port in use: exit 1        └─/healthcheck/fail ─▶ DRAINING (and back)
  */
 import type { ClusterStatus } from "../../core/cluster/cluster-status.ts";
-import type { Listener, Snapshot } from "../../core/config/model.ts";
+import type { Snapshot } from "../../core/config/model.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
 import { formatAddress } from "../../core/io/socket.ts";
 import { mergeExports } from "../../core/telemetry/merge-exports.ts";
@@ -22,7 +22,7 @@ import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
 import { compileApart } from "./modules/compile-apart.ts";
 import { type ModuleStatus, ModuleStore, refusalLine } from "./modules/module-store.ts";
-import { judged, notInForce } from "./modules/refused-resources.ts";
+import { judged, notInForce, unbound } from "./modules/refused-resources.ts";
 import { withoutRefused } from "./modules/without-refused.ts";
 import type { LogThreshold, OperatorLog } from "./operator-log.ts";
 import { ProcessStats } from "./process-stats.ts";
@@ -214,7 +214,7 @@ export class Sidecar implements AdminSource {
     let applied = wanted;
     if (failures.length > 0) {
       // The rest of the update holds; what could not be bound stays as it was.
-      applied = withoutFailed(wanted, before, new Set(failures.map(({ listener }) => listener)));
+      applied = withoutRefused(wanted, before, failures.map(unbound));
       for (const failure of failures) this.log("error", "config", bindComplaint(failure));
       await this.supervisor.apply(applied);
     }
@@ -398,14 +398,4 @@ export class Sidecar implements AdminSource {
   log(level: LogLevel, component: string, message: string): void {
     this.operatorLog.log(level, component, message);
   }
-}
-
-/** `wanted`, with the listeners in `failed` as they were in `before` (or not at all). */
-function withoutFailed(wanted: Snapshot, before: Snapshot, failed: ReadonlySet<string>): Snapshot {
-  const old = new Map<string, Listener>(before.listeners.map((listener) => [listener.name, listener]));
-  const listeners = wanted.listeners.flatMap((listener) => {
-    if (!failed.has(listener.name)) return [listener];
-    return old.get(listener.name) ?? [];
-  });
-  return { ...wanted, listeners };
 }
