@@ -1,17 +1,20 @@
 /**
  * Compiles the filters that ship, `filters-as/<name>/filter.ts` → `filters-as/build/<name>.wasm`, with the options in
- * filters-as/asconfig.json. What is built from the same sources by the same compiler is not built again.
+ * filters-as/asconfig.json; the schema of its configuration goes beside it. What is built from the same sources by
+ * the same compiler is not built again.
  *
  * `npm run filters` builds all, `npm run filters -- headers` one; tests call `buildFilter`.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -31,9 +34,15 @@ export function filterNames(): string[] {
     .sort();
 }
 
-/** Builds a filter unless it is up to date; returns the path of its module. Throws with the compiler's words. */
+/**
+ * Builds a filter unless it is up to date, and puts its schema beside it; returns the path of its module. Throws
+ * with the compiler's words.
+ */
 export function buildFilter(name: string): string {
-  return compile(join(sources, name, "filter.ts"), join(output, `${name}.wasm`));
+  const wasm = compile(join(sources, name, "filter.ts"), join(output, `${name}.wasm`));
+  const schema = join(sources, name, `${name}.schema.json`);
+  if (existsSync(schema)) copyFileSync(schema, join(output, `${name}.schema.json`));
+  return wasm;
 }
 
 /**
@@ -59,7 +68,10 @@ export function compile(entry: string, wasm: string, extra: readonly string[] = 
     throw new Error(`${relative(repository, entry)} does not compile:\n${stderr ?? error}${stdout ?? ""}`);
   }
   const faults = importFaults(new WebAssembly.Module(readFileSync(unfinished)));
-  if (faults.length > 0) throw new Error(`${relative(repository, entry)}: ${faults.join("; ")}`);
+  if (faults.length > 0) {
+    rmSync(unfinished);
+    throw new Error(`${relative(repository, entry)}: ${faults.join("; ")}`);
+  }
   renameSync(unfinished, wasm);
   writeFileSync(stampFile, stamp);
   return wasm;

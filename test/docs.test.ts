@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DEFAULT_LIMITS } from "../core/http1/limits.ts";
+import { parseFilterCommand } from "../runtime-adapters/filter-tool/tool-command-line.ts";
 import { ADMIN_COMMANDS } from "../runtime-adapters/sidecar/admin/admin-command.ts";
 import { parseCommandLine } from "../runtime-adapters/sidecar/command-line.ts";
 import { readResourceFile } from "../runtime-adapters/sidecar/config-file.ts";
@@ -95,6 +96,10 @@ describe("command lines", () => {
   test.each(commands.filter(([, line]) => line.startsWith("npx tulle")))("%s: %s", (_path, line) => {
     const args = line.split(" ").slice(2);
     if (args[0] === "version") return;
+    if (args[0] === "filter") {
+      expect(parseFilterCommand(args.slice(1)).kind).toBe("options");
+      return;
+    }
     const parsed = parseCommandLine(args);
     expect(parsed.kind).toBe("options");
     if (parsed.kind === "options") expect(existsSync(join(ROOT, parsed.options.configPath))).toBe(true);

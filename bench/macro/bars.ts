@@ -2,8 +2,20 @@
  * The bars that Tulle has set itself, judged from one result: each a number of ours against a limit, met, missed or not
  * measured. Ratios are medians of the per-round ratios. Pure.
  */
+
 import { BURST_LIMIT, type Cell, DIRECT, type Metric, type Result, valuesOf } from "./result.ts";
-import { differences, median, medianRatio } from "./statistics.ts";
+import {
+  AUTHZ,
+  AUTHZ_10,
+  AUTHZ_1000,
+  HEADERS,
+  MINIMAL,
+  NATIVE,
+  PLAIN_PROXY,
+  RATELIMIT,
+  THREE,
+} from "./scenario.ts";
+import { differences, median, medianDifference, medianRatio } from "./statistics.ts";
 
 export interface Bar {
   /** "65 B GET, CPU: Bun ≤ 1.1 × nginx". */
@@ -53,6 +65,19 @@ export function barsOf(result: Result): Bar[] {
     judge.growth("10 000 routes, CPU", "routes", ours, 10_000, 10, 1.15);
     judge.growth("1000 clusters, CPU", "clusters", ours, 1000, 10, 1.15);
   }
+  for (const [ours, share] of [
+    ["tulle-bun", 0.4],
+    ["tulle-node", 0.55],
+  ] as const) {
+    judge.filters("three WASM filters", ours, THREE, 6);
+    judge.filters("authz of 20 rules", ours, AUTHZ, 2);
+    judge.filters("ratelimit with two descriptors", ours, RATELIMIT, 2);
+    judge.filters("headers with five operations", ours, HEADERS, 2);
+    judge.filters("a minimal WASM filter", ours, MINIMAL, 1.5);
+    judge.withFilters(ours, share);
+    judge.manyRules(ours, 2);
+  }
+  for (const ours of ["tulle-bun", "tulle-node", "tulle-deno"]) judge.swap(ours, 20, 100_000);
   for (const ours of ["tulle-bun", "tulle-node", "tulle-deno"]) {
     for (const id of ["download", "upload"])
       judge.atMost(`1 MiB ${id}, copied_bytes`, id, "copiedBytes", ours, 0);
@@ -115,9 +140,64 @@ class Judge {
     this.#add(section, `${what}: ${nameOf(ours)} ≤ ${limit} × ${small}`, value, limit);
   }
 
+  /** What a chain of filters adds to the same proxy without any, µs of CPU. */
+  filters(what: string, ours: string, variant: number, limit: number): void {
+    const claim = `added by ${what}, CPU µs: ${nameOf(ours)} ≤ ${limit}`;
+    this.#add("filters", claim, this.#addedBy("filters", ours, variant), limit);
+  }
+
+  withFilters(ours: string, limit: number): void {
+    const a = cellOf(this.#result, "filters", ours, THREE);
+    const b = cellOf(this.#result, "filters", "envoy", NATIVE);
+    const value = a && b ? medianRatio(valuesOf(a, "cpuUs"), valuesOf(b, "cpuUs")) : Number.NaN;
+    this.#add(
+      "filters",
+      `with three WASM filters, CPU: ${nameOf(ours)} ≤ ${limit} × Envoy with its native ones`,
+      value,
+      limit,
+    );
+  }
+
+  /** A ratio of what is added: both are small, so one of medians is steadier than the median of ratios. */
+  manyRules(ours: string, limit: number): void {
+    const [many, few] = [AUTHZ_1000, AUTHZ_10].map((variant) =>
+      this.#addedBy("filter-scaling", ours, variant),
+    );
+    this.#add(
+      "filter-scaling",
+      `authz of 1000 rules adds: ${nameOf(ours)} ≤ ${limit} × what 10 add`,
+      many / few,
+      limit,
+    );
+  }
+
+  swap(ours: string, limitMs: number, leastRequests: number): void {
+    const cell = cellOf(this.#result, "filter-swap", ours);
+    const late = cell ? figure(cell, "max") - figure(cell, "p99") : Number.NaN;
+    this.#add(
+      "filter-swap",
+      `slowest request while modules are swapped: ${nameOf(ours)} ≤ p99 + ${limitMs} ms`,
+      late,
+      limitMs,
+    );
+    const enough = cell !== null && figure(cell, "requests") >= leastRequests;
+    this.#add(
+      "filter-swap",
+      `failed requests of ${leastRequests} while modules are swapped: ${nameOf(ours)} ≤ 0`,
+      enough ? figure(cell, "failed") : Number.NaN,
+      0,
+    );
+  }
+
+  #addedBy(section: string, ours: string, variant: number): number {
+    const cell = cellOf(this.#result, section, ours, variant);
+    const plain = cellOf(this.#result, section, ours, PLAIN_PROXY);
+    return cell && plain ? medianDifference(valuesOf(cell, "cpuUs"), valuesOf(plain, "cpuUs")) : Number.NaN;
+  }
+
   #add(section: string, claim: string, measured: number, limit: number): void {
     // A quick run hunts pauses for 3 s and bursts with 1000 connections: it cannot tell.
-    const tooSmall = this.#result.settings.quick && (section === "pause" || section === "burst");
+    const tooSmall = this.#result.settings.quick && ["pause", "burst", "filter-swap"].includes(section);
     const value = tooSmall ? Number.NaN : measured;
     const verdict = Number.isNaN(value) ? "not measured" : value <= limit ? "met" : "missed";
     this.bars.push({ claim, section, value, limit, verdict });

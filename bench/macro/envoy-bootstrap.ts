@@ -27,6 +27,7 @@ export function envoyBootstrap(topology: Topology): string {
     codec_type: "HTTP1",
     use_remote_address: true,
     http_filters: [
+      ...topology.chain.filters,
       {
         name: "envoy.filters.http.router",
         typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
@@ -50,6 +51,7 @@ export function envoyBootstrap(topology: Topology): string {
     {
       node: { id: "bench", cluster: "bench" },
       admin: { address: socket(topology.admin) },
+      ...(topology.chain.fuel ? {} : { layered_runtime: { layers: [UNMETERED] } }),
       static_resources: {
         listeners: [
           {
@@ -67,6 +69,9 @@ export function envoyBootstrap(topology: Topology): string {
     1,
   );
 }
+
+/** Envoy takes the key and has no use for it. */
+const UNMETERED = { name: "bench", static_layer: { "tulle.wasm.fuel": false } };
 
 function socket(port: number) {
   return { socket_address: { address: "127.0.0.1", port_value: port } };

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { descendantsOf, ownersOf } from "./accounting.ts";
 import { Child } from "./children.ts";
 import type { Contestant } from "./contestant.ts";
+import { type FilterChain, NO_FILTERS } from "./filter-chains.ts";
 import { PLAIN, type Table } from "./topology.ts";
 import { startUpstream, type Upstream } from "./upstream.ts";
 
@@ -33,6 +34,7 @@ export interface Running {
 
 export interface RunOptions {
   readonly table?: Table;
+  readonly chain?: FilterChain;
   readonly clients?: number;
   readonly traceCollector?: boolean;
 }
@@ -82,6 +84,7 @@ export class Lab {
         upstream: this.upstream.port,
         clients: options.clients ?? 2048,
         table: options.table ?? PLAIN,
+        chain: options.chain ?? NO_FILTERS,
         folder,
       },
       { traceCollector: options.traceCollector ?? false },

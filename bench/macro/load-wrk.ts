@@ -19,6 +19,16 @@ export interface WrkLoad {
   readonly bodyBytes: number;
   /** Ask for `Connection: close`, so that every request needs a new connection. */
   readonly newConnections: boolean;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** A header of which the values go round. */
+  readonly keys?: WalkingKeys;
+}
+
+/** `key-<number>`, from `from` up and below `count`, then from 0 again. */
+export interface WalkingKeys {
+  readonly header: string;
+  readonly count: number;
+  readonly from: number;
 }
 
 export interface WrkResult {
@@ -75,7 +85,27 @@ function luaOf(load: WrkLoad): string {
   const lines = [`wrk.method = "${load.method}"`];
   if (load.bodyBytes > 0) lines.push(`wrk.body = string.rep("x", ${load.bodyBytes})`);
   if (load.newConnections) lines.push(`wrk.headers["Connection"] = "close"`);
-  if (load.paths.length > 1) {
+  for (const [name, value] of Object.entries(load.headers ?? {}))
+    lines.push(`wrk.headers["${name}"] = "${value}"`);
+  if (load.keys) {
+    const { header, count, from } = load.keys;
+    lines.push(
+      `local before, after, turn, key = {}, {}, 0, ${from}`,
+      `local paths = { ${load.paths.map((path) => `"${path}"`).join(", ")} }`,
+      "init = function()",
+      `  wrk.headers["${header}"] = "key-@"`,
+      "  for i, path in ipairs(paths) do",
+      "    local text = wrk.format(nil, path)",
+      '    local at = string.find(text, "key-@", 1, true)',
+      "    before[i], after[i] = string.sub(text, 1, at + 3), string.sub(text, at + 5)",
+      "  end",
+      "end",
+      "request = function()",
+      `  turn, key = turn % ${load.paths.length} + 1, (key + 1) % ${count}`,
+      "  return before[turn] .. key .. after[turn]",
+      "end",
+    );
+  } else if (load.paths.length > 1) {
     // Formatted once: the load must not cost more for a large table than for a small one.
     lines.push(
       "local requests, turn = {}, 0",

@@ -20,8 +20,10 @@ import { envoy } from "./rivals/envoy.ts";
 import { haproxy } from "./rivals/haproxy.ts";
 import { nginx, nginxTuned } from "./rivals/nginx.ts";
 import { nodeHttp } from "./rivals/node-http.ts";
+import { runFilters } from "./run-filters.ts";
 import { runLatency, runPause } from "./run-latency.ts";
 import { runMemory } from "./run-memory.ts";
+import { runSwap } from "./run-swap.ts";
 import { runSweep } from "./run-sweep.ts";
 import { runThroughput } from "./run-throughput.ts";
 import { SCENARIOS, type Scenario } from "./scenario.ts";
@@ -29,6 +31,8 @@ import type { Session } from "./session.ts";
 import { tulleOn } from "./tulle.ts";
 
 const RIVALS = [nginx, nginxTuned, haproxy, envoy, nodeHttp];
+
+const NEEDS_WRK = new Set(["throughput", "sweep", "filters", "swap"]);
 
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
@@ -107,7 +111,7 @@ async function run(options: Options): Promise<Result> {
   const session: Session = { lab, settings, contestants, say, warn };
   const sections: Section[] = [];
   for (const scenario of SCENARIOS.filter(({ id }) => options.only.includes(id))) {
-    if (wrk === null && (scenario.kind === "throughput" || scenario.kind === "sweep")) continue;
+    if (wrk === null && NEEDS_WRK.has(scenario.kind)) continue;
     say(`${scenario.id}: ${scenario.title}`);
     const takePart = contestants.filter(
       ({ scenarios }) => scenarios === null || scenarios.includes(scenario.id),
@@ -138,6 +142,10 @@ function runScenario(session: Session, scenario: Scenario): Promise<Section> {
       return runMemory(session, scenario);
     case "sweep":
       return runSweep(session, scenario);
+    case "filters":
+      return runFilters(session, scenario);
+    case "swap":
+      return runSwap(session, scenario);
   }
 }
 

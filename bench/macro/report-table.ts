@@ -2,7 +2,7 @@
 import { barsOf, figure, nameOf } from "./bars.ts";
 import { type Cell, DIRECT, type Metric, type Result, type Section, valuesOf } from "./result.ts";
 import { SCENARIOS, type Scenario } from "./scenario.ts";
-import { medianDifference, medianRatio, spread } from "./statistics.ts";
+import { differences, median, medianDifference, medianRatio, spread } from "./statistics.ts";
 
 /** The whole report. `chart` is the file name of the SVG, or "". */
 export function reportOf(result: Result, chart = ""): string {
@@ -33,9 +33,14 @@ function sectionOf(scenario: Scenario, section: Section): string {
     .filter(({ invalid }) => invalid !== "")
     .map(
       ({ contestant, variant, invalid }) =>
-        `**INVALID: ${nameOf(contestant)}${variant > 0 ? ` with ${variant}` : ""}:** ${invalid.split("\n")[0]}`,
+        `**INVALID: ${nameOf(contestant)}${variantOf(scenario, variant)}:** ${invalid.split("\n")[0]}`,
     );
   return [`## ${upperFirst(scenario.title)}`, body, ...broken].join("\n\n");
+}
+
+function variantOf(scenario: Scenario, variant: number): string {
+  if (scenario.kind === "filters") return `, ${scenario.variants[variant].title}`;
+  return variant > 0 ? ` with ${variant}` : "";
 }
 
 function tableFor(scenario: Scenario, section: Section): string {
@@ -128,6 +133,80 @@ function tableFor(scenario: Scenario, section: Section): string {
         ]),
       );
     }
+    case "filters": {
+      const at = (name: string, variant: number) =>
+        cells.find((cell) => cell.contestant === name && cell.variant === variant && usable(cell)) ?? null;
+      const native = at(
+        "envoy",
+        scenario.variants.findIndex(({ title }) => title === "its native three"),
+      );
+      return table(
+        [
+          "proxy",
+          "filters",
+          "CPU µs/request",
+          "added µs",
+          "from",
+          "to",
+          "× Envoy, native",
+          "answers/s",
+          "PSS MB",
+        ],
+        cells.map((cell) => {
+          const keys = figure(cell, "keys");
+          const title = `${scenario.variants[cell.variant].title}${keys > 0 ? `, ${keys} keys` : ""}`;
+          const row = [nameOf(cell.contestant), title];
+          if (!usable(cell)) return [...row, "invalid"];
+          const plain = at(cell.contestant, 0);
+          const added =
+            plain === null || plain === cell
+              ? []
+              : differences(valuesOf(cell, "cpuUs"), valuesOf(plain, "cpuUs"));
+          return [
+            ...row,
+            number(figure(cell, "cpuUs"), 1),
+            number(median(added), 2),
+            number(Math.min(...added), 2),
+            number(Math.max(...added), 2),
+            native === null
+              ? "–"
+              : number(medianRatio(valuesOf(cell, "cpuUs"), valuesOf(native, "cpuUs")), 2),
+            number(figure(cell, "rps"), 0),
+            megabytes(cell, "pss"),
+          ];
+        }),
+      );
+    }
+    case "swap":
+      return table(
+        [
+          "proxy",
+          "requests",
+          "failed",
+          "swaps",
+          "p99 ms",
+          "longest ms",
+          "longest without swaps",
+          "file to first answer, ms",
+          "its longest",
+          "module KiB",
+          "PSS MB before",
+          "after",
+        ],
+        rows((cell) => [
+          number(figure(cell, "requests"), 0),
+          number(figure(cell, "failed"), 0),
+          number(figure(cell, "swaps"), 0),
+          number(figure(cell, "p99"), 2),
+          number(figure(cell, "max"), 1),
+          number(figure(cell, "calmMax"), 1),
+          number(figure(cell, "swapMs"), 0),
+          number(figure(cell, "swapMaxMs"), 0),
+          number(figure(cell, "moduleBytes") / 1024, 0),
+          megabytes(cell, "idlePss"),
+          megabytes(cell, "afterPss"),
+        ]),
+      );
     case "pause":
       return table(
         ["proxy", "longest ms", "stalls over 5 ms", "p99.9 ms", "collector, ms in all", "its longest, ms"],

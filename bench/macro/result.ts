@@ -39,7 +39,7 @@ export interface Section {
 /** One contestant in one scenario (and one variant of it, in a sweep). */
 export interface Cell {
   readonly contestant: string;
-  /** Table size in a sweep, else 0. */
+  /** Table size in a sweep, place in the scenario's list of filter chains, else 0. */
   readonly variant: number;
   /** Why the numbers must not be used, or "". */
   readonly invalid: string;
@@ -90,6 +90,14 @@ export const METRICS = {
   peakPss: "bytes, at the height of a burst",
   afterPss: "bytes, when settled or at the end of the wait",
   settleSeconds: "s after the burst until memory was under 1.5 × idle; -1: never in the wait",
+  keys: "distinct values of the header that tells senders apart, all live",
+  calmMax: "ms, the longest while nothing is swapped",
+  requests: "requests that were sent while modules were swapped",
+  failed: "of these, not answered whole and with 200",
+  swaps: "modules that came into force meanwhile",
+  swapMs: "ms from the new file to the first answer by the new module, the median",
+  swapMaxMs: "ms, the longest",
+  moduleBytes: "size of the module",
   copiedBytes: "bytes of bodies that the proxy says it copied",
   collectorMs: "ms of the run that the garbage collector stopped the program",
   collectorMaxMs: "its longest pause, ms",

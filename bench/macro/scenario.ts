@@ -1,6 +1,20 @@
 /**
  * What is measured: the list of scenarios as data. How each kind is run is in run-*.ts; what must come out in bars.ts.
  */
+import {
+  authz,
+  chainOf,
+  type FilterChain,
+  headers,
+  minimal,
+  NO_FILTERS,
+  nativeAuthz,
+  nativeHeaders,
+  nativeRatelimit,
+  pathsOfRules,
+  ratelimit,
+  ratelimitByKey,
+} from "./filter-chains.ts";
 import { BLOB, SMALL } from "./upstream.ts";
 
 /** wrk, 50 connections, as fast as it goes: CPU per request and requests per second. */
@@ -53,7 +67,103 @@ export interface SweepScenario {
   readonly sizes: readonly number[];
 }
 
-export type Scenario = ThroughputScenario | LatencyScenario | PauseScenario | MemoryScenario | SweepScenario;
+/** Keep-alive GET through chains of filters; what each adds to the proxy without any, in the same run. */
+export interface FiltersScenario {
+  readonly kind: "filters";
+  readonly id: string;
+  readonly title: string;
+  readonly paths: readonly string[];
+  /** How many values the header that tells senders apart takes. `few` in a quick run. */
+  readonly keys: { readonly count: number; readonly few: number };
+  /** The first is the one without filters. A cell's `variant` is a place in this list. */
+  readonly variants: readonly FilterVariant[];
+}
+
+export interface FilterVariant {
+  readonly title: string;
+  /** The chain for a contestant, `keys` as above; null if it has no part in this. May compile modules. */
+  chain(contestant: string, keys: number): FilterChain | null;
+  /** Instead of the scenario's. */
+  readonly paths?: readonly string[];
+  /** Every key must have come before anything is timed. */
+  readonly fill?: true;
+}
+
+/** Open loop while a filter's module is replaced again and again. */
+export interface SwapScenario {
+  readonly kind: "swap";
+  readonly id: string;
+  readonly title: string;
+  readonly rate: number;
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+export type Scenario =
+  | ThroughputScenario
+  | LatencyScenario
+  | PauseScenario
+  | MemoryScenario
+  | SweepScenario
+  | FiltersScenario
+  | SwapScenario;
+
+/** Variants of the scenario `filters`, by their place in it. */
+export const PLAIN_PROXY = 0;
+export const MINIMAL = 1;
+export const AUTHZ = 2;
+export const RATELIMIT = 3;
+export const HEADERS = 4;
+export const THREE = 5;
+export const NATIVE = 8;
+
+/** The chain of the filters that ship. */
+export const threeFilters = (fuel: boolean) => chainOf([authz(20), ratelimit(), headers()], fuel);
+
+function oursOnly(make: () => FilterChain) {
+  return (contestant: string) => (contestant === "tulle-bun" || contestant === "tulle-node" ? make() : null);
+}
+
+const FILTER_VARIANTS: readonly FilterVariant[] = [
+  { title: "none", chain: () => NO_FILTERS },
+  { title: "minimal", chain: () => minimal() },
+  { title: "authz", chain: oursOnly(() => authz(20)) },
+  { title: "ratelimit", chain: oursOnly(ratelimit) },
+  { title: "headers", chain: oursOnly(headers) },
+  { title: "the three", chain: () => threeFilters(true) },
+  { title: "minimal, no fuel", chain: oursOnly(() => chainOf([minimal()], false)) },
+  { title: "the three, no fuel", chain: oursOnly(() => threeFilters(false)) },
+  {
+    title: "its native three",
+    chain: (contestant) =>
+      contestant === "envoy" ? chainOf([nativeAuthz(20), nativeRatelimit(), nativeHeaders()]) : null,
+  },
+];
+
+/** Variants of the scenario `filter-scaling`. */
+export const AUTHZ_10 = 1;
+export const AUTHZ_1000 = 2;
+export const ONE_KEY = 3;
+export const ALL_KEYS = 4;
+
+function notOnDeno(make: (contestant: string, keys: number) => FilterChain | null) {
+  return (contestant: string, keys: number) => (contestant === "tulle-deno" ? null : make(contestant, keys));
+}
+
+const rules = (count: number) =>
+  notOnDeno((contestant) => (contestant === "envoy" ? nativeAuthz(count) : authz(count)));
+
+const SCALING_VARIANTS: readonly FilterVariant[] = [
+  { title: "none", chain: notOnDeno(() => NO_FILTERS) },
+  { title: "authz, 10 rules", chain: rules(10) },
+  { title: "authz, 1000 rules", chain: rules(1000), paths: pathsOfRules(1000, 1000) },
+  { title: "ratelimit, 1 bucket", chain: oursOnly(() => ratelimitByKey(1)) },
+  {
+    title: "ratelimit, a bucket per key",
+    chain: (contestant, keys) => oursOnly(() => ratelimitByKey(keys))(contestant),
+    fill: true,
+  },
+];
 
 const throughput = {
   kind: "throughput",
@@ -104,5 +214,29 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   { kind: "sweep", id: "routes", title: "cost of routes", over: "routes", sizes: [10, 100, 1000, 10_000] },
   { kind: "sweep", id: "clusters", title: "cost of clusters", over: "clusters", sizes: [10, 1000] },
+  {
+    kind: "filters",
+    id: "filters",
+    title: "what filters cost",
+    paths: pathsOfRules(20, 19),
+    keys: { count: 10, few: 10 },
+    variants: FILTER_VARIANTS,
+  },
+  {
+    kind: "filters",
+    id: "filter-scaling",
+    title: "filters with many rules and keys",
+    paths: pathsOfRules(10, 1000),
+    keys: { count: 1_000_000, few: 50_000 },
+    variants: SCALING_VARIANTS,
+  },
+  {
+    kind: "swap",
+    id: "filter-swap",
+    title: "swapping a module of 200 KiB under load",
+    rate: 2000,
+    connections: 16,
+    seconds: 60,
+  },
   { kind: "pause", id: "pause", title: "longest pause in 60 s", rate: 1000, connections: 8 },
 ];

@@ -2,6 +2,7 @@
  * The one topology that every proxy gets: a listener on one loopback port, an upstream on another, and a table of
  * routes and clusters of a given size between them. How a proxy writes it down is its own file's business.
  */
+import type { FilterChain } from "./filter-chains.ts";
 
 export interface Topology {
   /** Loopback port that the proxy must listen on. */
@@ -13,6 +14,8 @@ export interface Topology {
   /** Most client connections at once. Proxies that set memory aside per connection are told, not left to guess. */
   readonly clients: number;
   readonly table: Table;
+  /** Filters before the router. Only what takes an Envoy bootstrap is given any. */
+  readonly chain: FilterChain;
   /** Folder for its configuration files. */
   readonly folder: string;
 }

@@ -203,6 +203,11 @@ interface Scene {
 
 const scenes: Scene[] = [
   { name: "not enabled", configuration: { token_bucket: bucket, enabled: false }, users: 1 },
+  {
+    name: "bucket for everybody, batch_size 10",
+    configuration: { token_bucket: bucket, batch_size: 10 },
+    users: 1,
+  },
   { name: "one descriptor", configuration: { descriptors: [byUser] }, users: 1000 },
   { name: "bucket for everybody", configuration: { token_bucket: bucket }, users: 1 },
   { name: "two descriptors", configuration: { descriptors: [byUser, byPath] }, users: 1000 },

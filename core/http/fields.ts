@@ -166,7 +166,11 @@ export class Fields {
   slotOf(name: string, from: number): number {
     const id = idOf(name);
     if (id !== 0) return this.slotOfId(id, from);
-    for (let i = from; i < this.slots; i++) if (this.ids[i] === 0 && this.nameAt(i) === name) return i;
+    const { length } = name;
+    for (let i = from; i < this.slots; i++) {
+      // Names of another length need not become strings.
+      if (this.ids[i] === 0 && this.nameLengthAt(i) === length && this.nameAt(i) === name) return i;
+    }
     return -1;
   }
 

@@ -102,6 +102,11 @@ export class HttpFilters {
 
   // ── Streams ───────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** True if there is a place for a filter. */
+  get any(): boolean {
+    return this.slots.length > 0;
+  }
+
   /** The filters of a stream whose request was admitted; null if there are none (or one failed: it is over then). */
   open(stream: Stream): StreamFilters | null {
     if (this.slots.length === 0) return null;

@@ -25,7 +25,12 @@ export function chooseRoute(stream: Stream, endOfStream: boolean): boolean {
   const table = manager.routeTable;
   const route = table === null ? null : lookUp(table, request, stream.random, manager.runtime);
   stream.route = route;
-  return route === null || stream.upgrade === "" || upgradeMayGoOn(stream, route, endOfStream);
+  if (route === null) return true;
+  if (stream.upgrade !== "") return upgradeMayGoOn(stream, route, endOfStream);
+  // Filters may ask where the request is to go (Envoy).
+  if (manager.filters.any && route.clusters !== null)
+    findCluster(stream, route.clusters.choose(stream.random));
+  return true;
 }
 
 /** Who brings the answer, to be started by the caller; null if it was given here. */

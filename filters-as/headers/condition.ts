@@ -11,7 +11,7 @@ import { linesWith } from "./lines";
 import { Plan } from "./plan";
 import { RequestNotes } from "./request-notes";
 
-export enum Test {
+enum Test {
   All = 0,
   Any = 1,
   Not = 2,

@@ -6,16 +6,7 @@
  * Bytes from headers are used as they are; bytes from elsewhere (SNI, certificates) that no field may hold count
  * as nothing.
  */
-import {
-  Bytes,
-  getProperty,
-  JsonNode,
-  propertyPath,
-  requestHeaders,
-  responseHeaders,
-  Slice,
-  Writer,
-} from "../sdk/sdk";
+import { Bytes, getProperty, JsonNode, requestHeaders, responseHeaders, Slice, Writer } from "../sdk/sdk";
 import { isName, isValue } from "./header-name";
 import { Plan } from "./plan";
 import { RequestNotes } from "./request-notes";
@@ -243,7 +234,7 @@ function readFormatter(text: Slice, node: JsonNode, plan: Plan): Part | null {
     return null;
   }
   const part = new Part(Source.Property);
-  part.bytes = propertyPath(PATHS[at]).keep();
+  part.bytes = Bytes.of(PATHS[at].join("\0"));
   part.form = FORMS[at];
   return part;
 }

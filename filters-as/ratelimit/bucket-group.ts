@@ -33,16 +33,26 @@ export let writtenSize: u32 = 0;
 export let debt: i64 = 0;
 /** When it will be full. */
 export let fullAt: i64 = 0;
+/** How many tokens were given. */
+export let taken: i64 = 0;
 /** A bucket that was not full lost its slot. */
 export let displaced: bool = false;
 
 const room: usize = memory.data(256);
 
 /**
- * Takes one token from the bucket `fingerprint` of the group whose value is the `size` bytes at `group`, which it may
- * change. A value that is no row of slots counts as empty.
+ * Takes a token, or as many of `most` as there are, from the bucket `fingerprint` of the group whose value is the `size`
+ * bytes at `group`, which it may change. A value that is no row of slots counts as empty.
  */
-export function spend(group: usize, size: u32, fingerprint: u64, now: i64, cost: i64, span: i64): i32 {
+export function spend(
+  group: usize,
+  size: u32,
+  fingerprint: u64,
+  now: i64,
+  cost: i64,
+  span: i64,
+  most: i64,
+): i32 {
   const count: u32 = size % SLOT_SIZE === 0 && size <= SLOTS * SLOT_SIZE ? size / SLOT_SIZE : 0;
   const end = group + count * SLOT_SIZE;
   let oldest: usize = 0;
@@ -81,7 +91,8 @@ export function spend(group: usize, size: u32, fingerprint: u64, now: i64, cost:
     store<i64>(slot, fullAt, 8);
     return REPAIRED;
   }
-  debt += cost;
+  taken = most === 1 ? 1 : min((span - debt) / cost, most);
+  debt += taken * cost;
   fullAt = now + debt;
   if (append) {
     memory.copy(room, group, writtenSize);

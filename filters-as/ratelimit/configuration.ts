@@ -17,6 +17,7 @@ const MAX_DESCRIPTORS: i32 = 1000;
 const MAX_ENTRIES: i32 = 10;
 const MAX_ADDITIONS: i32 = 10;
 const DEFAULT_KEYS: i64 = 65_536;
+const MAX_BATCH: i64 = 1000;
 const MAX_KEYS: i64 = 16_777_216;
 const MAX_TOKENS: i64 = 4_294_967_295;
 /** ms, the first as in Envoy. */
@@ -44,6 +45,7 @@ class Reader {
   readonly drafts: Draft[] = [];
   perConnection: bool = false;
   keys: i64 = DEFAULT_KEYS;
+  batch: i64 = 1;
 
   constructor(readonly document: JsonDocument) {}
 }
@@ -59,6 +61,7 @@ export function readSettings(document: JsonDocument, pluginName: Slice): Setting
   readGeneral(root, reader.settings);
   reader.perConnection = root.getBool("local_rate_limit_per_downstream_connection");
   reader.keys = root.getInteger("max_keys", DEFAULT_KEYS, 1, MAX_KEYS);
+  reader.batch = root.getInteger("batch_size", 1, 1, MAX_BATCH);
 
   const bucket = root.get("token_bucket");
   if (bucket !== null) readBucket(reader, bucket, [], 0, reader.keys);
@@ -165,7 +168,7 @@ function place(reader: Reader, domain: Slice): bool {
     text.writeInteger(draft.demands).writeByte(0x2f).writeInteger(rule.maxTokens).writeByte(0x2f);
     text.writeInteger(rule.cost);
     const identity = sipHash(0, 0, text.bytes.ptr, text.length);
-    rule.place(space, draft.table, draft.capacity, identity);
+    rule.place(space, draft.table, draft.capacity, identity, reader.batch);
     if (draft.table !== 0) reader.settings.limiter.add(rule);
   }
   return true;

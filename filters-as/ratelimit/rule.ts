@@ -15,6 +15,7 @@ import {
   REFUSED,
   SLOTS,
   spend,
+  taken,
   written,
   writtenSize,
 } from "./bucket-group";
@@ -54,6 +55,9 @@ export class Rule {
   private knownFullAt: i64 = 0;
   /** What the bucket lacked after the last `take`, ns. */
   private debt: i64 = 0;
+  /** Tokens that were taken from the single bucket and not given yet; and how many are taken at once. */
+  private spare: i64 = 0;
+  private batch: i64 = 1;
 
   constructor(
     /** As the configuration says; for the response headers. */
@@ -64,12 +68,13 @@ export class Rule {
 
   /**
    * Says where the rule's buckets are: in this table of the space, which remembers `capacity` of them, or 0 if there is
-   * only one.
+   * only one, of which this worker takes `batch` tokens at once.
    */
-  place(space: Space, table: u16, capacity: u32, identity: u64): void {
+  place(space: Space, table: u16, capacity: u32, identity: u64, batch: i64): void {
     this.single = capacity === 0;
     this.groups = capacity === 0 ? 1 : (capacity + SLOTS - 1) / SLOTS;
     this.identity = identity;
+    this.batch = capacity === 0 ? batch : 1;
     this.seed0 = space.seed0;
     this.seed1 = space.seed1;
     writeKey(this.key.view.ptr, space.domain, table);
@@ -85,7 +90,14 @@ export class Rule {
   /** Takes a token from the bucket that the request under way belongs to. */
   take(now: i64): i32 {
     const single = this.single;
-    if (single && this.isKnownEmpty(now)) return EMPTY;
+    if (single) {
+      if (this.spare > 0) {
+        this.spare--;
+        this.debt = debtOf(this.knownFullAt, now, this.span);
+        return TAKEN;
+      }
+      if (this.isKnownEmpty(now)) return EMPTY;
+    }
     const key = this.key.view.ptr;
     const fingerprint = single ? this.fingerprint : this.hash();
     if (!single) store<u32>(key, <u32>(((fingerprint >> 32) * <u64>this.groups) >> 32), 12);
@@ -100,7 +112,15 @@ export class Rule {
       } else if (status !== Status.Ok) {
         return FAILED;
       }
-      const found = spend(load<u32>(place), load<u32>(place, 4), fingerprint, now, this.cost, this.span);
+      const found = spend(
+        load<u32>(place),
+        load<u32>(place, 4),
+        fingerprint,
+        now,
+        this.cost,
+        this.span,
+        this.batch,
+      );
       if (found !== REFUSED) {
         status = proxy_set_shared_data(key, KEY_SIZE, written, writtenSize, load<u32>(place, 8));
       }
@@ -108,7 +128,9 @@ export class Rule {
         this.debt = debt;
         if (single) this.knownFullAt = fullAt;
         if (displaced) Rule.displacements++;
-        return found === GRANTED ? TAKEN : EMPTY;
+        if (found !== GRANTED) return EMPTY;
+        this.spare = taken - 1;
+        return TAKEN;
       }
       if (status !== Status.CasMismatch) return FAILED;
       Rule.conflicts++;
@@ -116,14 +138,14 @@ export class Rule {
     return FAILED;
   }
 
-  /** Whole tokens left after the last `take`. */
+  /** Whole tokens left after the last `take`, as far as this worker knows. */
   get remaining(): i64 {
-    return tokensLeft(this.debt, this.cost, this.span);
+    return tokensLeft(this.debt, this.cost, this.span) + this.spare;
   }
 
   /** Time from the last `take` until there is a token, ns. */
   get wait(): i64 {
-    return untilToken(this.debt, this.cost, this.span);
+    return this.spare > 0 ? 0 : untilToken(this.debt, this.cost, this.span);
   }
 
   /** True if the single bucket has no token, whatever other workers did: they can only have made it emptier. */

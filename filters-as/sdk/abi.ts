@@ -21,6 +21,7 @@ export enum Action {
   Pause = 1,
 }
 
+/** Of log lines. Beyond `Critical` the host refuses them. */
 export enum LogLevel {
   Trace = 0,
   Debug = 1,
@@ -30,6 +31,7 @@ export enum LogLevel {
   Critical = 5,
 }
 
+/** What `proxy_continue_stream` and `proxy_close_stream` act on. */
 export enum StreamType {
   Request = 0,
   Response = 1,
@@ -37,6 +39,7 @@ export enum StreamType {
   Upstream = 3,
 }
 
+/** Header maps; see `HeaderMap`. */
 export enum MapType {
   RequestHeaders = 0,
   RequestTrailers = 1,
@@ -46,6 +49,7 @@ export enum MapType {
   HttpCallResponseTrailers = 7,
 }
 
+/** Buffers; see `HostBuffer`. */
 export enum BufferType {
   RequestBody = 0,
   ResponseBody = 1,

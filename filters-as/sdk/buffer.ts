@@ -55,6 +55,7 @@ export class HostBuffer {
   }
 }
 
+/** What is held of the request's body, and the response's. */
 export const requestBody: HostBuffer = changetype<HostBuffer>(<usize>BufferType.RequestBody);
 export const responseBody: HostBuffer = changetype<HostBuffer>(<usize>BufferType.ResponseBody);
 /** The bytes of a TCP connection, in a network filter. */

@@ -8,6 +8,7 @@
 import { JsonFaults } from "./json-faults";
 import { Bytes, Slice } from "./slice";
 
+/** What a value is. */
 export enum JsonKind {
   Null = 0,
   Bool = 1,

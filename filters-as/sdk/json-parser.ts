@@ -7,12 +7,25 @@ import { JsonKind, JsonNode } from "./json-node";
 import { Bytes, Slice } from "./slice";
 import { utf8Length } from "./utf8";
 
+/** The powers of ten that floating point represents exactly. */
+const POWERS: StaticArray<f64> = [
+  1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+  1e20, 1e21, 1e22,
+];
+/** A mantissa below this one has room for one more digit. */
+const MAX_MANTISSA: u64 = 1_000_000_000_000_000_000;
+/** A power of ten beyond all others: the result is 0 or no number. */
+const MAX_POWER: i32 = 100_000_000;
+
 @final
 export class JsonParser {
   private at: i32 = 0;
   private depth: i32 = 0;
   private values: i32 = 0;
   private hasFailed: bool = false;
+  /** Of the number at hand: its digits, and the power of ten that they are to be multiplied by. */
+  private mantissa: u64 = 0;
+  private exponent: i32 = 0;
 
   constructor(
     private readonly faults: JsonFaults,
@@ -64,7 +77,7 @@ export class JsonParser {
     if (byte === 0x7b) return JsonKind.Object;
     if (byte === 0x5b) return JsonKind.Array;
     if (byte === 0x22) return JsonKind.String;
-    if (byte === 0x2d || <u32>byte - 0x30 < 10) return JsonKind.Number;
+    if (byte === 0x2d || isDigit(byte)) return JsonKind.Number;
     if (byte === 0x74 || byte === 0x66) return JsonKind.Bool;
     return byte === 0x6e ? JsonKind.Null : -1;
   }
@@ -139,41 +152,51 @@ export class JsonParser {
   }
 
   private number(node: JsonNode): JsonNode | null {
-    const start = this.at;
     const isNegative = this.accept(0x2d);
-    let isWhole = true;
-    let value: u64 = 0;
     const first = this.at;
-    while (<u32>this.peek() - 0x30 < 10) {
-      value = value * 10 + (this.peek() - 0x30);
-      this.at++;
-    }
-    const digits = this.at - first;
+    this.mantissa = 0;
+    this.exponent = 0;
+    const digits = this.takeDigits(0, 1);
     if (digits === 0 || (digits > 1 && this.text.at(first) === 0x30)) return this.fail(node, "not a number");
+    let isWhole = true;
     if (this.accept(0x2e)) {
       isWhole = false;
-      if (this.skipDigits() === 0) return this.fail(node, "not a number");
+      if (this.takeDigits(-1, 0) === 0) return this.fail(node, "not a number");
     }
     if (this.accept(0x65) || this.accept(0x45)) {
       isWhole = false;
-      if (!this.accept(0x2d)) this.accept(0x2b);
-      if (this.skipDigits() === 0) return this.fail(node, "not a number");
+      const isSmall = this.accept(0x2d);
+      if (!isSmall) this.accept(0x2b);
+      const from = this.at;
+      let power = 0;
+      for (; isDigit(this.peek()); this.at++) power = min(power * 10 + (this.peek() - 0x30), MAX_POWER);
+      if (this.at === from) return this.fail(node, "not a number");
+      this.exponent += isSmall ? -power : power;
     }
-    // 18 digits fit; longer ones are read as floating point, like in JavaScript.
+    const size = scale(<f64>this.mantissa, this.exponent);
+    node.number = isNegative ? -size : size;
     if (isWhole && digits <= 18) {
       node.isInteger = true;
-      node.integer = isNegative ? -(<i64>value) : <i64>value;
-      node.number = <f64>node.integer;
-      return node;
+      node.integer = isNegative ? -(<i64>this.mantissa) : <i64>this.mantissa;
     }
-    node.number = parseFloat(this.text.slice(start, this.at).toString());
-    return isFinite(node.number) ? node : this.fail(node, "a number beyond what can be represented");
+    return isFinite(size) ? node : this.fail(node, "a number beyond what can be represented");
   }
 
-  private skipDigits(): i32 {
-    const start = this.at;
-    while (<u32>this.peek() - 0x30 < 10) this.at++;
-    return this.at - start;
+  /**
+   * Appends the digits here to the mantissa, as long as they fit; returns how many there are. Each that is appended
+   * changes the exponent by `taken`, each that is not by `dropped`.
+   */
+  private takeDigits(taken: i32, dropped: i32): i32 {
+    const from = this.at;
+    for (; isDigit(this.peek()); this.at++) {
+      if (this.mantissa < MAX_MANTISSA) {
+        this.mantissa = this.mantissa * 10 + (this.peek() - 0x30);
+        this.exponent += taken;
+      } else {
+        this.exponent += dropped;
+      }
+    }
+    return this.at - from;
   }
 
   /** The string that begins here, decoded. A fault is one of `node`. */
@@ -279,6 +302,24 @@ export class JsonParser {
     this.fail(node, message);
     return null;
   }
+}
+
+function isDigit(byte: u8): bool {
+  return <u32>byte - 0x30 < 10;
+}
+
+/**
+ * `value` times ten to the power of `exponent`: the nearest there is for up to 15 digits and powers up to 22, else
+ * right in about 14 digits. (AssemblyScript's own parseFloat is wrong by powers of ten for some long numbers.)
+ */
+function scale(value: f64, exponent: i32): f64 {
+  if (value === 0 || exponent < -400) return 0;
+  if (exponent > 400) return Infinity;
+  let scaled = value;
+  let left = abs(exponent);
+  for (; left > 22; left -= 22) scaled = exponent < 0 ? scaled / 1e22 : scaled * 1e22;
+  const power = unchecked(POWERS[left]);
+  return exponent < 0 ? scaled / power : scaled * power;
 }
 
 /** What a letter after "\" means; 0 if nothing. */

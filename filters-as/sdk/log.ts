@@ -15,10 +15,12 @@ export function setLogLevel(level: LogLevel): void {
   lowest = level;
 }
 
+/** True if lines of this level are said: ask before building a dear one. */
 export function isLogged(level: LogLevel): bool {
   return level >= lowest;
 }
 
+/** Gives the host a line, as UTF-8. */
 export function log(level: LogLevel, text: string): void {
   if (level >= lowest) logBytes(level, Slice.from(text));
 }
@@ -28,6 +30,7 @@ export function logBytes(level: LogLevel, line: Slice): void {
   if (level >= lowest) proxy_log(level, line.ptr, line.length);
 }
 
+/** `log` at this level; so the three below. */
 export function debug(text: string): void {
   log(LogLevel.Debug, text);
 }

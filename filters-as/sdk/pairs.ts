@@ -27,7 +27,7 @@ export class Pairs {
     pairs.end = bytes.ptr + bytes.length;
     pairs.sizes = bytes.ptr + 4;
     // A count that does not fit into the bytes makes no walk at all.
-    const fits = bytes.length >= 4 && count <= <u32>(bytes.length - 4) >>> 3;
+    const fits = count <= <u32>(bytes.length - 4) >>> 3;
     pairs.left = fits ? <i32>count : 0;
     pairs.data = fits ? pairs.sizes + ((<usize>count) << 3) : pairs.end;
     return pairs;

@@ -31,6 +31,7 @@ export function getPropertyInteger(path: Slice, otherwise: i64): i64 {
   return value === null || value.length !== 8 ? otherwise : load<i64>(value.ptr);
 }
 
+/** Floating point: 8 bytes. */
 export function getPropertyNumber(path: Slice, otherwise: f64): f64 {
   const value = getProperty(path);
   return value === null || value.length !== 8 ? otherwise : load<f64>(value.ptr);

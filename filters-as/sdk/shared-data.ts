@@ -65,6 +65,7 @@ export function resolveQueue(vmId: Slice, name: Slice): u32 {
   return status === Status.Ok ? load<u32>(place) : 0;
 }
 
+/** False if there is no such queue. */
 export function enqueue(queue: u32, bytes: Slice): bool {
   return proxy_enqueue_shared_queue(queue, bytes.ptr, bytes.length) === Status.Ok;
 }

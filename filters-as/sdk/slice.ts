@@ -43,7 +43,8 @@ export class Slice {
 
   /** `length` bytes for this callback, not cleared. */
   static allocate(length: i32): Slice {
-    const place = allocate(offsetof<Slice>() + <usize>length);
+    const place: usize = length < 0 ? 0 : allocate(offsetof<Slice>() + <usize>length);
+    if (place === 0) throw new Error("a slice of an impossible length");
     const slice = changetype<Slice>(place);
     slice.ptr = place + offsetof<Slice>();
     slice.length = length;

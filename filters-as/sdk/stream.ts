@@ -41,6 +41,7 @@ export function continueResponse(): bool {
   return proxy_continue_stream(StreamType.Response) === Status.Ok;
 }
 
+/** Resumes a TCP connection that a callback of this filter paused. */
 export function continueDownstream(): bool {
   return proxy_continue_stream(StreamType.Downstream) === Status.Ok;
 }

@@ -202,6 +202,12 @@ function writeText(text: Bytes, out: Writer): void {
   out.writeByte(0x22);
 }
 
+/** The number that a text is. */
+export function readNumber(text: string): f64 {
+  const root = JsonDocument.parse(bytes(text)).root;
+  return root === null ? NaN : root.asNumber();
+}
+
 /** One field of each kind, and what came of them. */
 export function readFields(text: string): string {
   const document = JsonDocument.parse(bytes(text));
@@ -269,6 +275,10 @@ export function begin(): void {
 
 export function take(size: usize): usize {
   return allocate(size);
+}
+
+export function takeSlice(length: i32): i32 {
+  return Slice.allocate(length).length;
 }
 
 export function lengthen(at: usize, size: usize, wanted: usize): usize {

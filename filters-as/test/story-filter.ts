@@ -43,13 +43,17 @@ const SEEN = Slice.of("x-seen");
 
 class StoryRoot extends RootContext {
   requests: Counter = Counter.define("story_requests");
+  made: Counter = Counter.define("story_contexts_made");
   greeting: string = "";
+  /** The cluster that "do: ask" asks. */
+  oracle: string = "";
 
   onConfigure(configuration: Slice): bool {
     const document = JsonDocument.parse(configuration);
     const root = document.root;
     if (root !== null) {
       this.greeting = root.getString("greeting", "hello");
+      this.oracle = root.getString("oracle", "oracle");
       setTickPeriod(<u32>root.getInteger("tick", 0, 0, 60_000));
     }
     if (document.finish()) return true;
@@ -62,6 +66,7 @@ class StoryRoot extends RootContext {
   }
 
   createHttpContext(): HttpContext {
+    this.made.increment();
     return new StoryHttp(this);
   }
 }
@@ -76,6 +81,8 @@ class StoryHttp extends HttpContext {
   onRequestHeaders(count: u32, endOfStream: bool): Action {
     this.root.requests.increment();
     this.steps++;
+    // Who changes a body takes its length away, before it comes.
+    if (!endOfStream) requestHeaders.removeString("content-length");
     const what = requestHeaders.get(DO);
     if (what === null) return Action.Continue;
     const task = what.toString();
@@ -91,7 +98,7 @@ class StoryHttp extends HttpContext {
         .addString(":method", "GET")
         .addString(":path", "/ask")
         .addString(":authority", "oracle");
-      if (httpCall(Slice.from("oracle"), headers.finish(), Slice.empty, 500, new StoryCall()))
+      if (httpCall(Slice.from(this.root.oracle), headers.finish(), Slice.empty, 500, new StoryCall()))
         return Action.Pause;
     } else if (task === "fail") {
       assert(this.steps === 7, "the seventh step");

@@ -14,6 +14,7 @@ import type { CompiledModule } from "./compiled-module.ts";
 import { Generation } from "./generation.ts";
 import { environmentOf } from "./guest-environment.ts";
 import type { PluginConfig } from "./plugin-config.ts";
+import { PluginStats } from "./plugin-stats.ts";
 import { SharedSpace } from "./shared-space.ts";
 import type { VmLimits } from "./vm-limits.ts";
 
@@ -67,6 +68,7 @@ export function tryPlugin(
       metricNames: new Set(),
       onFailure: () => undefined,
     },
+    new PluginStats(),
     () => undefined,
   );
   const failure = generation.begin();

@@ -6,6 +6,7 @@ import type { FilterCallbacks } from "../../core/filter/filter.ts";
 import type { NetworkFilterCallbacks } from "../../core/filter/network-filter.ts";
 import type { CompiledModule } from "./compiled-module.ts";
 import { ConnectionContext } from "./connection-context.ts";
+import type { PluginStats } from "./plugin-stats.ts";
 import { RootContext } from "./root-context.ts";
 import { StreamContext } from "./stream-context.ts";
 import { type VmHost, WasmVm } from "./vm.ts";
@@ -16,13 +17,22 @@ export class Generation {
   readonly allowStopIteration: boolean;
   private readonly highWater: number;
   private firstMemory = 0;
+  private readonly stats: PluginStats;
+  /** What the statistics hold of this VM's memory, bytes. */
+  private toldMemory = 0;
   private streams = 0;
   private retired = false;
   private gone = false;
   private readonly onGone: (generation: Generation) => void;
 
   /** `onGone` is called once, when nothing of it is left. */
-  constructor(module: CompiledModule, host: VmHost, onGone: (generation: Generation) => void) {
+  constructor(
+    module: CompiledModule,
+    host: VmHost,
+    stats: PluginStats,
+    onGone: (generation: Generation) => void,
+  ) {
+    this.stats = stats;
     this.vm = new WasmVm(module, host);
     this.root = new RootContext(this.vm);
     this.allowStopIteration = host.config.allowOnHeadersStopIteration;
@@ -34,6 +44,7 @@ export class Generation {
   begin(): string {
     const failure = this.vm.start() || this.root.begin();
     this.firstMemory = this.vm.memory.size;
+    this.tellMemory(this.firstMemory);
     return failure;
   }
 
@@ -63,6 +74,8 @@ export class Generation {
   /** A stream is over. */
   streamEnded(): void {
     this.streams--;
+    const { size } = this.vm.memory;
+    if (size !== this.toldMemory) this.tellMemory(size);
     if (this.retired && this.streams === 0) this.end();
   }
 
@@ -76,6 +89,14 @@ export class Generation {
   private end(): void {
     if (this.gone) return;
     this.gone = true;
-    this.root.end(() => this.onGone(this));
+    this.root.end(() => {
+      this.tellMemory(0);
+      this.onGone(this);
+    });
+  }
+
+  private tellMemory(bytes: number): void {
+    this.stats.vmMemoryBytes += bytes - this.toldMemory;
+    this.toldMemory = bytes;
   }
 }

@@ -9,6 +9,9 @@
  */
 import { latin1 } from "../../core/bytes/ascii.ts";
 
+/** Of each place that a guest names, in bytes: about what it costs to find it. */
+const PLACE_WORK = 64;
+
 const NOTHING = new Uint8Array(0);
 
 export class GuestMemory {
@@ -18,11 +21,22 @@ export class GuestMemory {
   private allocate: ((size: number) => number) | null = null;
   /** The guest has not started, or its allocator runs: nearly all host functions are closed to it. */
   closed = true;
+  /** What host functions have handled in the call under way: bytes, and some for each place that was named. */
+  work = 0;
+  /** How much of that is too much, and who is told then. */
+  private workLimit = Number.POSITIVE_INFINITY;
+  private onTired: () => void = () => undefined;
 
   /** The instance is there. */
   attach(memory: WebAssembly.Memory, allocate: (size: number) => number): void {
     this.memory = memory;
     this.allocate = allocate;
+  }
+
+  /** Has `onTired` called when the host has worked more than `limit` for one call of the guest. */
+  limitWork(limit: number, onTired: () => void): void {
+    this.workLimit = limit;
+    this.onTired = onTired;
   }
 
   /** The guest's memory as it is now; empty before there is one. */
@@ -38,6 +52,8 @@ export class GuestMemory {
 
   /** True if `length` bytes at `at` (both unsigned) are there. */
   has(at: number, length: number): boolean {
+    this.work += PLACE_WORK + length;
+    if (this.work > this.workLimit) this.onTired();
     return at + length <= this.view().length;
   }
 
@@ -80,17 +96,6 @@ export class GuestMemory {
     return true;
   }
 
-  /** `giveText` for `source[start, end)`. */
-  giveBytes(source: Uint8Array, start: number, end: number, pointerAt: number, sizeAt: number): boolean {
-    const length = end - start;
-    const at = this.give(length, pointerAt, sizeAt);
-    if (at < 0) return false;
-    const bytes = this.bytes;
-    if (length > 32) bytes.set(source.subarray(start, end), at);
-    else for (let i = 0; i < length; i++) bytes[at + i] = source[start + i];
-    return true;
-  }
-
   /**
    * Has the guest make room and tells it where that is; the caller fills it in `view()`. -1 if that cannot be done. A
    * trap of the allocator is the guest's.
@@ -100,6 +105,7 @@ export class GuestMemory {
     if (pointerAt > before || sizeAt > before) return -1;
     let at = 0;
     if (size > 0) {
+      this.work += size;
       this.closed = true;
       at = (this.allocate as (size: number) => number)(size) >>> 0;
       this.closed = false;

@@ -4,7 +4,7 @@
  */
 import { IS_TCHAR, parseDecimalText } from "../../core/bytes/ascii.ts";
 import { hostEnd } from "../../core/http/authority.ts";
-import { type Fields, isFieldName, isFieldValue } from "../../core/http/fields.ts";
+import { equalNames, type Fields, isFieldName, isFieldValue } from "../../core/http/fields.ts";
 import type { RequestHead, ResponseHead } from "../../core/http/head.ts";
 import { known } from "../../core/http/names.ts";
 
@@ -14,6 +14,16 @@ for (const name of ["host", "connection", "keep-alive", "proxy-connection", "htt
   HIDDEN[known(name)] = 1;
 }
 HIDDEN[255] = 1; // a hole
+
+const PSEUDO = [":path", ":method", ":status", ":scheme", ":authority"] as const;
+
+/** The pseudo header that `bytes[start, start + length)` names without ASCII case, "" if none does. */
+export function pseudoAt(bytes: Uint8Array, start: number, length: number): string {
+  for (let i = 0; i < PSEUDO.length; i++) {
+    if (equalNames(bytes, start, start + length, PSEUDO[i])) return PSEUDO[i];
+  }
+  return "";
+}
 
 const NO_NAMES: readonly string[] = [];
 const REQUEST_NAMES: readonly string[] = [":authority", ":path", ":method", ":scheme"];
@@ -59,14 +69,7 @@ export abstract class HeaderMap {
     return HIDDEN[id] === 0 && fields.hasId(id) ? fields.slotOfId(id, 0) : -1;
   }
 
-  /** Replaces every field of that (lower-case) name; false if name or value cannot be sent. */
-  set(name: string, value: string): boolean {
-    if (name.charCodeAt(0) === 0x3a || name === "host") return this.setPseudo(name, value);
-    if (!isFieldName(name) || !isFieldValue(value)) return false;
-    this.fields.set(name, value);
-    return true;
-  }
-
+  /** Appends a field of that (lower-case) name, or sets a pseudo header; false if it cannot be sent. */
   add(name: string, value: string): boolean {
     if (name.charCodeAt(0) === 0x3a || name === "host") return this.setPseudo(name, value);
     if (!isFieldName(name) || !isFieldValue(value)) return false;

@@ -87,7 +87,7 @@ export class WasmPlugin {
     const { context } = this.host;
     // One random number per start: one per attempt would be as short as the shortest of thousands.
     this.nextStart = context.clock.now + this.config.reload.base * (1 + context.random() / 2);
-    const made = new Generation(module, this.host, () => {
+    const made = new Generation(module, this.host, this.stats, () => {
       this.stats.active--;
       this.living--;
       this.settle();

@@ -77,6 +77,7 @@ export class RootContext extends GuestContext {
       const ok = vm.call(this, exports.configure, this.id, this.pluginConfiguration.size, 0);
       if (vm.failure === "" && ok === 0) return "proxy_on_configure refused the configuration";
     }
+    if (vm.failure === "") vm.begun();
     return vm.failure;
   }
 

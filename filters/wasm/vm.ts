@@ -22,10 +22,17 @@ import type { PluginConfig } from "./plugin-config.ts";
 import type { SharedSpace } from "./shared-space.ts";
 import type { VmLimits } from "./vm-limits.ts";
 
+/** Bytes that host functions may handle for a unit of fuel: both are some nanoseconds. */
+const WORK_PER_FUEL = 2;
 /** Places for contexts at first; a power of two, as all later sizes. */
 const FIRST_PLACES = 64;
 /** Contexts have numbers from 1 up to this, and then again from 1. */
 const LAST_ID = 0x7fffffff;
+
+/** A guest that starts or reads its configuration may do so many times the work of another call. */
+const START_FACTOR = 20;
+/** What 31 bits can say. */
+const MOST_FUEL = 0x7fffffff;
 
 /** What a VM is given by whoever runs it. */
 export interface VmHost {
@@ -69,12 +76,13 @@ export class WasmVm {
   private readonly asking: GuestContext[] = [];
   /** Sets what a call may spend, and answers what was left; null for a module that is trusted. */
   private refill: ((fuel: number) => number) | null = null;
-  private readonly budget: number;
+  /** What a call may spend. */
+  private budget: number;
 
   constructor(module: CompiledModule, host: VmHost) {
     this.module = module;
     this.host = host;
-    this.budget = host.limits.fuelPerCall;
+    this.budget = Math.min(MOST_FUEL, host.limits.fuelPerCall * START_FACTOR);
   }
 
   /** Instantiates and starts the module; "" or why that failed. */
@@ -88,7 +96,8 @@ export class WasmVm {
       if (typeof own.allocate !== "function") throw new TypeError("it exports no allocator");
       this.memory.attach(own.memory, own.allocate);
       this.refill = (exports[REFUEL_EXPORT] as ((fuel: number) => number) | undefined) ?? null;
-      this.refuel();
+      this.allow(this.budget);
+      if (this.refill !== null) this.refill(this.budget);
       if (typeof exports._initialize === "function") {
         (exports._initialize as () => void)();
         if (typeof exports.main === "function") (exports.main as (...args: number[]) => void)(0, 0);
@@ -106,6 +115,18 @@ export class WasmVm {
   isAllowed(name: string): boolean {
     const { allowedCapabilities } = this.host.config.vm;
     return allowedCapabilities === null || allowedCapabilities.has(name);
+  }
+
+  /** The guest is started and configured: from here on it works for streams. */
+  begun(): void {
+    this.allow(this.host.limits.fuelPerCall);
+  }
+
+  /** Sets what a call may spend. A loop that has the host do the work is a loop all the same. */
+  private allow(budget: number): void {
+    this.budget = budget;
+    const { refill, memory } = this;
+    if (refill !== null) memory.limitWork(budget * WORK_PER_FUEL, () => refill(-1));
   }
 
   // ── Contexts ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -173,6 +194,7 @@ export class WasmVm {
     this.begin(context);
     let result = 0;
     try {
+      if (this.refill !== null) this.refill(this.budget);
       result = callback(a, b, c);
     } catch (error) {
       this.fail(this.describe(error));
@@ -194,6 +216,7 @@ export class WasmVm {
     if (this.failure !== "") return;
     this.begin(context);
     try {
+      if (this.refill !== null) this.refill(this.budget);
       callback(a, b, c, d, e);
     } catch (error) {
       this.fail(this.describe(error));
@@ -204,7 +227,7 @@ export class WasmVm {
   private begin(context: GuestContext): void {
     this.current = context;
     this.effective = null;
-    this.refuel();
+    this.memory.work = 0;
   }
 
   private end(): void {
@@ -241,10 +264,6 @@ export class WasmVm {
   /** Where metrics of guests are kept. */
   get statsScope(): Scope {
     return this.host.customStats;
-  }
-
-  private refuel(): void {
-    if (this.refill !== null) this.refill(this.budget);
   }
 
   /** The instance is garbage from here on. */

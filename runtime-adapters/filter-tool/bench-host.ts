@@ -12,6 +12,7 @@ import { Timers } from "../../core/time/timers.ts";
 import type { CompiledModule } from "../../filters/wasm/compiled-module.ts";
 import { Generation } from "../../filters/wasm/generation.ts";
 import { readPluginConfig } from "../../filters/wasm/plugin-config.ts";
+import { PluginStats } from "../../filters/wasm/plugin-stats.ts";
 import { SharedSpace } from "../../filters/wasm/shared-space.ts";
 import type { VmLimits } from "../../filters/wasm/vm-limits.ts";
 
@@ -51,6 +52,7 @@ export class BenchHost {
         metricNames: new Set(),
         onFailure: () => undefined,
       },
+      new PluginStats(),
       () => undefined,
     );
   }

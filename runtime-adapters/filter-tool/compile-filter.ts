@@ -6,7 +6,7 @@
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { sha256Of } from "../sidecar/modules/module-source.ts";
 import { ASC_CONFIG, findAsc, SDK } from "./asc.ts";
@@ -42,6 +42,10 @@ export async function compileFilter(
 ): Promise<Built> {
   const startedAt = performance.now();
   const place = mkdtempSync(join(tmpdir(), "tulle-filter-"));
+  places.add(place);
+  // Nobody else ends this process well while it compiles, unless it is a sidecar.
+  const isAlone = process.listenerCount("SIGINT") === 0;
+  if (isAlone) for (const signal of SIGNALS) process.once(signal, interrupted);
   try {
     // The compiler looks for "tulle/sdk" in a folder "tulle" of its libraries.
     symlinkSync(SDK, join(place, "tulle"), "dir");
@@ -61,14 +65,24 @@ export async function compileFilter(
   } catch (error) {
     return { complaint: error instanceof Error ? error.message : String(error) };
   } finally {
+    if (isAlone) for (const signal of SIGNALS) process.removeListener(signal, interrupted);
     rmSync(place, { recursive: true, force: true });
+    places.delete(place);
   }
 }
 
-/** Compilers under way: they must not outlive the command. */
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+function interrupted(signal: NodeJS.Signals): void {
+  process.exit(128 + constants.signals[signal]);
+}
+
+/** Compilers under way, and where they write: nothing of it must outlive the command. */
 const running = new Set<ReturnType<typeof spawn>>();
+const places = new Set<string>();
 process.on("exit", () => {
   for (const child of running) child.kill();
+  for (const place of places) rmSync(place, { recursive: true, force: true });
 });
 
 function run(

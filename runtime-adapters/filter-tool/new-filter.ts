@@ -10,8 +10,11 @@ import { INSTALLATION } from "./asc.ts";
 import type { FilterOptions } from "./tool-command-line.ts";
 
 const TEMPLATE = join(INSTALLATION, "filters-as", "template", "project");
-/** npm leaves out files of that name when it packs. */
-const RENAMED: { readonly [name: string]: string } = { gitignore: ".gitignore" };
+/** npm leaves out a .gitignore when it packs, and in this repository names have no dots. */
+const RENAMED: { readonly [name: string]: string } = {
+  gitignore: ".gitignore",
+  "filter-story.ts": "filter.story.ts",
+};
 
 /** Writes the project; "" or why it was not written. */
 export function newFilter({ target: name, dir }: FilterOptions): string {
@@ -28,7 +31,7 @@ export function newFilter({ target: name, dir }: FilterOptions): string {
     mkdirSync(folder, { recursive: true });
     for (const file of readdirSync(TEMPLATE)) {
       const text = readFileSync(join(TEMPLATE, file), "utf8");
-      const filled = text.replaceAll("__NAME__", name).replaceAll("__TULLE__", tulle);
+      const filled = text.replaceAll("@NAME@", name).replaceAll("@TULLE@", tulle);
       writeFileSync(join(folder, RENAMED[basename(file)] ?? file), filled);
     }
   } catch (error) {

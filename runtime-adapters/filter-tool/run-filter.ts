@@ -103,6 +103,8 @@ class Reloader {
   private readonly config: string;
   private readonly watch: FileWatch;
   private sha256 = "";
+  /** The sources of the last look. */
+  private sources = new Set<string>();
   private isBuilding = false;
   /** Something was saved while the compiler was at work. */
   private isStale = false;
@@ -118,19 +120,24 @@ class Reloader {
   /** `sha256` is of the module that serves. */
   start(sha256: string): void {
     this.sha256 = sha256;
+    this.sources = new Set(sourcesOf(this.project));
     this.look();
     setInterval(() => this.look(), LOOK).unref();
   }
 
-  /** Makes what is there now the files to watch. */
+  /** Makes what is there now the files to watch; a file that came or went is a change. */
   private look(): void {
+    let now: Set<string>;
     try {
-      const paths = new Set(sourcesOf(this.project));
-      if (this.config !== "") paths.add(this.config);
-      this.watch.watch(paths);
+      now = new Set(sourcesOf(this.project));
     } catch {
-      // A folder that is just being moved.
+      return; // A folder that is just being moved.
     }
+    const before = this.sources;
+    this.sources = now;
+    this.watch.watch(this.config === "" ? now : new Set([...now, this.config]));
+    const changed = [...now, ...before].filter((path) => !now.has(path) || !before.has(path));
+    if (changed.length > 0) this.onChange(changed);
   }
 
   private onChange(paths: readonly string[]): void {

@@ -22,9 +22,9 @@ import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
 import { compileApart } from "./modules/compile-apart.ts";
 import { type ModuleStatus, ModuleStore, refusalLine } from "./modules/module-store.ts";
-import { judged, notInForce, unbound } from "./modules/refused-resources.ts";
-import { withoutRefused } from "./modules/without-refused.ts";
+import { judged, notInForce } from "./modules/refused-resources.ts";
 import type { LogThreshold, OperatorLog } from "./operator-log.ts";
+import { withoutFailed, withoutRefused } from "./predecessors.ts";
 import { ProcessStats } from "./process-stats.ts";
 import { bindComplaint, StartFailure } from "./start-failure.ts";
 import { type Outcome, Subscriptions } from "./subscriptions.ts";
@@ -35,6 +35,8 @@ import { RemoteWorker } from "./worker-port.ts";
 
 /** How often the number of open connections is looked at while draining, ms. */
 const DRAIN_LOOK = 50;
+/** A worker that is alone has nobody to send notes to. */
+const TO_NOBODY = (): void => undefined;
 /** How long `/quitquitquit` waits so that its answer gets out, ms. */
 const QUIT_DELAY = 50;
 
@@ -153,8 +155,7 @@ export class Sidecar implements AdminSource {
         (to, queue) => this.supervisor.passNote(to, queue),
       );
     }
-    const nobodyElse = (): void => undefined;
-    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1, nobodyElse);
+    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1, TO_NOBODY);
     return this.localWorker;
   }
 
@@ -193,7 +194,7 @@ export class Sidecar implements AdminSource {
       return;
     }
     const before = this.snapshot;
-    const complete = this.withOverrides(configured);
+    const complete = { ...configured, runtime: overridden(configured.runtime, this.runtimeOverrides) };
     const refusals = await this.modules.prepare(complete);
     for (const reading of readings) this.counters.countOutcome(judged(reading, refusals), before);
     if (this.first !== null && refusals.length > 0) {
@@ -214,7 +215,7 @@ export class Sidecar implements AdminSource {
     let applied = wanted;
     if (failures.length > 0) {
       // The rest of the update holds; what could not be bound stays as it was.
-      applied = withoutRefused(wanted, before, failures.map(unbound));
+      applied = withoutFailed(wanted, before, new Set(failures.map(({ listener }) => listener)));
       for (const failure of failures) this.log("error", "config", bindComplaint(failure));
       await this.supervisor.apply(applied);
     }
@@ -237,10 +238,6 @@ export class Sidecar implements AdminSource {
       this.first = null;
     }
     this.subscriptions.settled(configured, applied, notInForce(refusals));
-  }
-
-  private withOverrides(snapshot: Snapshot): Snapshot {
-    return { ...snapshot, runtime: overridden(snapshot.runtime, this.runtimeOverrides) };
   }
 
   // ── What the admin pages ask and tell ─────────────────────────────────────────────────────────────────────

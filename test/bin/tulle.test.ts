@@ -122,6 +122,29 @@ describe("on a runtime", () => {
     }
   });
 
+  test.each(["bun", "node", "deno"])(
+    "filter on %s: help, what is refused, and a project",
+    async (name) => {
+      const help = await run(["filter", "--help", "--runtime", name]);
+      expect(help).toMatchObject({ code: 0, err: "" });
+      for (const command of ["new", "build", "test", "bench", "run"]) {
+        expect(help.out).toContain(`  ${command} `);
+        const { code, out } = await run(["filter", command, "--help", `--runtime=${name}`]);
+        expect(code).toBe(0);
+        expect(out).toStartWith(`usage: tulle filter ${command} `);
+      }
+      const wrong = await run(["filter", "build", "--bogus", "--runtime", name]);
+      expect(wrong).toEqual({
+        code: 1,
+        out: "",
+        err: "tulle: unknown option --bogus\nTry: tulle filter build --help\n",
+      });
+      expect((await run(["filter", "new", `on-${name}`, "--runtime", name])).code).toBe(0);
+      expect(existsSync(workspace.file(`on-${name}/filter.ts`))).toBe(true);
+    },
+    60_000,
+  );
+
   test("what lies about in the current directory does not get into the proxy", async () => {
     workspace.write("bunfig.toml", 'preload = ["./intruder.ts"]\n');
     workspace.write("intruder.ts", 'console.log("INTRUDER"); process.exit(3);\n');

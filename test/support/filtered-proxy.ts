@@ -38,10 +38,16 @@ export interface Answer {
   readonly headers: HeaderList;
   readonly body: string;
   /** What reached the origin; null if nothing did. */
-  readonly seen: { readonly method: string; readonly path: string; readonly headers: HeaderList } | null;
+  readonly seen: {
+    readonly method: string;
+    readonly path: string;
+    readonly headers: HeaderList;
+    readonly body: string;
+  } | null;
 }
 
 interface Started {
+  readonly program: { output(): string };
   stop(): Promise<void>;
 }
 
@@ -130,11 +136,17 @@ export class FilteredProxy {
         method: request.method,
         path: request.target,
         headers: fields.filter(([name]) => name !== "x-ask"),
+        body: request.body,
       });
       const { status = 200, headers = [] } = this.plans.get(id)?.answer ?? {};
       const lines = [`HTTP/1.1 ${status} X`, "content-length: 2", ...headers.map((pair) => pair.join(": "))];
       socket.write(`${lines.join("\r\n")}\r\n\r\nok`, "latin1");
     });
+  }
+
+  /** What the proxy printed so far. */
+  output(): string {
+    return this.proxy.program.output();
   }
 
   async stop(): Promise<void> {

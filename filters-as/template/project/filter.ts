@@ -1,5 +1,5 @@
 /**
- * __NAME__: greets whoever sends `x-user`, and keeps some paths closed. Its configuration is JSON:
+ * @NAME@: greets whoever sends `x-user`, and keeps some paths closed. Its configuration is JSON:
  *
  *   { "greeting": "hello", "closed": ["/admin"] }
  *

@@ -6,6 +6,8 @@ import type { HostFunctions } from "./host-functions.ts";
 const LAST_BUFFER = 8;
 /** A guest may not make a body longer than this, as far as it is here, bytes. */
 const MAX_BODY = 16 * 1024 * 1024;
+/** Nor of more pieces, each of which costs the next change something. */
+const MAX_PIECES = 16 * 1024;
 
 export function bufferFunctions(vm: WasmVm): HostFunctions {
   const { memory } = vm;
@@ -49,7 +51,7 @@ export function bufferFunctions(vm: WasmVm): HostFunctions {
       const at = start >>> 0;
       // In the middle of it the specification would allow, and Envoy does not.
       if (at > 0 && at < body.size) return BadArgument;
-      if ((size >>> 0) + body.size > MAX_BODY) return InternalFailure;
+      if ((size >>> 0) + body.size > MAX_BODY || body.pieces > MAX_PIECES) return InternalFailure;
       body.replace(at, length >>> 0, memory.copy(from >>> 0, size >>> 0));
       return Ok;
     },

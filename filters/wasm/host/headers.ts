@@ -3,7 +3,7 @@ import { lowerCase } from "../../../core/bytes/ascii.ts";
 import { idOfBytes, known, nameOf } from "../../../core/http/names.ts";
 import { BadArgument, InternalFailure, InvalidMemoryAccess, NotFound, Ok } from "../abi.ts";
 import type { GuestContext } from "../guest-context.ts";
-import type { HeaderMap } from "../header-map.ts";
+import { type HeaderMap, pseudoAt } from "../header-map.ts";
 import { bytesOfMap, pairsSize, readPairs, writePairs } from "../pairs.ts";
 import type { WasmVm } from "../vm.ts";
 import type { HostFunctions } from "./host-functions.ts";
@@ -69,7 +69,7 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
       const bytes = memory.view();
       const id = idOfBytes(bytes, from, from + length);
       if (id === HOST || (length > 0 && bytes[from] === 0x3a)) {
-        const value = map.pseudo(id === HOST ? ":authority" : headerNames.get(bytes, from, from + length));
+        const value = map.pseudo(id === HOST ? ":authority" : pseudoAt(bytes, from, length));
         if (value === null) return missing(valueAt >>> 0, sizeAt >>> 0, false);
         return memory.giveText(value, valueAt >>> 0, sizeAt >>> 0) ? Ok : InvalidMemoryAccess;
       }

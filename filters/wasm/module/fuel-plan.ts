@@ -46,7 +46,7 @@ const LONGEST_BODY = 7_654_321;
 /** Blocks in blocks: what a compiler makes of a switch of so many cases. */
 const DEEPEST = 65_536;
 
-/** A loop: the place behind its type, and the cost of a turn. */
+/** A loop, at the place behind its type, with the cost of a turn; or a dear instruction, with its own. */
 export const SITE_LOOP = 0;
 /** An instruction that works on so many bytes, or table elements, as its last operand says: its own place. */
 export const SITE_BYTES = 1;
@@ -215,7 +215,9 @@ export class FuelPlan {
         return this.#pay(1);
       case 0x40: // memory.grow
         r.u32();
-        return this.#pay(MEMORY_GROW_COST);
+        // Where it stands, not with the path that it stands on: an allocator seldom gets there.
+        this.sites.push(at, SITE_LOOP, MEMORY_GROW_COST);
+        return this.#pay(1);
       case 0xd2: // ref.func
         if (r.u32() >= this.#functionCount) r.fail("no such function");
         return this.#pay(1);

@@ -18,10 +18,12 @@ export function readBytes(guest: Guest, at: number, length: number): string {
   return text;
 }
 
+/** Writes 32 bits, little-endian. */
 export function writeNumber(guest: Guest, at: number, value: number): void {
   new DataView(guest.memory.buffer).setUint32(at >>> 0, value >>> 0, true);
 }
 
+/** Writes 64 bits, little-endian. */
 export function writeLong(guest: Guest, at: number, value: bigint): void {
   new DataView(guest.memory.buffer).setBigUint64(at >>> 0, value, true);
 }
@@ -51,6 +53,7 @@ export function longBytes(value: bigint | number): string {
   return String.fromCharCode(...bytes);
 }
 
+/** The form in which a whole map crosses the border. */
 export function serialise(map: HeaderList): string {
   if (map.length === 0) return "";
   const sizes = map.map(([name, value]) => numberBytes(name.length) + numberBytes(value.length));

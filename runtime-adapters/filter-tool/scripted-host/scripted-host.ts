@@ -40,6 +40,7 @@ export interface Metric {
 
 /** What `vmLimits` gives, without a configuration. */
 const FUEL_PER_CALL = 100_000_000;
+const UNIMPLEMENTED = 12;
 const LEVELS = ["trace", "debug", "info", "warn", "error", "critical"];
 
 export class ScriptedHost {
@@ -79,10 +80,8 @@ export class ScriptedHost {
     for (const [path, value] of Object.entries(options.properties ?? {})) this.properties.set(path, value);
     this.answers = options.answers ?? {};
     this.shared = options.beside?.shared ?? new Map();
-    this.instance = new WebAssembly.Instance(module, {
-      env: hostFunctions(this),
-      wasi_snapshot_preview1: wasiFunctions(this),
-    });
+    const imports = { env: hostFunctions(this), wasi_snapshot_preview1: wasiFunctions(this) };
+    this.instance = new WebAssembly.Instance(module, this.withMissing(module, imports));
     const { memory, proxy_on_memory_allocate: allocate } = this.instance.exports;
     this.guest = {
       memory: memory as WebAssembly.Memory,
@@ -110,6 +109,19 @@ export class ScriptedHost {
     const host = new ScriptedHost(module, options);
     host.callGuest("_initialize");
     return host;
+  }
+
+  /** Functions that no story knows (gRPC, WASI) are noted when they are called, and answer "unimplemented". */
+  private withMissing(module: WebAssembly.Module, imports: WebAssembly.Imports): WebAssembly.Imports {
+    for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
+      imports[from] ??= {};
+      if (kind !== "function" || Object.hasOwn(imports[from], name)) continue;
+      imports[from][name] = () => {
+        this.calls.push(`${name}, which is not scripted`);
+        return UNIMPLEMENTED;
+      };
+    }
+    return imports;
   }
 
   /** Makes a root context of its own for a configuration. */

@@ -1,7 +1,5 @@
-/** What it means for resources that were read without a fault that their plugins cannot be used, or their ports. */
-import { bindComplaint } from "../start-failure.ts";
+/** What plugins that cannot be used mean for the resources that were read without a fault: none of them is in force. */
 import type { NotInForce, Outcome } from "../subscriptions.ts";
-import type { BindFailure } from "../worker-control.ts";
 import { type Refusal, refusalLine } from "./module-store.ts";
 
 /** The kinds of subscriptions that deliver what can have plugins. */
@@ -28,9 +26,4 @@ export function notInForce(refusals: readonly Refusal[]): NotInForce[] {
     all.set(`${kind} ${name}`, { kind: KINDS[kind], key: name, faults });
   }
   return [...all.values()];
-}
-
-/** A listener that could not be bound, as one that is not in force. */
-export function unbound(failure: BindFailure): Refusal {
-  return { owner: { kind: "listener", name: failure.listener }, fault: bindComplaint(failure) };
 }

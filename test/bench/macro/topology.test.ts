@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { envoyBootstrap } from "../../../bench/macro/envoy-bootstrap.ts";
+import { NO_FILTERS } from "../../../bench/macro/filter-chains.ts";
 import { PLAIN, pathsOver, type RouteEntry, routesOf } from "../../../bench/macro/topology.ts";
 
 function matches(routes: readonly RouteEntry[], path: string): number {
@@ -29,7 +30,7 @@ describe("tables", () => {
 });
 
 test("the bootstrap ends with the catch-all route and names only clusters that it has", () => {
-  const topology = { listen: 1, admin: 2, upstream: 3, clients: 10, folder: "/nowhere" };
+  const topology = { listen: 1, admin: 2, upstream: 3, clients: 10, chain: NO_FILTERS, folder: "/nowhere" };
   for (const table of [PLAIN, { routes: 5, clusters: 1 }, { routes: 0, clusters: 40 }]) {
     const { static_resources } = JSON.parse(envoyBootstrap({ ...topology, table }));
     const manager = static_resources.listeners[0].filter_chains[0].filters[0].typed_config;

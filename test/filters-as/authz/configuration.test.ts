@@ -238,5 +238,5 @@ describe("a configuration after another", () => {
     const before = host.memorySize;
     for (let i = 0; i < 2000; i++) renew();
     expect(host.memorySize).toBe(before);
-  });
+  }, 30_000);
 });

@@ -13,7 +13,7 @@ import { ROOT } from "../../support/our-proxy.ts";
 let headers: string;
 beforeAll(() => {
   headers = shippedFilter("headers");
-}, 60_000);
+}, 120_000);
 
 const schema = JSON.parse(
   readFileSync(join(ROOT, "filters-as/headers/headers.schema.json"), "utf8"),

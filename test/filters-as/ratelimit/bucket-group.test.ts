@@ -28,7 +28,7 @@ interface Step {
 /** One entry of the store, as a worker sees it. */
 function spend(value: Uint8Array, key: bigint, now: bigint, { max, cost }: Limit): Step {
   const size = put(pure, SCRATCH, value);
-  const outcome = pure.spend(SCRATCH, size, key, now, cost, max * cost);
+  const outcome = pure.spend(SCRATCH, size, key, now, cost, max * cost, 1n);
   const at = pure.written.value as number;
   const bytes = new Uint8Array(pure.memory.buffer, at, pure.writtenSize.value as number);
   return { outcome, value: bytes.slice() };

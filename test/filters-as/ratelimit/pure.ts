@@ -14,7 +14,15 @@ export interface Pure {
   beginHash(key0: bigint, key1: bigint): void;
   absorbBytes(start: number, length: number): void;
   endHash(): bigint;
-  spend(group: number, size: number, fingerprint: bigint, now: bigint, cost: bigint, span: bigint): number;
+  spend(
+    group: number,
+    size: number,
+    fingerprint: bigint,
+    now: bigint,
+    cost: bigint,
+    span: bigint,
+    most: bigint,
+  ): number;
   written: WebAssembly.Global;
   writtenSize: WebAssembly.Global;
   debt: WebAssembly.Global;

@@ -11,7 +11,7 @@ import { testModule } from "../../support/filter-build.ts";
 let story: string;
 beforeAll(() => {
   story = testModule("story-filter");
-}, 60_000);
+}, 120_000);
 
 function start(): ScriptedHost {
   return ScriptedHost.start(story, { configuration: {} });
@@ -133,6 +133,7 @@ describe("a plugin", () => {
       host.logs.length = 0;
     }
     expect(host.memorySize).toBe(memory);
+    expect(host.metrics.find(({ name }) => name === "story_contexts_made")?.value).toBe(2n);
     old.onResponseHeaders([[":status", "200"]]);
     old.end();
     // Two steps of its own: the others' were not mixed up with it.

@@ -6,7 +6,7 @@ import { AssemblyModule } from "../../support/assembly-module.ts";
 let pure: AssemblyModule;
 beforeAll(() => {
   pure = AssemblyModule.load("pure-functions");
-}, 60_000);
+}, 120_000);
 
 /** The functions below are called without the new callback that `AssemblyModule` begins with every call. */
 const raw = (name: string, ...values: number[]) =>
@@ -46,6 +46,15 @@ describe("the arena", () => {
   test("sizes beyond reason are refused", () => {
     raw("begin");
     for (const size of [0xffffffff, 0xfffffff8, 0x80000000, 0x20000001]) expect(raw("take", size)).toBe(0);
+  });
+
+  test("a slice of an impossible length is a trap, with a line that says so", () => {
+    raw("begin");
+    expect(raw("takeSlice", 5)).toBe(5);
+    for (const length of [-1, -8, -(2 ** 31), 2 ** 31 - 1]) {
+      expect(() => raw("takeSlice", length)).toThrow(WebAssembly.RuntimeError);
+      expect(pure.logs.pop()).toMatch(/^a slice of an impossible length at .*slice\.ts:\d+:\d+$/);
+    }
   });
 
   test("the last range grows in place, others move", () => {

@@ -11,7 +11,7 @@ import { AssemblyModule } from "../../support/assembly-module.ts";
 let pure: AssemblyModule;
 beforeAll(() => {
   pure = AssemblyModule.load("pure-functions");
-}, 60_000);
+}, 120_000);
 
 /** Byte strings, often of few different letters, so that parts of one are found in another. */
 const byte = fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code));

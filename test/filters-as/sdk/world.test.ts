@@ -16,7 +16,7 @@ beforeAll(() => {
   world = testModule("world-filter");
   bare = testModule("bare-filter");
   readme = testModule("readme-filter");
-}, 60_000);
+}, 120_000);
 
 function start(...steps: string[]): ScriptedHost {
   const host = ScriptedHost.start(world, { rootId: "world", configuration: { steps } });

@@ -93,6 +93,21 @@ describe.skipIf(!HAS_ASSEMBLER)("changes", () => {
     await over();
   });
 
+  test("nor of as many pieces", async () => {
+    const shreds = guest`
+      (on request_body
+        (loop $more
+          (local.set $i (i32.add (local.get $i) #1))
+          (br_if $more (i32.eqz (call $set_buffer_bytes #0 #0 #0 ${"x"}))))
+        (call $tell ${"less than 20000"} (i32.lt_u (local.get $i) #20000))
+        (drop (call $send_local_response #413 ${""} ${""} ${""} #-1))
+        #0)`;
+    const { s, said, over } = await wasmStory([{ guest: shreds }]);
+    expect(gist(s.client(post("abc")).received)).toBe("413 ");
+    expect(said()).toEqual(["p: less than 20000=1"]);
+    await over();
+  });
+
   test("a guest cannot make a body as large as it likes", async () => {
     const greedy = guest`
       (on request_body

@@ -158,6 +158,8 @@ describe.skipIf(!HAS_ASSEMBLER)("a guest that cannot start", () => {
     "refusing vm_start": guest`(on vm_start #0)`,
     configure: guest`(on configure (call $trap) #1)`,
     "refusing configure": guest`(on configure #0)`,
+    "missing import": guestWith({ imports: '(import "env" "proxy_nothing" (func $nothing))' })`
+      (on request_headers (call $nothing) #0)`,
     "no allocator": guestWith({ allocator: false })`(on request_headers #0)`,
     "endless depth": guest`(on vm_start (call $deep #0))`,
   };
@@ -176,6 +178,20 @@ describe.skipIf(!HAS_ASSEMBLER)("a guest that cannot start", () => {
       }
     });
   }
+
+  test("a start section finds no memory, and no harm is done", async () => {
+    const early = guest`
+      (global $status (mut i32) #0)
+      (func $early
+        (global.set $status (i32.add
+          (i32.mul (call $log #2 ${"x"}) #100)
+          (call $get_property ${"plugin_name"} #out))))
+      (start $early)
+      (on configure (call $tell ${"statuses"} (global.get $status)) #1)`;
+    const { said, over } = await wasmStory([{ guest: early }]);
+    expect(said()).toEqual(["p: statuses=610"]);
+    await over();
+  });
 
   test("main follows _initialize; _start is called only without it", async () => {
     const both = guest`
@@ -267,6 +283,22 @@ describe.skipIf(!HAS_ASSEMBLER)("a guest without end", () => {
     }
   });
 
+  test("has the host work for it: that counts as its own", async () => {
+    const runtime = { "tulle.wasm.fuel_per_call": 1_000_000 };
+    for (const busy of [
+      guest`(on request_headers (loop $more (drop (call $log #2 #0 #65536)) (br $more)) #0)`,
+      guest`(on request_headers (loop $more (drop (call $get_buffer_bytes #7 #0 #-1 #out)) (br $more)) #0)`,
+    ]) {
+      const plugin = { guest: fuelled(busy), configuration: "x".repeat(60_000) };
+      const { s, said, over } = await wasmStory([plugin], {}, { runtime });
+      expect(gist(s.client(get()).received)).toBe("503 ");
+      const lines = said();
+      expect(lines.length).toBeLessThan(40);
+      expect(lines.at(-1)).toStartWith("critical p: used up its fuel");
+      await over();
+    }
+  });
+
   test("calls itself without end", async () => {
     for (const deep of [
       traps("request_headers", "(drop (call $deep #0))"),
@@ -314,6 +346,21 @@ describe.skipIf(!HAS_ASSEMBLER)("an allocator that", () => {
   test("traps takes the VM along", async () => {
     const { s, over } = await wasmStory([{ guest: allocating("(call $trap) #0") }]);
     expect(gist(s.client(get("/abc")).received)).toBe("503 ");
+    await over();
+  });
+
+  test("throws, to be caught by the guest itself, takes the VM along", async () => {
+    const throws = guestWith({ allocator: false })`
+      (tag $escape)
+      (func (export "proxy_on_memory_allocate") (param i32) (result i32) (throw $escape))
+      (on request_headers
+        (block $caught (try_table (catch_all $caught)
+          (drop (call $get_header_map_value #0 ${":path"} #out))))
+        (call $say ${"caught"})
+        #0)`;
+    const { s, said, over } = await wasmStory([{ guest: throws }]);
+    expect(gist(s.client(get("/abc")).received)).toBe("503 ");
+    expect(said()).toEqual(["p: caught", "critical p: its allocator did not return"]);
     await over();
   });
 
@@ -405,10 +452,13 @@ describe.skipIf(!HAS_ASSEMBLER)("memory", () => {
     s.settle();
     expect(said()).toEqual(["p: delete=3"]);
     expect(s.stat("wasm.p.active")).toBe(2);
+    // Of the first, 4 pages as long as no stream of it has ended; of the second, which grew twice, 12.
+    expect(s.stat("wasm.p.vm_memory_bytes") / 65536).toBe(4 + 12);
     first.reset();
     s.settle();
     expect(said()).toEqual(["p: delete=2", "p: delete=1"]);
     expect([s.stat("wasm.p.active"), s.stat("wasm.p.vm_recycled")]).toEqual([1, 1]);
+    expect(s.stat("wasm.p.vm_memory_bytes") / 65536).toBe(12);
     await over();
   });
 

@@ -199,6 +199,18 @@ describe.skipIf(!HAS_ASSEMBLER)("writing", () => {
     await over();
   });
 
+  test("a status without a body leaves none behind for the next answer", async () => {
+    for (const status of ["204", "304"]) {
+      const silences = guest`(on response_headers
+        (drop (call $replace_header_map_value #2 ${":status"} ${status})) #0)`;
+      const { s, over } = await wasmStory([{ guest: silences }]);
+      const { received } = s.client(get("/1") + get("/2"));
+      // Whatever becomes of the bodies, none of their bytes stands where a head is due.
+      expect(received).not.toMatch(/ok$|okHTTP/);
+      await over();
+    }
+  });
+
   test("what could not be sent is refused", async () => {
     const bad: [number, string, string][] = [
       [0, "", "x"],

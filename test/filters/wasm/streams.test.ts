@@ -21,6 +21,7 @@ function chatty(more: { readonly [callback: string]: string } = {}): Plugin {
     (on done (call $tell ${"done"} (local.get $id)) #1)
     (on log (call $tell ${"log"} (local.get $id)) ${extra("log")})
     (on delete (call $tell ${"delete"} (local.get $id)))
+    (func $own (drop (call $add_header_map_value #2 ${"x-own"} ${"1"})))
     (func $refuse (param $status i32)
       (call $tell ${"refuse"} (call $send_local_response
         (local.get $status) ${"why not"} ${"no"} ${pairs(["x-why", "because"])} #-1)))`,
@@ -156,11 +157,12 @@ describe.skipIf(!HAS_ASSEMBLER)("local replies", () => {
     const { s, over } = await wasmStory([
       chatty({
         request: "(call $refuse #403)",
-        response: "(drop (call $continue_stream #1)) (drop (call $continue_stream #0))",
+        response: `(call $own) (drop (call $continue_stream #1)) (drop (call $continue_stream #0))`,
       }),
     ]);
     const client = s.client(get() + get());
     expect(client.received.match(/HTTP\/1.1 403/g)).toHaveLength(2);
+    expect(client.received.match(/x-own: 1/g)).toHaveLength(2); // it is the answer that was shown
     await over();
   });
 

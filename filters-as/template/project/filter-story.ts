@@ -1,9 +1,9 @@
 /**
- * Stories about __NAME__, run by `tulle filter test`: what happens, what the filter asks of the host, what comes of
+ * Stories about @NAME@, run by `tulle filter test`: what happens, what the filter asks of the host, what comes of
  * it. They are plain data. What a story does not mention is not looked at; `tulle filter test --calls` prints what to
  * write into `calls`.
  */
-import type { Story } from "__TULLE__/runtime-adapters/filter-tool/story.ts";
+import type { Story } from "@TULLE@/runtime-adapters/filter-tool/story.ts";
 
 const stories: readonly Story[] = [
   {

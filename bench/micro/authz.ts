@@ -1,5 +1,5 @@
 /**
- * What the authz filter costs: `bun bench/filters/authz.ts [--soak N]`, also with node. Prints µs of CPU per request (one
+ * What the authz filter costs: `bun bench/micro/authz.ts [--soak N]`, also with node. Prints µs of CPU per request (one
  * stream's context, head and end, host calls included) for 10, 20, 100 and 1000 rules, and with --soak the memory of
  * the module before and after N requests. The module is filters-as/build/authz.wasm (`npm run filters`).
  *

@@ -1,6 +1,6 @@
-/** A snapshot without the resources that cannot be put in force: what they were before stays. */
-import type { Snapshot } from "../../../core/config/model.ts";
-import type { Refusal } from "./module-store.ts";
+/** A snapshot without what cannot be put in force: what was there before stays. */
+import type { Snapshot } from "../../core/config/model.ts";
+import type { Refusal } from "./modules/module-store.ts";
 
 /** `wanted`, with the refused resources as they were in `before`, or not at all. */
 export function withoutRefused(wanted: Snapshot, before: Snapshot, refusals: readonly Refusal[]): Snapshot {
@@ -13,6 +13,11 @@ export function withoutRefused(wanted: Snapshot, before: Snapshot, refusals: rea
     routes: kept(wanted.routes, before.routes, names("route configuration")),
     extensions: kept(wanted.extensions, before.extensions, names("extension")),
   };
+}
+
+/** `wanted`, with the listeners that could not be bound as they were in `before`, or not at all. */
+export function withoutFailed(wanted: Snapshot, before: Snapshot, failed: ReadonlySet<string>): Snapshot {
+  return { ...wanted, listeners: kept(wanted.listeners, before.listeners, failed) };
 }
 
 function kept<T extends { readonly name: string }>(
