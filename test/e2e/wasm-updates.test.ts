@@ -10,6 +10,7 @@ import {
   answering,
   eventually,
   httpListener,
+  loopback,
   SidecarProcess,
   Workspace,
 } from "../support/sidecar-process.ts";
@@ -153,6 +154,56 @@ for (const runtime of HAS_ASSEMBLER ? installedRuntimes : []) {
       ).toBe("2");
       proxy.signal("SIGTERM");
       expect((await proxy.ended()).code).toBe(0);
+    }, 60_000);
+
+    test("a listener that is put back, for its new port is taken, has its plugin again", async () => {
+      const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+      const web = (module: string, additional: number[]): object => ({
+        "@type": LISTENER,
+        ...listenerWith("web", { typed_config: wasm(path(module)) }),
+        additional_addresses: additional.map((port) => ({ address: loopback(port) })),
+      });
+      publish(path("lds2.json"), { version_info: "1", resources: [web("one.wasm", [])] });
+      const proxy = await start(
+        { dynamic_resources: { lds_config: { path_config_source: { path: path("lds2.json") } } } },
+        1,
+      );
+      const url = await proxy.url("web");
+      expect(await marked(url)).toBe("one");
+      publish(path("lds2.json"), { version_info: "2", resources: [web("two.wasm", [taken.port])] });
+      const failed = (): Promise<number> => proxy.stat("listener_manager.listener_create_failure");
+      expect(await eventually(failed, (count) => count > 0)).toBeGreaterThan(0);
+      await until(() => marked(url), "one");
+      publish(path("one.wasm"), marking("uno"));
+      await until(() => marked(url), "uno");
+      publish(path("one.wasm"), marking("one"));
+      taken.stop(true);
+    }, 60_000);
+
+    test("limits that an operator sets hold for plugins in force, or are refused as a whole", async () => {
+      const layers = [
+        { name: "base", static_layer: {} },
+        { name: "admin", admin_layer: {} },
+      ];
+      const listener = listenerWith("web", { typed_config: wasm(path("one.wasm")) });
+      const proxy = await start(
+        { static_resources: { listeners: [listener] }, layered_runtime: { layers } },
+        2,
+      );
+      const url = await proxy.url("web");
+      const created = (): Promise<number> => proxy.stat("wasm.marker.created");
+      expect(await created()).toBe(2);
+      expect(await proxy.post("/runtime_modify?tulle.wasm.max_memory_bytes=33554432")).toBe("OK\n");
+      expect(await created()).toBe(4);
+      // The guest begins with four pages.
+      expect(await proxy.post("/runtime_modify?tulle.wasm.max_memory_bytes=65536")).toBe("OK\n");
+      expect(await created()).toBe(4);
+      expect(await marked(url)).toBe("one");
+      expect(await proxy.post("/runtime_modify?tulle.wasm.max_memory_bytes=")).toBe("OK\n");
+      expect(await created()).toBe(6);
+      expect(await marked(url)).toBe("one");
+      proxy.signal("SIGTERM");
+      expect((await proxy.ended()).stderr).toContain("the limits of all plugins stay what they were");
     }, 60_000);
 
     test("a discovered filter is swapped under load, and one that is refused is not", async () => {

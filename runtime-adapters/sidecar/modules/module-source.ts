@@ -8,10 +8,12 @@ import type { CodeSource, RemoteCode } from "../../../filters/wasm/plugin-config
 
 /** Larger modules are refused, bytes. */
 export const MAX_MODULE_BYTES = 64 * 1024 * 1024;
-/** For a download that is given no time, ms. */
+/** Longest time for one attempt, and for one that is given none, ms. */
 const TIMEOUT = 60_000;
 /** Attempts after the first, at most. */
 const MAX_RETRIES = 10;
+/** Longest wait between two, ms: other changes of the configuration wait with it. */
+const MAX_WAIT = 10_000;
 
 /** The bytes, or why there are none. */
 export type Fetched = { readonly bytes: Uint8Array } | { readonly fault: string };
@@ -52,11 +54,11 @@ async function downloadModule({ uri, timeout, sha256, retries, backoff }: Remote
   let fault = "";
   for (let attempt = 0; attempt <= Math.min(retries, MAX_RETRIES); attempt++) {
     if (attempt > 0) {
-      const wait = Math.min(backoff.base * 2 ** (attempt - 1), backoff.max);
+      const wait = Math.min(backoff.base * 2 ** (attempt - 1), backoff.max, MAX_WAIT);
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
     try {
-      const signal = AbortSignal.timeout(timeout > 0 ? timeout : TIMEOUT);
+      const signal = AbortSignal.timeout(timeout > 0 ? Math.min(timeout, TIMEOUT) : TIMEOUT);
       const answer = await fetch(uri, { signal, redirect: "manual" });
       if (!answer.ok) {
         fault = `${shown}: answered ${answer.status}${answer.status < 400 ? ", and is not followed elsewhere" : ""}`;

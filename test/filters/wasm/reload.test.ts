@@ -72,6 +72,20 @@ describe.skipIf(!HAS_ASSEMBLER)("a new module", () => {
     await over();
   });
 
+  test("that was sound where it was tried, and does not start here, is tried again under FAIL_RELOAD", async () => {
+    const fickle = guest`
+      (on vm_start
+        (if (i32.eqz (call $get_shared_data ${"been"} #16 #20 #24)) (then (return #1)))
+        (drop (call $set_shared_data ${"been"} ${"here"} #0))
+        #0)`;
+    const { s, over } = await wasmStory([{ guest: fickle, config: { failure_policy: "FAIL_RELOAD" } }]);
+    expect(gist(s.client(get()).received)).toBe("503 ");
+    s.advance(3000);
+    expect(gist(s.client(get()).received)).toBe("200 ok");
+    expect(s.stat("wasm.p.vm_reload_success")).toBe(1);
+    await over();
+  });
+
   test("comes to the rescue of a plugin that has failed", async () => {
     const { s, supply, over } = await wasmStory([{ guest: guest`(on request_headers (call $trap) #0)` }]);
     expect(gist(s.client(get()).received)).toBe("503 ");
