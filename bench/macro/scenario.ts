@@ -143,8 +143,6 @@ const FILTER_VARIANTS: readonly FilterVariant[] = [
 /** Variants of the scenario `filter-scaling`. */
 export const AUTHZ_10 = 1;
 export const AUTHZ_1000 = 2;
-export const ONE_KEY = 3;
-export const ALL_KEYS = 4;
 
 function notOnDeno(make: (contestant: string, keys: number) => FilterChain | null) {
   return (contestant: string, keys: number) => (contestant === "tulle-deno" ? null : make(contestant, keys));

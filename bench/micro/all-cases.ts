@@ -7,6 +7,7 @@ import { HEAD_WRITE } from "./cases/head-write.ts";
 import { HEADER_GET } from "./cases/header-get.ts";
 import { ROUTE_MATCH } from "./cases/route-match.ts";
 import { SHARED_STORE } from "./cases/shared-store.ts";
+import { SHIPPED_FILTERS } from "./cases/shipped-filters.ts";
 import { TIMERS } from "./cases/timers.ts";
 import { WASM_FILTER } from "./cases/wasm-filter.ts";
 import type { MicroCase } from "./micro-case.ts";
@@ -22,4 +23,5 @@ export const ALL_CASES: readonly MicroCase[] = [
   ...SHARED_STORE,
   ...FILTER_CHAIN,
   ...WASM_FILTER,
+  ...SHIPPED_FILTERS,
 ];

@@ -4,6 +4,18 @@ import { barsOf } from "../../../bench/macro/bars.ts";
 import { chartOf } from "../../../bench/macro/report-svg.ts";
 import { reportOf, table } from "../../../bench/macro/report-table.ts";
 import type { Cell, Result, Round } from "../../../bench/macro/result.ts";
+import {
+  AUTHZ,
+  AUTHZ_10,
+  AUTHZ_1000,
+  HEADERS,
+  MINIMAL,
+  NATIVE,
+  PLAIN_PROXY,
+  RATELIMIT,
+  SCENARIOS,
+  THREE,
+} from "../../../bench/macro/scenario.ts";
 
 const cell = (contestant: string, rounds: readonly Round[], more: Partial<Cell> = {}): Cell => ({
   contestant,
@@ -82,6 +94,31 @@ const result: Result = {
         cell("tulle-bun", cpu(26, 22, 21), { variant: 10_000 }),
       ],
     },
+    {
+      id: "filters",
+      cells: [
+        cell("envoy", cpu(120, 110, 115), { variant: NATIVE }),
+        cell("tulle-bun", cpu(30, 26, 28), { variant: PLAIN_PROXY }),
+        cell("tulle-bun", cpu(34, 33, 33), { variant: THREE }),
+        cell("tulle-bun", cpu(31, 28.5, 29), { variant: MINIMAL }),
+      ],
+    },
+    {
+      id: "filter-scaling",
+      cells: [
+        cell("tulle-bun", cpu(30, 26, 28), { variant: PLAIN_PROXY }),
+        cell("tulle-bun", cpu(31, 27, 29.5), { variant: AUTHZ_10 }),
+        cell("tulle-bun", cpu(32, 28.5, 30), { variant: AUTHZ_1000 }),
+      ],
+    },
+    {
+      id: "filter-swap",
+      cells: [
+        cell("tulle-bun", [{ requests: 120_000, failed: 0, swaps: 20, p99: 1.5, max: 19.5 }]),
+        cell("tulle-node", [{ requests: 120_000, failed: 1, swaps: 20, p99: 1.5, max: 29.5 }]),
+        cell("tulle-deno", [{ requests: 12_000, failed: 0, swaps: 4, p99: 1, max: 2 }]),
+      ],
+    },
   ],
 };
 
@@ -116,6 +153,53 @@ describe("bars", () => {
   });
 });
 
+describe("bars of filters", () => {
+  const bar = (words: string) => barsOf(result).find(({ claim }) => claim.startsWith(words));
+
+  test("what a chain adds is judged against the same proxy without filters in the same round", () => {
+    expect(bar("added by three WASM filters, CPU µs: Tulle, Bun ≤ 6")).toMatchObject({
+      value: 5,
+      verdict: "met",
+    });
+    expect(bar("added by a minimal WASM filter, CPU µs: Tulle, Bun ≤ 1.5")).toMatchObject({ value: 1 });
+    expect(bar("added by three WASM filters, CPU µs: Tulle, Node")).toMatchObject({
+      verdict: "not measured",
+    });
+  });
+
+  test("the whole proxy is judged against Envoy with its own filters", () => {
+    const whole = bar("with three WASM filters, CPU: Tulle, Bun ≤ 0.4 × Envoy with its native ones");
+    expect(whole?.value).toBeCloseTo(33 / 115);
+  });
+
+  test("many rules are judged by what they add", () => {
+    expect(bar("authz of 1000 rules adds: Tulle, Bun ≤ 2 × what 10 add")).toMatchObject({ value: 2 });
+  });
+
+  test("swaps are judged by the slowest request and by failures, these only of enough requests", () => {
+    const slowest = "slowest request while modules are swapped: ";
+    expect(bar(`${slowest}Tulle, Bun`)).toMatchObject({ value: 18, verdict: "met" });
+    expect(bar(`${slowest}Tulle, Node`)).toMatchObject({ value: 28, verdict: "missed" });
+    const failed = "failed requests of 100000 while modules are swapped: ";
+    expect(bar(`${failed}Tulle, Bun`)).toMatchObject({ value: 0, verdict: "met" });
+    expect(bar(`${failed}Tulle, Node`)).toMatchObject({ value: 1, verdict: "missed" });
+    expect(bar(`${failed}Tulle, Deno`)).toMatchObject({ verdict: "not measured" });
+  });
+
+  test("the numbers of the variants are their places in the scenarios", () => {
+    const titles = (id: string) =>
+      SCENARIOS.flatMap((each) => (each.kind === "filters" && each.id === id ? each.variants : [])).map(
+        ({ title }) => title,
+      );
+    const filters = titles("filters");
+    expect([PLAIN_PROXY, MINIMAL, AUTHZ, RATELIMIT, HEADERS, THREE, NATIVE].map((at) => filters[at])).toEqual(
+      ["none", "minimal", "authz", "ratelimit", "headers", "the three", "its native three"],
+    );
+    const scaling = titles("filter-scaling");
+    expect([scaling[AUTHZ_10], scaling[AUTHZ_1000]]).toEqual(["authz, 10 rules", "authz, 1000 rules"]);
+  });
+});
+
 describe("the report", () => {
   const text = reportOf(result);
 
@@ -132,6 +216,10 @@ describe("the report", () => {
 
   test("tells the median, the ratio and the spread", () => {
     expect(text).toMatch(/\| Tulle, Bun +\| +24\.0 \| +1\.05 \| +– \|/);
+  });
+
+  test("tells what filters add, from the least to the most, and the ratio to Envoy's own", () => {
+    expect(text).toMatch(/\| Tulle, Bun +\| the three +\| +33\.0 \| +5\.00 \| +4\.00 \| +7\.00 \| +0\.29 \|/);
   });
 
   test("tells added latency", () => {

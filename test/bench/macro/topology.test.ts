@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { envoyBootstrap } from "../../../bench/macro/envoy-bootstrap.ts";
-import { NO_FILTERS } from "../../../bench/macro/filter-chains.ts";
+import { type FilterChain, NO_FILTERS, wasmFilter } from "../../../bench/macro/filter-chains.ts";
 import { PLAIN, pathsOver, type RouteEntry, routesOf } from "../../../bench/macro/topology.ts";
 
 function matches(routes: readonly RouteEntry[], path: string): number {
@@ -26,6 +26,24 @@ describe("tables", () => {
       expect(new Set(used).size).toBe(10);
       expect(Math.max(...used)).toBeLessThan(clusters);
     }
+  });
+});
+
+test("filters stand before the router; without fuel, the runtime says so", () => {
+  const topology = { listen: 1, admin: 2, upstream: 3, clients: 10, table: PLAIN, folder: "/nowhere" };
+  const read = (chain: FilterChain) => JSON.parse(envoyBootstrap({ ...topology, chain }));
+  const namesIn = (bootstrap: ReturnType<typeof read>) =>
+    bootstrap.static_resources.listeners[0].filter_chains[0].filters[0].typed_config.http_filters.map(
+      ({ name }: { name: string }) => name,
+    );
+  const chain = {
+    ...NO_FILTERS,
+    filters: [wasmFilter("one", "/one.wasm", {}), wasmFilter("two", "/two.wasm", null)],
+  };
+  expect(namesIn(read(chain))).toEqual(["one", "two", "envoy.filters.http.router"]);
+  expect(read(chain).layered_runtime).toBeUndefined();
+  expect(read({ ...chain, fuel: false }).layered_runtime.layers[0].static_layer).toEqual({
+    "tulle.wasm.fuel": false,
   });
 });
 
