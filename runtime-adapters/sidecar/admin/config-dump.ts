@@ -228,7 +228,6 @@ function extensions({ subscriptions }: AdminSource, query: DumpQuery): Fields {
 
 function endpoints(source: AdminSource, query: DumpQuery): Fields {
   return {
-    ecds_filters: "EcdsConfigDump.EcdsFilterConfig",
     static_endpoint_configs: source.snapshot.clusters
       .filter(({ name, loadAssignment }) => loadAssignment !== null && query.matchesName(name))
       .map(({ name, loadAssignment }) => ({
