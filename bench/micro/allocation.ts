@@ -12,6 +12,8 @@ export const COLLECTION_OFF = { BUN_JSC_useGC: "0" };
 
 /** Operations before counting begins: compiled code allocates less than interpreted. */
 const WARM_UP = 20_000;
+/** How long counting may take, ms, by the pace of the warm-up. */
+const LONGEST = 2000;
 
 interface Counter {
   /** Bytes allocated so far; NaN where nobody knows. */
@@ -23,13 +25,17 @@ interface Counter {
 /** Bytes per operation of `loop`, or null if this runtime cannot tell. */
 export async function allocatedPerOperation(loop: (times: number) => number): Promise<number | null> {
   const { allocated, times } = await counter();
+  const began = performance.now();
   loop(WARM_UP);
+  // Whole requests allocate enough for the grain not to matter, and take long.
+  const affordable = (WARM_UP * LONGEST) / (performance.now() - began);
+  const count = Math.ceil(Math.min(times, Math.max(WARM_UP, affordable)));
   // What asking costs (V8 closes its current buffer) was not allocated by the loop.
   const asked = allocated();
   const before = allocated();
-  loop(times);
+  loop(count);
   const bytes = allocated() - before - (before - asked);
-  return Number.isNaN(bytes) ? null : Math.max(0, bytes / times);
+  return Number.isNaN(bytes) ? null : Math.max(0, bytes / count);
 }
 
 async function counter(): Promise<Counter> {
