@@ -93,7 +93,7 @@ const SLOW = { max_tokens: 1000, tokens_per_fill: 2, fill_interval: "3600s" };
 /** One descriptor: a bucket for each of `keys` values, or for 1 a single one for all. */
 export function ratelimitByKey(keys: number): FilterChain {
   const distinct = keys > 1;
-  const entries = [{ header: { name: KEY_HEADER }, distinct }];
+  const entries = [{ header: { name: KEY_HEADER, distinct } }];
   // Twice as many slots as live values are expected: docs/filters/ratelimit.md.
   return limiter([
     distinct ? { entries, token_bucket: SLOW, max_keys: 2 * keys } : { entries, token_bucket: LIMIT },

@@ -2,7 +2,7 @@
  * The WASM modules that the bench puts into chains: the filters that ship, a minimal one, and a large one of which each
  * version is a module of its own. Built from source when they are not up to date.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildFilter, compile } from "../../scripts/build-filters.ts";
 
@@ -41,7 +41,12 @@ export class LargeModule {
     mkdirSync(folder, { recursive: true });
     const entry = join(folder, "large-filter.ts");
     writeFileSync(entry, largeSource());
-    const bytes = readFileSync(compile(entry, join(folder, "large-filter.wasm")));
+    let bytes: Buffer;
+    try {
+      bytes = readFileSync(compile(entry, join(folder, "large-filter.wasm")));
+    } finally {
+      rmSync(entry); // twelve thousand lines that nobody should find among the sources
+    }
     // The compiler keeps texts as UTF-16.
     const at = bytes.indexOf(Buffer.from(MARK + "0".repeat(DIGITS), "utf16le"));
     if (at < 0) throw new Error("the large module does not hold its version");
