@@ -68,31 +68,59 @@ export class Fields {
 
   /** Appends a field, keeping those of the same name. `name` is lower case; both are valid byte strings. */
   add(name: string, value: string): void {
-    this.append(idOf(name), name, value);
+    this.addNamed(idOf(name), name, value);
   }
 
   /** `add` by known id. */
   addId(id: number, value: string): void {
-    this.append(id, nameOf(id), value);
+    this.addNamed(id, nameOf(id), value);
+  }
+
+  /** `add` for who has looked up the name's id (0: it is none that the proxy knows). */
+  addNamed(id: number, name: string, value: string): void {
+    const slot = this.grow();
+    this.ids[slot] = id;
+    this.spans[slot << 2] = -1;
+    this.spans[(slot << 2) + 2] = -1;
+    this.names[slot] = name;
+    this.values[slot] = value;
+    this.mark(id);
   }
 
   /** Replaces every field of that name by one, at the place of the first. `name` is lower case. */
   set(name: string, value: string): void {
-    this.put(idOf(name), name, value);
+    this.setNamed(idOf(name), name, value);
   }
 
   /** `set` by known id. */
   setId(id: number, value: string): void {
-    this.put(id, nameOf(id), value);
+    this.setNamed(id, nameOf(id), value);
+  }
+
+  /** `set` for who has looked up the name's id. */
+  setNamed(id: number, name: string, value: string): void {
+    const first = this.slotOfNamed(id, name, 0);
+    if (first < 0) {
+      this.addNamed(id, name, value);
+      return;
+    }
+    this.setValueAt(first, value);
+    for (let i = first + 1; i < this.slots; i++) {
+      if (this.ids[i] === id && (id !== 0 || this.isNamed(i, name))) this.drop(i);
+    }
   }
 
   /** Removes every field of that (lower-case) name; true if there was one. */
   remove(name: string): boolean {
-    const id = idOf(name);
+    return this.removeNamed(idOf(name), name);
+  }
+
+  /** `remove` for who has looked up the name's id. */
+  removeNamed(id: number, name: string): boolean {
     if (id !== 0) return this.removeId(id);
     let found = false;
     for (let i = 0; i < this.slots; i++) {
-      if (this.ids[i] === 0 && this.nameAt(i) === name) {
+      if (this.ids[i] === 0 && this.isNamed(i, name)) {
         this.drop(i);
         found = true;
       }
@@ -118,11 +146,7 @@ export class Fields {
   }
 
   hasId(id: number): boolean {
-    // Only ids below 64 have a bit; the bit may be stale after `drop`, so a set bit is looked up.
-    if (id < 32) {
-      if ((this.seen0 & (1 << id)) === 0) return false;
-    } else if (id < 64 && (this.seen1 & (1 << (id - 32))) === 0) return false;
-    return this.slotOfId(id, 0) >= 0;
+    return this.mayHaveId(id) && this.slotOfId(id, 0) >= 0;
   }
 
   has(name: string): boolean {
@@ -164,13 +188,13 @@ export class Fields {
 
   /** The first slot at or after `from` with that lower-case name, or -1. */
   slotOf(name: string, from: number): number {
-    const id = idOf(name);
-    if (id !== 0) return this.slotOfId(id, from);
-    const { length } = name;
-    for (let i = from; i < this.slots; i++) {
-      // Names of another length need not become strings.
-      if (this.ids[i] === 0 && this.nameLengthAt(i) === length && this.nameAt(i) === name) return i;
-    }
+    return this.slotOfNamed(idOf(name), name, from);
+  }
+
+  /** `slotOf` for who has looked up the name's id. */
+  slotOfNamed(id: number, name: string, from: number): number {
+    if (id !== 0) return this.mayHaveId(id) ? this.slotOfId(id, from) : -1;
+    for (let i = from; i < this.slots; i++) if (this.ids[i] === 0 && this.isNamed(i, name)) return i;
     return -1;
   }
 
@@ -245,35 +269,22 @@ export class Fields {
     for (let i = 0; i < this.slots; i++) if (this.live(i)) visit(this.nameAt(i), this.valueAt(i));
   }
 
-  private append(id: number, name: string, value: string): void {
-    const slot = this.grow();
-    this.ids[slot] = id;
-    this.spans[slot << 2] = -1;
-    this.spans[(slot << 2) + 2] = -1;
-    this.names[slot] = name;
-    this.values[slot] = value;
-    this.mark(id);
+  /** True if a field that is not known, at a live slot, has that lower-case name; makes no string of it. */
+  private isNamed(slot: number, name: string): boolean {
+    const at = slot << 2;
+    const start = this.spans[at];
+    if (start < 0) return this.names[slot] === name;
+    return equalNames(this.bytes, start, this.spans[at + 1], name);
   }
 
-  private put(id: number, name: string, value: string): void {
-    if (id !== 0 && !this.hasId(id)) {
-      this.append(id, name, value);
-      return;
-    }
-    const first = id === 0 ? this.slotOf(name, 0) : this.slotOfId(id, 0);
-    if (first < 0) {
-      this.append(id, name, value);
-      return;
-    }
-    this.setValueAt(first, value);
-    for (let i = first + 1; i < this.slots; i++) {
-      if (this.ids[i] === id && (id !== 0 || this.nameAt(i) === name)) this.drop(i);
-    }
+  /** False if there is none for sure: the bit may be stale after `drop`. */
+  private mayHaveId(id: number): boolean {
+    return (id < 32 ? this.seen0 & (1 << id) : this.seen1 & (1 << (id - 32))) !== 0;
   }
 
   private mark(id: number): void {
     if (id < 32) this.seen0 |= 1 << id;
-    else if (id < 64) this.seen1 |= 1 << (id - 32);
+    else this.seen1 |= 1 << (id - 32);
   }
 
   private grow(): number {

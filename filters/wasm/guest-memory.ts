@@ -15,8 +15,9 @@ const PLACE_WORK = 64;
 const NOTHING = new Uint8Array(0);
 
 export class GuestMemory {
-  /** All of it; use `view()`, which renews it. */
-  bytes: Uint8Array = NOTHING;
+  /** All of it; use `view()`, which renews them. */
+  private bytes: Uint8Array = NOTHING;
+  private words: DataView = new DataView(NOTHING.buffer);
   private memory: WebAssembly.Memory | null = null;
   private allocate: ((size: number) => number) | null = null;
   /** The guest has not started, or its allocator runs: nearly all host functions are closed to it. */
@@ -41,7 +42,15 @@ export class GuestMemory {
 
   /** The guest's memory as it is now; empty before there is one. */
   view(): Uint8Array {
-    if (this.bytes.length === 0 && this.memory !== null) this.bytes = new Uint8Array(this.memory.buffer);
+    return this.bytes.length === 0 ? this.renewed() : this.bytes;
+  }
+
+  private renewed(): Uint8Array {
+    const { memory } = this;
+    if (memory !== null) {
+      this.bytes = new Uint8Array(memory.buffer);
+      this.words = new DataView(memory.buffer);
+    }
     return this.bytes;
   }
 
@@ -69,7 +78,8 @@ export class GuestMemory {
 
   /** Writes a 32-bit number, aligned or not; the range was checked. */
   putU32(at: number, value: number): void {
-    put(this.view(), at, value);
+    this.view();
+    this.words.setUint32(at, value, true);
   }
 
   /** Writes a whole number as 64 bits, a negative one in two's complement; the range was checked. */
@@ -80,8 +90,8 @@ export class GuestMemory {
   }
 
   getU32(at: number): number {
-    const bytes = this.view();
-    return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
+    this.view();
+    return this.words.getUint32(at, true);
   }
 
   /**
@@ -110,17 +120,11 @@ export class GuestMemory {
       at = (this.allocate as (size: number) => number)(size) >>> 0;
       this.closed = false;
     }
-    const bytes = this.view();
-    if (size > 0 && (at === 0 || at + size > bytes.length)) return -1;
-    put(bytes, pointerAt, at);
-    put(bytes, sizeAt, size);
+    const { length } = this.view();
+    if (size > 0 && (at === 0 || at + size > length)) return -1;
+    const { words } = this;
+    words.setUint32(pointerAt, at, true);
+    words.setUint32(sizeAt, size, true);
     return at;
   }
-}
-
-function put(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value;
-  bytes[at + 1] = value >>> 8;
-  bytes[at + 2] = value >>> 16;
-  bytes[at + 3] = value >>> 24;
 }

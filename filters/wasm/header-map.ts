@@ -8,6 +8,8 @@ import { equalNames, type Fields, isFieldName, isFieldValue } from "../../core/h
 import type { RequestHead, ResponseHead } from "../../core/http/head.ts";
 import { known } from "../../core/http/names.ts";
 
+const HOST = known("host");
+
 /** By known id: fields of one hop, which neither a filter nor the other side is concerned with. */
 const HIDDEN = new Uint8Array(256);
 for (const name of ["host", "connection", "keep-alive", "proxy-connection", "http2-settings"] as const) {
@@ -15,12 +17,17 @@ for (const name of ["host", "connection", "keep-alive", "proxy-connection", "htt
 }
 HIDDEN[255] = 1; // a hole
 
-const PSEUDO = [":path", ":method", ":status", ":scheme", ":authority"] as const;
+/** Pseudo headers by the length of their names. */
+const PSEUDO: readonly (readonly string[])[] = Array.from({ length: 11 }, (_, length) =>
+  [":path", ":method", ":status", ":scheme", ":authority"].filter((name) => name.length === length),
+);
 
 /** The pseudo header that `bytes[start, start + length)` names without ASCII case, "" if none does. */
 export function pseudoAt(bytes: Uint8Array, start: number, length: number): string {
-  for (let i = 0; i < PSEUDO.length; i++) {
-    if (equalNames(bytes, start, start + length, PSEUDO[i])) return PSEUDO[i];
+  if (length >= PSEUDO.length) return "";
+  const names = PSEUDO[length];
+  for (let i = 0; i < names.length; i++) {
+    if (equalNames(bytes, start, start + length, names[i])) return names[i];
   }
   return "";
 }
@@ -58,15 +65,9 @@ export abstract class HeaderMap {
     return false;
   }
 
-  /** The first slot of that (lower-case) name, which is none that the proxy knows; -1 if there is none. */
-  slotOf(name: string): number {
-    return this.fields.slotOf(name, 0);
-  }
-
-  /** The first shown slot of that known name, -1 if there is none. */
-  slotOfId(id: number): number {
-    const { fields } = this;
-    return HIDDEN[id] === 0 && fields.hasId(id) ? fields.slotOfId(id, 0) : -1;
+  /** The first shown slot of that (lower-case) name, whose known id (0: none) it is; -1 if there is none. */
+  slotOf(id: number, name: string): number {
+    return HIDDEN[id] === 0 ? this.fields.slotOfNamed(id, name, 0) : -1;
   }
 
   /** Appends a field of that (lower-case) name, or sets a pseudo header; false if it cannot be sent. */
@@ -77,9 +78,9 @@ export abstract class HeaderMap {
     return true;
   }
 
-  /** Removes every field of that name; a pseudo header stays. */
-  remove(name: string): void {
-    if (name.charCodeAt(0) !== 0x3a && name !== "host") this.fields.remove(name);
+  /** Removes every field of that (lower-case) name, whose known id (0: none) it is; a pseudo header stays. */
+  remove(id: number, name: string): void {
+    if (id !== HOST && name.charCodeAt(0) !== 0x3a) this.fields.removeNamed(id, name);
   }
 
   /** Removes everything, pseudo headers included. */

@@ -2,16 +2,20 @@
  * Texts that guests say again and again (header names and values, property paths) as strings: compared with what was
  * said before, so that none is made, or checked, twice. Bounded; a new text takes the place of an old one.
  */
-import { LOWER, latin1, lowerCase } from "../../core/bytes/ascii.ts";
+import { LOWER, latin1, lowerCase, toBytes } from "../../core/bytes/ascii.ts";
 
 const SLOTS = 256;
 /** Longer ones are made each time, bytes. */
 const MAX_LENGTH = 128;
 
+const NOTHING = new Uint8Array(0);
+
 export class NameTable {
   /** The text that `get` gave last passed the check. */
   sound = true;
   private readonly texts: string[] = new Array<string>(SLOTS).fill("");
+  /** The same as bytes: what a guest says is compared with these. */
+  private readonly codes: Uint8Array[] = new Array<Uint8Array>(SLOTS).fill(NOTHING);
   private readonly fold: boolean;
   private readonly check: (text: string) => boolean;
 
@@ -28,18 +32,21 @@ export class NameTable {
     const slot =
       (length * 7 + bytes[start] * 31 + bytes[start + (length >> 1)] * 131 + bytes[end - 1] * 17) &
       (SLOTS - 1);
-    const known = this.texts[slot];
+    const known = this.codes[slot];
     if (known.length === length) {
       let i = 0;
-      if (this.fold) while (i < length && LOWER[bytes[start + i]] === known.charCodeAt(i)) i++;
-      else while (i < length && bytes[start + i] === known.charCodeAt(i)) i++;
+      if (this.fold) while (i < length && LOWER[bytes[start + i]] === known[i]) i++;
+      else while (i < length && bytes[start + i] === known[i]) i++;
       if (i === length) {
         this.sound = true;
-        return known;
+        return this.texts[slot];
       }
     }
     const made = this.make(bytes, start, end);
-    if (this.sound) this.texts[slot] = made;
+    if (this.sound) {
+      this.texts[slot] = made;
+      this.codes[slot] = toBytes(made);
+    }
     return made;
   }
 

@@ -22,6 +22,11 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
     return context === null ? null : context.writableMap(kind);
   }
 
+  /** The name at that place in lower case; `id` is its known id. */
+  function nameText(bytes: Uint8Array, at: number, size: number, id: number): string {
+    return id === 0 ? headerNames.get(bytes, at, at + size) : nameOf(id);
+  }
+
   /** Changes one field; `replaces` says how. All numbers are unsigned. */
   function edit(
     kind: number,
@@ -39,13 +44,13 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
     if (!context.maySpend(nameSize + valueSize)) return InternalFailure;
     const bytes = memory.view();
     const id = idOfBytes(bytes, name, name + nameSize);
-    const key = id === 0 ? headerNames.get(bytes, name, name + nameSize) : nameOf(id);
+    const key = nameText(bytes, name, nameSize, id);
     const text = headerValues.get(bytes, value, value + valueSize);
     if (id === HOST || key.charCodeAt(0) === 0x3a) {
       if (!map.setPseudo(key, text)) return BadArgument;
     } else if (!headerValues.sound || (id === 0 && !headerNames.sound)) return BadArgument;
-    else if (replaces) map.fields.set(key, text);
-    else map.fields.add(key, text);
+    else if (replaces) map.fields.setNamed(id, key, text);
+    else map.fields.addNamed(id, key, text);
     context.wrote(kind);
     return Ok;
   }
@@ -73,7 +78,7 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
         if (value === null) return missing(valueAt >>> 0, sizeAt >>> 0, false);
         return memory.giveText(value, valueAt >>> 0, sizeAt >>> 0) ? Ok : InvalidMemoryAccess;
       }
-      const slot = id === 0 ? map.slotOf(headerNames.get(bytes, from, from + length)) : map.slotOfId(id);
+      const slot = map.slotOf(id, nameText(bytes, from, length, id));
       if (slot < 0) return missing(valueAt >>> 0, sizeAt >>> 0, false);
       const { fields } = map;
       const at = memory.give(fields.valueLengthAt(slot), valueAt >>> 0, sizeAt >>> 0);
@@ -110,7 +115,9 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
       const map = writable(kind >>> 0);
       if (map === null) return BadArgument;
       if (length > MAX_NAME) return Ok;
-      map.remove(lowerCase(memory.text(from, length)));
+      const bytes = memory.view();
+      const id = idOfBytes(bytes, from, from + length);
+      map.remove(id, nameText(bytes, from, length, id));
       vm.context?.wrote(kind);
       return Ok;
     },
