@@ -143,6 +143,7 @@ export class Body {
   }
 
   clear(): void {
+    if (this.count === 0 && !this.changed && this.chunks.length <= KEPT_ROOM) return;
     if (this.chunks.length > KEPT_ROOM) {
       this.chunks.length = 0;
       this.bounds.length = 0;

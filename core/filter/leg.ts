@@ -47,6 +47,8 @@ export abstract class Leg {
   private readonly ends: number[] = [];
   /** What happens when too much waits at a station. */
   private readonly excess: number[] = [];
+  /** A station has held something: the next message finds them all as new again. */
+  private used = false;
   /** Stations that stop the sender. */
   private pressing = 0;
   /** Where the head is: a station, or `count` when it has passed them all. */
@@ -79,16 +81,21 @@ export abstract class Leg {
     this.changedBody = false;
     this.ended = false;
     this.calling = -1;
-    this.asked.length = 0;
+    if (this.asked.length > 0) this.asked.length = 0;
     this.stopped = false;
     this.body.clear(); // whatever a filter did to it after its stream was stopped
+    if (this.used) this.renew();
     while (this.states.length < count) {
       this.states.push(FLOWING);
       this.waiting.push(new Body());
       this.ends.push(ELSEWHERE);
       this.excess.push(REFUSES);
     }
-    for (let i = 0; i < count; i++) {
+  }
+
+  private renew(): void {
+    this.used = false;
+    for (let i = 0; i < this.states.length; i++) {
       this.states[i] = FLOWING;
       this.waiting[i].clear();
       this.ends[i] = ELSEWHERE;
@@ -116,7 +123,7 @@ export abstract class Leg {
     if (this.stopped) return;
     this.stopped = true;
     this.body.clear();
-    for (let i = 0; i < this.count; i++) this.waiting[i].clear();
+    if (this.used) for (let i = 0; i < this.count; i++) this.waiting[i].clear();
     if (this.pressing === 0) return;
     this.pressing = 0;
     this.press(false);
@@ -197,6 +204,13 @@ export abstract class Leg {
     if (end !== ELSEWHERE && !this.stopped) this.passEnd(end === UNSEEN ? at : at + 1);
   }
 
+  /** Makes a station hold, for the first time in this message or again. */
+  private close(at: number, state: number): void {
+    this.used = true;
+    this.states[at] = state;
+    this.waiting[at].clear(); // whatever a filter of an earlier stream did to it
+  }
+
   /** Makes a station flow: its head goes on, and what waited moves. */
   private open(at: number): void {
     this.states[at] = FLOWING;
@@ -217,7 +231,7 @@ export abstract class Leg {
       const verdict = this.showHead(at, this.headEnds);
       if (this.stopped) return;
       if (this.mayGoOn(verdict)) continue;
-      this.states[at] = verdict === PauseHeaders ? HOLDS_HEAD : HOLDS_ALL;
+      this.close(at, verdict === PauseHeaders ? HOLDS_HEAD : HOLDS_ALL);
       this.choose(at, verdict);
       return;
     }
@@ -333,7 +347,7 @@ export abstract class Leg {
 
   /** Keeps `body` at a station, whose filter has seen it. */
   private hold(at: number, body: Body, verdict: Verdict): void {
-    if (this.states[at] === FLOWING) this.states[at] = HOLDS_BODY;
+    if (this.states[at] === FLOWING) this.close(at, HOLDS_BODY);
     this.choose(at, verdict);
     if (verdict === Consume) {
       body.clear();

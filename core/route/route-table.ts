@@ -6,7 +6,7 @@
  * then "*". Hosts compare without ASCII case.
  */
 import { lowerCase } from "../bytes/ascii.ts";
-import type { PerFilterConfig, RouteConfiguration } from "../config/model.ts";
+import type { PerFilterConfig, RouteConfiguration, RouteMatch } from "../config/model.ts";
 import type { ConfigFault } from "../errors.ts";
 import { withoutPort } from "../http/authority.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
@@ -25,6 +25,8 @@ export class RouteTable {
   private readonly ignorePort: boolean;
   /** All that this table says about filters. */
   readonly perFilter: readonly PerFilterConfig[];
+  /** A request's route follows from its start line: no field, and nothing that varies, has a say in it. */
+  readonly byStartLine: boolean;
 
   /** Use `compileRouteTable`. */
   constructor(config: RouteConfiguration) {
@@ -35,6 +37,9 @@ export class RouteTable {
       ...host.routes.flatMap((route) => route.perFilter),
     ]);
     this.perFilter = [...config.perFilter, ...hosts];
+    this.byStartLine = config.virtualHosts.every(
+      ({ requireTls, routes }) => requireTls === "NONE" && routes.every(({ match }) => readsStartLine(match)),
+    );
   }
 
   /**
@@ -75,6 +80,10 @@ export class RouteTable {
     }
     return taken ? `the domain "${domain}" is given twice` : "";
   }
+}
+
+function readsStartLine({ headers, runtimeFraction, grpc }: RouteMatch): boolean {
+  return !grpc && runtimeFraction === null && headers.every(({ name }) => name.startsWith(":"));
 }
 
 /** Suffix or prefix wildcards, by length, longest first. */

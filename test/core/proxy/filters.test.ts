@@ -1,5 +1,6 @@
 /** Filters on real streams: what they are shown, what they may change, hold, answer and cut. */
 import { describe, expect, test } from "bun:test";
+import type { HeaderMatcher, RouteMatch } from "../../../core/config/model.ts";
 import type { Filter, FilterCallbacks } from "../../../core/filter/filter.ts";
 import {
   Consume,
@@ -9,6 +10,7 @@ import {
   PauseHeaders,
   Respond,
 } from "../../../core/filter/verdict.ts";
+import type { RequestHead } from "../../../core/http/head.ts";
 import { answers, get, gist, post, type StorySetup, silent } from "../../support/engine-story.ts";
 import { bodyOf, filtered, WITH_TRAILERS } from "../../support/filtered-story.ts";
 import { bytesOf, recorded, reply, type ScriptedFilter, textOf } from "../../support/scripted-filter.ts";
@@ -95,7 +97,13 @@ describe("heads", () => {
     s.expectNothingLeft();
   });
 
-  test("a changed path chooses another route once the filter says so", async () => {
+  test.each<[what: string, match: Partial<RouteMatch>, edit: (head: RequestHead) => void]>([
+    ["path", { path: { kind: "prefix", text: "/other" } }, (head) => (head.path = "/other")],
+    ["method", { headers: [present(":method", "PUT")] }, (head) => (head.method = "PUT")],
+    ["scheme", { headers: [present(":scheme", "https")] }, (head) => (head.scheme = "https")],
+    ["field", { headers: [present("x-tier", "gold")] }, (head) => head.fields.set("x-tier", "gold")],
+    ["content type", { grpc: true }, (head) => head.fields.set("content-type", "application/grpc")],
+  ])("a changed %s chooses another route once the filter says so", async (_what, match, edit) => {
     for (const clears of [false, true]) {
       const direct = {
         kind: "direct_response" as const,
@@ -107,19 +115,30 @@ describe("heads", () => {
         [
           recorded("a", [], (callbacks) => ({
             onRequestHeaders(head) {
-              head.path = "/other";
+              edit(head);
               if (clears) callbacks.clearRouteCache();
               return Continue;
             },
           })),
         ],
-        { routes: [route("/other", direct)] },
+        { routes: [route("/", direct, { match: { ...route("/", direct).match, ...match } })] },
       );
-      expect(gist(s.client(get("/first")).received)).toBe(clears ? "299 other" : "200 ok");
+      const { received } = s.client(get("/first"));
+      expect(received.includes("other")).toBe(clears);
       s.expectNothingLeft();
     }
   });
 });
+
+/** Matches requests whose header has that value. */
+function present(name: string, text: string): HeaderMatcher {
+  return {
+    name,
+    test: { kind: "string", match: { kind: "exact", text, ignoreCase: false } },
+    invert: false,
+    treatMissingAsEmpty: false,
+  };
+}
 
 describe("bodies", () => {
   const upper = (): ScriptedFilter =>
