@@ -16,7 +16,7 @@ import type { GuestContext } from "./guest-context.ts";
 import { type GuestExports, guestExports } from "./guest-exports.ts";
 import { GuestMemory } from "./guest-memory.ts";
 import { hostFunctions } from "./host/host-functions.ts";
-import { REFUEL_EXPORT } from "./module/fuel-sections.ts";
+import { BUDGET_EXPORT, REFUEL_EXPORT } from "./module/fuel-sections.ts";
 import { NameTable } from "./name-table.ts";
 import type { PluginConfig } from "./plugin-config.ts";
 import type { SharedSpace } from "./shared-space.ts";
@@ -33,6 +33,9 @@ const LAST_ID = 0x7fffffff;
 const START_FACTOR = 20;
 /** What 31 bits can say. */
 const MOST_FUEL = 0x7fffffff;
+
+/** Exported by a module that can be stopped: takes a number and answers the one before. */
+type Exchange = (fuel: number) => number;
 
 /** What a VM is given by whoever runs it. */
 export interface VmHost {
@@ -74,15 +77,14 @@ export class WasmVm {
   private current: GuestContext | null = null;
   private effective: GuestContext | null = null;
   private readonly asking: GuestContext[] = [];
-  /** Sets what a call may spend, and answers what was left; null for a module that is trusted. */
-  private refill: ((fuel: number) => number) | null = null;
-  /** What a call may spend. */
-  private budget: number;
+  /** Sets what the call under way may spend, and answers what was left; null for a module that is trusted. */
+  private refill: Exchange | null = null;
+  /** Sets what each callback begins with; null for a module that is trusted. */
+  private setBudget: Exchange | null = null;
 
   constructor(module: CompiledModule, host: VmHost) {
     this.module = module;
     this.host = host;
-    this.budget = Math.min(MOST_FUEL, host.limits.fuelPerCall * START_FACTOR);
   }
 
   /** Instantiates and starts the module; "" or why that failed. */
@@ -95,9 +97,11 @@ export class WasmVm {
       if (!(own.memory instanceof WebAssembly.Memory)) throw new TypeError("it exports no memory");
       if (typeof own.allocate !== "function") throw new TypeError("it exports no allocator");
       this.memory.attach(own.memory, own.allocate);
-      this.refill = (exports[REFUEL_EXPORT] as ((fuel: number) => number) | undefined) ?? null;
-      this.allow(this.budget);
-      if (this.refill !== null) this.refill(this.budget);
+      this.refill = (exports[REFUEL_EXPORT] as Exchange | undefined) ?? null;
+      this.setBudget = (exports[BUDGET_EXPORT] as Exchange | undefined) ?? null;
+      const budget = Math.min(MOST_FUEL, this.host.limits.fuelPerCall * START_FACTOR);
+      this.allow(budget);
+      this.refill?.(budget);
       if (typeof exports._initialize === "function") {
         (exports._initialize as () => void)();
         if (typeof exports.main === "function") (exports.main as (...args: number[]) => void)(0, 0);
@@ -124,8 +128,8 @@ export class WasmVm {
 
   /** Sets what a call may spend. A loop that has the host do the work is a loop all the same. */
   private allow(budget: number): void {
-    this.budget = budget;
-    const { refill, memory } = this;
+    const { refill, setBudget, memory } = this;
+    setBudget?.(budget);
     if (refill !== null) memory.limitWork(budget * WORK_PER_FUEL, () => refill(-1));
   }
 
@@ -194,7 +198,6 @@ export class WasmVm {
     this.begin(context);
     let result = 0;
     try {
-      if (this.refill !== null) this.refill(this.budget);
       result = callback(a, b, c);
     } catch (error) {
       this.fail(this.describe(error));
@@ -216,7 +219,6 @@ export class WasmVm {
     if (this.failure !== "") return;
     this.begin(context);
     try {
-      if (this.refill !== null) this.refill(this.budget);
       callback(a, b, c, d, e);
     } catch (error) {
       this.fail(this.describe(error));

@@ -1,23 +1,28 @@
 /**
  * Writes the sections of a module that is to be stopped when its time is used up. Fuel is one mutable i32 global,
  * taken from at function entries, loops and bulk instructions (see `fuel-plan.ts` for where and how much); below 0
- * the guest traps with `unreachable`. The host sets it before it calls in, by an exported function, because
- * `WebAssembly.Global.value =` costs several times as much as a call.
+ * the guest traps with `unreachable`. A callback of the ABI begins with as much as a second global says: the export
+ * leads to a function that fills up and then calls the guest's own, so that the host need not enter twice. The host
+ * sets both by exported functions, because `WebAssembly.Global.value =` costs several times as much as a call.
  *
  * Counting in a local and settling with the global now and then was tried: it is not faster on V8, and in
  * JavaScriptCore tight loops take two to three times as long as with the global at every turn.
  *
- * Laws: the global, the functions and their type come last in their index spaces, so that no index
- * of the guest changes; and the reader has seen that the guest names none of them.
+ * Laws: the globals, the functions and their type come last in their index spaces, so that no index of the guest
+ * changes; and the reader has seen that the guest names none of them: it cannot fill up by calling itself.
  */
+import { CALLBACK_SIGNATURES } from "./abi-signatures.ts";
 import type { BinaryWriter } from "./binary-writer.ts";
 import { callPrices } from "./call-prices.ts";
 import { FuelPlan, SITE_BYTES, SITE_LOOP } from "./fuel-plan.ts";
-import type { ModuleLayout, Section } from "./module-layout.ts";
+import type { ModuleLayout, RawExport, Section } from "./module-layout.ts";
 import { SECTION } from "./module-layout.ts";
 
 /** Exported function `(i32) -> i32`: sets the fuel and answers what was left of it, below 0 if it ran out. */
 export const REFUEL_EXPORT = "tulle_refuel";
+
+/** Exported function `(i32) -> i32`: sets what a callback begins with and answers what it was. */
+export const BUDGET_EXPORT = "tulle_budget";
 
 const I32 = 0x7f;
 const VOID = 0x40;
@@ -39,7 +44,8 @@ const I32_SUB = 0x6b;
 const I32_SHL = 0x74;
 const I32_SHR_U = 0x76;
 
-const ADDED_FUNCTIONS = 3;
+/** `#payBytes`, `#payElements`, `#refuel`, `#rebudget`. */
+const OWN_FUNCTIONS = 4;
 /** Eight bytes for a unit of fuel: what memory.fill and memory.copy do in a nanosecond. */
 const BYTES_SHIFT = 3;
 /** Up to 17 ns an element were seen. 16 * min(length, 2^26), because a length that wraps would bring fuel in. */
@@ -48,6 +54,12 @@ const ELEMENTS_COST = [
   LOCAL_GET, 0, I32_CONST, 0x80, 0x80, 0x80, 0x20, LOCAL_GET, 0, I32_CONST, 0x80, 0x80, 0x80, 0x20, I32_LT_U, SELECT,
   I32_CONST, 4, I32_SHL,
 ];
+
+/** What the host calls from outside of the guest, each time with a full tank; its type has been checked. */
+function isCallback({ kind, name }: RawExport): boolean {
+  if (kind !== "function" || name === "proxy_on_memory_allocate") return false;
+  return name.startsWith("proxy_on_") && CALLBACK_SIGNATURES.has(name);
+}
 
 /** Writes one module's sections with fuel. */
 export class FuelSections {
@@ -64,11 +76,15 @@ export class FuelSections {
   readonly #out: BinaryWriter;
   readonly #initialFuel: number;
   readonly #longest: number;
-  readonly #global: number;
+  readonly #fuel: number;
+  readonly #budget: number;
   /** `(i32 length) -> length`, pay for work on so many bytes or table elements. */
   readonly #payBytes: number;
   readonly #payElements: number;
   readonly #refuel: number;
+  readonly #rebudget: number;
+  /** In the order of their exports; each has a function of its own that fills up. */
+  readonly #callbacks: readonly RawExport[];
 
   /**
    * `initialFuel`: what the module's start function and everything before the first refuelling may
@@ -79,10 +95,13 @@ export class FuelSections {
     this.#longest = longest;
     this.#out = out;
     this.#initialFuel = initialFuel;
-    this.#global = module.globals;
+    this.#fuel = module.globals;
+    this.#budget = module.globals + 1;
     this.#payBytes = module.functions;
     this.#payElements = module.functions + 1;
     this.#refuel = module.functions + 2;
+    this.#rebudget = module.functions + 3;
+    this.#callbacks = module.exports.filter(isCallback);
   }
 
   /** Writes the section `id`. `original`: null if the module has none. */
@@ -96,22 +115,22 @@ export class FuelSections {
         for (const byte of [FUNCTION_TYPE, 1, I32, 1, I32]) out.byte(byte);
         break;
       case SECTION.function:
-        this.#copyVector(original, ADDED_FUNCTIONS);
-        for (let i = 0; i < ADDED_FUNCTIONS; i++) out.u32(this.#module.types.count);
+        this.#copyVector(original, this.#added);
+        for (let i = 0; i < OWN_FUNCTIONS; i++) out.u32(this.#module.types.count);
+        for (const { index } of this.#callbacks) out.u32(this.#module.functionTypes[index]);
         break;
       case SECTION.global:
-        this.#copyVector(original, 1);
-        out.byte(I32);
-        out.byte(1);
-        out.byte(I32_CONST);
-        out.s32(this.#initialFuel);
-        out.byte(END);
+        this.#copyVector(original, 2);
+        for (const _ of [this.#fuel, this.#budget]) {
+          out.byte(I32);
+          out.byte(1);
+          out.byte(I32_CONST);
+          out.s32(this.#initialFuel);
+          out.byte(END);
+        }
         break;
       case SECTION.export:
-        this.#copyVector(original, 1);
-        out.name(REFUEL_EXPORT);
-        out.byte(EXPORT_FUNCTION);
-        out.u32(this.#refuel);
+        this.#exports(original);
         break;
       case SECTION.code:
         this.#code();
@@ -130,12 +149,43 @@ export class FuelSections {
     this.#out.copy(r.bytes, r.at, r.end);
   }
 
+  get #added(): number {
+    return OWN_FUNCTIONS + this.#callbacks.length;
+  }
+
+  /** Those of the guest, callbacks led to the functions that fill up, and the host's own. */
+  #exports(original: Section | null): void {
+    const out = this.#out;
+    const r = this.#module.reader;
+    let callback = this.#rebudget + 1;
+    out.u32(this.#module.exports.length + 2);
+    r.at = original?.payload ?? r.at;
+    r.end = original?.end ?? r.end;
+    if (original !== null) r.u32();
+    for (const one of this.#module.exports) {
+      const start = r.at;
+      r.name();
+      out.copy(r.bytes, start, r.at);
+      out.byte(r.byte());
+      const index = r.u32();
+      out.u32(isCallback(one) ? callback++ : index);
+    }
+    this.#exportOwn(REFUEL_EXPORT, this.#refuel);
+    this.#exportOwn(BUDGET_EXPORT, this.#rebudget);
+  }
+
+  #exportOwn(name: string, index: number): void {
+    this.#out.name(name);
+    this.#out.byte(EXPORT_FUNCTION);
+    this.#out.u32(index);
+  }
+
   #code() {
     const { bodies, importedFunctions, reader } = this.#module;
     const prices = callPrices(this.#module);
     if (prices === null) return;
     const plan = new FuelPlan(this.#module, prices);
-    this.#out.u32(bodies.length / 2 + ADDED_FUNCTIONS);
+    this.#out.u32(bodies.length / 2 + this.#added);
     for (let i = 0; i < bodies.length / 2; i++) {
       const index = importedFunctions + i;
       plan.read(index, bodies[2 * i], bodies[2 * i + 1]);
@@ -144,7 +194,9 @@ export class FuelSections {
     }
     this.#payBody([LOCAL_GET, 0, I32_CONST, BYTES_SHIFT, I32_SHR_U]);
     this.#payBody(ELEMENTS_COST);
-    this.#refuelBody();
+    this.#exchangeBody(this.#fuel);
+    this.#exchangeBody(this.#budget);
+    for (const { index } of this.#callbacks) this.#callbackBody(index);
   }
 
   #body(plan: FuelPlan, paysItself: boolean, start: number, end: number): void {
@@ -168,11 +220,11 @@ export class FuelSections {
   /** Fuel -= cost; trap below 0. */
   #pay(cost: number): void {
     const out = this.#out;
-    this.#fuel(GLOBAL_GET);
+    this.#global(GLOBAL_GET, this.#fuel);
     out.byte(I32_CONST);
     out.s32(cost);
     out.byte(I32_SUB);
-    this.#fuel(GLOBAL_SET);
+    this.#global(GLOBAL_SET, this.#fuel);
     this.#ifEmpty();
     out.byte(UNREACHABLE);
     out.byte(END);
@@ -192,14 +244,14 @@ export class FuelSections {
     const out = this.#out;
     const block = out.beginBlock();
     out.byte(0);
-    this.#fuel(GLOBAL_GET);
+    this.#global(GLOBAL_GET, this.#fuel);
     for (const byte of cost) out.byte(byte);
     out.byte(I32_SUB);
-    this.#fuel(GLOBAL_SET);
+    this.#global(GLOBAL_SET, this.#fuel);
     this.#ifEmpty();
     out.byte(I32_CONST);
     out.s32(-1);
-    this.#fuel(GLOBAL_SET);
+    this.#global(GLOBAL_SET, this.#fuel);
     out.byte(UNREACHABLE);
     out.byte(END);
     out.byte(LOCAL_GET);
@@ -208,21 +260,40 @@ export class FuelSections {
     out.endBlock(block);
   }
 
-  #refuelBody(): void {
+  /** Sets a global and answers what it was. */
+  #exchangeBody(global: number): void {
     const out = this.#out;
     const block = out.beginBlock();
     out.byte(0);
-    this.#fuel(GLOBAL_GET);
+    this.#global(GLOBAL_GET, global);
     out.byte(LOCAL_GET);
     out.byte(0);
-    this.#fuel(GLOBAL_SET);
+    this.#global(GLOBAL_SET, global);
+    out.byte(END);
+    out.endBlock(block);
+  }
+
+  /** Fuel = budget, and on to the guest's own function. */
+  #callbackBody(index: number): void {
+    const out = this.#out;
+    const { functionTypes, types } = this.#module;
+    const block = out.beginBlock();
+    out.byte(0);
+    this.#global(GLOBAL_GET, this.#budget);
+    this.#global(GLOBAL_SET, this.#fuel);
+    for (let i = 0; i < types.parameters(functionTypes[index]); i++) {
+      out.byte(LOCAL_GET);
+      out.u32(i);
+    }
+    out.byte(CALL);
+    out.u32(index);
     out.byte(END);
     out.endBlock(block);
   }
 
   #ifEmpty(): void {
     const out = this.#out;
-    this.#fuel(GLOBAL_GET);
+    this.#global(GLOBAL_GET, this.#fuel);
     out.byte(I32_CONST);
     out.byte(0);
     out.byte(I32_LT_S);
@@ -230,8 +301,8 @@ export class FuelSections {
     out.byte(VOID);
   }
 
-  #fuel(instruction: number): void {
+  #global(instruction: number, index: number): void {
     this.#out.byte(instruction);
-    this.#out.u32(this.#global);
+    this.#out.u32(index);
   }
 }

@@ -3,7 +3,7 @@
  * memory. Plain data, so that it can be sent to workers and shown to operators.
  */
 import { CALLBACK_SIGNATURES, IMPORT_SIGNATURES } from "./abi-signatures.ts";
-import { REFUEL_EXPORT } from "./fuel-sections.ts";
+import { BUDGET_EXPORT, REFUEL_EXPORT } from "./fuel-sections.ts";
 import { type ModuleFault, type ModuleFaultCode, printable } from "./module-fault.ts";
 import { type ExternalKind, type ModuleLayout, SECTION } from "./module-layout.ts";
 
@@ -92,8 +92,10 @@ export function inspectModule(
   if (allocator === undefined) {
     complain("allocator", "exports no allocator (proxy_on_memory_allocate or malloc)");
   }
-  if (exports.some(({ name }) => name === REFUEL_EXPORT)) {
-    complain("reserved-export", `exports "${REFUEL_EXPORT}", a name that belongs to the host`);
+  for (const own of [REFUEL_EXPORT, BUDGET_EXPORT]) {
+    if (exports.some(({ name }) => name === own)) {
+      complain("reserved-export", `exports "${own}", a name that belongs to the host`);
+    }
   }
   if (faults.length > before || abiVersion === null || allocator === undefined) return null;
   return {

@@ -6,7 +6,7 @@
  * `calls` (what the filter asked of the host during the last callback, as text: `get request "x-team"`).
  */
 import { readFileSync } from "node:fs";
-import { REFUEL_EXPORT } from "../../../filters/wasm/module/fuel-sections.ts";
+import { BUDGET_EXPORT, REFUEL_EXPORT } from "../../../filters/wasm/module/fuel-sections.ts";
 import { FakeStream, type HeaderList } from "./fake-stream.ts";
 import type { Guest } from "./guest-bytes.ts";
 import { hostFunctions, wasiFunctions } from "./host-functions.ts";
@@ -187,9 +187,10 @@ export class ScriptedHost {
   callGuest(name: string, ...values: number[]): number | undefined {
     const callback = this.instance.exports[name] as ((...values: number[]) => number) | undefined;
     const refuel = this.instance.exports[REFUEL_EXPORT] as ((fuel: number) => number) | undefined;
+    const setBudget = this.instance.exports[BUDGET_EXPORT] as ((fuel: number) => number) | undefined;
     this.calls = [];
     this.effective = values[0] ?? 0;
-    refuel?.(FUEL_PER_CALL);
+    setBudget?.(FUEL_PER_CALL);
     try {
       return callback?.(...values);
     } catch (error) {

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { REFUEL_EXPORT } from "../../../../filters/wasm/module/fuel-sections.ts";
+import { BUDGET_EXPORT, REFUEL_EXPORT } from "../../../../filters/wasm/module/fuel-sections.ts";
 import { prepareModule } from "../../../../filters/wasm/module/prepare-module.ts";
 import { installedRuntimes } from "../../../support/runtimes.ts";
 import { body, type GuestParts, guest, I32, leb, name, sleb, type } from "../../../support/wasm-bytes.ts";
@@ -158,6 +158,28 @@ test("refuelling answers what was left, also to a guest that is called by the ho
   expect(seen).toBe(800);
   expect(exports[REFUEL_EXPORT](7)).toBe(500);
   expect(exports[REFUEL_EXPORT](0)).toBe(7);
+});
+
+test("a callback begins with its budget whatever was left, but not when the guest calls it itself", () => {
+  // Calls itself as often as it is told.
+  const again = [0x20, 0, 0x04, 0x40, 0x20, 0, 0x41, 1, 0x6b, 0x10, 2, 0x0b];
+  const exports = instance({
+    functions: [{ name: "proxy_on_tick", type: type([I32], []), body: body(again) }],
+  });
+  const left = (callback: string, times: number) => {
+    exports[callback](times);
+    return exports[REFUEL_EXPORT](1);
+  };
+  exports[BUDGET_EXPORT](1000);
+  exports[REFUEL_EXPORT](1);
+  const rest = left("proxy_on_tick", 10);
+  expect(rest).toBeLessThan(1000);
+  expect(left("proxy_on_tick", 10)).toBe(rest);
+  expect(() => left("proxy_on_tick", 1000)).toThrow(WebAssembly.RuntimeError);
+  exports[REFUEL_EXPORT](100);
+  expect(left("malloc", 8)).toBeLessThanOrEqual(100);
+  expect(exports[BUDGET_EXPORT](2000)).toBe(1000);
+  expect(left("proxy_on_tick", 10)).toBe(rest + 1000);
 });
 
 test("a guest that is called on and on without fuel never gets any", () => {

@@ -142,6 +142,8 @@ const REFUSED: readonly (readonly [what: string, bytes: Uint8Array, code: Module
   ["too large a table", guest({ tables: [TOO_BIG_A_TABLE] }), "limit", /^needs 200000 table elements at its start, 131072/],
   ["the host's own name", guest({ functions: [exported("tulle_refuel", [], [])] }),
     "reserved-export", 'exports "tulle_refuel", a name that belongs to the host'],
+  ["the host's other own name", guest({ functions: [exported("tulle_budget", [], [])] }),
+    "reserved-export", 'exports "tulle_budget", a name that belongs to the host'],
   ["an object of the garbage collector", guest({ functions: [{ type: [0x5f, 0], body: body([]) }] }),
     "unsupported", /a garbage-collected type/],
   ["an unknown instruction", guest({ functions: [{ type: type([], []), body: body([0xfb, 0x1c, 0x1a]) }] }),
