@@ -15,9 +15,9 @@ const PLACE_WORK = 64;
 const NOTHING = new Uint8Array(0);
 
 export class GuestMemory {
-  /** All of it; use `view()`, which renews them. */
+  /** All of it; `view()` renews both. */
   private bytes: Uint8Array = NOTHING;
-  private words: DataView = new DataView(NOTHING.buffer);
+  words: DataView = new DataView(NOTHING.buffer);
   private memory: WebAssembly.Memory | null = null;
   private allocate: ((size: number) => number) | null = null;
   /** The guest has not started, or its allocator runs: nearly all host functions are closed to it. */

@@ -4,7 +4,7 @@
  */
 import { IS_TCHAR, parseDecimalText } from "../../core/bytes/ascii.ts";
 import { hostEnd } from "../../core/http/authority.ts";
-import { equalNames, type Fields, isFieldName, isFieldValue } from "../../core/http/fields.ts";
+import { type Fields, isFieldName, isFieldValue } from "../../core/http/fields.ts";
 import type { RequestHead, ResponseHead } from "../../core/http/head.ts";
 import { known } from "../../core/http/names.ts";
 
@@ -16,21 +16,6 @@ for (const name of ["host", "connection", "keep-alive", "proxy-connection", "htt
   HIDDEN[known(name)] = 1;
 }
 HIDDEN[255] = 1; // a hole
-
-/** Pseudo headers by the length of their names. */
-const PSEUDO: readonly (readonly string[])[] = Array.from({ length: 11 }, (_, length) =>
-  [":path", ":method", ":status", ":scheme", ":authority"].filter((name) => name.length === length),
-);
-
-/** The pseudo header that `bytes[start, start + length)` names without ASCII case, "" if none does. */
-export function pseudoAt(bytes: Uint8Array, start: number, length: number): string {
-  if (length >= PSEUDO.length) return "";
-  const names = PSEUDO[length];
-  for (let i = 0; i < names.length; i++) {
-    if (equalNames(bytes, start, start + length, names[i])) return names[i];
-  }
-  return "";
-}
 
 const NO_NAMES: readonly string[] = [];
 const REQUEST_NAMES: readonly string[] = [":authority", ":path", ":method", ":scheme"];

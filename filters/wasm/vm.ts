@@ -9,6 +9,7 @@
  */
 import type { FilterContext } from "../../core/filter/filter-context.ts";
 import { isFieldName, isFieldValue } from "../../core/http/fields.ts";
+import { idOf } from "../../core/http/names.ts";
 import type { LogLevel } from "../../core/io/platform.ts";
 import type { Scope } from "../../core/telemetry/stats.ts";
 import type { CompiledModule } from "./compiled-module.ts";
@@ -60,9 +61,11 @@ export interface VmHost {
 export class WasmVm {
   readonly host: VmHost;
   readonly memory: GuestMemory = new GuestMemory();
-  readonly headerNames: NameTable = new NameTable(true, isHeaderName);
-  readonly headerValues: NameTable = new NameTable(false, isFieldValue);
-  readonly paths: NameTable = new NameTable(false, () => true);
+  /** Tagged with the known id of the name, 0 for others; below 0: it is none. */
+  readonly headerNames: NameTable = new NameTable(true, (name) => (isHeaderName(name) ? idOf(name) : -1));
+  /** Below 0: it cannot be sent. */
+  readonly headerValues: NameTable = new NameTable(false, (value) => (isFieldValue(value) ? 0 : -1));
+  readonly paths: NameTable = new NameTable(false, () => 0);
   readonly module: CompiledModule;
   /** Null before the guest has started. */
   exports: GuestExports | null = null;

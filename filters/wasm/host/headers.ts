@@ -1,9 +1,9 @@
 /** Header maps: read by name, listed, changed (proxy-wasm.md 1.2, 1.5, 1.6). */
 import { lowerCase } from "../../../core/bytes/ascii.ts";
-import { idOfBytes, known, nameOf } from "../../../core/http/names.ts";
+import { known } from "../../../core/http/names.ts";
 import { BadArgument, InternalFailure, InvalidMemoryAccess, NotFound, Ok } from "../abi.ts";
 import type { GuestContext } from "../guest-context.ts";
-import { type HeaderMap, pseudoAt } from "../header-map.ts";
+import type { HeaderMap } from "../header-map.ts";
 import { bytesOfMap, pairsSize, readPairs, writePairs } from "../pairs.ts";
 import type { WasmVm } from "../vm.ts";
 import type { HostFunctions } from "./host-functions.ts";
@@ -13,6 +13,11 @@ const LAST_MAP = 7;
 /** Longer names are nobody's, bytes. */
 const MAX_NAME = 64 * 1024;
 
+/** True for what stands in the start line; `id` is the known id of `name`, which is in lower case. */
+function isPseudo(id: number, name: string): boolean {
+  return id === HOST || name.charCodeAt(0) === 0x3a;
+}
+
 export function headerFunctions(vm: WasmVm): HostFunctions {
   const { memory, headerNames, headerValues } = vm;
 
@@ -20,11 +25,6 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
   function writable(kind: number): HeaderMap | null {
     const { context } = vm;
     return context === null ? null : context.writableMap(kind);
-  }
-
-  /** The name at that place in lower case; `id` is its known id. */
-  function nameText(bytes: Uint8Array, at: number, size: number, id: number): string {
-    return id === 0 ? headerNames.get(bytes, at, at + size) : nameOf(id);
   }
 
   /** Changes one field; `replaces` says how. All numbers are unsigned. */
@@ -42,13 +42,12 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
     if (map === null) return BadArgument;
     const context = vm.context as GuestContext;
     if (!context.maySpend(nameSize + valueSize)) return InternalFailure;
-    const bytes = memory.view();
-    const id = idOfBytes(bytes, name, name + nameSize);
-    const key = nameText(bytes, name, nameSize, id);
-    const text = headerValues.get(bytes, value, value + valueSize);
-    if (id === HOST || key.charCodeAt(0) === 0x3a) {
+    const key = headerNames.get(memory, name, name + nameSize);
+    const id = headerNames.tag;
+    const text = headerValues.get(memory, value, value + valueSize);
+    if (isPseudo(id, key)) {
       if (!map.setPseudo(key, text)) return BadArgument;
-    } else if (!headerValues.sound || (id === 0 && !headerNames.sound)) return BadArgument;
+    } else if (headerValues.tag < 0 || id < 0) return BadArgument;
     else if (replaces) map.fields.setNamed(id, key, text);
     else map.fields.addNamed(id, key, text);
     context.wrote(kind);
@@ -71,14 +70,14 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
       const map = context === null ? null : context.map(kind);
       if (map === null) return missing(valueAt >>> 0, sizeAt >>> 0, kind >>> 0 > LAST_MAP);
       if (length > MAX_NAME) return missing(valueAt >>> 0, sizeAt >>> 0, false);
-      const bytes = memory.view();
-      const id = idOfBytes(bytes, from, from + length);
-      if (id === HOST || (length > 0 && bytes[from] === 0x3a)) {
-        const value = map.pseudo(id === HOST ? ":authority" : pseudoAt(bytes, from, length));
+      const key = headerNames.get(memory, from, from + length);
+      const id = headerNames.tag;
+      if (isPseudo(id, key)) {
+        const value = map.pseudo(id === HOST ? ":authority" : key);
         if (value === null) return missing(valueAt >>> 0, sizeAt >>> 0, false);
         return memory.giveText(value, valueAt >>> 0, sizeAt >>> 0) ? Ok : InvalidMemoryAccess;
       }
-      const slot = map.slotOf(id, nameText(bytes, from, length, id));
+      const slot = id < 0 ? -1 : map.slotOf(id, key);
       if (slot < 0) return missing(valueAt >>> 0, sizeAt >>> 0, false);
       const { fields } = map;
       const at = memory.give(fields.valueLengthAt(slot), valueAt >>> 0, sizeAt >>> 0);
@@ -115,9 +114,8 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
       const map = writable(kind >>> 0);
       if (map === null) return BadArgument;
       if (length > MAX_NAME) return Ok;
-      const bytes = memory.view();
-      const id = idOfBytes(bytes, from, from + length);
-      map.remove(id, nameText(bytes, from, length, id));
+      const key = headerNames.get(memory, from, from + length);
+      if (headerNames.tag >= 0) map.remove(headerNames.tag, key);
       vm.context?.wrote(kind);
       return Ok;
     },

@@ -13,7 +13,7 @@ export function propertyFunctions(vm: WasmVm): HostFunctions {
   function pathAt(from: number, size: number): string {
     const bytes = memory.view();
     const end = size > 0 && bytes[from + size - 1] === 0 ? from + size - 1 : from + size;
-    return paths.get(bytes, from, end);
+    return paths.get(memory, from, end);
   }
 
   function find(path: string): PropertyValue {

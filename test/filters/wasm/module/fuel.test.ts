@@ -176,8 +176,6 @@ test("a callback begins with its budget whatever was left, but not when the gues
   expect(rest).toBeLessThan(1000);
   expect(left("proxy_on_tick", 10)).toBe(rest);
   expect(() => left("proxy_on_tick", 1000)).toThrow(WebAssembly.RuntimeError);
-  exports[REFUEL_EXPORT](100);
-  expect(left("malloc", 8)).toBeLessThanOrEqual(100);
   expect(exports[BUDGET_EXPORT](2000)).toBe(1000);
   expect(left("proxy_on_tick", 10)).toBe(rest + 1000);
 });
