@@ -2,25 +2,22 @@
  * Texts that guests say again and again (header names and values, property paths) as strings: compared with what was
  * said before, so that none is made, or judged, twice. Bounded; a new text takes the place of an old one.
  */
-import { LOWER, latin1, lowerCase, toBytes } from "../../core/bytes/ascii.ts";
+import { LOWER, latin1, lowerCase } from "../../core/bytes/ascii.ts";
 import type { GuestMemory } from "./guest-memory.ts";
 
+/** Places, and words of four bytes for each. */
 const SLOTS = 256;
+const WORDS = 16;
 /** Longer ones are made each time, bytes. */
-const MAX_LENGTH = 128;
-
-/** A text, and its bytes as they lie in a guest's memory: four to a word, and what is left behind the last one. */
-interface Entry {
-  readonly text: string;
-  readonly tag: number;
-  readonly words: Int32Array;
-  readonly rest: Uint8Array;
-}
+const MAX_LENGTH = 4 * WORDS;
 
 export class NameTable {
   /** What the text that `get` gave last was judged to be. */
   tag = 0;
-  private readonly entries: (Entry | null)[] = new Array<Entry | null>(SLOTS).fill(null);
+  private readonly texts: string[] = new Array<string>(SLOTS).fill("");
+  private readonly tags = new Int32Array(SLOTS);
+  /** The texts as they lie in a guest's memory, the last word with what is left. */
+  private readonly words = new Int32Array(SLOTS * WORDS);
   private readonly fold: boolean;
   private readonly judge: (text: string) => number;
 
@@ -35,18 +32,39 @@ export class NameTable {
     const bytes = memory.view();
     const length = end - start;
     if (length === 0 || length > MAX_LENGTH) return this.make(bytes, start, end);
+    const { words: guest } = memory;
     const slot =
       (length * 7 + bytes[start] * 31 + bytes[start + (length >> 1)] * 131 + bytes[end - 1] * 17) &
       (SLOTS - 1);
-    const known = this.entries[slot];
-    if (known !== null && isAt(known, memory, bytes, start, length)) {
-      this.tag = known.tag;
-      return known.text;
+    const text = this.texts[slot];
+    if (text.length === length) {
+      const { words } = this;
+      const whole = end - 3;
+      let place = slot * WORDS;
+      let at = start;
+      while (at < whole && guest.getInt32(at, true) === words[place]) {
+        at += 4;
+        place++;
+      }
+      if (at >= whole && (at === end || lastWord(bytes, at, end) === words[place])) {
+        this.tag = this.tags[slot];
+        return text;
+      }
     }
+    return this.take(memory, slot, start, end);
+  }
+
+  /** Makes a text and keeps it. */
+  private take(memory: GuestMemory, slot: number, start: number, end: number): string {
+    const bytes = memory.view();
     const text = this.make(bytes, start, end);
     // What comes in another case than it is kept in would never be found.
-    if (this.tag >= 0 && (!this.fold || isLower(bytes, start, end))) {
-      this.entries[slot] = entry(text, this.tag);
+    if (this.tag < 0 || (this.fold && !isLower(bytes, start, end))) return text;
+    this.texts[slot] = text;
+    this.tags[slot] = this.tag;
+    let place = slot * WORDS;
+    for (let at = start; at < end; at += 4) {
+      this.words[place++] = at + 4 <= end ? memory.words.getInt32(at, true) : lastWord(bytes, at, end);
     }
     return text;
   }
@@ -59,25 +77,15 @@ export class NameTable {
   }
 }
 
-function isAt(known: Entry, memory: GuestMemory, bytes: Uint8Array, start: number, length: number): boolean {
-  if (known.text.length !== length) return false;
-  const { words, rest } = known;
-  let at = start;
-  for (let i = 0; i < words.length; i++, at += 4) {
-    if (memory.words.getInt32(at, true) !== words[i]) return false;
-  }
-  for (let i = 0; i < rest.length; i++) if (bytes[at + i] !== rest[i]) return false;
-  return true;
+/** One to three bytes. */
+function lastWord(bytes: Uint8Array, at: number, end: number): number {
+  let word = bytes[at];
+  if (at + 1 < end) word |= bytes[at + 1] << 8;
+  if (at + 2 < end) word |= bytes[at + 2] << 16;
+  return word;
 }
 
 function isLower(bytes: Uint8Array, start: number, end: number): boolean {
   for (let i = start; i < end; i++) if (LOWER[bytes[i]] !== bytes[i]) return false;
   return true;
-}
-
-function entry(text: string, tag: number): Entry {
-  const bytes = toBytes(text);
-  const view = new DataView(bytes.buffer);
-  const words = Int32Array.from({ length: bytes.length >> 2 }, (_, i) => view.getInt32(4 * i, true));
-  return { text, tag, words, rest: bytes.slice(words.length * 4) };
 }
