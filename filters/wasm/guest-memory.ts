@@ -36,8 +36,8 @@ function keep(text: string): void {
 }
 
 export class GuestMemory {
-  /** All of it; `view()` renews both. */
-  private bytes: Uint8Array = NOTHING;
+  /** All of it, good from `has`, `view` or `give` until the guest runs again. */
+  bytes: Uint8Array = NOTHING;
   words: DataView = new DataView(NOTHING.buffer);
   private memory: WebAssembly.Memory | null = null;
   private allocate: ((size: number) => number) | null = null;
@@ -134,7 +134,7 @@ export class GuestMemory {
   }
 
   /**
-   * Has the guest make room and tells it where that is; the caller fills it in `view()`. -1 if that cannot be done. A
+   * Has the guest make room and tells it where that is; the caller fills it in `bytes`. -1 if that cannot be done. A
    * trap of the allocator is the guest's.
    */
   give(size: number, pointerAt: number, sizeAt: number): number {

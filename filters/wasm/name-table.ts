@@ -27,9 +27,9 @@ export class NameTable {
     this.judge = judge;
   }
 
-  /** What the guest has at `[start, end)`, which was checked, as a byte string. */
+  /** What the guest has at `[start, end)`, which `memory.has` has just checked, as a byte string. */
   get(memory: GuestMemory, start: number, end: number): string {
-    const bytes = memory.view();
+    const { bytes } = memory;
     const length = end - start;
     if (length === 0 || length > MAX_LENGTH) return this.make(bytes, start, end);
     const { words: guest } = memory;
@@ -56,7 +56,7 @@ export class NameTable {
 
   /** Makes a text and keeps it. */
   private take(memory: GuestMemory, slot: number, start: number, end: number): string {
-    const bytes = memory.view();
+    const { bytes } = memory;
     const text = this.make(bytes, start, end);
     // What comes in another case than it is kept in would never be found.
     if (this.tag < 0 || (this.fold && !isLower(bytes, start, end))) return text;

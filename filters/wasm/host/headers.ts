@@ -82,7 +82,7 @@ export function headerFunctions(vm: WasmVm): HostFunctions {
       const { fields } = map;
       const at = memory.give(fields.valueLengthAt(slot), valueAt >>> 0, sizeAt >>> 0);
       if (at < 0) return InvalidMemoryAccess;
-      fields.copyValueAt(slot, memory.view(), at);
+      fields.copyValueAt(slot, memory.bytes, at);
       return Ok;
     },
 
