@@ -5,10 +5,9 @@
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import type { CodeSource, RemoteCode } from "../../../filters/wasm/plugin-config.ts";
+import { MAX_MODULE_BYTES } from "../../../filters/wasm/vm-limits.ts";
 import { readWithin } from "../../read-within.ts";
 
-/** Larger modules are refused, bytes. */
-export const MAX_MODULE_BYTES = 64 * 1024 * 1024;
 /** Longest time for one attempt, and for one that is given none, ms. */
 const TIMEOUT = 60_000;
 /** Attempts after the first, at most. */
