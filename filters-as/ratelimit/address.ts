@@ -9,12 +9,16 @@ export const V4_OFFSET: i32 = 96;
 
 /**
  * As `readAddress`, of an address with a port as Envoy shows it: `10.0.0.1:80`, `[::1]:80`. A text without a port is
- * read too.
+ * read too; the zone of `[fe80::1%eth0]:80` is left out.
  */
 export function readSocketAddress(text: usize, length: i32, into: usize): bool {
   if (length > 0 && load<u8>(text) === 0x5b) {
-    for (let i = 1; i < length; i++)
-      if (load<u8>(text + i) === 0x5d) return readAddress(text + 1, i - 1, into);
+    let end = 0;
+    for (let i = 1; i < length; i++) {
+      const byte = load<u8>(text + i);
+      if (end === 0 && (byte === 0x25 || byte === 0x5d)) end = i;
+      if (byte === 0x5d) return readAddress(text + 1, end - 1, into);
+    }
     return false;
   }
   let colons = 0;
