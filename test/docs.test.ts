@@ -174,3 +174,12 @@ test("the container file copies what is there", () => {
   expect(copied.length).toBeGreaterThan(3);
   expect(copied.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
 });
+
+test("the container is started as the launcher would", () => {
+  const [, words] = /^ENTRYPOINT (.*)$/m.exec(read("deploy/Containerfile")) ?? ["", "[]"];
+  const [bun, ...args] = JSON.parse(words) as string[];
+  expect(bun).toBe("bun");
+  const launcher = read("bin/tulle.mjs");
+  for (const flag of args.slice(0, -1)) expect(launcher).toContain(flag.replace(/=.*/, ""));
+  expect(existsSync(join(ROOT, args.at(-1)?.replace("/tulle/", "") ?? ""))).toBe(true);
+});
