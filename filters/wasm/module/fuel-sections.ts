@@ -40,6 +40,12 @@ const I32_SHL = 0x74;
 const I32_SHR_U = 0x76;
 
 const ADDED_FUNCTIONS = 3;
+/**
+ * One i32. JavaScriptCore enters compiled code in the middle of a loop only where there is a local to take along;
+ * without, the first call of a function turns in the interpreter until its fuel is used up: half a minute, not half a
+ * second.
+ */
+const ONE_LOCAL = [1, 1, I32];
 /** Eight bytes for a unit of fuel: what memory.fill and memory.copy do in a nanosecond. */
 const BYTES_SHIFT = 3;
 /** Up to 17 ns an element were seen. 16 * min(length, 2^26), because a length that wraps would bring fuel in. */
@@ -151,7 +157,8 @@ export class FuelSections {
     const out = this.#out;
     const bytes = this.#module.bytes;
     const block = out.beginBlock();
-    out.copy(bytes, start, plan.codeAt);
+    if (plan.hasLocals || plan.isStraight) out.copy(bytes, start, plan.codeAt);
+    else for (const byte of ONE_LOCAL) out.byte(byte);
     if (paysItself) this.#pay(Math.max(plan.cost, 1));
     const sites = plan.sites;
     let at = plan.codeAt;
