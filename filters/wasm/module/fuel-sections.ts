@@ -24,6 +24,13 @@ const VOID = 0x40;
 const FUNCTION_TYPE = 0x60;
 const EXPORT_FUNCTION = 0;
 
+/**
+ * One i32. JavaScriptCore enters compiled code in the middle of a loop only where there is a local to take along;
+ * without, the first call of a function turns in the interpreter until its fuel is used up: half a minute, not half a
+ * second.
+ */
+const ONE_LOCAL = [1, 1, I32];
+
 const UNREACHABLE = 0x00;
 const IF = 0x04;
 const END = 0x0b;
@@ -40,12 +47,6 @@ const I32_SHL = 0x74;
 const I32_SHR_U = 0x76;
 
 const ADDED_FUNCTIONS = 3;
-/**
- * One i32. JavaScriptCore enters compiled code in the middle of a loop only where there is a local to take along;
- * without, the first call of a function turns in the interpreter until its fuel is used up: half a minute, not half a
- * second.
- */
-const ONE_LOCAL = [1, 1, I32];
 /** Eight bytes for a unit of fuel: what memory.fill and memory.copy do in a nanosecond. */
 const BYTES_SHIFT = 3;
 /** Up to 17 ns an element were seen. 16 * min(length, 2^26), because a length that wraps would bring fuel in. */
