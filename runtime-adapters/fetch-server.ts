@@ -4,9 +4,10 @@
  * not on the data path.
  */
 import type { Address } from "../core/io/socket.ts";
+import { MAX_MODULE_BYTES } from "../filters/wasm/vm-limits.ts";
 
 /** Bytes of a request's body, at most: a WASM module (`/wasm_modules`). */
-export const MAX_REQUEST_BODY = 64 * 1024 * 1024;
+export const MAX_REQUEST_BODY = MAX_MODULE_BYTES;
 
 /** Answers one request; never rejects. */
 export type FetchHandler = (request: Request) => Promise<Response>;

@@ -18,14 +18,16 @@ const ROOT = resolve(import.meta.dir, "..");
 const DOCUMENTS = [
   "README.md",
   "CONTRIBUTING.md",
-  ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`),
+  ...(readdirSync(join(ROOT, "docs"), { recursive: true }) as string[]).map((name) => `docs/${name}`),
   "deploy/README.md",
+  "filters-as/README.md",
 ].filter((path) => path.endsWith(".md"));
 const workspace = new Workspace();
 afterAll(() => workspace.remove());
 
-/** What a bench writes need not be there. */
-const isThere = (path: string) => path.startsWith("bench/results") || existsSync(join(ROOT, path));
+/** What a bench or a build writes need not be there. */
+const isThere = (path: string) =>
+  /^(bench\/results|filters-as\/build)/.test(path) || existsSync(join(ROOT, path));
 
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
 
@@ -54,7 +56,9 @@ describe("links", () => {
 
   test.each(DOCUMENTS)("files that %s names are there", (path) => {
     const named = [
-      ...read(path).matchAll(/`((?:core|runtime-adapters|test|bench|bin|docs|examples)\/[\w./-]*)`/g),
+      ...read(path).matchAll(
+        /`(?:bun )?((?:core|runtime-adapters|filters|filters-as|scripts|deploy|test|bench|bin|docs|examples)\/[\w./-]*)[ `]/g,
+      ),
     ];
     expect(named.map(([, file]) => file).filter((file) => !isThere(file))).toEqual([]);
   });
@@ -169,4 +173,13 @@ test("the container file copies what is there", () => {
   );
   expect(copied.length).toBeGreaterThan(3);
   expect(copied.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+});
+
+test("the container is started as the launcher would", () => {
+  const [, words] = /^ENTRYPOINT (.*)$/m.exec(read("deploy/Containerfile")) ?? ["", "[]"];
+  const [bun, ...args] = JSON.parse(words) as string[];
+  expect(bun).toBe("bun");
+  const launcher = read("bin/tulle.mjs");
+  for (const flag of args.slice(0, -1)) expect(launcher).toContain(flag.replace(/=.*/, ""));
+  expect(existsSync(join(ROOT, args.at(-1)?.replace("/tulle/", "") ?? ""))).toBe(true);
 });

@@ -25,6 +25,15 @@ for (let b = 0; b < 256; b++) {
   else if (b >= 0x61 && b <= 0x66) HEX[b] = b - 0x61 + 10;
 }
 
+/** True if `text` is a token (RFC 9110 5.6.2): at least one character, and each of them one that may be in it. */
+export function isToken(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0xff || IS_TCHAR[code] === 0) return false;
+  }
+  return text !== "";
+}
+
 /** The bytes `[start, end)` as a byte string. */
 export function latin1(bytes: Uint8Array, start: number, end: number): string {
   let text = "";

@@ -4,7 +4,7 @@
  *
  * Law: what clients choose is bounded. A name beyond the limits is not counted, and nobody is refused for it.
  */
-import { IS_TCHAR } from "../bytes/ascii.ts";
+import { isToken } from "../bytes/ascii.ts";
 import { alternativeScope, clusterResponseStats } from "../telemetry/cluster-stats.ts";
 import type { ResponseCodeStats } from "../telemetry/response-stats.ts";
 import type { Scope, StatsStore } from "../telemetry/stats.ts";
@@ -44,6 +44,5 @@ export class AlternativeStats {
 }
 
 function isName(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (IS_TCHAR[text.charCodeAt(i) & 0xff] === 0) return false;
-  return text.length > 0 && text.length <= MAX_NAME_BYTES && !TAKEN.test(text);
+  return text.length <= MAX_NAME_BYTES && isToken(text) && !TAKEN.test(text);
 }

@@ -7,7 +7,7 @@
  * for text made from configuration); names compare without ASCII case; order of the wire is kept; a removed
  * field leaves a hole that iteration skips.
  */
-import { IS_FIELD_VALUE, IS_TCHAR, LOWER, latin1, lowerCase } from "../bytes/ascii.ts";
+import { IS_FIELD_VALUE, isToken, LOWER, latin1, lowerCase } from "../bytes/ascii.ts";
 import { idOf, idOfBytes, nameOf } from "./names.ts";
 
 const NO_BYTES = new Uint8Array(0);
@@ -306,12 +306,12 @@ function copyText(text: string, into: Uint8Array, to: number): void {
 
 /** True if `text` is a token and may be used as a field name (RFC 9110 5.1). */
 export function isFieldName(text: string): boolean {
-  if (text.length === 0) return false;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code > 0xff || IS_TCHAR[code] === 0) return false;
-  }
-  return true;
+  return isToken(text);
+}
+
+/** True for a field name, and for one behind a colon: what stands for a part of the start line (`:path`). */
+export function isHeaderName(text: string): boolean {
+  return isToken(text.charCodeAt(0) === 0x3a ? text.slice(1) : text);
 }
 
 /** True if `text` may be sent as a field value: bytes of RFC 9110 5.5, no CR, LF, NUL or other control. */

@@ -10,7 +10,7 @@ import { lowerCase } from "../bytes/ascii.ts";
 import type { Address } from "../io/socket.ts";
 import { formatAddress } from "../io/socket.ts";
 import type { Clock } from "../time/clock.ts";
-import { type Fields, isFieldName } from "./fields.ts";
+import { type Fields, isHeaderName } from "./fields.ts";
 import { firstField, firstValue } from "./first-value.ts";
 import { protocolName } from "./head.ts";
 import { queryParameter } from "./query-parameter.ts";
@@ -257,10 +257,6 @@ function headerOperator(
   const second = lowerCase(alternative);
   if (!isHeaderName(second)) return `"${alternative}" is not a header name`;
   return (info) => get(info, first) ?? get(info, second);
-}
-
-function isHeaderName(name: string): boolean {
-  return isFieldName(name.startsWith(":") ? name.slice(1) : name);
 }
 
 function timeOperator(argument: string, wall: (info: StreamInfo) => number): Operator | string {

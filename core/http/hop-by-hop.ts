@@ -4,7 +4,7 @@
  * Proxy-Connection, TE, Upgrade, Transfer-Encoding, HTTP2-Settings) are never written by the head writer, so
  * they need no removal here.
  */
-import { IS_TCHAR, lowerCase } from "../bytes/ascii.ts";
+import { isToken, lowerCase } from "../bytes/ascii.ts";
 import type { Fields } from "./fields.ts";
 import { idOf, known } from "./names.ts";
 
@@ -108,9 +108,4 @@ export function trimOws(text: string): string {
   while (start < end && (text.charCodeAt(start) === 0x20 || text.charCodeAt(start) === 9)) start++;
   while (end > start && (text.charCodeAt(end - 1) === 0x20 || text.charCodeAt(end - 1) === 9)) end--;
   return start === 0 && end === text.length ? text : text.slice(start, end);
-}
-
-function isToken(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (IS_TCHAR[text.charCodeAt(i) & 0xff] === 0) return false;
-  return text.length > 0;
 }

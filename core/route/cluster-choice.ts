@@ -1,7 +1,7 @@
 /** Which cluster a route sends a request to: one, one named by a header, or one of several by weight. */
 import type { RouteAction } from "../config/model.ts";
 import type { ConfigFault } from "../errors.ts";
-import { isFieldName } from "../http/fields.ts";
+import { isHeaderName } from "../http/fields.ts";
 import { firstValue } from "../http/first-value.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
 import type { RequestHead } from "../http/head.ts";
@@ -110,8 +110,4 @@ export function compileClusterChoice(
   else if (sum > 0xffff_ffff)
     faults.push({ path: `${path}.weighted_clusters`, message: "the weights add up to more than 4294967295" });
   return new ClusterChoice(targets, sums, sum);
-}
-
-function isHeaderName(name: string): boolean {
-  return isFieldName(name.startsWith(":") ? name.slice(1) : name);
 }

@@ -2,8 +2,9 @@
  * Addresses and blocks of addresses. An IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`), as sockets of both
  * families report it, is the IPv4 address: a block of one family never holds an address of the other.
  *
- * Laws: hostile text is answered with false, never with a guess; no octet with a leading zero, no zone in a block.
+ * Laws: hostile text is answered with false, never with a guess; no zone in a block.
  */
+import { readAddress } from "../sdk/ip-address";
 
 @unmanaged
 export class Address {
@@ -23,16 +24,9 @@ export class Block {
   low: u64;
 }
 
-const DOT: u8 = 0x2e;
 const COLON: u8 = 0x3a;
 const SLASH: u8 = 0x2f;
 const MAPPED: u64 = 0xffff;
-
-function digit(byte: u8): u32 {
-  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
-  const letter = byte | 0x20;
-  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : 16;
-}
 
 /** A decimal number of 1 to 5 digits without leading zeros, at most `most`; u32.MAX_VALUE if it is none. */
 export function parseDecimal(data: usize, length: u32, most: u32): u32 {
@@ -40,89 +34,15 @@ export function parseDecimal(data: usize, length: u32, most: u32): u32 {
   if (length > 1 && load<u8>(data) === 0x30) return u32.MAX_VALUE;
   let value: u32 = 0;
   for (let i: u32 = 0; i < length; i++) {
-    const one = digit(load<u8>(data + i));
+    const one = <u32>load<u8>(data + i) - 0x30;
     if (one > 9) return u32.MAX_VALUE;
     value = value * 10 + one;
   }
   return value <= most ? value : u32.MAX_VALUE;
 }
 
-function parseV4(data: usize, length: u32): u64 {
-  let value: u64 = 0;
-  let from: u32 = 0;
-  let octets: u32 = 0;
-  for (let i: u32 = 0; i <= length; i++) {
-    if (i < length && load<u8>(data + i) !== DOT) continue;
-    const octet = parseDecimal(data + from, i - from, 255);
-    if (octet > 255 || ++octets > 4) return u64.MAX_VALUE;
-    value = (value << 8) | <u64>octet;
-    from = i + 1;
-  }
-  return octets === 4 ? value : u64.MAX_VALUE;
-}
-
-/** The groups of an IPv6 address while it is read. */
-const GROUPS: usize = memory.data(16);
-
-/** Eight groups of 16 bits; `::` once for a run of zeros; the last two may be an IPv4 address. */
-function parseV6(data: usize, length: u32, into: Address): bool {
-  let count: u32 = 0;
-  /** Groups before the `::`, -1 while there was none. */
-  let gap: i32 = -1;
-  let i: u32 = 0;
-  if (load<u8>(data) === COLON) {
-    if (length < 2 || load<u8>(data + 1) !== COLON) return false;
-    gap = 0;
-    i = 2;
-  }
-  while (i < length) {
-    const from = i;
-    let value: u32 = 0;
-    let dotted = false;
-    while (i < length && load<u8>(data + i) !== COLON) {
-      const byte = load<u8>(data + i++);
-      if (byte === DOT) dotted = true;
-      else if (digit(byte) > 15) return false;
-      else value = (value << 4) | digit(byte);
-    }
-    if (dotted) {
-      const four = parseV4(data + from, i - from);
-      if (four === u64.MAX_VALUE || i !== length || count > 6) return false;
-      putGroup(count++, <u32>(four >> 16));
-      putGroup(count++, <u32>four & 0xffff);
-      break;
-    }
-    if (i === from || i - from > 4 || count === 8) return false;
-    putGroup(count++, value);
-    if (i === length) break;
-    if (++i === length) return false;
-    if (load<u8>(data + i) === COLON) {
-      if (gap >= 0) return false;
-      gap = <i32>count;
-      i++;
-    }
-  }
-  if (gap < 0 ? count !== 8 : count > 7) return false;
-  if (gap >= 0) {
-    const after = count - <u32>gap;
-    memory.copy(GROUPS + 16 - 2 * after, GROUPS + 2 * gap, 2 * after);
-    memory.fill(GROUPS + 2 * gap, 0, 16 - 2 * count);
-  }
-  into.family = 6;
-  for (let k: u32 = 0; k < 4; k++) {
-    into.high = (into.high << 16) | <u64>load<u16>(GROUPS + 2 * k);
-    into.low = (into.low << 16) | <u64>load<u16>(GROUPS + 8 + 2 * k);
-  }
-  if (into.high === 0 && into.low >> 32 === MAPPED) {
-    into.family = 4;
-    into.low &= 0xffffffff;
-  }
-  return true;
-}
-
-function putGroup(index: u32, value: u32): void {
-  store<u16>(GROUPS + 2 * index, <u16>value);
-}
+/** An address while it is read. */
+const BYTES: usize = memory.data(16, 8);
 
 /** Reads a bare address; false if it is none. */
 export function parseAddress(data: usize, length: u32, into: Address): bool {
@@ -130,14 +50,11 @@ export function parseAddress(data: usize, length: u32, into: Address): bool {
   into.port = 0;
   into.high = 0;
   into.low = 0;
-  if (length === 0 || length > 45) return false;
-  for (let i: u32 = 0; i < length; i++) {
-    if (load<u8>(data + i) === COLON) return parseV6(data, length, into);
-  }
-  const value = parseV4(data, length);
-  if (value === u64.MAX_VALUE) return false;
-  into.family = 4;
-  into.low = value;
+  if (!readAddress(data, length, BYTES)) return false;
+  into.high = bswap(load<u64>(BYTES));
+  into.low = bswap(load<u64>(BYTES + 8));
+  into.family = into.high === 0 && into.low >> 32 === MAPPED ? 4 : 6;
+  if (into.family === 4) into.low &= 0xffffffff;
   return true;
 }
 

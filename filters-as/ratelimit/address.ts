@@ -1,30 +1,24 @@
 /**
- * IP addresses as 16 bytes in network order, IPv4 as ::ffff:a.b.c.d, so that one address has one form however it was
- * written. Knows nothing of where they come from.
+ * Which senders are one: addresses of hosts' making, blocks of addresses and masks over them, all as the 16 bytes of
+ * ip-address.ts.
  */
+import { readAddress } from "../sdk/ip-address";
 
 /** Bits before an IPv4 address in its 16 bytes. */
 export const V4_OFFSET: i32 = 96;
 
 /**
- * Reads the address in `text`, which is all of it, into the 16 bytes at `into`; false if it is none. Zones (`%eth0`)
- * are no part of an address.
- */
-export function readAddress(text: usize, length: i32, into: usize): bool {
-  for (let i = 0; i < length; i++) if (load<u8>(text + i) === 0x3a) return readV6(text, text + length, into);
-  store<u64>(into, 0);
-  store<u32>(into, 0xffff0000, 8);
-  return readV4(text, text + length, into + 12);
-}
-
-/**
  * As `readAddress`, of an address with a port as Envoy shows it: `10.0.0.1:80`, `[::1]:80`. A text without a port is
- * read too.
+ * read too; the zone of `[fe80::1%eth0]:80` is left out.
  */
 export function readSocketAddress(text: usize, length: i32, into: usize): bool {
   if (length > 0 && load<u8>(text) === 0x5b) {
-    for (let i = 1; i < length; i++)
-      if (load<u8>(text + i) === 0x5d) return readAddress(text + 1, i - 1, into);
+    let end = 0;
+    for (let i = 1; i < length; i++) {
+      const byte = load<u8>(text + i);
+      if (end === 0 && (byte === 0x25 || byte === 0x5d)) end = i;
+      if (byte === 0x5d) return readAddress(text + 1, end - 1, into);
+    }
     return false;
   }
   let colons = 0;
@@ -59,78 +53,4 @@ export function inBlock(address: usize, block: usize, bits: i32): bool {
 function leading(bits: i32): u64 {
   if (bits <= 0) return 0;
   return bits >= 64 ? u64.MAX_VALUE : ~(u64.MAX_VALUE >> bits);
-}
-
-function readV4(from: usize, end: usize, into: usize): bool {
-  let at = from;
-  for (let part = 0; part < 4; part++) {
-    if (part > 0) {
-      if (at === end || load<u8>(at) !== 0x2e) return false;
-      at++;
-    }
-    const start = at;
-    let value: u32 = 0;
-    while (at < end && at - start < 3) {
-      const digit: u32 = <u32>load<u8>(at) - 0x30;
-      if (digit > 9) break;
-      value = value * 10 + digit;
-      at++;
-    }
-    // 010 is eight to some and ten to others.
-    if (at === start || value > 255 || (at - start > 1 && load<u8>(start) === 0x30)) return false;
-    store<u8>(into + part, <u8>value);
-  }
-  return at === end;
-}
-
-function readV6(from: usize, end: usize, into: usize): bool {
-  memory.fill(into, 0, 16);
-  let at = from;
-  let groups = 0;
-  let gap = -1;
-  if (end - at >= 2 && load<u16>(at) === 0x3a3a) {
-    gap = 0;
-    at += 2;
-  }
-  while (at < end) {
-    if (groups === 8) return false;
-    const start = at;
-    let value: u32 = 0;
-    while (at < end && at - start < 4) {
-      const digit = hexDigit(load<u8>(at));
-      if (digit > 15) break;
-      value = (value << 4) | digit;
-      at++;
-    }
-    if (at === start) return false;
-    if (at < end && load<u8>(at) === 0x2e) {
-      if (groups > 6 || !readV4(start, end, into + (groups << 1))) return false;
-      groups += 2;
-      break;
-    }
-    store<u16>(into + (groups << 1), bswap(<u16>value));
-    groups++;
-    if (at === end) break;
-    if (load<u8>(at) !== 0x3a) return false;
-    at++;
-    if (at === end) return false;
-    if (load<u8>(at) === 0x3a) {
-      if (gap >= 0) return false;
-      gap = groups;
-      at++;
-    }
-  }
-  if (gap < 0) return groups === 8;
-  if (groups === 8) return false;
-  const behind = (groups - gap) << 1;
-  memory.copy(into + 16 - behind, into + (gap << 1), behind);
-  memory.fill(into + (gap << 1), 0, 16 - (gap << 1) - behind);
-  return true;
-}
-
-function hexDigit(byte: u8): u32 {
-  const digit: u32 = <u32>byte - 0x30;
-  if (digit <= 9) return digit;
-  const letter: u32 = (<u32>byte | 0x20) - 0x61;
-  return letter <= 5 ? letter + 10 : 16;
 }

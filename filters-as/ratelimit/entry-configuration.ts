@@ -1,6 +1,7 @@
 /** Reads the entries of descriptors: one field of each says what it is about, and that field's value what is demanded. */
+import { readAddress } from "../sdk/ip-address";
 import { Bytes, JsonNode, Slice } from "../sdk/sdk";
-import { isV4, mask, readAddress, V4_OFFSET } from "./address";
+import { isV4, mask, V4_OFFSET } from "./address";
 import { Block, Entry } from "./entry";
 import { HEADER, METHOD, PATH, RequestValue, SOURCE_ADDRESS, SOURCE_IDENTITY } from "./request-value";
 

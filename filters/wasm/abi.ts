@@ -61,4 +61,5 @@ export const GaugeMetric = 1;
 export const HistogramMetric = 2;
 
 /** Versions by the marker that a module exports. */
-export type AbiVersion = "0.1.0" | "0.2.0" | "0.2.1";
+export const ABI_VERSIONS = ["0.1.0", "0.2.0", "0.2.1"] as const;
+export type AbiVersion = (typeof ABI_VERSIONS)[number];

@@ -90,6 +90,13 @@ export function readPluginConfig(json: Json): PluginReading {
   return { plugin: faults.length === 0 ? plugin : null, faults };
 }
 
+/** The plugin of a checked message: one without a name goes by that of the `filter` that it is the configuration of. */
+export function checkedPlugin(json: Json, filter: string): PluginConfig {
+  const { plugin } = readPluginConfig(json);
+  if (plugin === null) throw new Error(`filter ${filter}: its configuration was not checked`);
+  return plugin.name === "" ? { ...plugin, name: filter } : plugin;
+}
+
 /** What is wrong with the message; fits `Checks.httpFilters`. */
 export function checkPluginConfig(json: Json): readonly ConfigFault[] {
   return readPluginConfig(json).faults;

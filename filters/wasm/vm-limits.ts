@@ -10,6 +10,9 @@ import type { Snapshot } from "../../core/config/model.ts";
 
 type Value = string | number | boolean;
 
+/** Larger modules are refused, bytes. Fixed: it bounds what is read of files, downloads and the admin server's requests. */
+export const MAX_MODULE_BYTES = 64 * 1024 * 1024;
+
 /** The limits of one VM. */
 export interface VmLimits {
   /** Bytes of linear memory. */

@@ -15,6 +15,7 @@ import type { Scope } from "../../core/telemetry/stats.ts";
 import type { CompiledModule } from "./compiled-module.ts";
 import type { GuestContext } from "./guest-context.ts";
 import { type GuestExports, guestExports } from "./guest-exports.ts";
+import { guestFrames } from "./guest-frames.ts";
 import { GuestMemory } from "./guest-memory.ts";
 import { hostFunctions } from "./host/host-functions.ts";
 import { BUDGET_EXPORT, REFUEL_EXPORT } from "./module/fuel-sections.ts";
@@ -286,28 +287,12 @@ export class WasmVm {
   private describe(error: unknown): string {
     const out = this.refill !== null && this.refill(0) < 0;
     const text = out ? "used up its fuel: it loops, or does too much in one call" : String(error);
-    const stack = error instanceof Error && typeof error.stack === "string" ? wasmFrames(error.stack) : "";
-    return stack === "" ? text : `${text} (${stack})`;
+    const frames = guestFrames(error);
+    return frames === "" ? text : `${text} (${frames})`;
   }
 }
 
 /** A field's name, or a pseudo header's. */
 function isHeaderName(text: string): boolean {
   return isFieldName(text.charCodeAt(0) === 0x3a ? text.slice(1) : text);
-}
-
-const MAX_FRAMES = 20;
-
-/** The frames of the guest in a stack trace of any of the three engines, innermost first. */
-function wasmFrames(stack: string): string {
-  const frames = stack.split("\n").filter((line) => line.includes("wasm"));
-  return frames
-    .slice(0, MAX_FRAMES)
-    .map((line) =>
-      line
-        .trim()
-        .replace(/^at /, "")
-        .replace(/\(?wasm:\/\/wasm\/([^)]*)\)?/, "$1"),
-    )
-    .join(" < ");
 }

@@ -17,7 +17,7 @@ import type { Scope } from "../../core/telemetry/stats.ts";
 import type { CompiledModule } from "./compiled-module.ts";
 import { environmentOf } from "./guest-environment.ts";
 import { WasmPlugin } from "./plugin.ts";
-import { codeKey, type PluginConfig, readPluginConfig } from "./plugin-config.ts";
+import { checkedPlugin, codeKey, type PluginConfig } from "./plugin-config.ts";
 import { PLUGIN_STATS } from "./plugin-stats.ts";
 import { type PostNote, SharedSpace } from "./shared-space.ts";
 import { type VmLimits, vmLimits } from "./vm-limits.ts";
@@ -101,9 +101,7 @@ export class WasmHost implements FilterKind, NetworkFilterKind {
     const key = `${name} ${JSON.stringify(config)}`;
     let running = this.running.get(key);
     if (running === undefined) {
-      const { plugin } = readPluginConfig(config);
-      if (plugin === null) throw new Error(`filter ${name}: its configuration was not checked`);
-      running = this.start({ ...plugin, name: plugin.name === "" ? name : plugin.name }, key, context);
+      running = this.start(checkedPlugin(config, name), key, context);
       this.running.set(key, running);
     }
     running.users++;

@@ -3,23 +3,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { Address } from "../../core/io/socket.ts";
 import { type FetchHandler, type FetchServer, MAX_REQUEST_BODY } from "../fetch-server.ts";
+import { readWithin } from "../read-within.ts";
 import { ListenError } from "../runtime.ts";
-
-/** The body, as large as it may be; null if it is larger, or its sender went away. */
-async function bodyOf(incoming: IncomingMessage): Promise<Uint8Array<ArrayBuffer> | null> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  try {
-    for await (const piece of incoming as AsyncIterable<Uint8Array>) {
-      size += piece.length;
-      if (size > MAX_REQUEST_BODY) return null;
-      pieces.push(piece);
-    }
-  } catch {
-    return null;
-  }
-  return Uint8Array.from(Buffer.concat(pieces, size));
-}
 
 /** What the handler gets: only a POST has a body, for no other command looks at one. */
 function toRequest(incoming: IncomingMessage, body: Uint8Array<ArrayBuffer>): Request {
@@ -37,7 +22,8 @@ function toRequest(incoming: IncomingMessage, body: Uint8Array<ArrayBuffer>): Re
 
 async function answer(handler: FetchHandler, incoming: IncomingMessage, outgoing: ServerResponse) {
   try {
-    const body = await bodyOf(incoming);
+    // A sender who went away is told the same as one who sends too much: it is not there to read it.
+    const body = await readWithin(incoming, MAX_REQUEST_BODY).catch(() => null);
     if (body === null) {
       outgoing.writeHead(413, { connection: "close" });
       outgoing.end();

@@ -9,7 +9,7 @@ import { WASM_HTTP } from "../../../filters/standard.ts";
 import type { CompiledModule } from "../../../filters/wasm/compiled-module.ts";
 import { providedImports } from "../../../filters/wasm/host/host-functions.ts";
 import { prepareModule } from "../../../filters/wasm/module/prepare-module.ts";
-import { readPluginConfig } from "../../../filters/wasm/plugin-config.ts";
+import { checkedPlugin } from "../../../filters/wasm/plugin-config.ts";
 import { SharedStore } from "../../../filters/wasm/shared-store.ts";
 import { vmLimits } from "../../../filters/wasm/vm-limits.ts";
 import { moduleKey, WasmHost } from "../../../filters/wasm/wasm-host.ts";
@@ -42,8 +42,8 @@ function through({ filters, fuel }: FilterChain): (times: number) => number {
   const runtime = { "tulle.wasm.fuel": fuel };
   const modules = new Map<string, CompiledModule>();
   const chain = (filters as Link[]).map(({ name, typed_config: { config } }): HttpFilter => {
-    const { plugin } = readPluginConfig({ config });
-    if (plugin === null || plugin.vm.code.kind !== "file") throw new Error("its configuration is not sound");
+    const plugin = checkedPlugin({ config }, name);
+    if (plugin.vm.code.kind !== "file") throw new Error(`${name} is no file`);
     modules.set(moduleKey(plugin, vmLimits(runtime, name)), compiled(plugin.vm.code.path, fuel));
     return { name, typeName: WASM_HTTP, disabled: false, config: { config }, discovery: null };
   });

@@ -5,7 +5,7 @@
  */
 import type { FilterKinds } from "../../../core/filter/filter.ts";
 import type { CompiledModule } from "../../../filters/wasm/compiled-module.ts";
-import { readPluginConfig } from "../../../filters/wasm/plugin-config.ts";
+import { checkedPlugin } from "../../../filters/wasm/plugin-config.ts";
 import { SharedStore } from "../../../filters/wasm/shared-store.ts";
 import { vmLimits } from "../../../filters/wasm/vm-limits.ts";
 import { moduleKey, WasmHost } from "../../../filters/wasm/wasm-host.ts";
@@ -38,8 +38,7 @@ function through(guest: CompiledModule, count: number): (times: number) => numbe
   const plugins = Array.from({ length: count }, (_, i) => ({ guest, name: `p${i}` }));
   const modules = new Map<string, CompiledModule>();
   for (const plugin of plugins) {
-    const config = readPluginConfig(pluginJson(plugin)).plugin;
-    if (config === null) throw new Error("its configuration is not sound");
+    const config = checkedPlugin(pluginJson(plugin), plugin.name);
     modules.set(moduleKey(config, vmLimits({}, plugin.name)), guest);
   }
   const shared = SharedStore.create({ threads: 1, seed: [1, 2], bytes: 1 << 20 });

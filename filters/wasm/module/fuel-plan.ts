@@ -132,6 +132,11 @@ export class FuelPlan {
     }
   }
 
+  /** False for a function that has neither parameters nor locals. */
+  get hasLocals(): boolean {
+    return this.#locals > 0;
+  }
+
   #step() {
     const r = this.#r;
     const at = r.at;

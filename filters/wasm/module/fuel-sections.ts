@@ -29,6 +29,13 @@ const VOID = 0x40;
 const FUNCTION_TYPE = 0x60;
 const EXPORT_FUNCTION = 0;
 
+/**
+ * One i32. JavaScriptCore enters compiled code in the middle of a loop only where there is a local to take along;
+ * without, the first call of a function turns in the interpreter until its fuel is used up: half a minute, not half a
+ * second.
+ */
+const ONE_LOCAL = [1, 1, I32];
+
 const UNREACHABLE = 0x00;
 const IF = 0x04;
 const END = 0x0b;
@@ -203,7 +210,8 @@ export class FuelSections {
     const out = this.#out;
     const bytes = this.#module.bytes;
     const block = out.beginBlock();
-    out.copy(bytes, start, plan.codeAt);
+    if (plan.hasLocals || plan.isStraight) out.copy(bytes, start, plan.codeAt);
+    else for (const byte of ONE_LOCAL) out.byte(byte);
     if (paysItself) this.#pay(Math.max(plan.cost, 1));
     const sites = plan.sites;
     let at = plan.codeAt;

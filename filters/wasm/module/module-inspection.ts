@@ -2,13 +2,11 @@
  * What a module is, and whether this host can run it as a Proxy-Wasm filter: its ABI version, imports, exports and
  * memory. Plain data, so that it can be sent to workers and shown to operators.
  */
+import { ABI_VERSIONS, type AbiVersion } from "../abi.ts";
 import { CALLBACK_SIGNATURES, IMPORT_SIGNATURES } from "./abi-signatures.ts";
 import { BUDGET_EXPORT, REFUEL_EXPORT } from "./fuel-sections.ts";
 import { type ModuleFault, type ModuleFaultCode, printable } from "./module-fault.ts";
 import { type ExternalKind, type ModuleLayout, SECTION } from "./module-layout.ts";
-
-export const ABI_VERSIONS = ["0.1.0", "0.2.0", "0.2.1"] as const;
-export type AbiVersion = (typeof ABI_VERSIONS)[number];
 
 /** Something that crosses the module's border. Names are byte strings. */
 export interface ModuleExport {

@@ -5,6 +5,7 @@
  * Laws: no input throws. What comes back means the same as what went in, except that it can be stopped and that
  * `memory.grow` and `table.grow` answer -1 earlier. Time and memory are linear in the input.
  */
+import { MAX_MODULE_BYTES } from "../vm-limits.ts";
 import { BinaryWriter } from "./binary-writer.ts";
 import { FuelSections } from "./fuel-sections.ts";
 import { writeLimitedMemory, writeLimitedTables } from "./limited-sections.ts";
@@ -12,7 +13,6 @@ import type { ModuleFault } from "./module-fault.ts";
 import { type InspectOptions, inspectModule, type ModuleInspection } from "./module-inspection.ts";
 import { ModuleLayout, SECTION, SECTION_ORDER, type Section } from "./module-layout.ts";
 
-export const DEFAULT_MAX_MODULE_BYTES = 64 << 20;
 export const DEFAULT_MAX_TABLE_ELEMENTS = 1 << 17;
 /** The most that 32-bit addresses reach. */
 const MOST_PAGES = 65_536;
@@ -48,7 +48,7 @@ export interface RefusedModule {
 
 /** Judges and rewrites a module. `bytes` are read only. */
 export function prepareModule(bytes: Uint8Array, options: PrepareOptions): PreparedModule | RefusedModule {
-  const maxBytes = options.maxBytes ?? DEFAULT_MAX_MODULE_BYTES;
+  const maxBytes = options.maxBytes ?? MAX_MODULE_BYTES;
   const preamble = judgePreamble(bytes, maxBytes);
   if (preamble !== null) return { faults: [preamble] };
   const module = new ModuleLayout(bytes);

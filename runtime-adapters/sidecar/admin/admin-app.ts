@@ -9,7 +9,8 @@
 import type { Context } from "hono";
 import { Hono } from "hono/tiny";
 import { HistogramIntervals } from "../../../core/telemetry/histogram-intervals.ts";
-import { MAX_MODULE_BYTES } from "../modules/module-source.ts";
+import { MAX_MODULE_BYTES } from "../../../filters/wasm/vm-limits.ts";
+import { readWithin } from "../../read-within.ts";
 import { ADMIN_COMMANDS, adminHelp } from "./admin-command.ts";
 import type { AdminSource } from "./admin-source.ts";
 import { clustersJson, clustersText, listenersJson, listenersText } from "./clusters-page.ts";
@@ -69,18 +70,6 @@ function refusal(request: Request, isLoopback: boolean): string {
     return `Host "${host}" is refused: this server listens on a loopback address\n`;
   }
   return "";
-}
-
-/** The whole body; null if it is larger than `limit` bytes. Not every server has a limit of its own. */
-async function bodyWithin({ body }: Request, limit: number): Promise<Uint8Array | null> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of (body ?? []) as AsyncIterable<Uint8Array>) {
-    size += piece.length;
-    if (size > limit) return null;
-    pieces.push(piece);
-  }
-  return Uint8Array.from(Buffer.concat(pieces, size));
 }
 
 /** Builds the app; `isLoopback` says where it will listen. */
@@ -197,7 +186,8 @@ export function adminApp(source: AdminSource, isLoopback: boolean): Hono {
     const from = query(context).get("source") ?? "";
     const length = Number(context.req.header("content-length") ?? 0);
     if (length > MAX_MODULE_BYTES) return answer(`a module has at most ${MAX_MODULE_BYTES} bytes\n`, 413);
-    const body = await bodyWithin(context.req.raw, MAX_MODULE_BYTES);
+    // Not every server has a limit of its own.
+    const body = await readWithin(context.req.raw.body, MAX_MODULE_BYTES);
     if (body === null) return answer(`a module has at most ${MAX_MODULE_BYTES} bytes\n`, 413);
     const faults = await source.replaceModule(from, body.length === 0 ? null : body);
     return faults.length === 0 ? answer("OK\n") : answer(`${faults.join("\n")}\n`, 400);

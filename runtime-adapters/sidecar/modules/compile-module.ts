@@ -4,7 +4,7 @@ import type { CompiledModule } from "../../../filters/wasm/compiled-module.ts";
 import { providedImports } from "../../../filters/wasm/host/host-functions.ts";
 import { prepareModule } from "../../../filters/wasm/module/prepare-module.ts";
 import type { VmLimits } from "../../../filters/wasm/vm-limits.ts";
-import { MAX_MODULE_BYTES, sha256Of } from "./module-source.ts";
+import { sha256Of } from "./module-source.ts";
 
 /** Bytes of a page of WebAssembly memory. */
 const PAGE = 65_536;
@@ -19,7 +19,6 @@ export async function compileModule(bytes: Uint8Array, limits: VmLimits): Promis
       providedImports: providedImports(),
       maxPages: Math.ceil(limits.maxMemoryBytes / PAGE),
       fuel: limits.fuel,
-      maxBytes: MAX_MODULE_BYTES,
     });
     if ("faults" in prepared) return { fault: prepared.faults.map(({ message }) => message).join("; ") };
     const module = await WebAssembly.compile(prepared.bytes);

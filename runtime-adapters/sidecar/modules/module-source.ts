@@ -5,9 +5,9 @@
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import type { CodeSource, RemoteCode } from "../../../filters/wasm/plugin-config.ts";
+import { MAX_MODULE_BYTES } from "../../../filters/wasm/vm-limits.ts";
+import { readWithin } from "../../read-within.ts";
 
-/** Larger modules are refused, bytes. */
-export const MAX_MODULE_BYTES = 64 * 1024 * 1024;
 /** Longest time for one attempt, and for one that is given none, ms. */
 const TIMEOUT = 60_000;
 /** Attempts after the first, at most. */
@@ -65,7 +65,7 @@ async function downloadModule({ uri, timeout, sha256, retries, backoff }: Remote
         await answer.body?.cancel();
         continue;
       }
-      const bytes = await limited(answer);
+      const bytes = await readWithin(answer.body, MAX_MODULE_BYTES);
       if (bytes === null) return { fault: `${shown}: has more than ${MAX_MODULE_BYTES} bytes` };
       const actual = sha256Of(bytes);
       if (actual !== sha256) return { fault: `${shown}: has sha256 ${actual}, and should have ${sha256}` };
@@ -80,25 +80,6 @@ async function downloadModule({ uri, timeout, sha256, retries, backoff }: Remote
 /** Who asks, and with which signature, is nobody's business who reads a log. */
 function withoutSecrets(uri: string): string {
   return uri.replace(/\/\/[^/?#]*@/, "//").replace(/[?#].*$/, "");
-}
-
-/** The whole body, null if it is too large. */
-async function limited(answer: Response): Promise<Uint8Array | null> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  if (answer.body === null) return new Uint8Array(0);
-  for await (const piece of answer.body as unknown as AsyncIterable<Uint8Array>) {
-    size += piece.length;
-    if (size > MAX_MODULE_BYTES) return null;
-    pieces.push(piece);
-  }
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }
 
 function errorText(error: unknown): string {

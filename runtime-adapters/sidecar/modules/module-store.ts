@@ -10,7 +10,7 @@ import { randomInt } from "node:crypto";
 import type { Snapshot } from "../../../core/config/model.ts";
 import type { LogLevel } from "../../../core/io/platform.ts";
 import type { CompiledModule } from "../../../filters/wasm/compiled-module.ts";
-import { codeKey, type PluginConfig, readPluginConfig } from "../../../filters/wasm/plugin-config.ts";
+import { checkedPlugin, codeKey, type PluginConfig } from "../../../filters/wasm/plugin-config.ts";
 import { SharedStore } from "../../../filters/wasm/shared-store.ts";
 import { type VmLimits, vmLimits } from "../../../filters/wasm/vm-limits.ts";
 import { moduleKey, type WasmSupply } from "../../../filters/wasm/wasm-host.ts";
@@ -357,9 +357,7 @@ function sameJson(a: unknown, b: unknown): boolean {
 }
 
 function userOf(use: PluginInUse, runtime: Snapshot["runtime"]): User {
-  const { plugin } = readPluginConfig(use.config);
-  if (plugin === null) throw new Error(`filter ${use.filter}: its configuration was not checked`);
-  const model = { ...plugin, name: plugin.name === "" ? use.filter : plugin.name };
+  const model = checkedPlugin(use.config, use.filter);
   const limits = vmLimits(runtime, model.name);
   return { ...use, model, limits, key: moduleKey(model, limits) };
 }

@@ -4,6 +4,7 @@ import {
   HEX,
   IS_FIELD_VALUE,
   IS_TCHAR,
+  isToken,
   LOWER,
   latin1,
   latin1Again,
@@ -117,4 +118,19 @@ describe("decimal numbers", () => {
   test("digits of other scripts are none", () => {
     expect(parseDecimalText("٣", MAX)).toBe(-1);
   });
+});
+
+test.each([
+  ["GET", true],
+  ["x-a_b.c~1!#$%&'*+^`|", true],
+  ["", false],
+  ["a b", false],
+  ["a:", false],
+  ["a\r", false],
+  ["a\x7f", false],
+  ["caf\xe9", false],
+  // No byte string, and 0x47 in its low byte.
+  ["\u0147ET", false],
+])("%j is a token: %p", (text, expected) => {
+  expect(isToken(text)).toBe(expected);
 });

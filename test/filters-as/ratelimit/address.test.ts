@@ -68,8 +68,15 @@ describe("addresses", () => {
     expect(readSocket("[::1]:80")).toBe("00000000000000000000000000000001");
     expect(readSocket("::1")).toBe("00000000000000000000000000000001");
     expect(readSocket("[::1")).toBeNull();
+    expect(readSocket("[::1%")).toBeNull();
     expect(readSocket("@/tmp/socket")).toBeNull();
     expect(readSocket("")).toBeNull();
+  });
+
+  test("a zone is no part of an address either: who sends over a link is counted", () => {
+    expect(readSocket("[fe80::1%eth0]:80")).toBe("fe800000000000000000000000000001");
+    expect(readSocket("[fe80::1%2]:80")).toBe("fe800000000000000000000000000001");
+    expect(readSocket("[%eth0]:80")).toBeNull();
   });
 
   test("blocks", () => {

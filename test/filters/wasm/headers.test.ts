@@ -1,12 +1,12 @@
 /** Guests read and change heads and trailers. */
 import { describe, expect, test } from "bun:test";
 import { get, gist, post } from "../../support/engine-story.ts";
+import { WITH_TRAILERS } from "../../support/filtered-story.ts";
 import { guest, guestWith, HAS_ASSEMBLER, onCallback, pairs, tried } from "../../support/guest.ts";
-import { httpManager, route } from "../../support/snapshot-fixture.ts";
+import { route } from "../../support/snapshot-fixture.ts";
 import { origin, wasmStory } from "../../support/wasm-story.ts";
 
 const UPSTREAM_TIME = ["x-envoy-upstream-service-time", "0"] as const;
-const WITH_TRAILERS = { ...httpManager(null as never).http1, enableTrailers: true };
 
 describe.skipIf(!HAS_ASSEMBLER)("reading", () => {
   const reads = (abi: "0.1.0" | "0.2.1") => guestWith({ abi })`(on request_headers

@@ -2,11 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import type { CompiledModule } from "../../../filters/wasm/compiled-module.ts";
 import { get, gist } from "../../support/engine-story.ts";
+import { WITH_TRAILERS } from "../../support/filtered-story.ts";
 import { guest, HAS_ASSEMBLER, onCallback, pairs, tried } from "../../support/guest.ts";
-import { httpManager } from "../../support/snapshot-fixture.ts";
 import { origin, wasmStory } from "../../support/wasm-story.ts";
-
-const WITH_TRAILERS = { ...httpManager(null as never).http1, enableTrailers: true };
 
 /** A pair of arguments that names bytes of the guest, and one that says where the host may write 4 or 8 bytes. */
 const IN = "in";

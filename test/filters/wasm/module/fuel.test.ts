@@ -137,6 +137,14 @@ describe("what it costs", () => {
   });
 });
 
+test("a loop without a local is compiled while it turns: a whole budget is a second, not a minute", () => {
+  const exports = instance(run([0x03, 0x40, 0x0c, 0x00, 0x0b]));
+  exports[REFUEL_EXPORT](1_000_000_000);
+  const start = performance.now();
+  expect(() => exports.run()).toThrow(/unreachable/i);
+  expect(performance.now() - start).toBeLessThan(8000);
+}, 120_000);
+
 test("refuelling answers what was left, also to a guest that is called by the host it called", () => {
   let seen = -1;
   const exports: Exports = instance(
