@@ -89,16 +89,15 @@ export class ListenerState implements ConnectionOwner {
       const factories = networkFactories(chain, filters);
       if (factories.length > 0) this.networkFilters.set(chain, factories);
       if (filter.kind === "tcp_proxy") {
-        this.tcp.set(chain, new TcpProxyFilter(filter, chain.name, services, clusters, logs));
+        this.tcp.set(chain, new TcpProxyFilter(filter, config, chain.name, services, clusters, logs));
       } else {
-        const limit = config.perConnectionBufferLimitBytes;
         this.managers.set(
           chain,
           new ConnectionManager(
             filter,
+            config,
             statName,
             chain.name,
-            limit,
             services,
             clusters,
             logs,
@@ -155,14 +154,8 @@ export class ListenerState implements ConnectionOwner {
     stats.downstreamCxActive++;
     const factories = this.networkFilters.get(chain);
     if (factories === undefined) return this.serve(chain, socket);
-    const { perConnectionBufferLimitBytes } = this.config;
-    const filters = new NetworkFilters(
-      socket,
-      chain.name,
-      this.services.clock,
-      factories,
-      perConnectionBufferLimitBytes,
-    );
+    const { config, services } = this;
+    const filters = new NetworkFilters(socket, config, chain.name, services.clock, factories);
     filters.handler = this.serve(chain, filters);
     filters.start();
     return filters;
@@ -187,7 +180,7 @@ export class ListenerState implements ConnectionOwner {
       this.connections.add(connection);
       return connection;
     }
-    const record = new ConnectionRecord(socket, manager.filterChainName, services.clock);
+    const record = new ConnectionRecord(socket, this.config, manager.filterChainName, services.clock);
     const connection = new DownstreamConnection(manager, services, record, this);
     record.handler = connection;
     record.connectionId = connection.id;
@@ -209,7 +202,7 @@ export class ListenerState implements ConnectionOwner {
   /** Envoy's details; the flag is that of a request without a route. */
   private logRefused(socket: Socket): void {
     if (this.loggers.length === 0) return;
-    const record = new ConnectionRecord(socket, "", this.services.clock);
+    const record = new ConnectionRecord(socket, this.config, "", this.services.clock);
     record.duration = 0;
     record.flags.push("NR");
     record.responseCodeDetails = "filter_chain_not_found";

@@ -5,6 +5,7 @@
  *
  * Law: what is held is bounded: above the limit of the connection its sender is stopped.
  */
+import type { Listener } from "../config/model.ts";
 import { Body } from "../filter/body.ts";
 import { Leg } from "../filter/leg.ts";
 import {
@@ -180,12 +181,13 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
   /** Makes the filters of a connection; `start` follows when `handler` is set. */
   constructor(
     socket: Socket,
+    listener: Listener,
     filterChainName: string,
     clock: Clock,
     factories: readonly NetworkFilterFactory[],
-    limit: number,
   ) {
-    super(filterChainName, clock.wall);
+    super(listener, filterChainName, clock.wall);
+    const limit = listener.perConnectionBufferLimitBytes;
     this.socket = socket;
     this.limit = limit;
     this.local = socket.local;

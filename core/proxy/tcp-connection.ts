@@ -21,7 +21,7 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
   private readonly socket: Socket;
   private readonly owner: ConnectionOwner;
   private upstream: TcpUpstream | null = null;
-  private cluster: ClusterState | null = null;
+  override cluster: ClusterState | null = null;
   private connected = false;
   private closed = false;
   private clientEnded = false;
@@ -34,7 +34,7 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
   private readonly duration_: Timer;
 
   constructor(filter: TcpProxyFilter, services: Services, socket: Socket, owner: ConnectionOwner) {
-    super(filter.filterChainName, services.clock.wall);
+    super(filter.listener, filter.filterChainName, services.clock.wall);
     this.filter = filter;
     this.services = services;
     this.socket = socket;
@@ -150,6 +150,7 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
     }
     this.upstreamAttempts++;
     this.upstreamHost = endpoint.address;
+    this.endpoint = endpoint;
     this.upstream = new TcpUpstream(this.services, cluster, endpoint, this, filter.stats);
     this.upstream.connect();
   }

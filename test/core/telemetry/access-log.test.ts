@@ -58,6 +58,10 @@ function stream(change: Partial<StreamInfo> = {}): StreamInfo {
     filterChainName: "",
     clusterStatName: "shop",
     localReplyBody: "",
+    listener: null,
+    route: null,
+    cluster: null,
+    endpoint: null,
     ...change,
   };
 }
