@@ -370,7 +370,7 @@ export interface Route {
   readonly action: RouteAction | RedirectAction | DirectResponseAction | { readonly kind: "non_forwarding" };
   readonly headers: HeaderOperations;
   readonly perRequestBufferLimitBytes: number | null;
-  /** The most specific says: route, virtual host, route configuration. */
+  /** The most specific says: weighted cluster, route, virtual host, route configuration. */
   readonly perFilter: readonly PerFilterConfig[];
   readonly statPrefix: string;
   readonly decorator: string;
@@ -435,6 +435,8 @@ export interface WeightedCluster {
   readonly weight: number;
   readonly headers: HeaderOperations;
   readonly hostRewriteLiteral: string;
+  /** Absent = it says nothing about filters. */
+  readonly perFilter?: readonly PerFilterConfig[] | undefined;
 }
 
 export interface RouteAction {
