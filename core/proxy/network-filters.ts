@@ -56,6 +56,7 @@ class Link implements NetworkFilterCallbacks {
 
 /** What the client sends; its "head" is the connection itself. */
 class DownstreamLeg extends Leg {
+  protected override readonly pressGathers = true;
   private readonly filters: NetworkFilters;
 
   constructor(filters: NetworkFilters) {
@@ -101,6 +102,7 @@ class DownstreamLeg extends Leg {
 
 /** What goes to the client. */
 class UpstreamLeg extends Leg {
+  protected override readonly pressGathers = true;
   private readonly filters: NetworkFilters;
 
   constructor(filters: NetworkFilters) {
