@@ -166,9 +166,12 @@ export class ListenerState implements ConnectionOwner {
     const manager = this.managers.get(chain);
     if (manager !== undefined) return this.acceptHttp(manager, socket);
     const tcp = new TcpProxyConnection(this.tcp.get(chain) as TcpProxyFilter, this.services, socket, this);
-    if (socket instanceof NetworkFilters) socket.connectionId = tcp.connectionId;
     this.connections.add(tcp);
     tcp.start();
+    if (socket instanceof NetworkFilters) {
+      socket.connectionId = tcp.connectionId;
+      socket.waits = tcp;
+    } else tcp.begin();
     return tcp;
   }
 

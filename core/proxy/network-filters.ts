@@ -163,6 +163,8 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
   readonly links: Link[] = [];
   /** Who speaks on the connection; set once, before the adapter tells anything. */
   handler: SocketHandler | null = null;
+  /** Who does nothing before all filters have agreed to the connection; set like `handler`. */
+  waits: { begin(): void } | null = null;
   readonly local: Address;
   readonly remote: Address;
   private readonly socket: Socket;
@@ -178,6 +180,7 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
   private saidAll = false;
   /** Nothing more is said to the client, and nothing that it says is waited for. */
   private finishing = false;
+  private closed = false;
   private over = false;
 
   /** Makes the filters of a connection; `start` follows when `handler` is set. */
@@ -223,6 +226,8 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
   begun(): void {
     const { early } = this;
     this.early = null;
+    this.waits?.begin();
+    if (this.closed) return;
     if (!this.down.pressed) this.pressDownstream(false);
     if (early === null) return;
     if (early.size > this.limit) this.pressUpstream(false);
@@ -312,9 +317,11 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
     else this.end();
   }
   close(): void {
+    this.closed = true;
     this.socket.close();
   }
   reset(): void {
+    this.closed = true;
     this.socket.reset();
   }
 

@@ -53,10 +53,20 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
     return this.socket.remote;
   }
 
-  /** Chooses an endpoint and connects; the client is not read until that succeeded. */
+  /** The connection was accepted: the client is not read until an endpoint is connected, and not waited for for ever. */
   start(): void {
     const { filter, services } = this;
+    const { maxDownstreamConnectionDuration } = filter.config;
     this.socket.pause();
+    if (maxDownstreamConnectionDuration > 0) {
+      services.timers.arm(this.duration_, this.accepted + maxDownstreamConnectionDuration);
+    }
+    this.touch();
+  }
+
+  /** Chooses an endpoint and connects: nobody has anything against the connection. */
+  begin(): void {
+    const { filter } = this;
     const name = filter.chooseCluster();
     this.clusterName = name;
     this.cluster = filter.clusters.find(name);
@@ -67,11 +77,6 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
       return;
     }
     this.clusterStatName = this.cluster.statName;
-    const { maxDownstreamConnectionDuration } = filter.config;
-    if (maxDownstreamConnectionDuration > 0) {
-      services.timers.arm(this.duration_, this.accepted + maxDownstreamConnectionDuration);
-    }
-    this.touch();
     this.connect();
   }
 

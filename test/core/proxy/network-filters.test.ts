@@ -28,6 +28,8 @@ interface Setup {
   /** A manager instead of the TCP proxy. */
   readonly http?: Partial<HttpConnectionManager>;
   readonly idleTimeout?: number;
+  /** Where connections go; "app" is there. */
+  readonly cluster?: string;
 }
 
 const LINE = "%RESPONSE_FLAGS% %BYTES_RECEIVED%/%BYTES_SENT%\n";
@@ -51,7 +53,7 @@ async function chain(filters: readonly Scripted[], setup: Setup = {}): Promise<S
   const tcp: TcpProxy = {
     kind: "tcp_proxy",
     statPrefix: "test",
-    clusters: [{ name: "app", weight: 1, headers: NO_HEADERS, hostRewriteLiteral: "" }],
+    clusters: [{ name: setup.cluster ?? "app", weight: 1, headers: NO_HEADERS, hostRewriteLiteral: "" }],
     idleTimeout: setup.idleTimeout ?? 3_600_000,
     maxDownstreamConnectionDuration: 0,
     maxConnectAttempts: 1,
@@ -210,7 +212,8 @@ describe("a filter that holds", () => {
     ]);
     const early = s.client();
     s.send(early, "hello");
-    expect(s.upstream().map((peer) => peer.take())).toEqual([""]);
+    expect(s.upstream()).toEqual([]);
+    expect(s.stat("cluster.app.upstream_cx_total")).toBe(0);
     s.proxy.run(() => (link as NetworkFilterCallbacks | null)?.continueDownstream());
     s.settle();
     expect(s.upstream()[0].take()).toBe("hello");
@@ -218,29 +221,73 @@ describe("a filter that holds", () => {
     expect(s.upstream()[0].take()).toBe(" again");
   });
 
-  test("a connection from its beginning: a server that speaks first is not heard before the filter agrees", async () => {
-    let link: NetworkFilterCallbacks | null = null;
-    const s = await chain(
-      [
-        {
-          name: "gate",
-          hooks: (callbacks) => {
-            link = callbacks;
-            return { onNewConnection: () => Pause };
-          },
-        },
-      ],
-      { origin: (peer) => (peer.receivedBytes === 0 && !peer.ended ? peer.send("220 secret\n") : undefined) },
-    );
+  const gated = async (setup: Setup = {}) => {
+    const links: NetworkFilterCallbacks[] = [];
+    const gate: Scripted = {
+      name: "gate",
+      hooks: (callbacks: NetworkFilterCallbacks) => {
+        links.push(callbacks);
+        return { onNewConnection: () => Pause };
+      },
+    };
+    const after: string[] = [];
+    const s = await chain([gate, watching("after", after)], setup);
+    const open = (): void => {
+      s.proxy.run(() => links[0].continueDownstream());
+      s.settle();
+    };
+    return { s, open, after };
+  };
+
+  test("a connection from its beginning: a server that speaks first is not asked before the filter agrees", async () => {
+    const greets: Script = (peer) =>
+      peer.receivedBytes === 0 && !peer.ended ? peer.send("220 hi\n") : undefined;
+    const { s, open, after } = await gated({ origin: greets });
     const client = s.client();
     s.settle();
-    const origin = s.upstream()[0];
-    origin.send("greeting");
+    expect([s.upstream().length, client.take(), after]).toEqual([0, "", []]);
+    open();
+    expect(after[0]).toBe("after.new");
+    expect(s.upstream()).toHaveLength(1);
+    s.upstream()[0].send("220 hi\n");
     s.settle();
-    expect(client.take()).toBe("");
-    s.proxy.run(() => (link as NetworkFilterCallbacks | null)?.continueDownstream());
+    expect(client.take()).toContain("220 hi\n");
+  });
+
+  test("a connection from its beginning, and never agrees: no server is ever asked", async () => {
+    const { s, after } = await gated({ idleTimeout: 1000 });
+    const leaves = s.client("x");
+    leaves.reset();
     s.settle();
-    expect(client.take()).toContain("greeting");
+    const waits = s.client("x");
+    s.advance(1001);
+    expect(waits.closed || waits.ended).toBe(true);
+    waits.close();
+    s.settle();
+    expect(s.upstream()).toEqual([]);
+    expect(after.filter((line) => line !== "after.log" && !line.includes("Close"))).toEqual([]);
+    expect(s.logs).toEqual(["- 0/0", "SI 0/0"]);
+    expect(s.stat("cluster.app.upstream_cx_total")).toBe(0);
+  });
+
+  test("a connection from its beginning: what the client has said and its FIN go on to the server later", async () => {
+    const { s, open } = await gated();
+    const client = s.client("all there is");
+    client.end();
+    s.settle();
+    open();
+    expect([s.upstream()[0].take(), s.upstream()[0].ended]).toEqual(["all there is", true]);
+  });
+
+  test("a connection for which there is no server then is closed, after the filters have seen it", async () => {
+    const { s, open, after } = await gated({ cluster: "gone" });
+    const client = s.client("x");
+    open();
+    expect(client.ended || client.closed).toBe(true);
+    client.close();
+    s.settle();
+    expect(after[0]).toBe("after.new");
+    expect(s.logs).toEqual(["NC 0/0"]);
   });
 
   test("bytes until there are enough of them sees all of them again", async () => {
