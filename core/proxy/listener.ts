@@ -170,6 +170,7 @@ export class ListenerState implements ConnectionOwner {
     tcp.start();
     if (socket instanceof NetworkFilters) {
       socket.connectionId = tcp.connectionId;
+      socket.subject = tcp;
       socket.waits = tcp;
     } else tcp.begin();
     return tcp;

@@ -34,7 +34,7 @@ class Link implements NetworkFilterCallbacks {
   }
 
   get info(): StreamInfo {
-    return this.filters;
+    return this.filters.subject;
   }
 
   get heldDownstream(): Body | null {
@@ -163,6 +163,8 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
   readonly links: Link[] = [];
   /** Who speaks on the connection; set once, before the adapter tells anything. */
   handler: SocketHandler | null = null;
+  /** Who knows what becomes of the connection; set like `handler`. */
+  subject: StreamInfo = this;
   /** Who does nothing before all filters have agreed to the connection; set like `handler`. */
   waits: { begin(): void } | null = null;
   readonly local: Address;

@@ -23,7 +23,7 @@ import type { WasmVm } from "./vm.ts";
 export type PropertyValue = string | number | boolean | null | undefined;
 
 type OfStream = (info: StreamInfo) => PropertyValue;
-type OfRequest = (head: RequestHead, info: StreamInfo) => PropertyValue;
+type OfRequest = (head: RequestHead) => PropertyValue;
 
 const requestMap = new RequestMap();
 const responseMap = new ResponseMap();
@@ -59,20 +59,20 @@ const OF_REQUEST = table<OfRequest>({
   "request\0useragent": (head) => head.fields.get("user-agent"),
   "request\0id": (head) => head.fields.get("x-request-id"),
   "request\0protocol": (head) => protocolName(head.version),
-  "request\0time": (_head, info) => Math.floor(info.startWall * NANOSECONDS),
-  "request\0duration": (_head, info) => duration(info.duration),
-  "request\0size": (head, info) => {
-    const declared = head.fields.get("content-length");
+});
+
+const OF_STREAM = table<OfStream>({
+  "request\0time": (info) => Math.floor(info.startWall * NANOSECONDS),
+  "request\0duration": (info) => duration(info.duration),
+  "request\0size": (info) => {
+    const declared = info.request === null ? null : info.request.fields.get("content-length");
     if (declared === null) return info.bytesReceived;
     const length = parseDecimalText(declared, Number.MAX_SAFE_INTEGER);
     return length < 0 ? null : length;
   },
-  "request\0total_size": (head, info) => info.bytesReceived + bytesOfMap(requestMap.over(head)),
-  "request\0headers_bytes": (head) => bytesOfMap(requestMap.over(head)),
-  "request\0headers": (head) => joined(requestMap.over(head)),
-});
-
-const OF_STREAM = table<OfStream>({
+  "request\0total_size": (info) => info.bytesReceived + requestHeaderBytes(info),
+  "request\0headers_bytes": requestHeaderBytes,
+  "request\0headers": (info) => (info.request === null ? NO_PAIRS : joined(requestMap.over(info.request))),
   "response\0code": (info) => (info.responseCode === 0 ? null : info.responseCode),
   "response\0code_details": (info) => text(info.responseCodeDetails),
   "response\0flags": (info) => responseFlagBits(info.flags),
@@ -141,6 +141,10 @@ const BELOW = table<(info: StreamInfo, path: string) => PropertyValue>({
 
 const NOTHING: Metadata = {};
 
+function requestHeaderBytes({ request }: StreamInfo): number {
+  return request === null ? 0 : bytesOfMap(requestMap.over(request));
+}
+
 function responseHeaderBytes({ response }: StreamInfo): number {
   return response === null ? 0 : bytesOfMap(responseMap.over(response));
 }
@@ -206,7 +210,7 @@ export function findProperty(vm: WasmVm, context: GuestContext | null, path: str
   const { request, response, responseTrailers } = info;
   if (request !== null) {
     const ofRequest = OF_REQUEST.get(path);
-    if (ofRequest !== undefined) return ofRequest(request, info);
+    if (ofRequest !== undefined) return ofRequest(request);
     if (path.startsWith(REQUEST_HEADERS)) return request.get(lowerCase(path.slice(REQUEST_HEADERS.length)));
   }
   if (path.startsWith(RESPONSE_HEADERS))

@@ -5,7 +5,16 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { address, fileLog, httpListener, ROUTER, type Yaml, type YamlMap } from "./bootstrap.ts";
+import {
+  address,
+  anyHost,
+  fileLog,
+  httpListener,
+  ROUTER,
+  tcpListener,
+  type Yaml,
+  type YamlMap,
+} from "./bootstrap.ts";
 import { freePorts, temporaryFolder } from "./child-process.ts";
 import type { ProxyStarter } from "./filtered-proxy.ts";
 import { binaryOf } from "./guest.ts";
@@ -25,11 +34,15 @@ function metadata(name: string): YamlMap {
   return { filter_metadata: { "of.test": values as Yaml, other: {} } };
 }
 
-function wasmFilter(file: string): YamlMap {
+/** What stands between the client and the origin. */
+export type ProbedKind = "http" | "tcp";
+
+function wasmFilter(kind: ProbedKind, file: string): YamlMap {
+  const place = kind === "http" ? "http" : "network";
   return {
     name: "probe",
     typed_config: {
-      "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+      "@type": `type.googleapis.com/envoy.extensions.filters.${place}.wasm.v3.Wasm`,
       config: {
         name: "probe",
         root_id: "root",
@@ -50,31 +63,34 @@ export interface Probed {
   readonly line: string;
 }
 
-/** Sends one request through the proxy and returns what the probe found; null if the proxy is not installed. */
+/** Sends one request through the proxy, on a connection of its own, and returns what the probe found; null if the proxy is not installed. */
 export async function probe(
   start: ProxyStarter,
   paths: readonly string[],
   callbacks: readonly string[],
   format: string,
+  kind: ProbedKind = "http",
 ): Promise<Probed | null> {
   const folder = temporaryFolder();
   const module = join(folder.path, "probe.wasm");
   const log = join(folder.path, "access.log");
   writeFileSync(module, binaryOf(propertyProbe(paths, callbacks)));
-  const [listener, origin] = await freePorts(2);
+  const [listener, ready, origin] = await freePorts(3);
   const server = createServer((request, response) => {
     request.resume();
     request.on("end", () => response.writeHead(200, { "x-a": ["1", "2"] }).end("hello"));
   });
   await new Promise<void>((resolve) => server.listen(origin, "127.0.0.1", resolve));
-  const proxy = await start(bootstrapOf(module, log, format, listener, origin), listener);
+  // Whether it is up is asked elsewhere: the probe is to see one connection.
+  const up = httpListener("ready", ready, {
+    route_config: anyHost("ready", [{ match: { prefix: "/" }, direct_response: { status: 200 } }]),
+  });
+  const logs = [fileLog(log, { log_format: { text_format_source: { inline_string: `${format}\n` } } })];
+  const probed = (kind === "http" ? overHttp : overTcp)(listener, wasmFilter(kind, module), logs);
+  const proxy = await start(bootstrapOf([probed, up], origin), ready);
   try {
     if (proxy === null) return null;
-    await fetch(`http://127.0.0.1:${listener}/a/b?c=d`, {
-      method: "POST",
-      body: "abc",
-      headers: { "x-two": "1" },
-    }).then((response) => response.text());
+    await ask(`http://127.0.0.1:${listener}/a/b?c=d`);
     const last = `${callbacks.at(-1)} ${paths.at(-1)}`;
     let found = new Map<string, Found>();
     for (let i = 0; i < 100 && !found.has(last); i++) {
@@ -95,13 +111,36 @@ export async function probe(
   }
 }
 
-function bootstrapOf(module: string, log: string, format: string, port: number, origin: number): YamlMap {
+/** Asks as soon as somebody listens. */
+async function ask(url: string): Promise<void> {
+  const headers = { "x-two": "1", "user-agent": "probe", connection: "close" };
+  for (let left = 100; ; left--) {
+    try {
+      const response = await fetch(url, { method: "POST", body: "abc", headers });
+      await response.text();
+      return;
+    } catch (error) {
+      if (left === 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+const DESCRIBED: YamlMap = { traffic_direction: "INBOUND", metadata: metadata("listener") };
+
+function overTcp(port: number, filter: YamlMap, access_log: readonly YamlMap[]): YamlMap {
+  const listener = tcpListener("web", port, { cluster: "app", access_log });
+  const [{ filters }] = listener.filter_chains as readonly [{ filters: readonly YamlMap[] }];
+  return { ...listener, ...DESCRIBED, filter_chains: [{ name: "chain", filters: [filter, ...filters] }] };
+}
+
+function overHttp(port: number, filter: YamlMap, access_log: readonly YamlMap[]): YamlMap {
   const listener = httpListener(
     "web",
     port,
     {
-      http_filters: [wasmFilter(module), ROUTER],
-      access_log: [fileLog(log, { log_format: { text_format_source: { inline_string: `${format}\n` } } })],
+      http_filters: [filter, ROUTER],
+      access_log,
       route_config: {
         name: "routes",
         virtual_hosts: [
@@ -121,9 +160,13 @@ function bootstrapOf(module: string, log: string, format: string, port: number, 
         ],
       },
     },
-    { traffic_direction: "INBOUND", metadata: metadata("listener") },
+    DESCRIBED,
   );
   const [chain] = listener.filter_chains as readonly YamlMap[];
+  return { ...listener, filter_chains: [{ ...chain, name: "chain" }] };
+}
+
+function bootstrapOf(listeners: readonly YamlMap[], origin: number): YamlMap {
   return {
     node: {
       id: "node-1",
@@ -132,7 +175,7 @@ function bootstrapOf(module: string, log: string, format: string, port: number, 
       metadata: { NAMESPACE: "shop", LABELS: { app: "a" } },
     },
     static_resources: {
-      listeners: [{ ...listener, filter_chains: [{ ...chain, name: "chain" }] }],
+      listeners,
       clusters: [
         {
           name: "app",

@@ -8,9 +8,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FILTER_PROXIES } from "../../support/filter-proxies.ts";
 import { HAS_ASSEMBLER } from "../../support/guest.ts";
-import { type Probed, probe } from "../../support/property-lab.ts";
+import { type Probed, type ProbedKind, probe } from "../../support/property-lab.ts";
 
-const CALLBACKS = ["configure", "request_headers", "response_headers", "log"];
+const CALLBACKS: { readonly [kind in ProbedKind]: readonly string[] } = {
+  http: ["configure", "request_headers", "response_headers", "log"],
+  tcp: ["new_connection", "downstream_data", "upstream_data", "log"],
+};
 
 /** "." stands between segments, "~" is a dot. */
 const paths = (text: string): string[] =>
@@ -68,15 +71,27 @@ const ALIKE = paths(`
 
 const ALL = [...EXACT, ...UNORDERED, ...ALIKE];
 
-/** In Envoy a request's head can be asked for in the callbacks of the request and the log alone; here always. */
-const OF_THE_HEAD =
-  /^response_headers request\0(path|url_path|query|host|scheme|method|useragent|id|headers\0x-two)$/;
+/**
+ * In Envoy a request's head can be asked for in the callbacks of the request and the log alone, here always. Why an
+ * upstream could not be reached is "" there before one was tried, and how long a connection took is not known in its
+ * log.
+ */
+const OURS: { readonly [kind in ProbedKind]: RegExp } = {
+  http: /^response_headers request\0(path|url_path|query|host|scheme|method|useragent|id|headers\0x-two)$/,
+  tcp: /^(new_connection upstream\0transport_failure_reason|log request\0duration)$/,
+};
+
+/** Of a connection: how many bytes there have been depends on how they came. */
+const VARIES: { readonly [kind in ProbedKind]: RegExp } = {
+  http: /^$/,
+  tcp: /^\w+ (request|response)\0size$/,
+};
 
 type Told = { readonly [what: string]: string };
 
 /** "#<status>", or the value in a form that can be compared. */
-function told(probed: Probed): Told {
-  const entries = CALLBACKS.flatMap((callback) =>
+function told(probed: Probed, kind: ProbedKind): Told {
+  const entries = CALLBACKS[kind].flatMap((callback) =>
     ALL.map((path): [string, string] => {
       const found = probed.found.get(`${callback} ${path}`);
       if (found === undefined) return [`${callback} ${path}`, "not told"];
@@ -93,21 +108,23 @@ function told(probed: Probed): Told {
 const RECORD = join(import.meta.dir, "properties-envoy.json");
 const FORMAT = "%FILTER_STATE(wasm.probe.state:PLAIN)% %FILTER_STATE(wasm.probe.state:PLAIN):2%";
 
-describe.skipIf(!HAS_ASSEMBLER)("properties, as in Envoy", () => {
-  let recorded = JSON.parse(readFileSync(RECORD, "utf8")) as Told;
+const KINDS = ["http", "tcp"] as const;
 
-  test.each(FILTER_PROXIES.map(([name, start]) => ({ name, start })))(
-    "$name",
-    async ({ name, start }) => {
-      const probed = await probe(start, ALL, CALLBACKS, FORMAT);
+describe.skipIf(!HAS_ASSEMBLER)("properties, as in Envoy", () => {
+  const recorded = JSON.parse(readFileSync(RECORD, "utf8")) as { [kind in ProbedKind]: Told };
+  const cases = KINDS.flatMap((kind) => FILTER_PROXIES.map(([name, start]) => ({ kind, name, start })));
+
+  test.each(cases)(
+    "$kind: $name",
+    async ({ kind, name, start }) => {
+      const probed = await probe(start, ALL, CALLBACKS[kind], FORMAT, kind);
       if (probed === null) throw new Error(`${name} did not start`);
       expect(probed.line).toBe("left le\n");
-      const is = told(probed);
-      if (name === "Envoy" && process.env.TULLE_RECORD) recorded = is;
-      const expected = { ...recorded };
-      if (name !== "Envoy") {
-        for (const what of Object.keys(expected)) if (OF_THE_HEAD.test(what)) delete expected[what];
-      }
+      const is = told(probed, kind);
+      if (name === "Envoy" && process.env.TULLE_RECORD) recorded[kind] = is;
+      const expected = { ...recorded[kind] };
+      for (const what of Object.keys(expected))
+        if (VARIES[kind].test(what) || (name !== "Envoy" && OURS[kind].test(what))) delete expected[what];
       for (const [what, value] of Object.entries(expected)) expect([what, is[what]]).toEqual([what, value]);
     },
     60_000,
