@@ -1,6 +1,7 @@
 /**
  * What filters leave for each other and for the log on a stream, by name (Envoy's filter state); forgotten with the
- * stream. A stream on which nobody leaves anything pays nothing for it.
+ * stream. What was left on its connection is there for all of its streams, and is changed there (Envoy). A stream on
+ * which nobody leaves anything pays nothing for it.
  */
 import type { StreamInfo } from "./stream-info.ts";
 
@@ -14,13 +15,19 @@ let unused = true;
 
 /** The value (a byte string) that was left under that name, null if there is none. */
 export function filterState(info: StreamInfo, name: string): string | null {
-  return unused ? null : (states.get(info)?.get(name) ?? null);
+  if (unused) return null;
+  const own = states.get(info)?.get(name);
+  if (own !== undefined) return own;
+  return info.parent === null ? null : filterState(info.parent, name);
 }
 
 /** Leaves a value; false if there is too much already. */
 export function setFilterState(info: StreamInfo, name: string, value: string): boolean {
   unused = false;
   let state = states.get(info);
+  const { parent } = info;
+  if (parent !== null && state?.has(name) !== true && filterState(parent, name) !== null)
+    return setFilterState(parent, name, value);
   if (state === undefined) {
     state = new Map();
     states.set(info, state);

@@ -105,6 +105,8 @@ export interface StreamInfo {
   /** Body of the local reply being made, "" if there is none. */
   readonly localReplyBody: string;
 
+  /** Of a request: its connection as the network filters on it know it, null if there are none. */
+  readonly parent: StreamInfo | null;
   /** What it has to do with so far: null before there is one. */
   readonly listener: ListenerView | null;
   readonly route: RouteView | null;

@@ -43,6 +43,7 @@ export abstract class ConnectionInfo implements StreamInfo {
   readonly filterChainName: string;
   readonly localReplyBody = "";
   readonly listener: Listener | null;
+  readonly parent = null;
   readonly route = null;
   cluster: ClusterView | null = null;
   endpoint: EndpointView | null = null;

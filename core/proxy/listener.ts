@@ -178,18 +178,19 @@ export class ListenerState implements ConnectionOwner {
 
   private acceptHttp(manager: ConnectionManager, socket: Socket): SocketHandler {
     const { services } = this;
-    if (this.loggers.length === 0) {
-      const connection = new DownstreamConnection(manager, services, socket, this);
-      if (socket instanceof NetworkFilters) socket.connectionId = connection.id;
-      this.connections.add(connection);
-      return connection;
+    const record =
+      this.loggers.length === 0
+        ? null
+        : new ConnectionRecord(socket, this.config, manager.filterChainName, services.clock);
+    const connection = new DownstreamConnection(manager, services, record ?? socket, this);
+    if (socket instanceof NetworkFilters) {
+      socket.connectionId = connection.id;
+      connection.networkInfo = socket;
     }
-    const record = new ConnectionRecord(socket, this.config, manager.filterChainName, services.clock);
-    const connection = new DownstreamConnection(manager, services, record, this);
+    this.connections.add(connection);
+    if (record === null) return connection;
     record.handler = connection;
     record.connectionId = connection.id;
-    if (socket instanceof NetworkFilters) socket.connectionId = connection.id;
-    this.connections.add(connection);
     return record;
   }
 

@@ -10,6 +10,7 @@ import type { ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
+import type { StreamInfo } from "../http/stream-info.ts";
 import type { Address } from "../io/socket.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import type { DownstreamConnection } from "./downstream.ts";
@@ -94,6 +95,9 @@ export class StreamRecord implements ReplyDraft {
   }
   get listener(): Listener {
     return this.connection.manager.listener;
+  }
+  get parent(): StreamInfo | null {
+    return this.connection.networkInfo;
   }
   get cluster(): ClusterState | null {
     return this.connection.manager.clusters.find(this.clusterName);

@@ -102,6 +102,7 @@ function streamInfo(request: Request, response: Response, startWall: number, loc
     clusterName: "",
     clusterStatName: "",
     localReplyBody: "",
+    parent: null,
     listener: null,
     route: null,
     cluster: null,

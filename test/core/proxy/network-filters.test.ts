@@ -3,17 +3,18 @@
  * stopped meanwhile; and that nothing is left when the connection is over.
  */
 import { afterEach, describe, expect, test } from "bun:test";
-import type { HttpConnectionManager, TcpProxy } from "../../../core/config/model.ts";
+import type { AccessLog, HttpConnectionManager, TcpProxy } from "../../../core/config/model.ts";
 import type {
   NetworkFilter,
   NetworkFilterCallbacks,
   NetworkFilterKind,
 } from "../../../core/filter/network-filter.ts";
 import { Continue, Pause } from "../../../core/filter/verdict.ts";
+import { filterState, setFilterState } from "../../../core/http/filter-state.ts";
 import { at } from "../../../runtime-adapters/memory/network.ts";
 import { answers, get, OK, type Script, Story, silent, storySnapshot } from "../../support/engine-story.ts";
 import { ProxyFixture } from "../../support/proxy-fixture.ts";
-import { bytesOf, textOf } from "../../support/scripted-filter.ts";
+import { bytesOf, type ScriptedFilter, scriptedKinds, textOf } from "../../support/scripted-filter.ts";
 import { cluster, ip, listener, NO_HEADERS, snapshot } from "../../support/snapshot-fixture.ts";
 
 /** A filter of the chain: `hooks` makes what one connection has. */
@@ -28,6 +29,10 @@ interface Setup {
   /** A manager instead of the TCP proxy. */
   readonly http?: Partial<HttpConnectionManager>;
   readonly idleTimeout?: number;
+  /** Of the TCP proxy. */
+  readonly log?: AccessLog;
+  /** HTTP filters of the manager. */
+  readonly filters?: readonly ScriptedFilter[];
   /** Where connections go; "app" is there. */
   readonly cluster?: string;
 }
@@ -47,7 +52,7 @@ async function chain(filters: readonly Scripted[], setup: Setup = {}): Promise<S
     name,
     { networkFactory: () => ({ create: hooks, release: () => undefined }) },
   ]);
-  const proxy = new ProxyFixture({}, new Map(), new Map(kinds));
+  const proxy = new ProxyFixture({}, scriptedKinds(setup.filters ?? []), new Map(kinds));
   const script = setup.origin === undefined ? silent : setup.origin;
   const origins = script === null ? [] : [proxy.network.serve(at("10.0.0.1:8080"), script)];
   const tcp: TcpProxy = {
@@ -57,12 +62,12 @@ async function chain(filters: readonly Scripted[], setup: Setup = {}): Promise<S
     idleTimeout: setup.idleTimeout ?? 3_600_000,
     maxDownstreamConnectionDuration: 0,
     maxConnectAttempts: 1,
-    accessLog: [LOG],
+    accessLog: [setup.log ?? LOG],
   };
   const made =
     setup.http === undefined
       ? snapshot([listener("web", ip("127.0.0.1", 80), tcp)], [cluster("app", [ip("10.0.0.1", 8080)])])
-      : storySnapshot({ manager: setup.http });
+      : storySnapshot({ manager: setup.http, filters: setup.filters ?? [] });
   const networkFilters = filters.map(({ name }) => ({ name, typeName: name, config: {} }));
   const listeners = made.listeners.map((each) => ({
     ...each,
@@ -466,6 +471,51 @@ describe("HTTP over network filters", () => {
     expect(client.take()).toContain("connection: close");
     s.advance(2000);
     expect(client.closed || client.ended).toBe(true);
+  });
+});
+
+describe("what a network filter leaves on a connection", () => {
+  const leaves: Scripted = {
+    name: "leaves",
+    hooks: (callbacks) => ({
+      onNewConnection: () => {
+        setFilterState(callbacks.info, "wasm.peer", "client");
+        return Continue;
+      },
+    }),
+  };
+
+  test("is there for every request on it, in logs, and changes there for those that follow", async () => {
+    const said: string[] = [];
+    const log = {
+      ...LOG,
+      format: { ...LOG.format, format: "%FILTER_STATE(wasm.peer:PLAIN)% %FILTER_STATE(wasm.own:PLAIN)%\n" },
+    };
+    const marks: ScriptedFilter = {
+      name: "marks",
+      create: ({ info }) => ({
+        onRequestHeaders: () => {
+          said.push(`${filterState(info, "wasm.peer")} ${filterState(info, "wasm.own")}`);
+          setFilterState(info, "wasm.peer", "known client");
+          setFilterState(info, "wasm.own", "x");
+          return Continue;
+        },
+      }),
+    };
+    const s = await chain([leaves], { origin: answers(OK), http: { accessLog: [log] }, filters: [marks] });
+    const client = s.client(get());
+    s.send(client, get());
+    s.client(get());
+    expect(said).toEqual(["client null", "known client null", "client null"]);
+    expect(s.logs).toEqual(Array(3).fill("known client x"));
+  });
+
+  test("is there in the log of a connection that is passed on as it is", async () => {
+    const format = { ...LOG.format, format: "%FILTER_STATE(wasm.peer:PLAIN)%\n" };
+    const s = await chain([leaves], { log: { ...LOG, format } });
+    s.client("x").reset();
+    s.settle();
+    expect(s.logs).toEqual(["client"]);
   });
 });
 

@@ -58,6 +58,7 @@ function stream(change: Partial<StreamInfo> = {}): StreamInfo {
     filterChainName: "",
     clusterStatName: "shop",
     localReplyBody: "",
+    parent: null,
     listener: null,
     route: null,
     cluster: null,
