@@ -131,6 +131,6 @@ describe.skipIf(!HAS_ASSEMBLER)("properties, as in Envoy", () => {
   );
 
   afterAll(() => {
-    if (process.env.TULLE_RECORD) writeFileSync(RECORD, `${JSON.stringify(recorded, null, 1)}\n`);
+    if (process.env.TULLE_RECORD) writeFileSync(RECORD, `${JSON.stringify(recorded, null, 2)}\n`);
   });
 });
