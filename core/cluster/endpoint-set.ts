@@ -114,7 +114,7 @@ export class EndpointSet {
     let added = 0;
     let changed = assignment.overprovisioningFactor !== this.overprovisioningFactor;
 
-    for (const { locality, priority, weight, endpoints } of assignment.localities) {
+    for (const { locality, priority, weight, endpoints, metadata = {} } of assignment.localities) {
       const key = `${priority}\n${locality.region}\n${locality.zone}\n${locality.subZone}`;
       let group = groups.get(key);
       if (group === undefined) {
@@ -127,11 +127,12 @@ export class EndpointSet {
         if (next.has(text)) continue;
         let state = previous.get(text);
         if (state === undefined) {
-          state = new EndpointState(endpoint, locality, priority);
+          state = new EndpointState(endpoint, locality, priority, metadata);
           added++;
         } else if (refresh(state, endpoint, locality, priority)) {
           changed = true;
         }
+        state.localityMetadata = metadata;
         next.set(text, state);
         group.endpoints.push(state);
       }

@@ -6,7 +6,7 @@
  * Knows no cluster, no balancer and no pool: the engine keeps its own object in `pool`.
  * Law: fixed shape; the counters are plain numbers that the engine increments directly.
  */
-import type { Endpoint, Json, Locality } from "../config/model.ts";
+import type { Endpoint, Locality, Metadata } from "../config/model.ts";
 import { type Address, formatAddress } from "../io/socket.ts";
 
 /** Takes its full share. */
@@ -45,7 +45,9 @@ export class EndpointState {
   configuredHealth: Endpoint["health"];
   locality: Locality;
   priority: number;
-  metadata: Json;
+  metadata: Metadata;
+  /** Of its locality. */
+  localityMetadata: Metadata;
   /** False once it left its cluster: no new request may be sent, the pool drains. */
   live = true;
   /** The engine's connection pool of this endpoint; null until the engine makes one. */
@@ -66,7 +68,7 @@ export class EndpointState {
   rqTimeout = 0;
   rqTotal = 0;
 
-  constructor(endpoint: Endpoint, locality: Locality, priority: number) {
+  constructor(endpoint: Endpoint, locality: Locality, priority: number, localityMetadata: Metadata = {}) {
     this.address = endpoint.address;
     this.text = formatAddress(endpoint.address);
     this.hostname = endpoint.hostname;
@@ -76,6 +78,7 @@ export class EndpointState {
     this.locality = locality;
     this.priority = priority;
     this.metadata = endpoint.metadata;
+    this.localityMetadata = localityMetadata;
   }
 
   /** New connections go to `address` from now on; open ones stay where they are (LOGICAL_DNS). */

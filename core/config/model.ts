@@ -36,6 +36,11 @@ export interface Locality {
   readonly subZone: string;
 }
 
+/** What Envoy calls filter metadata: values for whoever asks, by namespace; keys and texts are byte strings. */
+export interface Metadata {
+  readonly [namespace: string]: Json;
+}
+
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 // ── Listeners ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -54,6 +59,8 @@ export interface Listener {
   readonly bindToPort: boolean;
   readonly backlog: number;
   readonly trafficDirection: "UNSPECIFIED" | "INBOUND" | "OUTBOUND";
+  /** Absent = none. */
+  readonly metadata?: Metadata | undefined;
   readonly accessLog: readonly AccessLog[];
 }
 
@@ -353,6 +360,8 @@ export interface VirtualHost {
   /** Null = the listener's buffer limit. */
   readonly perRequestBufferLimitBytes: number | null;
   readonly perFilter: readonly PerFilterConfig[];
+  /** Absent = none. */
+  readonly metadata?: Metadata | undefined;
 }
 
 export interface Route {
@@ -361,10 +370,12 @@ export interface Route {
   readonly action: RouteAction | RedirectAction | DirectResponseAction | { readonly kind: "non_forwarding" };
   readonly headers: HeaderOperations;
   readonly perRequestBufferLimitBytes: number | null;
-  /** The most specific says: route, virtual host, route configuration. */
+  /** The most specific says: weighted cluster, route, virtual host, route configuration. */
   readonly perFilter: readonly PerFilterConfig[];
   readonly statPrefix: string;
   readonly decorator: string;
+  /** Absent = none. */
+  readonly metadata?: Metadata | undefined;
 }
 
 export interface RouteMatch {
@@ -424,6 +435,8 @@ export interface WeightedCluster {
   readonly weight: number;
   readonly headers: HeaderOperations;
   readonly hostRewriteLiteral: string;
+  /** Absent = it says nothing about filters. */
+  readonly perFilter?: readonly PerFilterConfig[] | undefined;
 }
 
 export interface RouteAction {
@@ -527,6 +540,8 @@ export interface Cluster {
   readonly tcpPoolIdleTimeout: number;
   /** TCP keepalive, null = off. */
   readonly tcpKeepalive: Keepalive | null;
+  /** Absent = none. */
+  readonly metadata?: Metadata | undefined;
 }
 
 export interface DnsOptions {
@@ -565,6 +580,8 @@ export interface LocalityEndpoints {
   /** 0 = not weighted. */
   readonly weight: number;
   readonly endpoints: readonly Endpoint[];
+  /** Absent = none. */
+  readonly metadata?: Metadata | undefined;
 }
 
 export interface Endpoint {
@@ -574,5 +591,5 @@ export interface Endpoint {
   /** 1 … 128 and above; default 1. */
   readonly weight: number;
   readonly health: "UNKNOWN" | "HEALTHY" | "UNHEALTHY" | "DRAINING" | "TIMEOUT" | "DEGRADED";
-  readonly metadata: Json;
+  readonly metadata: Metadata;
 }

@@ -1,4 +1,5 @@
 /** What a worker offers to its filters beside the streams themselves. One object per worker. */
+import type { Node } from "../config/model.ts";
 import type { LogLevel } from "../io/platform.ts";
 import type { StatsStore } from "../telemetry/stats.ts";
 import type { Clock } from "../time/clock.ts";
@@ -10,6 +11,8 @@ export interface FilterContext {
   readonly timers: Timers;
   readonly stats: StatsStore;
   readonly callouts: Callouts;
+  /** Who this proxy is; its texts are byte strings. */
+  readonly node: Node;
   /** Uniform in [0, 1); never for secrets. */
   random(): number;
   /** Cryptographically strong. */

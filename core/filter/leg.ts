@@ -8,8 +8,10 @@
  *   station state    the head                 a piece of body                 the end
  *   FLOWING          has passed               shown, passes                   shown, passes
  *   HOLDS_ALL        is here                  waits, unseen                   waits, unseen
- *   HOLDS_HEAD       is here                  shown with what waits           shown with what waits
- *   HOLDS_BODY       has passed               shown with what waits           shown with what waits
+ *   HOLDS_HEAD       is here                  shown, with what is gathered    shown, with what is gathered
+ *   HOLDS_BODY       has passed               shown, with what is gathered    shown, with what is gathered
+ *
+ * What waits is gathered if the filter has answered `Pause`; otherwise it has let go of it and sees what comes alone.
  *
  * Laws: order is kept; nothing overtakes what is held. `Continue` from a filter that holds lets all go that it has
  * seen. One hook at a time: who is told to go on while another's hook runs goes on afterwards. After `stop` no hook is
@@ -18,7 +20,7 @@
  */
 import { Fields } from "../http/fields.ts";
 import { Body } from "./body.ts";
-import { Consume, Continue, PauseAndPress, PauseHeaders, type Verdict } from "./verdict.ts";
+import { Consume, Continue, Pause, PauseAndPress, PauseHeaders, type Verdict } from "./verdict.ts";
 
 const FLOWING = 0;
 const HOLDS_ALL = 1;
@@ -44,6 +46,8 @@ export abstract class Leg {
   protected limit = 0;
   private readonly states: number[] = [];
   private readonly waiting: Body[] = [];
+  /** What waits is shown together with what comes. */
+  private readonly gathers: boolean[] = [];
   private readonly ends: number[] = [];
   /** What happens when too much waits at a station. */
   private readonly excess: number[] = [];
@@ -68,6 +72,8 @@ export abstract class Leg {
   /** Stations that were told to go on while the hook of another was being called. */
   private readonly asked: number[] = [];
   private stopped = false;
+  /** A station that stops its sender gathers, too: on connections (Envoy). */
+  protected readonly pressGathers: boolean = false;
 
   /** Starts a message with `count` stations, each of which may let `limit` bytes wait. */
   begin(count: number, limit: number): void {
@@ -88,6 +94,7 @@ export abstract class Leg {
     while (this.states.length < count) {
       this.states.push(FLOWING);
       this.waiting.push(new Body());
+      this.gathers.push(false);
       this.ends.push(ELSEWHERE);
       this.excess.push(REFUSES);
     }
@@ -98,6 +105,7 @@ export abstract class Leg {
     for (let i = 0; i < this.states.length; i++) {
       this.states[i] = FLOWING;
       this.waiting[i].clear();
+      this.gathers[i] = false;
       this.ends[i] = ELSEWHERE;
       this.excess[i] = REFUSES;
     }
@@ -211,9 +219,11 @@ export abstract class Leg {
     this.waiting[at].clear(); // whatever a filter of an earlier stream did to it
   }
 
-  /** Makes a station flow: its head goes on, and what waited moves. */
+  /** Makes a station flow: its head goes on, and what waited moves, with what has come behind it. */
   private open(at: number): void {
+    this.waiting[at].take(this.body);
     this.states[at] = FLOWING;
+    this.gathers[at] = false;
     this.unpress(at);
     if (this.headAt === at) {
       if (this.waiting[at].changed) this.changedBody = true;
@@ -253,16 +263,16 @@ export abstract class Leg {
         this.hold(at, body, verdict);
         return;
       }
-      const waiting = this.waiting[at];
-      waiting.take(body);
       if (state === HOLDS_ALL) {
+        this.waiting[at].take(body);
         this.bound(at);
         return;
       }
-      const verdict = this.wantsBody(at) ? this.callBody(at, waiting, false) : Continue;
+      const piece = this.pieceAt(at);
+      const verdict = this.wantsBody(at) ? this.callBody(at, piece, false) : Continue;
       if (this.stopped) return;
       if (!this.mayGoOn(verdict)) {
-        this.hold(at, waiting, verdict);
+        this.hold(at, piece, verdict);
         return;
       }
       this.open(at);
@@ -288,11 +298,7 @@ export abstract class Leg {
         return;
       }
       const holds = state !== FLOWING;
-      let piece = body;
-      if (holds) {
-        piece = this.waiting[at];
-        piece.take(body);
-      }
+      const piece = holds ? this.pieceAt(at) : body;
       const verdict = this.showEnd(at, piece);
       if (this.stopped) return;
       if (this.mayGoOn(verdict)) {
@@ -301,11 +307,18 @@ export abstract class Leg {
         continue;
       }
       this.ends[at] = SEEN;
-      this.hold(at, piece, verdict);
+      this.hold(at, piece, this.trailers !== null && verdict === Consume ? Pause : verdict);
       return;
     }
     this.deliver();
     if (!this.stopped) this.finish();
+  }
+
+  /** What the filter at a station that holds something is shown: what came, behind what it gathers. */
+  private pieceAt(at: number): Body {
+    if (!this.gathers[at]) return this.body;
+    this.waiting[at].take(this.body);
+    return this.waiting[at];
   }
 
   private finish(): void {
@@ -349,10 +362,14 @@ export abstract class Leg {
   private hold(at: number, body: Body, verdict: Verdict): void {
     if (this.states[at] === FLOWING) this.close(at, HOLDS_BODY);
     this.choose(at, verdict);
-    if (verdict === Consume) {
-      body.clear();
-      this.waiting[at].changed = true;
-    } else if (body !== this.waiting[at]) this.waiting[at].take(body);
+    const waiting = this.waiting[at];
+    if (body !== waiting) {
+      if (verdict === Consume) {
+        body.clear();
+        waiting.changed = true;
+      } else waiting.take(body);
+    }
+    this.gathers[at] = verdict === Pause || (verdict === PauseAndPress && this.pressGathers);
     this.bound(at);
   }
 

@@ -1,7 +1,8 @@
 /**
  * A filter on the bytes of a connection, before whatever speaks on it. Hooks are named as proxy-wasm names them; what
  * they answer means what it means after a body (verdict.ts), with two differences: a connection that is held at its
- * beginning is not read, and there is nothing like a 413: too much stops the sender.
+ * beginning is not read, and there is nothing like a 413: too much stops the sender, and all that is held is shown
+ * again with what comes.
  */
 import type { Json } from "../config/model.ts";
 import type { StreamInfo } from "../http/stream-info.ts";

@@ -8,11 +8,13 @@
  * | `Pause`        | headers and all that follows stay here, unseen; | the bytes stay; the next call sees them    |
  * |                | too much of it is refused (413, 500)            | all; too many are refused (413, 500)       |
  * | `Respond`      | the filter has answered; nothing goes further   | the same                                   |
- * | `PauseAndPress`| as `Pause`, but too much stops the sender       | as `Pause`, but too many stop the sender   |
+ * | `PauseAndPress`| as `Pause`, but too much stops the sender       | the bytes stay, unseen from now on; too    |
+ * |                |                                                 | many stop the sender                       |
  * | `PauseHeaders` | headers stay, the body is shown as it comes     | as `Pause`                                 |
- * | `Consume`      | as `Pause`                                      | the filter has taken the bytes away        |
+ * | `Consume`      | as `Pause`                                      | bytes that came alone are gone; what they  |
+ * |                |                                                 | were shown with stays, and they with it    |
  *
- * After trailers everything but `Continue` and `Respond` is a `Pause`.
+ * After trailers everything but `Continue` and `Respond` is a `Pause`. All of this is what Envoy does.
  */
 export const Continue = 0;
 export const Pause = 1;

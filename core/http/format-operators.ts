@@ -11,6 +11,7 @@ import type { Address } from "../io/socket.ts";
 import { formatAddress } from "../io/socket.ts";
 import type { Clock } from "../time/clock.ts";
 import { type Fields, isHeaderName } from "./fields.ts";
+import { filterState } from "./filter-state.ts";
 import { firstField, firstValue } from "./first-value.ts";
 import { protocolName } from "./head.ts";
 import { queryParameter } from "./query-parameter.ts";
@@ -183,6 +184,7 @@ const WITH_ARGUMENT = new Map<
   string,
   (argument: string, environment: FormatEnvironment) => Operator | string
 >([
+  ["FILTER_STATE", filterStateOperator],
   ["REQ", (argument) => headerOperator(argument, (info, name) => firstValue(info.request, name))],
   ["RESP", (argument) => headerOperator(argument, (info, name) => firstValue(info.response, name))],
   [
@@ -236,7 +238,17 @@ const TAKES_LENGTH = new Set([
   "ENVIRONMENT",
   "QUERY_PARAM",
   "PATH",
+  "FILTER_STATE",
 ]);
+
+/** `%FILTER_STATE(KEY:PLAIN)%`: what a filter has left under that name. */
+function filterStateOperator(argument: string): Operator | string {
+  const colon = argument.lastIndexOf(":");
+  const form = colon < 0 ? "TYPED" : argument.slice(colon + 1);
+  if (form !== "PLAIN") return `the form ${form} is not implemented, only KEY:PLAIN is`;
+  const key = argument.slice(0, colon);
+  return key === "" ? "needs KEY:PLAIN" : (info) => filterState(info, key);
+}
 
 function withoutQuery(path: string | null): string | null {
   if (path === null) return null;
@@ -322,7 +334,7 @@ const NOT_IMPLEMENTED = new Set(
   DOWNSTREAM_PEER_IP_SAN DOWNSTREAM_PEER_ISSUER DOWNSTREAM_PEER_OTHERNAME_SAN DOWNSTREAM_PEER_SERIAL
   DOWNSTREAM_PEER_SUBJECT DOWNSTREAM_PEER_URI_SAN DOWNSTREAM_TLS_CIPHER DOWNSTREAM_TLS_SESSION_ID
   DOWNSTREAM_TLS_VERSION DOWNSTREAM_TRANSPORT_FAILURE_REASON DOWNSTREAM_WIRE_BYTES_RECEIVED
-  DOWNSTREAM_WIRE_BYTES_SENT DYNAMIC_METADATA EMIT_TIME_LOCAL FILTER_STATE GRPC_STATUS GRPC_STATUS_NUMBER
+  DOWNSTREAM_WIRE_BYTES_SENT DYNAMIC_METADATA EMIT_TIME_LOCAL GRPC_STATUS GRPC_STATUS_NUMBER
   LISTENER_NAME METADATA PACKETS_RETRANSMITTED QUERY_PARAMS ROUNDTRIP_DURATION SPAN_ID START_TIME_LOCAL
   TLS_JA3_FINGERPRINT TLS_JA4_FINGERPRINT TRACE_ID UNIQUE_ID UPSTREAM_CLUSTER_METADATA
   UPSTREAM_CONNECTION_ID UPSTREAM_CONNECTION_POOL_READY_DURATION UPSTREAM_DETECTED_CLOSE_TYPE

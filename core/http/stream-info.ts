@@ -7,6 +7,50 @@ import type { Address } from "../io/socket.ts";
 import type { Fields } from "./fields.ts";
 import type { RequestHead, ResponseHead } from "./head.ts";
 
+/** A value of metadata: JSON of byte strings. */
+export type MetadataValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly MetadataValue[]
+  | { readonly [key: string]: MetadataValue };
+
+/** What the configuration says of a part for whoever asks, by namespace. */
+export interface MetadataView {
+  readonly [namespace: string]: MetadataValue;
+}
+
+/** A part of the configuration; without metadata it may have none at all. */
+export interface Described {
+  readonly metadata?: MetadataView | undefined;
+}
+
+/** The listener that a stream came by. */
+export interface ListenerView extends Described {
+  readonly trafficDirection: "UNSPECIFIED" | "INBOUND" | "OUTBOUND";
+}
+
+/** The route of a request. */
+export interface RouteView {
+  readonly name: string;
+  readonly config: Described;
+  readonly virtualHost: Described & { readonly name: string };
+}
+
+/** The cluster that a stream is meant for. */
+export interface ClusterView {
+  readonly config: Described;
+  readonly endpoints: { readonly total: number };
+}
+
+/** The endpoint that a stream goes to. */
+export interface EndpointView {
+  readonly metadata: MetadataView;
+  readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
+  readonly localityMetadata: MetadataView;
+}
+
 export interface StreamInfo {
   /** Null for a TCP connection. */
   readonly request: RequestHead | null;
@@ -60,4 +104,12 @@ export interface StreamInfo {
   readonly filterChainName: string;
   /** Body of the local reply being made, "" if there is none. */
   readonly localReplyBody: string;
+
+  /** Of a request: its connection as the network filters on it know it, null if there are none. */
+  readonly parent: StreamInfo | null;
+  /** What it has to do with so far: null before there is one. */
+  readonly listener: ListenerView | null;
+  readonly route: RouteView | null;
+  readonly cluster: ClusterView | null;
+  readonly endpoint: EndpointView | null;
 }

@@ -1,6 +1,7 @@
 /**
- * Requests of filters: sends them through the clusters like any other request, once, and collects the whole answer.
- * What goes wrong becomes an answer, too, with the texts that Envoy's asynchronous client uses.
+ * Requests of filters: sends them through the clusters like any other request, and collects the whole answer. What
+ * goes wrong becomes an answer, too, with the texts that Envoy's asynchronous client uses. Nothing is tried again but
+ * what the proxy itself would try again without a policy: see `onAttemptFailed`.
  *
  * Laws: the sink hears once, or never if the callout was cancelled, and not before `send` returned: of an answer as
  * soon as it is whole (a timer would make it wait for a millisecond), of a failure from a timer. The answer is bounded;
@@ -9,7 +10,9 @@
 import { toBytes } from "../bytes/ascii.ts";
 import type { Breaker } from "../cluster/breaker.ts";
 import type { ClusterState } from "../cluster/cluster.ts";
+import type { EndpointState } from "../cluster/endpoint.ts";
 import type { ResetReason } from "../cluster/reset-reason.ts";
+import { isIdempotent } from "../cluster/retry-state.ts";
 import type { Fault } from "../errors.ts";
 import { Body } from "../filter/body.ts";
 import {
@@ -58,15 +61,15 @@ export class ClusterCallouts implements Callouts {
     const endpoint = cluster.chooseEndpoint(null);
     if (endpoint === null) return NotSent;
     const { defaultBreaker: breaker } = cluster;
-    const pool = this.clusters.poolOf(cluster, endpoint, breaker);
-    const exchange = new Exchange(this.services, cluster, breaker, head, body, sink);
-    exchange.start(new Attempt(exchange, cluster, breaker, endpoint, pool), timeout);
+    const exchange = new Exchange(this.services, this.clusters, cluster, breaker, head, body, sink);
+    exchange.start(endpoint, timeout);
     return exchange;
   }
 }
 
 class Exchange implements Callout, AttemptOwner {
   private readonly services: Services;
+  private readonly clusters: Clusters;
   private readonly cluster: ClusterState;
   private readonly breaker: Breaker;
   private readonly request: RequestHead;
@@ -79,10 +82,12 @@ class Exchange implements Callout, AttemptOwner {
   private trailers: Fields | null = null;
   /** It has failed, and the sink hears when the timer fires. */
   private complete = false;
+  private retried = false;
   private over = false;
 
   constructor(
     services: Services,
+    clusters: Clusters,
     cluster: ClusterState,
     breaker: Breaker,
     request: RequestHead,
@@ -90,6 +95,7 @@ class Exchange implements Callout, AttemptOwner {
     sink: CalloutSink,
   ) {
     this.services = services;
+    this.clusters = clusters;
     this.cluster = cluster;
     this.breaker = breaker;
     this.request = request;
@@ -98,16 +104,22 @@ class Exchange implements Callout, AttemptOwner {
     this.timer = new Timer(() => this.onTimer());
   }
 
-  start(attempt: Attempt, timeout: number): void {
+  start(endpoint: EndpointState, timeout: number): void {
     const { timers, clock } = this.services;
     if (timeout > 0) timers.arm(this.timer, clock.now + timeout);
-    if (!this.breaker.requests.available) {
-      this.cluster.stats.upstreamRqActiveOverflow++;
+    this.try(endpoint);
+  }
+
+  private try(endpoint: EndpointState): void {
+    const { cluster, breaker } = this;
+    if (!breaker.requests.available) {
+      cluster.stats.upstreamRqActiveOverflow++;
       this.fail("overflow", "", null);
       return;
     }
-    this.attempt = attempt;
-    attempt.start();
+    const pool = this.clusters.poolOf(cluster, endpoint, breaker);
+    this.attempt = new Attempt(this, cluster, breaker, endpoint, pool);
+    this.attempt.start();
   }
 
   cancel(): void {
@@ -195,9 +207,25 @@ class Exchange implements Callout, AttemptOwner {
     this.tell();
   }
 
-  onAttemptFailed(reason: ResetReason, detail: string, fault: Fault | null): void {
+  onAttemptFailed(
+    reason: ResetReason,
+    detail: string,
+    fault: Fault | null,
+    _connected: boolean,
+    stale: boolean,
+  ): void {
     this.attempt = null;
-    if (!this.over) this.fail(reason, detail, fault);
+    if (this.over) return;
+    // Row K3, as in the router: a reused connection that ends before any byte most likely crossed our request.
+    if (stale && fault === null && !this.retried && isIdempotent(this.request.method)) {
+      this.retried = true;
+      const endpoint = this.cluster.chooseEndpoint(null);
+      if (endpoint !== null) {
+        this.try(endpoint);
+        return;
+      }
+    }
+    this.fail(reason, detail, fault);
   }
 
   onUpstreamBlocked(): void {}

@@ -48,6 +48,7 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
       return;
     }
     stream.upstreamHost = endpoint.address;
+    stream.endpoint = endpoint;
     this.upstream = new TcpUpstream(stream.connection.services, cluster, endpoint, this, null);
     this.upstream.connect();
   }

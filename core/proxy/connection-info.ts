@@ -2,8 +2,9 @@
  * What is known about a connection that nobody looks into, in the words that logs use for a request: no head, no
  * route, nothing of what only HTTP has. Whoever extends it fills in what a connection does have.
  */
+import type { Listener } from "../config/model.ts";
 import type { ResponseFlag } from "../errors.ts";
-import type { StreamInfo } from "../http/stream-info.ts";
+import type { ClusterView, EndpointView, StreamInfo } from "../http/stream-info.ts";
 import type { Address } from "../io/socket.ts";
 
 export abstract class ConnectionInfo implements StreamInfo {
@@ -41,9 +42,15 @@ export abstract class ConnectionInfo implements StreamInfo {
   readonly streamId = "";
   readonly filterChainName: string;
   readonly localReplyBody = "";
+  readonly listener: Listener | null;
+  readonly parent = null;
+  readonly route = null;
+  cluster: ClusterView | null = null;
+  endpoint: EndpointView | null = null;
 
   /** `startWall` is when it was accepted, Unix time in ms. */
-  constructor(filterChainName: string, startWall: number) {
+  constructor(listener: Listener | null, filterChainName: string, startWall: number) {
+    this.listener = listener;
     this.filterChainName = filterChainName;
     this.startWall = startWall;
   }

@@ -2,7 +2,7 @@
  * One `http_connection_manager`, compiled for one filter chain of one listener in one worker: everything that its
  * connections and streams look up, resolved once.
  */
-import type { HttpConnectionManager } from "../config/model.ts";
+import type { HttpConnectionManager, Listener } from "../config/model.ts";
 import type { AuthorityOptions } from "../http/authority.ts";
 import { PathPolicy } from "../http/path.ts";
 import type { NameCase } from "../http1/head-writer.ts";
@@ -36,6 +36,7 @@ export class ConnectionManager {
   /** Lower-case tokens that are configured, "connect" for CONNECT, and whether they may be switched to. */
   readonly upgrades: ReadonlyMap<string, boolean>;
   readonly filterChainName: string;
+  readonly listener: Listener;
   readonly clusters: Clusters;
   readonly filters: HttpFilters;
   /** Bytes of a request body that may wait for an upstream. */
@@ -51,9 +52,9 @@ export class ConnectionManager {
 
   constructor(
     config: HttpConnectionManager,
+    listener: Listener,
     listenerName: string,
     filterChainName: string,
-    bufferLimit: number,
     services: Services,
     clusters: Clusters,
     logs: LogCompiler,
@@ -62,7 +63,8 @@ export class ConnectionManager {
   ) {
     this.config = config;
     this.filterChainName = filterChainName;
-    this.bufferLimit = bufferLimit;
+    this.listener = listener;
+    this.bufferLimit = listener.perConnectionBufferLimitBytes;
     this.clusters = clusters;
     this.filters = new HttpFilters(config.httpFilters, filters);
     this.runtime = runtime;

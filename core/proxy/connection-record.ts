@@ -4,6 +4,7 @@
  *
  * It knows nothing of HTTP: requests are logged by the connection manager. Law: every call goes through as it came.
  */
+import type { Listener } from "../config/model.ts";
 import type { Address, CloseReason, Keepalive, Socket, SocketHandler } from "../io/socket.ts";
 import type { Clock } from "../time/clock.ts";
 import { ConnectionInfo } from "./connection-info.ts";
@@ -16,8 +17,8 @@ export class ConnectionRecord extends ConnectionInfo implements Socket, SocketHa
   readonly local: Address;
   readonly remote: Address;
 
-  constructor(socket: Socket, filterChainName: string, clock: Clock) {
-    super(filterChainName, clock.wall);
+  constructor(socket: Socket, listener: Listener, filterChainName: string, clock: Clock) {
+    super(listener, filterChainName, clock.wall);
     this.socket = socket;
     this.local = socket.local;
     this.remote = socket.remote;

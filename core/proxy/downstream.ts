@@ -14,6 +14,7 @@ import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
+import type { StreamInfo } from "../http/stream-info.ts";
 import {
   AsTunnel,
   ByClose,
@@ -63,6 +64,8 @@ export class DownstreamConnection extends ConnectionLife implements SocketHandle
   private holding = false;
   /** True while the kernel does not take what we write. */
   blocked = false;
+  /** What the network filters on it know, null if there are none; set before anything is read. */
+  networkInfo: StreamInfo | null = null;
   /** The deadlines of its stream. */
   readonly timers: StreamTimers;
 

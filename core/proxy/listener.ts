@@ -89,16 +89,15 @@ export class ListenerState implements ConnectionOwner {
       const factories = networkFactories(chain, filters);
       if (factories.length > 0) this.networkFilters.set(chain, factories);
       if (filter.kind === "tcp_proxy") {
-        this.tcp.set(chain, new TcpProxyFilter(filter, chain.name, services, clusters, logs));
+        this.tcp.set(chain, new TcpProxyFilter(filter, config, chain.name, services, clusters, logs));
       } else {
-        const limit = config.perConnectionBufferLimitBytes;
         this.managers.set(
           chain,
           new ConnectionManager(
             filter,
+            config,
             statName,
             chain.name,
-            limit,
             services,
             clusters,
             logs,
@@ -155,14 +154,8 @@ export class ListenerState implements ConnectionOwner {
     stats.downstreamCxActive++;
     const factories = this.networkFilters.get(chain);
     if (factories === undefined) return this.serve(chain, socket);
-    const { perConnectionBufferLimitBytes } = this.config;
-    const filters = new NetworkFilters(
-      socket,
-      chain.name,
-      this.services.clock,
-      factories,
-      perConnectionBufferLimitBytes,
-    );
+    const { config, services } = this;
+    const filters = new NetworkFilters(socket, config, chain.name, services.clock, factories);
     filters.handler = this.serve(chain, filters);
     filters.start();
     return filters;
@@ -173,26 +166,31 @@ export class ListenerState implements ConnectionOwner {
     const manager = this.managers.get(chain);
     if (manager !== undefined) return this.acceptHttp(manager, socket);
     const tcp = new TcpProxyConnection(this.tcp.get(chain) as TcpProxyFilter, this.services, socket, this);
-    if (socket instanceof NetworkFilters) socket.connectionId = tcp.connectionId;
     this.connections.add(tcp);
     tcp.start();
+    if (socket instanceof NetworkFilters) {
+      socket.connectionId = tcp.connectionId;
+      socket.subject = tcp;
+      socket.waits = tcp;
+    } else tcp.begin();
     return tcp;
   }
 
   private acceptHttp(manager: ConnectionManager, socket: Socket): SocketHandler {
     const { services } = this;
-    if (this.loggers.length === 0) {
-      const connection = new DownstreamConnection(manager, services, socket, this);
-      if (socket instanceof NetworkFilters) socket.connectionId = connection.id;
-      this.connections.add(connection);
-      return connection;
+    const record =
+      this.loggers.length === 0
+        ? null
+        : new ConnectionRecord(socket, this.config, manager.filterChainName, services.clock);
+    const connection = new DownstreamConnection(manager, services, record ?? socket, this);
+    if (socket instanceof NetworkFilters) {
+      socket.connectionId = connection.id;
+      connection.networkInfo = socket;
     }
-    const record = new ConnectionRecord(socket, manager.filterChainName, services.clock);
-    const connection = new DownstreamConnection(manager, services, record, this);
+    this.connections.add(connection);
+    if (record === null) return connection;
     record.handler = connection;
     record.connectionId = connection.id;
-    if (socket instanceof NetworkFilters) socket.connectionId = connection.id;
-    this.connections.add(connection);
     return record;
   }
 
@@ -209,7 +207,7 @@ export class ListenerState implements ConnectionOwner {
   /** Envoy's details; the flag is that of a request without a route. */
   private logRefused(socket: Socket): void {
     if (this.loggers.length === 0) return;
-    const record = new ConnectionRecord(socket, "", this.services.clock);
+    const record = new ConnectionRecord(socket, this.config, "", this.services.clock);
     record.duration = 0;
     record.flags.push("NR");
     record.responseCodeDetails = "filter_chain_not_found";

@@ -5,6 +5,7 @@
 import { utf8ByteString } from "../bytes/ascii.ts";
 import type { LocalReplyConfig, SubstitutionFormat } from "../config/model.ts";
 import { compileFormat, compileJsonFormat, type FormatEnvironment } from "../http/formatter.ts";
+import { grpcStatusOf } from "../http/grpc.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
@@ -78,7 +79,7 @@ export class LocalReplies {
     const body = utf8Safe(draft.localReplyBody);
     if (grpc) {
       head.fields.setId(CONTENT_TYPE, "application/grpc");
-      head.fields.setId(GRPC_STATUS, String(status < 0 ? grpcStatus(head.status) : status));
+      head.fields.setId(GRPC_STATUS, String(status < 0 ? grpcStatusOf(head.status) : status));
       if (body !== "") head.fields.setId(GRPC_MESSAGE, percentEncode(body));
       head.status = 200;
       return "";
@@ -104,27 +105,6 @@ function compileBody(format: SubstitutionFormat | null, environment: FormatEnvir
 function utf8Safe(text: string): string {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0xff) return utf8ByteString(text);
   return text;
-}
-
-/** Envoy's mapping of HTTP status to gRPC status for local replies. */
-function grpcStatus(status: number): number {
-  switch (status) {
-    case 400:
-      return 13;
-    case 401:
-      return 16;
-    case 403:
-      return 7;
-    case 404:
-      return 12;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14;
-    default:
-      return 2;
-  }
 }
 
 /** gRPC's percent encoding of `grpc-message`: everything outside 0x20–0x7E, and "%". */

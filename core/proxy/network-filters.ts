@@ -5,6 +5,7 @@
  *
  * Law: what is held is bounded: above the limit of the connection its sender is stopped.
  */
+import type { Listener } from "../config/model.ts";
 import { Body } from "../filter/body.ts";
 import { Leg } from "../filter/leg.ts";
 import {
@@ -33,7 +34,7 @@ class Link implements NetworkFilterCallbacks {
   }
 
   get info(): StreamInfo {
-    return this.filters;
+    return this.filters.subject;
   }
 
   get heldDownstream(): Body | null {
@@ -55,6 +56,7 @@ class Link implements NetworkFilterCallbacks {
 
 /** What the client sends; its "head" is the connection itself. */
 class DownstreamLeg extends Leg {
+  protected override readonly pressGathers = true;
   private readonly filters: NetworkFilters;
 
   constructor(filters: NetworkFilters) {
@@ -100,6 +102,7 @@ class DownstreamLeg extends Leg {
 
 /** What goes to the client. */
 class UpstreamLeg extends Leg {
+  protected override readonly pressGathers = true;
   private readonly filters: NetworkFilters;
 
   constructor(filters: NetworkFilters) {
@@ -160,6 +163,10 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
   readonly links: Link[] = [];
   /** Who speaks on the connection; set once, before the adapter tells anything. */
   handler: SocketHandler | null = null;
+  /** Who knows what becomes of the connection; set like `handler`. */
+  subject: StreamInfo = this;
+  /** Who does nothing before all filters have agreed to the connection; set like `handler`. */
+  waits: { begin(): void } | null = null;
   readonly local: Address;
   readonly remote: Address;
   private readonly socket: Socket;
@@ -175,17 +182,19 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
   private saidAll = false;
   /** Nothing more is said to the client, and nothing that it says is waited for. */
   private finishing = false;
+  private closed = false;
   private over = false;
 
   /** Makes the filters of a connection; `start` follows when `handler` is set. */
   constructor(
     socket: Socket,
+    listener: Listener,
     filterChainName: string,
     clock: Clock,
     factories: readonly NetworkFilterFactory[],
-    limit: number,
   ) {
-    super(filterChainName, clock.wall);
+    super(listener, filterChainName, clock.wall);
+    const limit = listener.perConnectionBufferLimitBytes;
     this.socket = socket;
     this.limit = limit;
     this.local = socket.local;
@@ -219,6 +228,8 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
   begun(): void {
     const { early } = this;
     this.early = null;
+    this.waits?.begin();
+    if (this.closed) return;
     if (!this.down.pressed) this.pressDownstream(false);
     if (early === null) return;
     if (early.size > this.limit) this.pressUpstream(false);
@@ -308,9 +319,11 @@ export class NetworkFilters extends ConnectionInfo implements Socket, SocketHand
     else this.end();
   }
   close(): void {
+    this.closed = true;
     this.socket.close();
   }
   reset(): void {
+    this.closed = true;
     this.socket.reset();
   }
 

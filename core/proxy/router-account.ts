@@ -89,7 +89,10 @@ export class RouterAccount {
   /** A try failed before its answer began. `queueFull`: already at the queue, so that no endpoint was asked. */
   protected noteFailure(detail: string, connected: boolean, queueFull: boolean): void {
     if (!connected) this.stream.upstreamFailure = underscored(detail);
-    if (queueFull) this.stream.upstreamHost = null;
+    if (queueFull) {
+      this.stream.upstreamHost = null;
+      this.stream.endpoint = null;
+    }
   }
 
   /** Says in the log why a further try that the policy wants was not made. */

@@ -182,6 +182,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
       return;
     }
     stream.upstreamHost = endpoint.address;
+    stream.endpoint = endpoint;
     if (!breaker.requests.available) {
       this.chargeOverflow(breaker);
       this.onAttemptFailed("overflow", "", null, false, false);

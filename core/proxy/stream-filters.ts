@@ -212,8 +212,9 @@ export class StreamFilters implements ChainOwner {
   }
 
   filterOverride(name: string): PerFilterConfig | null {
-    const { route } = this.stream;
-    return route === null || route.perFilter === null ? null : (route.perFilter.get(name) ?? null);
+    const { route, random } = this.stream;
+    const said = route === null ? null : route.perFilterFor(random);
+    return said === null ? null : (said.get(name) ?? null);
   }
 
   resumeRequest(at: number): void {

@@ -2,11 +2,15 @@
  * What is known about one request and its answer: the fields of `StreamInfo`, filled by the stream and the router
  * as things happen, read by logs, formatters and statistics. It decides nothing.
  */
+import type { ClusterState } from "../cluster/cluster.ts";
+import type { EndpointState } from "../cluster/endpoint.ts";
 import type { ResetReason } from "../cluster/reset-reason.ts";
+import type { Listener } from "../config/model.ts";
 import type { ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
+import type { StreamInfo } from "../http/stream-info.ts";
 import type { Address } from "../io/socket.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import type { DownstreamConnection } from "./downstream.ts";
@@ -51,6 +55,7 @@ export class StreamRecord implements ReplyDraft {
   localReplyBody = "";
 
   route: RouteEntry | null = null;
+  endpoint: EndpointState | null = null;
 
   constructor(connection: DownstreamConnection) {
     this.connection = connection;
@@ -87,6 +92,15 @@ export class StreamRecord implements ReplyDraft {
   /** The key that a WebSocket client sent, or "". */
   get webSocketKey(): string {
     return this.request.fields.getId(WEBSOCKET_KEY) ?? "";
+  }
+  get listener(): Listener {
+    return this.connection.manager.listener;
+  }
+  get parent(): StreamInfo | null {
+    return this.connection.networkInfo;
+  }
+  get cluster(): ClusterState | null {
+    return this.connection.manager.clusters.find(this.clusterName);
   }
   get filterChainName(): string {
     return this.connection.manager.filterChainName;

@@ -21,7 +21,7 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
   private readonly socket: Socket;
   private readonly owner: ConnectionOwner;
   private upstream: TcpUpstream | null = null;
-  private cluster: ClusterState | null = null;
+  override cluster: ClusterState | null = null;
   private connected = false;
   private closed = false;
   private clientEnded = false;
@@ -34,7 +34,7 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
   private readonly duration_: Timer;
 
   constructor(filter: TcpProxyFilter, services: Services, socket: Socket, owner: ConnectionOwner) {
-    super(filter.filterChainName, services.clock.wall);
+    super(filter.listener, filter.filterChainName, services.clock.wall);
     this.filter = filter;
     this.services = services;
     this.socket = socket;
@@ -53,10 +53,20 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
     return this.socket.remote;
   }
 
-  /** Chooses an endpoint and connects; the client is not read until that succeeded. */
+  /** The connection was accepted: the client is not read until an endpoint is connected, and not waited for for ever. */
   start(): void {
     const { filter, services } = this;
+    const { maxDownstreamConnectionDuration } = filter.config;
     this.socket.pause();
+    if (maxDownstreamConnectionDuration > 0) {
+      services.timers.arm(this.duration_, this.accepted + maxDownstreamConnectionDuration);
+    }
+    this.touch();
+  }
+
+  /** Chooses an endpoint and connects: nobody has anything against the connection. */
+  begin(): void {
+    const { filter } = this;
     const name = filter.chooseCluster();
     this.clusterName = name;
     this.cluster = filter.clusters.find(name);
@@ -67,11 +77,6 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
       return;
     }
     this.clusterStatName = this.cluster.statName;
-    const { maxDownstreamConnectionDuration } = filter.config;
-    if (maxDownstreamConnectionDuration > 0) {
-      services.timers.arm(this.duration_, this.accepted + maxDownstreamConnectionDuration);
-    }
-    this.touch();
     this.connect();
   }
 
@@ -150,6 +155,7 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
     }
     this.upstreamAttempts++;
     this.upstreamHost = endpoint.address;
+    this.endpoint = endpoint;
     this.upstream = new TcpUpstream(this.services, cluster, endpoint, this, filter.stats);
     this.upstream.connect();
   }

@@ -1,5 +1,5 @@
 /** One `tcp_proxy`, compiled for one filter chain of one worker. */
-import type { TcpProxy, WeightedCluster } from "../config/model.ts";
+import type { Listener, TcpProxy, WeightedCluster } from "../config/model.ts";
 import type { AccessLogger } from "../telemetry/access-log.ts";
 import type { Scope } from "../telemetry/stats.ts";
 import { type TcpStats, tcpScope, tcpStats } from "../telemetry/tcp-stats.ts";
@@ -9,6 +9,7 @@ import type { Services } from "./services.ts";
 
 export class TcpProxyFilter {
   readonly config: TcpProxy;
+  readonly listener: Listener;
   readonly filterChainName: string;
   readonly stats: TcpStats;
   readonly clusters: Clusters;
@@ -19,12 +20,14 @@ export class TcpProxyFilter {
 
   constructor(
     config: TcpProxy,
+    listener: Listener,
     filterChainName: string,
     services: Services,
     clusters: Clusters,
     logs: LogCompiler,
   ) {
     this.config = config;
+    this.listener = listener;
     this.filterChainName = filterChainName;
     this.services = services;
     this.clusters = clusters;

@@ -4,8 +4,10 @@
  * nothing.
  */
 import type { ClusterStatus } from "../cluster/cluster-status.ts";
-import type { Listener, RouteConfiguration, Snapshot } from "../config/model.ts";
+import type { Listener, Node, RouteConfiguration, Snapshot } from "../config/model.ts";
+import { NO_NODE, nodeInBytes } from "../config/node.ts";
 import type { FilterKinds } from "../filter/filter.ts";
+import type { FilterContext } from "../filter/filter-context.ts";
 import type { NetworkFilterKinds } from "../filter/network-filter.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
 import type { Platform } from "../io/platform.ts";
@@ -46,6 +48,7 @@ export class Worker implements RouteTables {
   private readonly logs: LogCompiler;
   private readonly environment: FormatEnvironment;
   private readonly filters: FilterEnvironment;
+  private readonly context: FilterContext & { node: Node };
   private readonly active = new Map<string, ListenerState>();
   private readonly retired = new Set<ListenerState>();
   private readonly tables = new Map<
@@ -62,19 +65,21 @@ export class Worker implements RouteTables {
     this.environment = { variables: options.variables, hostname: options.hostname, clock };
     this.logs = new LogCompiler(this.services, this.environment, () => this.runtime);
     const { timers, random } = this.services;
+    this.context = {
+      clock,
+      timers,
+      stats,
+      random,
+      callouts: new ClusterCallouts(this.services, this.clusters),
+      node: NO_NODE,
+      fillRandom: (into) => platform.fillRandom(into),
+      log: (level, component, message) => platform.log(level, component, message),
+      logs: (level, component) => platform.logs?.(level, component) ?? true,
+    };
     this.filters = {
       kinds: options.filters,
       networkKinds: options.networkFilters,
-      context: {
-        clock,
-        timers,
-        stats,
-        random,
-        callouts: new ClusterCallouts(this.services, this.clusters),
-        fillRandom: (into) => platform.fillRandom(into),
-        log: (level, component, message) => platform.log(level, component, message),
-        logs: (level, component) => platform.logs?.(level, component) ?? true,
-      },
+      context: this.context,
     };
   }
 
@@ -98,6 +103,7 @@ export class Worker implements RouteTables {
    */
   apply(snapshot: Snapshot): void {
     this.runtime = snapshot.runtime;
+    this.context.node = nodeInBytes(snapshot.node);
     this.clusters.apply(snapshot.clusters, snapshot.endpoints);
     this.applyRoutes(snapshot.routes);
     this.extensions = new Map(snapshot.extensions.map((extension) => [extension.name, extension]));

@@ -1,11 +1,14 @@
 /** Which cluster a route sends a request to: one, one named by a header, or one of several by weight. */
-import type { RouteAction } from "../config/model.ts";
+import type { PerFilterConfig, RouteAction, WeightedCluster } from "../config/model.ts";
 import type { ConfigFault } from "../errors.ts";
 import { isHeaderName } from "../http/fields.ts";
 import { firstValue } from "../http/first-value.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
 import type { RequestHead } from "../http/head.ts";
 import { compileHeaderMutation, type HeaderMutation, NO_MUTATION } from "./header-mutation.ts";
+
+/** What is said about filters of the chain, by their names. */
+export type PerFilters = ReadonlyMap<string, PerFilterConfig>;
 
 /** One possible destination of a route. Made at compile time. */
 export class ClusterTarget {
@@ -17,6 +20,8 @@ export class ClusterTarget {
   readonly requestMutation: HeaderMutation;
   readonly responseMutation: HeaderMutation;
   readonly hostRewriteLiteral: string;
+  /** What is said about filters if the request goes here; null if this entry has no say. */
+  readonly perFilter: PerFilters | null;
 
   constructor(
     name: string,
@@ -24,12 +29,14 @@ export class ClusterTarget {
     requestMutation: HeaderMutation,
     responseMutation: HeaderMutation,
     hostRewriteLiteral: string,
+    perFilter: PerFilters | null,
   ) {
     this.name = name;
     this.header = header;
     this.requestMutation = requestMutation;
     this.responseMutation = responseMutation;
     this.hostRewriteLiteral = hostRewriteLiteral;
+    this.perFilter = perFilter;
   }
 
   /** The cluster for this request; "" if the header that should name it is missing. */
@@ -71,13 +78,15 @@ const NO_SUMS: readonly number[] = [];
 
 /**
  * Compiles the destinations of a route action; what is wrong goes to `faults` under `path` ("….route").
- * As in Envoy the sum of the weights counts, not `total_weight`.
+ * As in Envoy the sum of the weights counts, not `total_weight`. `filtersOf` says what holds of filters for an entry that
+ * speaks of them, else null.
  */
 export function compileClusterChoice(
   action: RouteAction,
   path: string,
   environment: FormatEnvironment,
   faults: ConfigFault[],
+  filtersOf: (cluster: WeightedCluster) => PerFilters | null,
 ): ClusterChoice {
   if (action.weightedClusters.length === 0) {
     if (action.clusterHeader !== "" && !isHeaderName(action.clusterHeader))
@@ -86,7 +95,7 @@ export function compileClusterChoice(
         message: `"${action.clusterHeader}" is not a header name`,
       });
     return new ClusterChoice(
-      [new ClusterTarget(action.cluster, action.clusterHeader, NO_MUTATION, NO_MUTATION, "")],
+      [new ClusterTarget(action.cluster, action.clusterHeader, NO_MUTATION, NO_MUTATION, "", null)],
       NO_SUMS,
       0,
     );
@@ -104,6 +113,7 @@ export function compileClusterChoice(
       compileHeaderMutation(headers.requestAdd, headers.requestRemove, "request", at, environment, faults),
       compileHeaderMutation(headers.responseAdd, headers.responseRemove, "response", at, environment, faults),
       cluster.hostRewriteLiteral,
+      filtersOf(cluster),
     );
   });
   if (sum === 0) faults.push({ path: `${path}.weighted_clusters`, message: "the weights add up to 0" });

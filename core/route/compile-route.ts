@@ -11,6 +11,7 @@ import type {
   RouteConfiguration,
   SubstitutionFormat,
   VirtualHost,
+  WeightedCluster,
 } from "../config/model.ts";
 import type { ConfigFault } from "../errors.ts";
 import { hostEnd } from "../http/authority.ts";
@@ -22,7 +23,7 @@ import {
   type JsonFormatter,
   type TextFormatter,
 } from "../http/formatter.ts";
-import { compileClusterChoice } from "./cluster-choice.ts";
+import { compileClusterChoice, type PerFilters } from "./cluster-choice.ts";
 import { compileHeaderMatcher } from "./header-matcher.ts";
 import { compileHeaderMutation, type HeaderMutation } from "./header-mutation.ts";
 import { compileQueryMatcher } from "./query-matcher.ts";
@@ -35,7 +36,6 @@ import {
   MATCH_PREFIX,
   MATCH_REGEX,
   MATCH_SEPARATED_PREFIX,
-  type PerFilters,
   RouteEntry,
 } from "./route-entry.ts";
 import { VirtualHostEntry } from "./virtual-host.ts";
@@ -110,6 +110,9 @@ function compileRoute(
   const levels = [own, hostMutations, scope.mutations];
   if (table.mostSpecificHeaderMutationsWins) levels.reverse();
 
+  const perFilter = [table.perFilter, host.perFilter, config.perFilter];
+  const filtersOf = (cluster: WeightedCluster): PerFilters | null =>
+    cluster.perFilter === undefined ? null : mergePerFilter([...perFilter, cluster.perFilter]);
   const forward = action.kind === "route" ? action : null;
   const at = `${path}.route`;
   const regexRewrite =
@@ -136,7 +139,7 @@ function compileRoute(
     ),
     requestMutations: effective(levels.map((level) => level.request)),
     responseMutations: effective(levels.map((level) => level.response)),
-    clusters: forward === null ? null : compileClusterChoice(forward, at, environment, faults),
+    clusters: forward === null ? null : compileClusterChoice(forward, at, environment, faults, filtersOf),
     pathRewrite:
       prefixRewrite !== "" || regexRewrite !== null ? new PathRewrite(prefixRewrite, regexRewrite) : null,
     hostPathRewrite:
@@ -150,7 +153,7 @@ function compileRoute(
         : null,
     retryPolicy: forward?.retryPolicy ?? host.retryPolicy,
     perRequestBufferLimitBytes: config.perRequestBufferLimitBytes ?? host.perRequestBufferLimitBytes,
-    perFilter: mergePerFilter([table.perFilter, host.perFilter, config.perFilter]),
+    perFilter: mergePerFilter(perFilter),
   });
 }
 

@@ -9,7 +9,6 @@
 import { lowerCase } from "../bytes/ascii.ts";
 import type {
   DirectResponseAction,
-  PerFilterConfig,
   RetryPolicy,
   Route,
   RouteAction,
@@ -24,7 +23,7 @@ import { isGrpc } from "../http/grpc.ts";
 import type { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
-import type { ClusterChoice, ClusterTarget } from "./cluster-choice.ts";
+import type { ClusterChoice, ClusterTarget, PerFilters } from "./cluster-choice.ts";
 import type { HeaderMatcher } from "./header-matcher.ts";
 import type { HeaderMutation } from "./header-mutation.ts";
 import type { QueryMatcher } from "./query-matcher.ts";
@@ -45,9 +44,6 @@ const ORIGINAL_HOST = known("x-envoy-original-host");
 const FORWARDED_HOST = known("x-forwarded-host");
 
 /** Everything that the compiler found out about a route. */
-/** What a route says about filters, by their names. */
-export type PerFilters = ReadonlyMap<string, PerFilterConfig>;
-
 export interface RouteParts {
   readonly config: Route;
   readonly virtualHost: VirtualHost;
@@ -88,8 +84,10 @@ export class RouteEntry {
   readonly retryPolicy: RetryPolicy | null;
   /** The route's, else the virtual host's; null = the listener's limit. */
   readonly perRequestBufferLimitBytes: number | null;
-  /** What is said about filters of the chain, by their names; null if nothing is. */
-  readonly perFilter: PerFilters | null;
+  /** What is said about filters of the chain, weighted clusters aside; null if nothing is. */
+  private readonly perFilter: PerFilters | null;
+  /** A weighted cluster has a say about them. */
+  private readonly weighsFilters: boolean;
   /** `MATCH_…`, and what the path is compared with: for the index of the virtual host. */
   readonly pathKind: number;
   readonly pathText: string;
@@ -117,6 +115,7 @@ export class RouteEntry {
     this.retryPolicy = parts.retryPolicy;
     this.perRequestBufferLimitBytes = parts.perRequestBufferLimitBytes;
     this.perFilter = parts.perFilter;
+    this.weighsFilters = parts.clusters?.targets.some((target) => target.perFilter !== null) ?? false;
     this.pathKind = parts.pathKind;
     this.pathText = parts.pathText;
     this.pathRegex = parts.pathRegex;
@@ -128,6 +127,13 @@ export class RouteEntry {
     this.responseMutations = parts.responseMutations;
     this.pathRewrite = parts.pathRewrite;
     this.hostPathRewrite = parts.hostPathRewrite;
+  }
+
+  /** What is said about filters of the chain on a request of that random number; null if nothing is. */
+  perFilterFor(random: number): PerFilters | null {
+    const { clusters } = this;
+    if (!this.weighsFilters || clusters === null) return this.perFilter;
+    return clusters.choose(random).perFilter ?? this.perFilter;
   }
 
   /**

@@ -7,6 +7,7 @@
  */
 import { lowerCase } from "../bytes/ascii.ts";
 import type { PerFilterConfig, RouteConfiguration, RouteMatch } from "../config/model.ts";
+import { perFilterConfigs } from "../config/per-filter-configs.ts";
 import type { ConfigFault } from "../errors.ts";
 import { withoutPort } from "../http/authority.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
@@ -32,11 +33,7 @@ export class RouteTable {
   constructor(config: RouteConfiguration) {
     this.config = config;
     this.ignorePort = config.ignorePortInHostMatching;
-    const hosts = config.virtualHosts.flatMap((host) => [
-      ...host.perFilter,
-      ...host.routes.flatMap((route) => route.perFilter),
-    ]);
-    this.perFilter = [...config.perFilter, ...hosts];
+    this.perFilter = perFilterConfigs(config);
     this.byStartLine = config.virtualHosts.every(
       ({ requireTls, routes }) => requireTls === "NONE" && routes.every(({ match }) => readsStartLine(match)),
     );

@@ -12,6 +12,7 @@ import type { TcpKeepalive } from "./generated/envoy/config/core/v3/address_pb.t
 import type { ClusterLoadAssignment as ClusterLoadAssignmentMessage } from "./generated/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { readLoadBalancing } from "./load-balancing.ts";
 import type { AnyMessage } from "./message.ts";
+import { readMetadata } from "./metadata.ts";
 import type { Reader } from "./reader.ts";
 import type { Subscription } from "./resource.ts";
 import { messageToJson } from "./to-json.ts";
@@ -25,8 +26,6 @@ const MAX_SECONDS = 32_767;
 
 /** Reads a cluster; the endpoints that it subscribes to are added to `wants`. */
 export function readCluster(reader: Reader<ClusterMessage>, version: string, wants: Subscription[]): Cluster {
-  // Only what refers to metadata could act on it, and each of those is refused where it stands.
-  reader.inert("metadata");
   refuseTls(reader.child("transportSocket"));
   const type = readType(reader);
   const name = reader.text("name");
@@ -52,6 +51,7 @@ export function readCluster(reader: Reader<ClusterMessage>, version: string, wan
     localityWeighted: locality?.case === "localityWeightedLbConfig",
     tcpPoolIdleTimeout: 600_000,
     tcpKeepalive: readKeepalive(connection?.child("tcpKeepalive") ?? null),
+    metadata: readMetadata(reader.child("metadata")),
   };
 }
 

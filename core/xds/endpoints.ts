@@ -1,12 +1,12 @@
 /** Endpoints of a cluster, inline or by EDS. */
-import type { Cluster, ClusterLoadAssignment, Endpoint, Json, LocalityEndpoints } from "../config/model.ts";
+import type { Cluster, ClusterLoadAssignment, Endpoint, LocalityEndpoints } from "../config/model.ts";
 import { readAddress, readLocality } from "./address.ts";
-import type { Metadata } from "./generated/envoy/config/core/v3/base_pb.ts";
 import type {
   LbEndpoint,
   LocalityLbEndpoints,
 } from "./generated/envoy/config/endpoint/v3/endpoint_components_pb.ts";
 import type { ClusterLoadAssignment as ClusterLoadAssignmentMessage } from "./generated/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { readMetadata } from "./metadata.ts";
 import type { Reader } from "./reader.ts";
 
 /** Reads a load assignment for a cluster of that type: names are allowed where DNS resolves them. */
@@ -26,12 +26,12 @@ export function readLoadAssignment(
 }
 
 function readLocalityEndpoints(reader: Reader<LocalityLbEndpoints>, hostnames: boolean): LocalityEndpoints {
-  reader.inert("metadata");
   return {
     locality: readLocality(reader.child("locality")),
     priority: reader.take("priority"),
     weight: reader.number("loadBalancingWeight", 0),
     endpoints: reader.children("lbEndpoints").map((endpoint) => readEndpoint(endpoint, hostnames)),
+    metadata: readMetadata(reader.child("metadata")),
   };
 }
 
@@ -57,10 +57,6 @@ function readEndpoint(reader: Reader<LbEndpoint>, hostnames: boolean): Endpoint 
       "TIMEOUT",
       "DEGRADED",
     ]),
-    metadata: readMetadata(reader.child("metadata")),
+    metadata: readMetadata(reader.child("metadata")) ?? {},
   };
-}
-
-function readMetadata(reader: Reader<Metadata> | null): Json {
-  return reader === null ? {} : (reader.take("filterMetadata") as Json);
 }

@@ -21,6 +21,7 @@ import type { Listener as ListenerMessage } from "./generated/envoy/config/liste
 import type { HttpConnectionManager as HttpConnectionManagerMessage } from "./generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import type { TcpProxy as TcpProxyMessage } from "./generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 import { readHttpConnectionManager } from "./http-connection-manager.ts";
+import { readMetadata } from "./metadata.ts";
 import { openUnpacked, type Reader } from "./reader.ts";
 import type { Subscription } from "./resource.ts";
 import { readTcpProxy } from "./tcp-proxy.ts";
@@ -39,7 +40,7 @@ export function readListener(
   wants: Subscription[],
 ): Listener {
   // No listener filter is implemented, so there is nothing that a timeout could end.
-  reader.inert("metadata", "listenerFiltersTimeout", "continueOnListenerFiltersTimeout");
+  reader.inert("listenerFiltersTimeout", "continueOnListenerFiltersTimeout");
   for (const filter of reader.children("listenerFilters")) {
     filter.inert("filterDisabled", "configType");
     filter.refuseHere(filter.packed().typeName || filter.take("name"));
@@ -72,12 +73,13 @@ export function readListener(
     bindToPort: reader.flag("bindToPort", true),
     backlog: reader.number("tcpBacklogSize", 4096), // Linux' own limit, net.core.somaxconn
     trafficDirection: reader.choice("trafficDirection", ["UNSPECIFIED", "INBOUND", "OUTBOUND"]),
+    metadata: readMetadata(reader.child("metadata")),
     accessLog: readAccessLogs(reader.children("accessLog")),
   };
 }
 
 function readFilterChain(reader: Reader<FilterChainMessage>, wants: Subscription[]): FilterChain {
-  reader.inert("metadata");
+  reader.inert("metadata"); // nothing in Envoy can ask for it either
   refuseTls(reader.child("transportSocket"));
   return {
     name: reader.text("name"),

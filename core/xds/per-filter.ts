@@ -1,6 +1,6 @@
 /**
- * What a route configuration, a virtual host or a route says about filters of the chain. As in Envoy, it may name
- * filters that the chain does not have, and the most specific of the three says.
+ * What a route configuration, a virtual host, a route or a weighted cluster says about filters of the chain. As in
+ * Envoy, it may name filters that the chain does not have, and the most specific of the four says.
  */
 import { utf8ByteString } from "../bytes/ascii.ts";
 import type { PerFilterConfig } from "../config/model.ts";

@@ -18,6 +18,7 @@ import type {
 } from "./generated/envoy/config/route/v3/route_components_pb.ts";
 import { readHeaderOperations } from "./header-operations.ts";
 import { readRegexRewrite } from "./matchers.ts";
+import { readPerFilter } from "./per-filter.ts";
 import type { Context, Reader } from "./reader.ts";
 import { readRetryPolicy } from "./retry-policy.ts";
 import { checkTarget, headerName, headerValue, readDataSource } from "./text-rules.ts";
@@ -113,12 +114,14 @@ function readClusterWeight(
   requireCluster(reader, name, reader.at("name"), scope);
   if (reader.message.weight === undefined) reader.fault("weight", "must be set");
   const rewrite = reader.oneof("hostRewriteSpecifier");
+  const perFilter = readPerFilter(reader);
   return {
     name,
     weight: reader.number("weight", 0),
     headers: readHeaderOperations(reader),
     hostRewriteLiteral:
       rewrite.case === undefined ? "" : headerValue(reader.context, rewrite.value, rewrite.path),
+    perFilter: perFilter.length === 0 ? undefined : perFilter,
   };
 }
 

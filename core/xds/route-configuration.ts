@@ -9,6 +9,7 @@ import type {
 import type { RouteConfiguration as RouteConfigurationMessage } from "./generated/envoy/config/route/v3/route_pb.ts";
 import { readHeaderOperations } from "./header-operations.ts";
 import { readHeaderMatcher, readQueryParameterMatcher, readRuntimeFraction } from "./matchers.ts";
+import { readMetadata } from "./metadata.ts";
 import { readPerFilter } from "./per-filter.ts";
 import type { Reader } from "./reader.ts";
 import { readRetryPolicy } from "./retry-policy.ts";
@@ -30,8 +31,7 @@ export function readRouteConfiguration(
     clusters: checked ? (reader.context.checks.clusters ?? null) : null,
     maxDirectResponseBodySize,
   };
-  // Only what refers to metadata could act on it, and each of those is refused where it stands.
-  reader.inert("metadata");
+  reader.inert("metadata"); // nothing in Envoy can ask for it either
   const hosts = reader.children("virtualHosts");
   const virtualHosts = hosts.map((host) => readVirtualHost(host, scope));
   refuseRepeatedDomains(hosts, virtualHosts);
@@ -52,7 +52,6 @@ export function readRouteConfiguration(
 }
 
 function readVirtualHost(reader: Reader<VirtualHostMessage>, scope: RouteScope): VirtualHost {
-  reader.inert("metadata");
   return {
     name: reader.text("name"),
     domains: reader.take("domains").map((domain, i) => readDomain(reader, domain, i)),
@@ -64,6 +63,7 @@ function readVirtualHost(reader: Reader<VirtualHostMessage>, scope: RouteScope):
     retryPolicy: readRetryPolicy(reader.child("retryPolicy")),
     perRequestBufferLimitBytes: reader.number("perRequestBufferLimitBytes", null),
     perFilter: readPerFilter(reader),
+    metadata: readMetadata(reader.child("metadata")),
   };
 }
 
@@ -97,7 +97,6 @@ function refuseRepeatedDomains(
 }
 
 function readRoute(reader: Reader<RouteMessage>, scope: RouteScope): Route {
-  reader.inert("metadata");
   const match = reader.child("match");
   return {
     name: reader.text("name"),
@@ -108,6 +107,7 @@ function readRoute(reader: Reader<RouteMessage>, scope: RouteScope): Route {
     perFilter: readPerFilter(reader),
     statPrefix: reader.text("statPrefix"),
     decorator: readDecorator(reader),
+    metadata: readMetadata(reader.child("metadata")),
   };
 }
 

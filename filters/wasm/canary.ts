@@ -5,6 +5,8 @@
  * Law: nothing that a canary does is felt elsewhere: its data, metrics and requests go nowhere.
  */
 import { toBytes } from "../../core/bytes/ascii.ts";
+import type { Node } from "../../core/config/model.ts";
+import { NO_NODE } from "../../core/config/node.ts";
 import { type Callouts, NoSuchCluster } from "../../core/filter/callout.ts";
 import type { FilterContext } from "../../core/filter/filter-context.ts";
 import { StatsStore } from "../../core/telemetry/stats.ts";
@@ -26,6 +28,8 @@ export interface CanaryHost {
   /** Unix time, ms. */
   readonly now: number;
   readonly variables: { readonly [name: string]: string };
+  /** Who the proxy is that it will serve in; absent = nobody knows. */
+  readonly node?: Node;
   fillRandom(into: Uint8Array): void;
 }
 
@@ -34,7 +38,7 @@ export function tryPlugin(
   config: PluginConfig,
   module: CompiledModule,
   limits: VmLimits,
-  { now, variables, fillRandom }: CanaryHost,
+  { now, variables, node = NO_NODE, fillRandom }: CanaryHost,
 ): readonly string[] {
   const reasons: string[] = [];
   const clock = new Clock();
@@ -45,6 +49,7 @@ export function tryPlugin(
     timers: new Timers(),
     stats,
     callouts: SILENT,
+    node,
     random: () => 0.5,
     fillRandom,
     logs: () => true,

@@ -5,6 +5,7 @@
 import type { FilterContext } from "../../core/filter/filter-context.ts";
 import { Timer } from "../../core/time/timers.ts";
 import { SharedStore } from "./shared-store.ts";
+import { showSharedStore } from "./shared-store-stats.ts";
 import { QueueBell } from "./store/queue-bell.ts";
 
 /** Has `WasmHost.queueReady(queue)` called in the thread of that number. */
@@ -26,6 +27,7 @@ export class SharedSpace {
       wake: () => timers.arm(deliver, clock.now),
     });
     this.store = SharedStore.attach(buffer, thread, (to, queue) => this.bell.ring(to, queue));
+    showSharedStore(context.stats, this.store);
   }
 
   /** One that nobody else sees. */

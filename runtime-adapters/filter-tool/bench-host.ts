@@ -3,6 +3,7 @@
  * still, statistics that nobody reads, and clusters that answer every call of the filter with 200.
  */
 import { randomFillSync } from "node:crypto";
+import { NO_NODE } from "../../core/config/node.ts";
 import type { CalloutSink, Callouts } from "../../core/filter/callout.ts";
 import type { FilterContext } from "../../core/filter/filter-context.ts";
 import { ResponseHead } from "../../core/http/head.ts";
@@ -88,6 +89,7 @@ export class BenchHost {
       timers: new Timers(),
       stats: new StatsStore(),
       callouts,
+      node: NO_NODE,
       random: Math.random,
       fillRandom: (into) => void randomFillSync(into),
       logs: () => true,

@@ -201,5 +201,10 @@ function infoOf(stream: BenchStream): StreamInfo {
     streamId: "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
     filterChainName: "",
     localReplyBody: "",
+    parent: null,
+    listener: null,
+    route: null,
+    cluster: null,
+    endpoint: null,
   };
 }

@@ -3,6 +3,7 @@ import { randomFillSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { utf8ByteString } from "../../core/bytes/ascii.ts";
+import { nodeInBytes } from "../../core/config/node.ts";
 import { compileFormat, type FormatEnvironment } from "../../core/http/formatter.ts";
 import type { Platform } from "../../core/io/platform.ts";
 import { Worker } from "../../core/proxy/worker.ts";
@@ -15,7 +16,7 @@ import { tryPlugin } from "../../filters/wasm/canary.ts";
 import { checkPluginConfig } from "../../filters/wasm/plugin-config.ts";
 import { checkVmLimit } from "../../filters/wasm/vm-limits.ts";
 import { WasmHost, type WasmSupply } from "../../filters/wasm/wasm-host.ts";
-import type { ModuleStoreHost } from "./modules/module-store.ts";
+import type { Entry } from "./entry.ts";
 import type { Engine, MakeEngine } from "./worker-control.ts";
 
 /** The environment as byte strings, as everything that may reach the wire is. */
@@ -61,8 +62,9 @@ export const makeEngine: MakeEngine = (platform, clock, stats, options) =>
   new WasmWorker(platform, clock, stats, options);
 
 /** Tries a WASM plugin before workers hear of it: the reasons why it cannot be used. */
-export const tryWasmPlugin: ModuleStoreHost["tryPlugin"] = (config, module, limits) =>
+export const tryWasmPlugin: Entry["tryPlugin"] = (config, module, limits, node) =>
   tryPlugin(config, module, limits, {
+    node: nodeInBytes(node),
     now: Date.now(),
     variables: variables(),
     fillRandom: (into) => void randomFillSync(into),

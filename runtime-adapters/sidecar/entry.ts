@@ -1,4 +1,5 @@
 /** What the entry file of a runtime (`bun/main.ts`, …) brings to the process. */
+import type { Node } from "../../core/config/model.ts";
 import type { Checks } from "../../core/xds/checks.ts";
 import type { ServeFetch } from "../fetch-server.ts";
 import type { Runtime } from "../runtime.ts";
@@ -11,7 +12,10 @@ export interface Entry {
   readonly loadServeFetch: () => Promise<ServeFetch>;
   readonly makeEngine: MakeEngine;
   readonly checks: Checks;
-  readonly tryPlugin: ModuleStoreHost["tryPlugin"];
+  /** `node` is what the plugin would be told of the proxy that it is to serve in. */
+  readonly tryPlugin: (
+    ...of: [...Parameters<ModuleStoreHost["tryPlugin"]>, node: Node]
+  ) => ReturnType<ModuleStoreHost["tryPlugin"]>;
   /** URL of the entry file itself: worker threads start there too. */
   readonly url: string;
   /** Version of Tulle. */

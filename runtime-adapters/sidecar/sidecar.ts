@@ -97,7 +97,7 @@ export class Sidecar implements AdminSource {
       (level, message) => this.log(level, "main", message),
     );
     this.modules = new ModuleStore({
-      tryPlugin: entry.tryPlugin,
+      tryPlugin: (config, module, limits) => entry.tryPlugin(config, module, limits, node),
       compile: (bytes, limits) => compileApart(entry.url, bytes, limits),
       threads: options.concurrency,
       log: (level, message) => this.log(level, "wasm", message),

@@ -8,8 +8,9 @@ import type { ExtensionConfig, Listener, RouteConfiguration, Snapshot } from "..
 import type { Checks } from "../../core/xds/checks.ts";
 import type { Lead, ResourceKind } from "../../core/xds/resource.ts";
 import { findResource, type ResourceFile, readBootstrapFile, readResourceFile } from "./config-file.ts";
+import type { Entry } from "./entry.ts";
 import { compileModule } from "./modules/compile-module.ts";
-import { ModuleStore, type ModuleStoreHost, refusalLine } from "./modules/module-store.ts";
+import { ModuleStore, refusalLine } from "./modules/module-store.ts";
 
 /** What a configuration says, wherever it stands. */
 export interface Survey {
@@ -27,12 +28,12 @@ export function validate(configPath: string, checks: Checks): readonly string[] 
 /** The faults of its WASM plugins: modules that cannot be had, and configurations that they refuse. */
 export async function validatePlugins(
   { snapshot }: Survey,
-  tryPlugin: ModuleStoreHost["tryPlugin"],
+  tryPlugin: Entry["tryPlugin"],
 ): Promise<readonly string[]> {
   if (snapshot === null) return [];
   const nobody = (): void => undefined;
   const store = new ModuleStore({
-    tryPlugin,
+    tryPlugin: (config, module, limits) => tryPlugin(config, module, limits, snapshot.node),
     compile: compileModule,
     threads: 1,
     log: nobody,

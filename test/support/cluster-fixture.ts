@@ -33,7 +33,7 @@ export function endpoint(text: string, differs: Partial<Endpoint> = {}): Endpoin
     hostname: "",
     weight: 1,
     health: "HEALTHY",
-    metadata: null,
+    metadata: {},
     ...differs,
   };
 }

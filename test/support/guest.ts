@@ -95,6 +95,9 @@ const IMPORTS: { readonly [name: string]: string } = {
   clear_route_cache: "",
 };
 
+/** Those that Envoy lacks but for ABI 0.1.0. */
+const OLD = ["get_configuration", "continue_request", "continue_response", "clear_route_cache"];
+
 /** Callbacks: how many parameters follow the context's number, and if there is a result. */
 const CALLBACKS: { readonly [name: string]: readonly [number, boolean] } = {
   context_create: [1, false],
@@ -181,6 +184,8 @@ export interface GuestOptions {
   readonly imports?: string;
   /** Largest memory in pages. */
   readonly maxPages?: number;
+  /** Imports nothing that Envoy has for 0.1.0 alone, so that it loads there. */
+  readonly forEnvoy?: boolean;
 }
 
 /** The guest that these lines make (see above). */
@@ -216,9 +221,9 @@ export function guestWith(
 
 function assemble(body: string, strings: ReadonlyMap<string, number>, options: GuestOptions): CompiledModule {
   const data = Array.from(strings, ([text, at]) => `(data (i32.const ${at}) "${escaped(text)}")`).join("\n");
-  const imports = Object.entries(IMPORTS).map(([name, types]) =>
-    imported("env", `proxy_${name}`, name, types),
-  );
+  const imports = Object.entries(IMPORTS)
+    .filter(([name]) => options.forEnvoy !== true || !OLD.includes(name))
+    .map(([name, types]) => imported("env", `proxy_${name}`, name, types));
   const wasi = Object.entries(options.wasi ?? {}).map(([name, types]) =>
     imported("wasi_snapshot_preview1", name, name, types),
   );

@@ -64,6 +64,11 @@ export function streamInfo(change: Partial<StreamInfo> = {}): StreamInfo {
     streamId: "705fc6d0",
     filterChainName: "",
     localReplyBody: "",
+    parent: null,
+    listener: null,
+    route: null,
+    cluster: null,
+    endpoint: null,
     ...change,
   };
 }

@@ -39,7 +39,7 @@ function picks(policy: string, make: Make, count: number, weighted: boolean): Mi
               hostname: "",
               weight: weighted ? 1 + (i % 10) : 1,
               health: "HEALTHY" as const,
-              metadata: null,
+              metadata: {},
             })),
           },
         ],

@@ -1,10 +1,19 @@
 /** Properties: what a guest may ask about its stream by path, and what filters leave for each other (1.2, 1.8). */
-import { BadArgument, InternalFailure, InvalidMemoryAccess, NotFound, Ok } from "../abi.ts";
-import { pairsSize, writePairs } from "../pairs.ts";
+import { filterState, MAX_STATE_BYTES, setFilterState } from "../../../core/http/filter-state.ts";
+import {
+  BadArgument,
+  InternalFailure,
+  InvalidMemoryAccess,
+  NotFound,
+  Ok,
+  SerializationFailure,
+} from "../abi.ts";
 import { findProperty, isReserved, type PropertyValue } from "../property-tree.ts";
-import { leaveValue, leftValue, MAX_STATE_BYTES } from "../stream-state.ts";
 import type { WasmVm } from "../vm.ts";
 import type { HostFunctions } from "./host-functions.ts";
+
+/** Envoy's name for what a guest leaves at a path. */
+const STATE = "wasm.";
 
 export function propertyFunctions(vm: WasmVm): HostFunctions {
   const { memory, paths } = vm;
@@ -21,19 +30,17 @@ export function propertyFunctions(vm: WasmVm): HostFunctions {
     const value = findProperty(vm, context, path);
     if (value !== null || context === null) return value;
     const { info } = context;
-    const left = info === null || isReserved(path) ? null : leftValue(info, path);
+    const left = info === null || isReserved(path) ? null : filterState(info, STATE + path);
     if (left !== null || !path.includes(".") || path.includes("\0")) return left;
     // One segment with dots is how some SDKs write a path.
     return findProperty(vm, context, path.replaceAll(".", "\0"));
   }
 
-  function give(value: Exclude<PropertyValue, string | null>, valueAt: number, sizeAt: number): number {
-    const size = typeof value === "boolean" ? 1 : typeof value === "number" ? 8 : pairsSize(value);
-    const at = memory.give(size, valueAt, sizeAt);
+  function give(value: number | boolean, valueAt: number, sizeAt: number): number {
+    const at = memory.give(typeof value === "boolean" ? 1 : 8, valueAt, sizeAt);
     if (at < 0) return InvalidMemoryAccess;
     if (typeof value === "boolean") memory.view()[at] = value ? 1 : 0;
-    else if (typeof value === "number") memory.put64(at, value);
-    else if (size > 0) writePairs(value, memory, at);
+    else memory.put64(at, value);
     return Ok;
   }
 
@@ -45,6 +52,7 @@ export function propertyFunctions(vm: WasmVm): HostFunctions {
       if (size > MAX_STATE_BYTES) return NotFound;
       const value = find(pathAt(path >>> 0, size));
       if (value === null) return NotFound;
+      if (value === undefined) return SerializationFailure;
       if (typeof value !== "string") return give(value, valueAt >>> 0, sizeAt >>> 0);
       return memory.giveText(value, valueAt >>> 0, sizeAt >>> 0) ? Ok : InvalidMemoryAccess;
     },
@@ -57,7 +65,7 @@ export function propertyFunctions(vm: WasmVm): HostFunctions {
       if (info === null) return NotFound;
       if (nameSize + textSize > MAX_STATE_BYTES) return BadArgument;
       const name = pathAt(path >>> 0, nameSize);
-      return leaveValue(info, name, memory.text(value >>> 0, textSize)) ? Ok : BadArgument;
+      return setFilterState(info, STATE + name, memory.text(value >>> 0, textSize)) ? Ok : BadArgument;
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Finds the WASM plugins that a snapshot configures, and who is to blame if one cannot be used. */
 import type { FilterConfig, Json, Snapshot } from "../../../core/config/model.ts";
+import { perFilterConfigs } from "../../../core/config/per-filter-configs.ts";
 import { WASM_HTTP, WASM_NETWORK } from "../../../filters/standard.ts";
 
 /** The resource that names a plugin. */
@@ -49,13 +50,6 @@ export function pluginsInUse(snapshot: Snapshot): PluginInUse[] {
   return found;
 
   function addRoutes(owner: PluginOwner, routes: Snapshot["routes"][number]): void {
-    const all = [
-      ...routes.perFilter,
-      ...routes.virtualHosts.flatMap((host) => [
-        ...host.perFilter,
-        ...host.routes.flatMap((route) => route.perFilter),
-      ]),
-    ];
-    for (const { name, own } of all) if (own !== null) add(owner, name, own);
+    for (const { name, own } of perFilterConfigs(routes)) if (own !== null) add(owner, name, own);
   }
 }

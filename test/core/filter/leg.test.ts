@@ -138,6 +138,28 @@ describe("verdicts", () => {
     expect(leg.changedBody).toBe(true);
   });
 
+  test("Consume takes what came alone, and leaves what was held", () => {
+    const does: { readonly [what: string]: Verdict } = { ab: PauseAndPress, cd: Consume, ef: Pause };
+    const leg = new TestLeg([(what) => does[what] ?? Continue]);
+    leg.head(false);
+    leg.say("ab").say("cd").say("ef");
+    expect(textOf(leg.heldAt(0) as Body)).toBe("abef");
+    expect(leg.changedBody).toBe(false); // its head had gone on
+    leg.end(null);
+    expect(leg.log).toEqual(["0: head", "0: ab", "0: cd", "0: ef", "0: abef end"]);
+    expect(leg.out).toEqual(["head", "abef", "end"]);
+  });
+
+  test("Consume after trailers takes nothing", () => {
+    const leg = new TestLeg([
+      (what) => (what === "ab" ? Pause : what.startsWith("trailers") ? Consume : Continue),
+    ]);
+    leg.head(false);
+    leg.say("ab").end(trailersOf("x"));
+    leg.resume(0);
+    expect(leg.out).toEqual(["head", "ab", "trailers 1"]);
+  });
+
   test("Pause after trailers holds the end alone", () => {
     const leg = new TestLeg([on("trailers", Pause)]);
     leg.head(false);

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { utf8ByteString } from "../../../core/bytes/ascii.ts";
 import { Fields } from "../../../core/http/fields.ts";
+import { setFilterState } from "../../../core/http/filter-state.ts";
 import {
   compileFormat,
   compileJsonFormat,
@@ -43,6 +44,7 @@ const REQUEST = requestHead("POST /new/x/y?a=bcd&q=1", "h:80", [
 ]);
 const RESPONSE = responseHead(200, ["x-dup: u", "x-envoy-upstream-service-time: 1"]);
 const FULL = streamInfo({ request: REQUEST, response: RESPONSE });
+setFilterState(FULL, "wasm.who", "me too");
 
 test("the default line is Envoy's", () => {
   expect(text(DEFAULT_LOG_FORMAT, FULL)).toBe(
@@ -111,6 +113,9 @@ describe("operators", () => {
     ["PATH(NQ)", "/x/y", '"/x/y"'],
     ["PATH(WQ:PATH)", "/new/x/y?a=bcd&q=1", '"/new/x/y?a=bcd&q=1"'],
     ["PATH(NQ:ORIG):2", "/x", '"/x"'],
+    ["FILTER_STATE(wasm.who:PLAIN)", "me too", '"me too"'],
+    ["FILTER_STATE(wasm.who:PLAIN):2", "me", '"me"'],
+    ["FILTER_STATE(who:PLAIN)", "-", "null"],
     ["QUERY_PARAM(a)", "bcd", '"bcd"'],
     ["QUERY_PARAM(a):2", "bc", '"bc"'],
     ["QUERY_PARAM(b)", "-", "null"],

@@ -10,6 +10,7 @@ import {
   get,
   gist,
   OK,
+  type Script,
   type Story,
   type StorySetup,
   silent,
@@ -108,6 +109,72 @@ describe("an answer", () => {
       expect(heard).toEqual([expected]);
       s.expectNothingLeft();
     }
+  });
+});
+
+describe("a kept connection that turns out to be closed", () => {
+  const seen = new Set<unknown>();
+  /** Answers the first request of each connection, and ends it as the next one comes. */
+  const once: Script = (peer) => {
+    if (!peer.received.includes("\r\n\r\n")) return;
+    if (peer.received.includes("/first")) {
+      peer.take();
+      peer.send(OK);
+    } else if (seen.has(peer)) peer.reset();
+    else peer.send(OK);
+    seen.add(peer);
+  };
+
+  test("costs one further try, on another connection", async () => {
+    const s = await story({ origins: [once] });
+    expect(send(s, "/first").heard).toEqual(["200 ok"]);
+    const { heard } = send(s, "/second");
+    s.advance(5);
+    expect(heard).toEqual(["200 ok"]);
+    expect(s.upstream()).toHaveLength(2);
+    s.expectNothingLeft();
+  });
+
+  test("but not what must not be done twice", async () => {
+    const s = await story({ origins: [once] });
+    send(s, "/first");
+    const { heard } = send(s, "/second", 1000, "body");
+    s.advance(5);
+    expect(heard).toEqual([`503 ${RESET}connection termination`]);
+    expect(s.upstream()).toHaveLength(1);
+    s.expectNothingLeft();
+  });
+
+  test("nor again when the fresh connection ends, too, nor when an answer has begun", async () => {
+    const kept: Script = (peer) => {
+      if (!peer.received.includes("\r\n\r\n")) return;
+      const first = peer.take().includes("/first");
+      if (first) peer.send(OK);
+      else peer.reset();
+    };
+    const s = await story({ origins: [kept] });
+    expect(send(s, "/first").heard).toEqual(["200 ok"]);
+    const { heard } = send(s, "/second");
+    s.advance(5);
+    expect(heard).toEqual([`503 ${RESET}connection termination`]);
+    expect(s.stat("cluster.app.upstream_rq_total")).toBe(3);
+    s.expectNothingLeft();
+
+    const halves: Script = (peer) => {
+      if (!peer.received.includes("\r\n\r\n")) return;
+      if (peer.take().includes("/first")) peer.send(OK);
+      else {
+        peer.send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf");
+        peer.end();
+      }
+    };
+    const half = await story({ origins: [halves] });
+    send(half, "/first");
+    const begun = send(half, "/second");
+    half.advance(5);
+    expect(begun.heard).toEqual([`502 ${RESET}protocol error`]);
+    expect(half.upstream()).toHaveLength(1);
+    half.expectNothingLeft();
   });
 });
 

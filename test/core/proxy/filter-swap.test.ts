@@ -5,6 +5,7 @@ import type {
   HttpFilter,
   Json,
   PerFilterConfig,
+  Route,
   Snapshot,
 } from "../../../core/config/model.ts";
 import type { FilterCallbacks, FilterKinds } from "../../../core/filter/filter.ts";
@@ -12,6 +13,7 @@ import { Continue, Pause } from "../../../core/filter/verdict.ts";
 import { at } from "../../../runtime-adapters/memory/network.ts";
 import { answers, get, OK, Story, storySnapshot } from "../../support/engine-story.ts";
 import { ProxyFixture } from "../../support/proxy-fixture.ts";
+import { NO_HEADERS, route, routeTo } from "../../support/snapshot-fixture.ts";
 
 const TYPE = "test.Marker";
 
@@ -157,6 +159,61 @@ describe("what routes say about it", () => {
     name: "marker",
     disabled: false,
     own: { typeName: TYPE, config: { mark } },
+  });
+  const off: PerFilterConfig = { name: "marker", disabled: true, own: null };
+
+  test("a weighted cluster has the last word, where it has one, and the first where nobody else has", async () => {
+    const weighed = (path: string, on: Partial<Route>, ...said: (readonly PerFilterConfig[] | undefined)[]) =>
+      route(
+        path,
+        routeTo("", {
+          cluster: "",
+          weightedClusters: said.map((perFilter, i) => ({
+            name: "app",
+            weight: i + 1,
+            headers: NO_HEADERS,
+            hostRewriteLiteral: "",
+            perFilter,
+          })),
+        }),
+        on,
+      );
+    const routes = [
+      weighed("/last", { perFilter: [own("route")] }, [own("weighted")]),
+      weighed("/off", { perFilter: [own("route")] }, [off]),
+      weighed("/on", { perFilter: [off] }, [{ name: "marker", disabled: false, own: null }]),
+      weighed("/other", { perFilter: [own("route")] }, [{ ...off, name: "another" }]),
+      weighed("/first", {}, [own("weighted")]),
+      weighed("/nobody", {}, [own("rare")], undefined),
+      weighed("/split", { perFilter: [own("route")] }, [own("rare")], undefined),
+    ];
+    const whole = snapshotOf(inline("chain"));
+    const [table] = whole.routes;
+    const [host] = table.virtualHosts;
+    const { s, markers, ask } = await marked({
+      ...whole,
+      routes: [
+        {
+          ...table,
+          virtualHosts: [{ ...host, perFilter: [own("host")], routes: [...routes, ...host.routes] }],
+        },
+      ],
+    });
+    const asked = ["/last", "/off", "/on", "/other", "/first", "/"].map((path) => [path, ask(path)]);
+    expect(asked).toEqual([
+      ["/last", "weighted"],
+      ["/off", "200"],
+      ["/on", "chain"],
+      ["/other", "route"],
+      ["/first", "weighted"],
+      ["/", "host"],
+    ]);
+    const many = (path: string) => new Set(Array.from({ length: 40 }, () => ask(path)));
+    expect(many("/nobody")).toEqual(new Set(["rare", "host"]));
+    expect(many("/split")).toEqual(new Set(["rare", "route"]));
+    await s.apply({ ...whole, listeners: [] });
+    s.expectNothingLeft();
+    expect(markers.alive).toEqual([]);
   });
 
   test("off, on, and another configuration, as tables come and go under a held stream", async () => {

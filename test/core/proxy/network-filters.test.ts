@@ -3,17 +3,18 @@
  * stopped meanwhile; and that nothing is left when the connection is over.
  */
 import { afterEach, describe, expect, test } from "bun:test";
-import type { HttpConnectionManager, TcpProxy } from "../../../core/config/model.ts";
+import type { AccessLog, HttpConnectionManager, TcpProxy } from "../../../core/config/model.ts";
 import type {
   NetworkFilter,
   NetworkFilterCallbacks,
   NetworkFilterKind,
 } from "../../../core/filter/network-filter.ts";
 import { Continue, Pause } from "../../../core/filter/verdict.ts";
+import { filterState, setFilterState } from "../../../core/http/filter-state.ts";
 import { at } from "../../../runtime-adapters/memory/network.ts";
 import { answers, get, OK, type Script, Story, silent, storySnapshot } from "../../support/engine-story.ts";
 import { ProxyFixture } from "../../support/proxy-fixture.ts";
-import { bytesOf, textOf } from "../../support/scripted-filter.ts";
+import { bytesOf, type ScriptedFilter, scriptedKinds, textOf } from "../../support/scripted-filter.ts";
 import { cluster, ip, listener, NO_HEADERS, snapshot } from "../../support/snapshot-fixture.ts";
 
 /** A filter of the chain: `hooks` makes what one connection has. */
@@ -28,6 +29,12 @@ interface Setup {
   /** A manager instead of the TCP proxy. */
   readonly http?: Partial<HttpConnectionManager>;
   readonly idleTimeout?: number;
+  /** Of the TCP proxy. */
+  readonly log?: AccessLog;
+  /** HTTP filters of the manager. */
+  readonly filters?: readonly ScriptedFilter[];
+  /** Where connections go; "app" is there. */
+  readonly cluster?: string;
 }
 
 const LINE = "%RESPONSE_FLAGS% %BYTES_RECEIVED%/%BYTES_SENT%\n";
@@ -45,22 +52,22 @@ async function chain(filters: readonly Scripted[], setup: Setup = {}): Promise<S
     name,
     { networkFactory: () => ({ create: hooks, release: () => undefined }) },
   ]);
-  const proxy = new ProxyFixture({}, new Map(), new Map(kinds));
+  const proxy = new ProxyFixture({}, scriptedKinds(setup.filters ?? []), new Map(kinds));
   const script = setup.origin === undefined ? silent : setup.origin;
   const origins = script === null ? [] : [proxy.network.serve(at("10.0.0.1:8080"), script)];
   const tcp: TcpProxy = {
     kind: "tcp_proxy",
     statPrefix: "test",
-    clusters: [{ name: "app", weight: 1, headers: NO_HEADERS, hostRewriteLiteral: "" }],
+    clusters: [{ name: setup.cluster ?? "app", weight: 1, headers: NO_HEADERS, hostRewriteLiteral: "" }],
     idleTimeout: setup.idleTimeout ?? 3_600_000,
     maxDownstreamConnectionDuration: 0,
     maxConnectAttempts: 1,
-    accessLog: [LOG],
+    accessLog: [setup.log ?? LOG],
   };
   const made =
     setup.http === undefined
       ? snapshot([listener("web", ip("127.0.0.1", 80), tcp)], [cluster("app", [ip("10.0.0.1", 8080)])])
-      : storySnapshot({ manager: setup.http });
+      : storySnapshot({ manager: setup.http, filters: setup.filters ?? [] });
   const networkFilters = filters.map(({ name }) => ({ name, typeName: name, config: {} }));
   const listeners = made.listeners.map((each) => ({
     ...each,
@@ -210,7 +217,8 @@ describe("a filter that holds", () => {
     ]);
     const early = s.client();
     s.send(early, "hello");
-    expect(s.upstream().map((peer) => peer.take())).toEqual([""]);
+    expect(s.upstream()).toEqual([]);
+    expect(s.stat("cluster.app.upstream_cx_total")).toBe(0);
     s.proxy.run(() => (link as NetworkFilterCallbacks | null)?.continueDownstream());
     s.settle();
     expect(s.upstream()[0].take()).toBe("hello");
@@ -218,29 +226,73 @@ describe("a filter that holds", () => {
     expect(s.upstream()[0].take()).toBe(" again");
   });
 
-  test("a connection from its beginning: a server that speaks first is not heard before the filter agrees", async () => {
-    let link: NetworkFilterCallbacks | null = null;
-    const s = await chain(
-      [
-        {
-          name: "gate",
-          hooks: (callbacks) => {
-            link = callbacks;
-            return { onNewConnection: () => Pause };
-          },
-        },
-      ],
-      { origin: (peer) => (peer.receivedBytes === 0 && !peer.ended ? peer.send("220 secret\n") : undefined) },
-    );
+  const gated = async (setup: Setup = {}) => {
+    const links: NetworkFilterCallbacks[] = [];
+    const gate: Scripted = {
+      name: "gate",
+      hooks: (callbacks: NetworkFilterCallbacks) => {
+        links.push(callbacks);
+        return { onNewConnection: () => Pause };
+      },
+    };
+    const after: string[] = [];
+    const s = await chain([gate, watching("after", after)], setup);
+    const open = (): void => {
+      s.proxy.run(() => links[0].continueDownstream());
+      s.settle();
+    };
+    return { s, open, after };
+  };
+
+  test("a connection from its beginning: a server that speaks first is not asked before the filter agrees", async () => {
+    const greets: Script = (peer) =>
+      peer.receivedBytes === 0 && !peer.ended ? peer.send("220 hi\n") : undefined;
+    const { s, open, after } = await gated({ origin: greets });
     const client = s.client();
     s.settle();
-    const origin = s.upstream()[0];
-    origin.send("greeting");
+    expect([s.upstream().length, client.take(), after]).toEqual([0, "", []]);
+    open();
+    expect(after[0]).toBe("after.new");
+    expect(s.upstream()).toHaveLength(1);
+    s.upstream()[0].send("220 hi\n");
     s.settle();
-    expect(client.take()).toBe("");
-    s.proxy.run(() => (link as NetworkFilterCallbacks | null)?.continueDownstream());
+    expect(client.take()).toContain("220 hi\n");
+  });
+
+  test("a connection from its beginning, and never agrees: no server is ever asked", async () => {
+    const { s, after } = await gated({ idleTimeout: 1000 });
+    const leaves = s.client("x");
+    leaves.reset();
     s.settle();
-    expect(client.take()).toContain("greeting");
+    const waits = s.client("x");
+    s.advance(1001);
+    expect(waits.closed || waits.ended).toBe(true);
+    waits.close();
+    s.settle();
+    expect(s.upstream()).toEqual([]);
+    expect(after.filter((line) => line !== "after.log" && !line.includes("Close"))).toEqual([]);
+    expect(s.logs).toEqual(["- 0/0", "SI 0/0"]);
+    expect(s.stat("cluster.app.upstream_cx_total")).toBe(0);
+  });
+
+  test("a connection from its beginning: what the client has said and its FIN go on to the server later", async () => {
+    const { s, open } = await gated();
+    const client = s.client("all there is");
+    client.end();
+    s.settle();
+    open();
+    expect([s.upstream()[0].take(), s.upstream()[0].ended]).toEqual(["all there is", true]);
+  });
+
+  test("a connection for which there is no server then is closed, after the filters have seen it", async () => {
+    const { s, open, after } = await gated({ cluster: "gone" });
+    const client = s.client("x");
+    open();
+    expect(client.ended || client.closed).toBe(true);
+    client.close();
+    s.settle();
+    expect(after[0]).toBe("after.new");
+    expect(s.logs).toEqual(["NC 0/0"]);
   });
 
   test("bytes until there are enough of them sees all of them again", async () => {
@@ -419,6 +471,51 @@ describe("HTTP over network filters", () => {
     expect(client.take()).toContain("connection: close");
     s.advance(2000);
     expect(client.closed || client.ended).toBe(true);
+  });
+});
+
+describe("what a network filter leaves on a connection", () => {
+  const leaves: Scripted = {
+    name: "leaves",
+    hooks: (callbacks) => ({
+      onNewConnection: () => {
+        setFilterState(callbacks.info, "wasm.peer", "client");
+        return Continue;
+      },
+    }),
+  };
+
+  test("is there for every request on it, in logs, and changes there for those that follow", async () => {
+    const said: string[] = [];
+    const log = {
+      ...LOG,
+      format: { ...LOG.format, format: "%FILTER_STATE(wasm.peer:PLAIN)% %FILTER_STATE(wasm.own:PLAIN)%\n" },
+    };
+    const marks: ScriptedFilter = {
+      name: "marks",
+      create: ({ info }) => ({
+        onRequestHeaders: () => {
+          said.push(`${filterState(info, "wasm.peer")} ${filterState(info, "wasm.own")}`);
+          setFilterState(info, "wasm.peer", "known client");
+          setFilterState(info, "wasm.own", "x");
+          return Continue;
+        },
+      }),
+    };
+    const s = await chain([leaves], { origin: answers(OK), http: { accessLog: [log] }, filters: [marks] });
+    const client = s.client(get());
+    s.send(client, get());
+    s.client(get());
+    expect(said).toEqual(["client null", "known client null", "client null"]);
+    expect(s.logs).toEqual(Array(3).fill("known client x"));
+  });
+
+  test("is there in the log of a connection that is passed on as it is", async () => {
+    const format = { ...LOG.format, format: "%FILTER_STATE(wasm.peer:PLAIN)%\n" };
+    const s = await chain([leaves], { log: { ...LOG, format } });
+    s.client("x").reset();
+    s.settle();
+    expect(s.logs).toEqual(["client"]);
   });
 });
 

@@ -8,7 +8,7 @@ import { requestHead } from "../../support/stream-info-fixture.ts";
 const environment: FormatEnvironment = { variables: {}, hostname: "", clock: new Clock() };
 
 function choice(action: Parameters<typeof routeTo>[1], cluster = "") {
-  return compileClusterChoice(routeTo(cluster, action), "route", environment, []);
+  return compileClusterChoice(routeTo(cluster, action), "route", environment, [], () => null);
 }
 
 describe("the cluster of a request", () => {

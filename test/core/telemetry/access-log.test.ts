@@ -58,6 +58,11 @@ function stream(change: Partial<StreamInfo> = {}): StreamInfo {
     filterChainName: "",
     clusterStatName: "shop",
     localReplyBody: "",
+    parent: null,
+    listener: null,
+    route: null,
+    cluster: null,
+    endpoint: null,
     ...change,
   };
 }

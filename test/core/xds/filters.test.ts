@@ -8,6 +8,7 @@ import type {
   HttpFilter,
   Json,
   PerFilterConfig,
+  RouteAction,
   RouteConfiguration,
 } from "../../../core/config/model.ts";
 import { readBootstrap } from "../../../core/xds/bootstrap.ts";
@@ -210,10 +211,18 @@ describe("what routes say", () => {
     expect(read("route", perFilter(entries)).faults).toEqual(faults.map((fault) => at + fault));
   });
 
-  test("not on the clusters that a route weighs", () => {
-    const clusters = `[{ name: service, weight: 1, typed_per_filter_config: { a: ${A} } }]`;
-    expect(read("route", `{ route: { weighted_clusters: { clusters: ${clusters} } } }`).faults).toEqual([
-      ".route.weighted_clusters.clusters[0].typed_per_filter_config: not implemented yet: typed_per_filter_config",
+  test("on the clusters that a route weighs, too", () => {
+    const weighed = (entries: string) =>
+      `{ route: { weighted_clusters: { clusters: [{ name: service, weight: 1, typed_per_filter_config: ${entries} }] } } }`;
+    const { bootstrap, faults: none } = read("route", weighed(`{ a: ${A5} }`));
+    expect(none).toEqual([]);
+    const manager = bootstrap?.listeners[0].model.filterChains[0].filter as HttpConnectionManager;
+    const { action } = (manager.routeConfig as RouteConfiguration).virtualHosts[0].routes[0];
+    expect((action as RouteAction).weightedClusters[0].perFilter).toEqual([
+      { name: "a", disabled: false, own: own({ x: 5 }) },
+    ]);
+    expect(read("route", weighed("{ x: { '@type': type.googleapis.com/x.Y } }")).faults).toEqual([
+      '.route.weighted_clusters.clusters[0].typed_per_filter_config["x"].@type: not implemented yet: x.Y',
     ]);
   });
 });

@@ -115,7 +115,7 @@ describe.skipIf(!HAS_ASSEMBLER)("pointers", () => {
     ];
     const { s, said, over } = await wasmStory([{ guest: onCallback("request_headers", lines) }]);
     expect(gist(s.client(get()).received)).toBe("299 ");
-    expect(said()).toEqual(["p: ", "p: log=0", "p: set=1", "p: property=1", "p: local=0"]);
+    expect(said()).toEqual(["p: ", "p: log=0", "p: set=1", "p: property=3", "p: local=0"]);
     await over();
   });
 });
