@@ -50,7 +50,7 @@ export async function runCommand(entry: Entry): Promise<void> {
 async function runValidate(entry: Entry, options: Options): Promise<void> {
   const { survey, validatePlugins } = await import("./validate.ts");
   const found = survey(options.configPath, entry.checks);
-  const faults = [...found.faults, ...(await validatePlugins(found, entry.tryPlugin))];
+  const faults = [...found.faults, ...(await validatePlugins(found, entry.url))];
   if (faults.length === 0) {
     process.stdout.write("OK\n");
     return;

@@ -2,7 +2,6 @@
 import type { Checks } from "../../core/xds/checks.ts";
 import type { ServeFetch } from "../fetch-server.ts";
 import type { Runtime } from "../runtime.ts";
-import type { ModuleStoreHost } from "./modules/module-store.ts";
 import type { MakeEngine } from "./worker-control.ts";
 
 export interface Entry {
@@ -11,7 +10,6 @@ export interface Entry {
   readonly loadServeFetch: () => Promise<ServeFetch>;
   readonly makeEngine: MakeEngine;
   readonly checks: Checks;
-  readonly tryPlugin: ModuleStoreHost["tryPlugin"];
   /** URL of the entry file itself: worker threads start there too. */
   readonly url: string;
   /** Version of Tulle. */

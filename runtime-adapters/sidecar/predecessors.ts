@@ -1,6 +1,6 @@
 /** A snapshot without what cannot be put in force: what was there before stays. */
 import type { Snapshot } from "../../core/config/model.ts";
-import type { Refusal } from "./modules/module-store.ts";
+import type { Refusal } from "./modules/refusal.ts";
 
 /** `wanted`, with the refused resources as they were in `before`, or not at all. */
 export function withoutRefused(wanted: Snapshot, before: Snapshot, refusals: readonly Refusal[]): Snapshot {

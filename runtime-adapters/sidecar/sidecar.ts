@@ -20,8 +20,9 @@ import { layerNames, overridden } from "./admin/runtime-page.ts";
 import type { Options } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
-import { compileApart } from "./modules/compile-apart.ts";
-import { type ModuleStatus, ModuleStore, refusalLine } from "./modules/module-store.ts";
+import { LateModules } from "./modules/late-modules.ts";
+import type { ModuleStatus } from "./modules/module-store.ts";
+import { refusalLine } from "./modules/refusal.ts";
 import { judged, notInForce } from "./modules/refused-resources.ts";
 import type { LogThreshold, OperatorLog } from "./operator-log.ts";
 import { withoutFailed, withoutRefused } from "./predecessors.ts";
@@ -45,7 +46,7 @@ export class Sidecar implements AdminSource {
   readonly options: Options;
   readonly bootstrap: Bootstrap;
   readonly subscriptions: Subscriptions;
-  readonly modules: ModuleStore;
+  readonly modules: LateModules;
   readonly version: string;
   readonly startedAt: number;
   snapshot: Snapshot;
@@ -96,9 +97,7 @@ export class Sidecar implements AdminSource {
       (index, onGone) => this.startWorker(index, onGone),
       (level, message) => this.log(level, "main", message),
     );
-    this.modules = new ModuleStore({
-      tryPlugin: entry.tryPlugin,
-      compile: (bytes, limits) => compileApart(entry.url, bytes, limits),
+    this.modules = new LateModules(entry.url, {
       threads: options.concurrency,
       log: (level, message) => this.log(level, "wasm", message),
       onChange: (supply) => void this.supervisor.setWasm(supply),
@@ -205,7 +204,8 @@ export class Sidecar implements AdminSource {
     for (const refusal of refusals) {
       this.log("error", "config", `${refusalLine(refusal)}; what was in force stays in force`);
     }
-    if (!this.modules.isEmpty) await this.supervisor.setWasm(this.modules.supply);
+    const { supply } = this.modules;
+    if (supply !== null) await this.supervisor.setWasm(supply);
     const failures = await this.supervisor.apply(wanted);
     this.counters.countBinds(wanted.listeners.length - failures.length, failures.length);
     if (this.first !== null && failures.length > 0) {

@@ -8,8 +8,8 @@ import type { ExtensionConfig, Listener, RouteConfiguration, Snapshot } from "..
 import type { Checks } from "../../core/xds/checks.ts";
 import type { Lead, ResourceKind } from "../../core/xds/resource.ts";
 import { findResource, type ResourceFile, readBootstrapFile, readResourceFile } from "./config-file.ts";
-import { compileModule } from "./modules/compile-module.ts";
-import { ModuleStore, type ModuleStoreHost, refusalLine } from "./modules/module-store.ts";
+import { LateModules } from "./modules/late-modules.ts";
+import { refusalLine } from "./modules/refusal.ts";
 
 /** What a configuration says, wherever it stands. */
 export interface Survey {
@@ -24,23 +24,16 @@ export function validate(configPath: string, checks: Checks): readonly string[] 
   return survey(configPath, checks).faults;
 }
 
-/** The faults of its WASM plugins: modules that cannot be had, and configurations that they refuse. */
-export async function validatePlugins(
-  { snapshot }: Survey,
-  tryPlugin: ModuleStoreHost["tryPlugin"],
-): Promise<readonly string[]> {
+/**
+ * The faults of its WASM plugins: modules that cannot be had, and configurations that they refuse. `entry` is the URL
+ * of the entry file.
+ */
+export async function validatePlugins({ snapshot }: Survey, entry: string): Promise<readonly string[]> {
   if (snapshot === null) return [];
   const nobody = (): void => undefined;
-  const store = new ModuleStore({
-    tryPlugin,
-    compile: compileModule,
-    threads: 1,
-    log: nobody,
-    onChange: nobody,
-    onWanted: nobody,
-  });
-  const refusals = await store.prepare(snapshot);
-  store.close();
+  const modules = new LateModules(entry, { threads: 1, log: nobody, onChange: nobody, onWanted: nobody });
+  const refusals = await modules.prepare(snapshot);
+  modules.close();
   return refusals.map(refusalLine);
 }
 

@@ -9,7 +9,7 @@
 import type { Context } from "hono";
 import { Hono } from "hono/tiny";
 import { HistogramIntervals } from "../../../core/telemetry/histogram-intervals.ts";
-import { MAX_MODULE_BYTES } from "../modules/module-source.ts";
+import { MAX_MODULE_BYTES } from "../modules/module-limit.ts";
 import { ADMIN_COMMANDS, adminHelp } from "./admin-command.ts";
 import type { AdminSource } from "./admin-source.ts";
 import { clustersJson, clustersText, listenersJson, listenersText } from "./clusters-page.ts";

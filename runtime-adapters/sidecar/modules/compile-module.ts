@@ -4,7 +4,8 @@ import type { CompiledModule } from "../../../filters/wasm/compiled-module.ts";
 import { providedImports } from "../../../filters/wasm/host/host-functions.ts";
 import { prepareModule } from "../../../filters/wasm/module/prepare-module.ts";
 import type { VmLimits } from "../../../filters/wasm/vm-limits.ts";
-import { MAX_MODULE_BYTES, sha256Of } from "./module-source.ts";
+import { MAX_MODULE_BYTES } from "./module-limit.ts";
+import { sha256Of } from "./module-source.ts";
 
 /** Bytes of a page of WebAssembly memory. */
 const PAGE = 65_536;

@@ -5,9 +5,8 @@
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import type { CodeSource, RemoteCode } from "../../../filters/wasm/plugin-config.ts";
+import { MAX_MODULE_BYTES } from "./module-limit.ts";
 
-/** Larger modules are refused, bytes. */
-export const MAX_MODULE_BYTES = 64 * 1024 * 1024;
 /** Longest time for one attempt, and for one that is given none, ms. */
 const TIMEOUT = 60_000;
 /** Attempts after the first, at most. */

@@ -17,25 +17,14 @@ import { moduleKey, type WasmSupply } from "../../../filters/wasm/wasm-host.ts";
 import { FileWatch } from "../file-watch.ts";
 import type { Compiled } from "./compile-module.ts";
 import { type Fetched, fetchModule } from "./module-source.ts";
-import { type PluginInUse, type PluginOwner, pluginsInUse } from "./plugins-in-use.ts";
+import { type PluginInUse, pluginsInUse } from "./plugins-in-use.ts";
+import type { Refusal } from "./refusal.ts";
 
 /** When another worker that ended still holds the store, it is looked at again after this time, ms. */
 const RETRY = 100;
 const MAX_SEED = 2 ** 32;
 /** After this time a server that did not give a module is asked again, ms. */
 const ASK_AGAIN = 30_000;
-
-/** A resource that cannot be put in force. */
-export interface Refusal {
-  readonly owner: PluginOwner;
-  /** A finished line. */
-  readonly fault: string;
-}
-
-/** A refusal for a log or a terminal. */
-export function refusalLine({ owner, fault }: Refusal): string {
-  return `${owner.kind} ${owner.name}: ${fault}`;
-}
 
 /** A module in force. */
 export interface ModuleStatus {

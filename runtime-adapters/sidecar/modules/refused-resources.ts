@@ -1,6 +1,6 @@
 /** What plugins that cannot be used mean for the resources that were read without a fault: none of them is in force. */
 import type { NotInForce, Outcome } from "../subscriptions.ts";
-import { type Refusal, refusalLine } from "./module-store.ts";
+import { type Refusal, refusalLine } from "./refusal.ts";
 
 /** The kinds of subscriptions that deliver what can have plugins. */
 const KINDS = { listener: "LDS", "route configuration": "RDS", extension: "ECDS" } as const;

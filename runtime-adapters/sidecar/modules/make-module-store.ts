@@ -1,0 +1,26 @@
+/**
+ * The module store with all that it needs: the compiler, the canary, the WASM host. To be imported on demand, for most
+ * processes have no plugin.
+ */
+import { randomFillSync } from "node:crypto";
+import { tryPlugin } from "../../../filters/wasm/canary.ts";
+import { processVariables } from "../process-variables.ts";
+import { compileApart } from "./compile-apart.ts";
+import { ModuleStore, type ModuleStoreHost } from "./module-store.ts";
+
+/** What differs from one user of a store to the next. */
+export type StoreSurroundings = Omit<ModuleStoreHost, "compile" | "tryPlugin">;
+
+/** A store; `entry` is the URL of the entry file, for threads that compile. */
+export function makeModuleStore(entry: string, surroundings: StoreSurroundings): ModuleStore {
+  return new ModuleStore({
+    ...surroundings,
+    compile: (bytes, limits) => compileApart(entry, bytes, limits),
+    tryPlugin: (config, module, limits) =>
+      tryPlugin(config, module, limits, {
+        now: Date.now(),
+        variables: processVariables(),
+        fillRandom: (into) => void randomFillSync(into),
+      }),
+  });
+}
