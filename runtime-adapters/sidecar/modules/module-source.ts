@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import type { CodeSource, RemoteCode } from "../../../filters/wasm/plugin-config.ts";
 import { MAX_MODULE_BYTES } from "./module-limit.ts";
+import { withoutSecrets } from "./shown-address.ts";
 
 /** Longest time for one attempt, and for one that is given none, ms. */
 const TIMEOUT = 60_000;
@@ -58,7 +59,8 @@ async function downloadModule({ uri, timeout, sha256, retries, backoff }: Remote
     }
     try {
       const signal = AbortSignal.timeout(timeout > 0 ? Math.min(timeout, TIMEOUT) : TIMEOUT);
-      const answer = await fetch(uri, { signal, redirect: "manual" });
+      const { url, headers } = requestFor(uri);
+      const answer = await fetch(url, { signal, headers, redirect: "manual" });
       if (!answer.ok) {
         fault = `${shown}: answered ${answer.status}${answer.status < 400 ? ", and is not followed elsewhere" : ""}`;
         await answer.body?.cancel();
@@ -70,15 +72,22 @@ async function downloadModule({ uri, timeout, sha256, retries, backoff }: Remote
       if (actual !== sha256) return { fault: `${shown}: has sha256 ${actual}, and should have ${sha256}` };
       return { bytes };
     } catch (error) {
-      fault = `${shown}: ${errorText(error).replaceAll(uri, shown)}`;
+      fault = `${shown}: ${errorText(error).replace(/https?:\/\/\S+/g, withoutSecrets)}`;
     }
   }
   return { fault };
 }
 
-/** Who asks, and with which signature, is nobody's business who reads a log. */
-function withoutSecrets(uri: string): string {
-  return uri.replace(/\/\/[^/?#]*@/, "//").replace(/[?#].*$/, "");
+/** Where to ask, and as whom: not every `fetch` takes an address with credentials. Throws if it is none. */
+function requestFor(uri: string): { readonly url: string; readonly headers: Record<string, string> } {
+  const url = new URL(uri);
+  const { username, password } = url;
+  if (username === "" && password === "") return { url: url.href, headers: {} };
+  url.username = "";
+  url.password = "";
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const authorization = `Basic ${Buffer.from(credentials).toString("base64")}`;
+  return { url: url.href, headers: { authorization } };
 }
 
 /** The whole body, null if it is too large. */

@@ -19,6 +19,7 @@ import type { Compiled } from "./compile-module.ts";
 import { type Fetched, fetchModule } from "./module-source.ts";
 import { type PluginInUse, pluginsInUse } from "./plugins-in-use.ts";
 import type { Refusal } from "./refusal.ts";
+import { withoutSecrets } from "./shown-address.ts";
 
 /** When another worker that ended still holds the store, it is looked at again after this time, ms. */
 const RETRY = 100;
@@ -263,7 +264,10 @@ export class ModuleStore {
     if (wanted) this.host.onWanted();
     // Each by itself: one that is broken keeps no other from its place.
     for (const path of paths) {
-      const faults = await this.replace((config) => describe(config) === path, null);
+      const faults = await this.replace(
+        ({ vm: { code } }) => code.kind === "file" && code.path === path,
+        null,
+      );
       for (const fault of faults) this.host.log("error", fault);
     }
   }
@@ -273,10 +277,15 @@ export class ModuleStore {
    * cannot be; then nothing has changed.
    */
   async replaceBy(source: string, bytes: Uint8Array | null): Promise<readonly string[]> {
-    const known = new Set([...this.entries.values()].map(({ config }) => describe(config)));
-    if (known.has(source)) return this.replace((config) => describe(config) === source, bytes);
+    const configs = [...this.entries.values()].map(({ config }) => config);
+    const exactly = configs.filter((config) => isAt(config, source));
+    const meant = exactly.length > 0 ? exactly : configs.filter((config) => describe(config) === source);
+    const codes = new Set(meant.map(codeKey));
+    if (codes.size > 1) return [`several modules come from "${source}": give the whole address of one`];
+    if (codes.size === 1) return this.replace((config) => codes.has(codeKey(config)), bytes);
+    const known = [...new Set(configs.map(describe))];
     return [
-      `no module comes from "${source}"; there ${known.size === 0 ? "is none" : `are: ${[...known].join(", ")}`}`,
+      `no module comes from "${source}"; there ${known.length === 0 ? "is none" : `are: ${known.join(", ")}`}`,
     ];
   }
 
@@ -353,8 +362,14 @@ function userOf(use: PluginInUse, runtime: Snapshot["runtime"]): User {
   return { ...use, model, limits, key: moduleKey(model, limits) };
 }
 
+/** Where its code comes from, as anybody may read it. */
 function describe(config: PluginConfig): string {
   const { code } = config.vm;
   if (code.kind === "file") return code.path;
-  return code.kind === "remote" ? code.uri : codeKey(config);
+  return code.kind === "remote" ? withoutSecrets(code.uri) : codeKey(config);
+}
+
+/** The code comes from exactly this address, secrets included. */
+function isAt({ vm: { code } }: PluginConfig, address: string): boolean {
+  return code.kind === "remote" && code.uri === address;
 }

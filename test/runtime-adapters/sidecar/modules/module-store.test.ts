@@ -298,6 +298,37 @@ describe.skipIf(!HAS_ASSEMBLER)("modules of a process", () => {
     ]);
   });
 
+  test("modules of one address, but for its secrets, are told apart by whoever knows them", async () => {
+    const modules = [noted("one"), noted("two")];
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: (request) => new Response(Buffer.from(modules[Number(new URL(request.url).search.at(-1))])),
+    });
+    const at = `http://127.0.0.1:${server.port}/m.wasm`;
+    const remote = (i: number): Json => ({
+      remote: { http_uri: { uri: `${at}?key=${i}`, cluster: "c", timeout: "5s" }, sha256: sha(modules[i]) },
+    });
+    expect(await apply(of([web("a", plugin(remote(0))), web("b", plugin(remote(1)))]))).toEqual([]);
+    expect(store.status().map(({ source }) => source)).toEqual([at, at]);
+    expect(await store.replaceBy(at, noted("new"))).toEqual([
+      `several modules come from "${at}": give the whole address of one`,
+    ]);
+    expect(supplied()).toEqual(modules.map(sha));
+    expect(await store.replaceBy(`${at}?key=1`, noted("new"))).toEqual([]);
+    expect(supplied()).toEqual([sha(modules[0]), sha(noted("new"))]);
+    expect(lines).toEqual([`info ${at}: sha256 ${sha(noted("new"))} replaces ${sha(modules[1])}`]);
+    const bad = new TextEncoder().encode("no module");
+    const code = {
+      remote: { http_uri: { uri: `${at}?key=2`, cluster: "c", timeout: "5s" }, sha256: sha(bad) },
+    };
+    modules.push(bad);
+    expect((await apply(of([web("c", plugin(code))])))[0]).toStartWith(
+      `listener c: filter f: ${at}: not WebAssembly`,
+    );
+    server.stop(true);
+  });
+
   test("a server is asked as often as it says, led nowhere else, and its secrets are not told", async () => {
     let asked = 0;
     const server = Bun.serve({
