@@ -38,7 +38,7 @@ export class LateModules {
 
   /** What workers are to have, null if there is nothing that they would have to be told. */
   get supply(): WasmSupply | null {
-    return this.store === null || this.store.isEmpty ? null : this.store.supply;
+    return this.store === null || this.store.isIdle ? null : this.store.supply;
   }
 
   /** See `ModuleStore`. */

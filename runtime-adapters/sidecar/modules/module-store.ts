@@ -12,7 +12,7 @@ import type { LogLevel } from "../../../core/io/platform.ts";
 import type { CompiledModule } from "../../../filters/wasm/compiled-module.ts";
 import { codeKey, type PluginConfig, readPluginConfig } from "../../../filters/wasm/plugin-config.ts";
 import { SharedStore } from "../../../filters/wasm/shared-store.ts";
-import { type VmLimits, vmLimits } from "../../../filters/wasm/vm-limits.ts";
+import { limitsIn, type VmLimits, vmLimits } from "../../../filters/wasm/vm-limits.ts";
 import { moduleKey, type WasmSupply } from "../../../filters/wasm/wasm-host.ts";
 import { FileWatch } from "../file-watch.ts";
 import type { Compiled } from "./compile-module.ts";
@@ -95,6 +95,8 @@ export class ModuleStore {
   private runtime: Snapshot["runtime"] = {};
   /** Made when the first plugin needs it: it is some tens of MB of address space. */
   private shared: SharedArrayBuffer | null = null;
+  /** What workers were told last. */
+  private supplied: WasmSupply | null = null;
   /** The store as this thread sees it: made when a worker has ended. */
   private observer: SharedStore | null = null;
 
@@ -103,20 +105,26 @@ export class ModuleStore {
     this.watch = new FileWatch((paths) => void this.onFiles(new Set(paths)));
   }
 
-  /** What workers are to have. */
+  /** What workers are to have: the same object while that is the same. */
   get supply(): WasmSupply {
     const modules = new Map<string, CompiledModule>();
     for (const [key, { module }] of this.entries) if (module !== null) modules.set(key, module);
+    const runtime = limitsIn(this.runtime);
+    const before = this.supplied;
+    if (before !== null && sameModules(before.modules, modules) && sameJson(before.runtime, runtime)) {
+      return before;
+    }
     this.shared ??= SharedStore.create({
       threads: this.host.threads + 1,
       seed: [randomInt(MAX_SEED), randomInt(MAX_SEED)],
     });
-    return { modules, runtime: this.runtime, shared: this.shared };
+    this.supplied = { modules, runtime, shared: this.shared };
+    return this.supplied;
   }
 
-  /** True if there is nothing that a worker would have to be told. */
-  get isEmpty(): boolean {
-    return this.entries.size === 0;
+  /** True if there is nothing that a worker would have to be told, nor ever was. */
+  get isIdle(): boolean {
+    return this.entries.size === 0 && this.supplied === null;
   }
 
   /** A worker has ended by itself: what it held of the shared store is let go. */
@@ -144,7 +152,7 @@ export class ModuleStore {
   prepare(snapshot: Snapshot): Promise<readonly Refusal[]> {
     return this.inTurn(async () => {
       const found = pluginsInUse(snapshot);
-      if (found.length === 0 && this.isEmpty) {
+      if (found.length === 0 && this.entries.size === 0) {
         this.runtime = snapshot.runtime;
         return [];
       }
@@ -348,6 +356,10 @@ function fetchOnce(read: Map<string, Promise<Fetched>>, config: PluginConfig): P
   const before = read.get(key) ?? fetchModule(config.vm.code);
   read.set(key, before);
   return before;
+}
+
+function sameModules(a: WasmSupply["modules"], b: WasmSupply["modules"]): boolean {
+  return a.size === b.size && [...a].every(([key, module]) => b.get(key) === module);
 }
 
 function sameJson(a: unknown, b: unknown): boolean {

@@ -265,6 +265,29 @@ describe.skipIf(!HAS_ASSEMBLER)("modules of a process", () => {
     expect(supplies).toEqual([]);
   });
 
+  test("a snapshot that changes nothing about plugins has nothing for workers", async () => {
+    put("m.wasm", noted("one"));
+    const listeners = [web("a", plugin(file("m.wasm")))];
+    await apply(of(listeners));
+    const { supply } = store;
+    const clusters = [{ name: "new" }] as never;
+    await apply(of([...listeners, web("b", plugin(file("m.wasm"), "p", { root_id: "r" }))], { clusters }));
+    await apply(of(listeners, { runtime: { "re2.max_program_size.error_level": 100 } }));
+    expect(store.supply).toBe(supply);
+    await apply(of(listeners, { runtime: { "tulle.wasm.fuel_per_call": 5000 } }));
+    expect(store.supply).not.toBe(supply);
+    const limited = store.supply;
+    await store.replaceBy(workspace.file("m.wasm"), noted("one"));
+    expect(store.supply).toBe(limited);
+    await store.replaceBy(workspace.file("m.wasm"), noted("two"));
+    expect(store.supply).not.toBe(limited);
+    expect(supplies).toEqual([store.supply]);
+    // The last plugin goes: workers may let go of its module.
+    await apply(of([]));
+    expect(supplied()).toEqual([]);
+    expect(store.isIdle).toBe(false);
+  });
+
   test("what nobody uses any more is forgotten when that is in force, not before", async () => {
     put("m.wasm", noted("one"));
     await apply(of([web("a", plugin(file("m.wasm")))]));
