@@ -31,10 +31,20 @@ export function validate(configPath: string, checks: Checks): readonly string[] 
 export async function validatePlugins({ snapshot }: Survey, entry: string): Promise<readonly string[]> {
   if (snapshot === null) return [];
   const nobody = (): void => undefined;
-  const modules = new LateModules(entry, { threads: 1, log: nobody, onChange: nobody, onWanted: nobody });
-  const refusals = await modules.prepare(snapshot);
-  modules.close();
-  return refusals.map(refusalLine);
+  let arrive = nobody;
+  const onWanted = (): void => arrive();
+  const modules = new LateModules(entry, { threads: 1, log: nobody, onChange: nobody, onWanted });
+  for (;;) {
+    const arrival = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
+    const { refusals, waiting } = await modules.prepare(snapshot);
+    if (waiting.length === 0) {
+      modules.close();
+      return refusals.map(refusalLine);
+    }
+    await arrival;
+  }
 }
 
 /** Reads everything. */

@@ -1,5 +1,5 @@
 /** A real sidecar process on a real runtime, started from a bootstrap text, for end-to-end stories. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { InstalledRuntime } from "./runtimes.ts";
@@ -138,6 +138,16 @@ export class SidecarProcess {
     }
     this.child.kill("SIGKILL");
     throw new Error(`not ready: ${await this.stderrText}`);
+  }
+
+  /** Resolves when the admin pages answer, which may be long before `ready`. */
+  async reachable(): Promise<this> {
+    await eventually(
+      async () => existsSync(this.adminFile),
+      (there) => there,
+    );
+    this.admin = `http://${readFileSync(this.adminFile, "utf8")}`;
+    return this;
   }
 
   /** Where a listener listens. */

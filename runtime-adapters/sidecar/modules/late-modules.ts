@@ -7,7 +7,7 @@ import type { WasmSupply } from "../../../filters/wasm/wasm-host.ts";
 import type { StoreSurroundings } from "./make-module-store.ts";
 import type { ModuleStatus, ModuleStore } from "./module-store.ts";
 import { pluginsInUse } from "./plugins-in-use.ts";
-import type { Refusal } from "./refusal.ts";
+import { type Preparation, READY } from "./preparation.ts";
 
 /** As `ModuleStore`, to which all questions go that come after the first plugin. */
 export class LateModules {
@@ -22,9 +22,9 @@ export class LateModules {
   }
 
   /** See `ModuleStore`. One at a time. */
-  async prepare(snapshot: Snapshot): Promise<readonly Refusal[]> {
+  async prepare(snapshot: Snapshot): Promise<Preparation> {
     if (this.store === null) {
-      if (pluginsInUse(snapshot).length === 0) return [];
+      if (pluginsInUse(snapshot).length === 0) return READY;
       const { makeModuleStore } = await import("./make-module-store.ts");
       this.store = makeModuleStore(this.entry, this.surroundings);
     }

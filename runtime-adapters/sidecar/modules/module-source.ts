@@ -12,21 +12,21 @@ import { withoutSecrets } from "./shown-address.ts";
 const TIMEOUT = 60_000;
 /** Attempts after the first, at most. */
 const MAX_RETRIES = 10;
-/** Longest wait between two, ms: other changes of the configuration wait with it. */
+/** Longest wait between two, ms. */
 const MAX_WAIT = 10_000;
 
 /** The bytes, or why there are none. */
 export type Fetched = { readonly bytes: Uint8Array } | { readonly fault: string };
 
-/** Reads or downloads a module. Never rejects. */
-export async function fetchModule(source: CodeSource): Promise<Fetched> {
+/** Reads or downloads a module; a download ends when `signal` says so. Never rejects. */
+export async function fetchModule(source: CodeSource, signal?: AbortSignal): Promise<Fetched> {
   switch (source.kind) {
     case "inline":
       return { bytes: source.bytes };
     case "file":
       return readModule(source.path);
     case "remote":
-      return downloadModule(source);
+      return downloadModule(source, signal ?? new AbortController().signal);
   }
 }
 
@@ -49,7 +49,8 @@ async function readModule(path: string): Promise<Fetched> {
   }
 }
 
-async function downloadModule({ uri, timeout, sha256, retries, backoff }: RemoteCode): Promise<Fetched> {
+async function downloadModule(code: RemoteCode, cancelled: AbortSignal): Promise<Fetched> {
+  const { uri, timeout, sha256, retries, backoff } = code;
   const shown = withoutSecrets(uri);
   let fault = "";
   for (let attempt = 0; attempt <= Math.min(retries, MAX_RETRIES); attempt++) {
@@ -57,8 +58,10 @@ async function downloadModule({ uri, timeout, sha256, retries, backoff }: Remote
       const wait = Math.min(backoff.base * 2 ** (attempt - 1), backoff.max, MAX_WAIT);
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
+    if (cancelled.aborted) break;
     try {
-      const signal = AbortSignal.timeout(timeout > 0 ? Math.min(timeout, TIMEOUT) : TIMEOUT);
+      const late = AbortSignal.timeout(timeout > 0 ? Math.min(timeout, TIMEOUT) : TIMEOUT);
+      const signal = AbortSignal.any([late, cancelled]);
       const { url, headers } = requestFor(uri);
       const answer = await fetch(url, { signal, headers, redirect: "manual" });
       if (!answer.ok) {

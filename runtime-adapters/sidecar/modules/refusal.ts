@@ -8,6 +8,11 @@ export interface Refusal {
   readonly fault: string;
 }
 
+/** Whom it is about. */
+export function ownerOf({ owner }: { readonly owner: PluginOwner }): PluginOwner {
+  return owner;
+}
+
 /** A refusal for a log or a terminal. */
 export function refusalLine({ owner, fault }: Refusal): string {
   return `${owner.kind} ${owner.name}: ${fault}`;

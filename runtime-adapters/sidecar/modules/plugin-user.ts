@@ -1,0 +1,28 @@
+/** A plugin as it is to be run: what the snapshot says, read, with its limits. */
+import type { Snapshot } from "../../../core/config/model.ts";
+import { type PluginConfig, readPluginConfig } from "../../../filters/wasm/plugin-config.ts";
+import { type VmLimits, vmLimits } from "../../../filters/wasm/vm-limits.ts";
+import { moduleKey } from "../../../filters/wasm/wasm-host.ts";
+import type { PluginInUse } from "./plugins-in-use.ts";
+
+/** Somebody who runs a module. */
+export interface PluginUser extends PluginInUse {
+  readonly model: PluginConfig;
+  readonly limits: VmLimits;
+  /** Of the module. */
+  readonly key: string;
+}
+
+/** A plugin under the limits of that runtime. Throws if its configuration was not checked. */
+export function pluginUser(use: PluginInUse, runtime: Snapshot["runtime"]): PluginUser {
+  const { plugin } = readPluginConfig(use.config);
+  if (plugin === null) throw new Error(`filter ${use.filter}: its configuration was not checked`);
+  const model = { ...plugin, name: plugin.name === "" ? use.filter : plugin.name };
+  const limits = vmLimits(runtime, model.name);
+  return { ...use, model, limits, key: moduleKey(model, limits) };
+}
+
+/** The files of their modules. */
+export function filesOf(users: readonly PluginUser[]): Set<string> {
+  return new Set(users.flatMap(({ model: { vm } }) => (vm.code.kind === "file" ? [vm.code.path] : [])));
+}
