@@ -241,7 +241,7 @@ describe("who may import whom", () => {
     const checks = /^filters\/wasm\/(plugin-config|plugin-bytes|json-section|vm-limits)\.ts$/;
     const isHost = (path: string) =>
       (path.startsWith("filters/wasm/") && !checks.test(path)) ||
-      /\/modules\/(make-module-store|module-store|module-source|compile-\w+)\.ts$/.test(path);
+      /\/modules\/(make-module-store|module-store|module-source|(compile|try|ask)-\w+)\.ts$/.test(path);
     const onDemand = (path: string) => isHost(path) || path.startsWith("runtime-adapters/filter-tool/");
     const loaded = new Set(RUNTIMES.map((name) => `runtime-adapters/${name}/main.ts`));
     for (const path of loaded) {

@@ -9,13 +9,14 @@ import { type Options, parseCommandLine } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
 import type { CompileStart } from "./modules/compile-apart.ts";
+import type { TryStart } from "./modules/try-apart.ts";
 import { QuietWatch } from "./quiet-watch.ts";
 import { operatorLog, ThreadServices } from "./thread-services.ts";
 import { notesThrough, serveWorker, type ThreadStart } from "./worker-port.ts";
 
 /** Runs what the command line (or the parent thread) asks for. */
 export async function runCommand(entry: Entry): Promise<void> {
-  const start = workerData as ThreadStart | CompileStart | null;
+  const start = workerData as ThreadStart | CompileStart | TryStart | null;
   if (!isMainThread && parentPort !== null && start !== null) {
     if (start.tulle === "worker") {
       runWorker(entry, start, parentPort);
@@ -24,6 +25,11 @@ export async function runCommand(entry: Entry): Promise<void> {
     if (start.tulle === "compile") {
       const { compileModule } = await import("./modules/compile-module.ts");
       parentPort.postMessage(await compileModule(start.bytes, start.limits));
+      return;
+    }
+    if (start.tulle === "try") {
+      const { tryHere } = await import("./modules/try-here.ts");
+      parentPort.postMessage(tryHere(start.config, start.module, start.limits));
       return;
     }
   }

@@ -402,6 +402,49 @@ for (const runtime of HAS_ASSEMBLER ? installedRuntimes : []) {
       await until(() => marked(url), "posted");
     }, 60_000);
 
+    test("a module that loops while it is tried is refused, and the traffic goes on", async () => {
+      publish(path("sound.wasm"), marking("sound"));
+      const proxy = await fixed(listenerWith("web", { typed_config: wasm(path("sound.wasm")) }), 1);
+      const url = await proxy.url("web");
+      // Each turn reads from a place that follows from the last: the dearest that there is for a unit of fuel.
+      const looping = binaryOf(guest`
+        (global $at (mut i32) (i32.const 1))
+        (on vm_start
+          (drop (memory.grow #252))
+          (loop $on
+            (global.set $at (i32.and #0xfffffc
+              (i32.add (i32.mul (i32.add (global.get $at) (i32.load (global.get $at))) #1664525) #1013904223)))
+            (br $on))
+          #1)`);
+      const address = `${proxy.admin}/wasm_modules?source=${encodeURIComponent(path("sound.wasm"))}`;
+      let refusal = "";
+      const posted = fetch(address, { method: "POST", body: Buffer.from(looping), keepalive: false }).then(
+        async (answer) => (refusal = await answer.text()),
+      );
+      let served = 0;
+      while (refusal === "") {
+        expect(await marked(url)).toBe("sound");
+        served++;
+      }
+      await posted;
+      expect(refusal).toMatch(/used up its fuel|not done after 10 s/);
+      expect(refusal).toContain("what was in force stays in force");
+      expect(served).toBeGreaterThan(20);
+      // One that reads a long configuration has the time.
+      const busy = binaryOf(guest`
+        (global $turns (mut i32) (i32.const 60000000))
+        (on configure
+          (loop $on
+            (global.set $turns (i32.sub (global.get $turns) #1))
+            (br_if $on (global.get $turns)))
+          #1)
+        (on response_headers
+          (drop (call $replace_header_map_value #2 ${"x-guest"} ${"busy"}))
+          #0)`);
+      publish(path("sound.wasm"), busy);
+      await until(() => marked(url), "busy");
+    }, 60_000);
+
     test("workers share data and queues", async () => {
       const sharing = binaryOf(guest`
         (global $queue (mut i32) (i32.const 0))

@@ -2,11 +2,9 @@
  * The module store with all that it needs: the compiler, the canary, the WASM host. To be imported on demand, for most
  * processes have no plugin.
  */
-import { randomFillSync } from "node:crypto";
-import { tryPlugin } from "../../../filters/wasm/canary.ts";
-import { processVariables } from "../process-variables.ts";
 import { compileApart } from "./compile-apart.ts";
 import { ModuleStore, type ModuleStoreHost } from "./module-store.ts";
+import { tryApart } from "./try-apart.ts";
 
 /** What differs from one user of a store to the next. */
 export type StoreSurroundings = Omit<ModuleStoreHost, "compile" | "tryPlugin">;
@@ -16,11 +14,6 @@ export function makeModuleStore(entry: string, surroundings: StoreSurroundings):
   return new ModuleStore({
     ...surroundings,
     compile: (bytes, limits) => compileApart(entry, bytes, limits),
-    tryPlugin: (config, module, limits) =>
-      tryPlugin(config, module, limits, {
-        now: Date.now(),
-        variables: processVariables(),
-        fillRandom: (into) => void randomFillSync(into),
-      }),
+    tryPlugin: (config, module, limits) => tryApart(entry, config, module, limits),
   });
 }

@@ -40,7 +40,11 @@ export interface ModuleStatus {
 /** What the store needs of its surroundings. */
 export interface ModuleStoreHost {
   /** Tries a plugin with a module: the reasons why it cannot be used. */
-  readonly tryPlugin: (config: PluginConfig, module: CompiledModule, limits: VmLimits) => readonly string[];
+  readonly tryPlugin: (
+    config: PluginConfig,
+    module: CompiledModule,
+    limits: VmLimits,
+  ) => readonly string[] | Promise<readonly string[]>;
   /** Judges and compiles a module. Never rejects. */
   readonly compile: (bytes: Uint8Array, limits: VmLimits) => Promise<Compiled>;
   readonly log: (level: LogLevel, message: string) => void;
@@ -215,11 +219,13 @@ export class ModuleStore {
       }),
     );
     this.users = [...this.users, ...users];
-    return users.flatMap((user) => {
+    const tried: Tried[] = [];
+    for (const user of users) {
       const entry = this.entries.get(user.key);
-      const faults = entry === undefined ? [absent.get(user.key) ?? null] : this.tryOut(entry, user);
-      return faults.map((fault) => ({ user, fault }));
-    });
+      const faults = entry === undefined ? [absent.get(user.key) ?? null] : await this.tryOut(entry, user);
+      for (const fault of faults) tried.push({ user, fault });
+    }
+    return tried;
   }
 
   /** The plugin is in force as it is configured now, under other limits. */
@@ -256,12 +262,12 @@ export class ModuleStore {
     return entry;
   }
 
-  private tryOut(entry: Entry, { model, config, limits }: PluginUser): readonly string[] {
+  private async tryOut(entry: Entry, { model, config, limits }: PluginUser): Promise<readonly string[]> {
     if (entry.module === null) return [entry.fault];
     const text = JSON.stringify([config, model.name, limits]);
     let faults = entry.tried.get(text);
     if (faults === undefined) {
-      faults = this.host.tryPlugin(model, entry.module, limits);
+      faults = await this.host.tryPlugin(model, entry.module, limits);
       entry.tried.set(text, faults);
     }
     return faults;
@@ -326,9 +332,9 @@ export class ModuleStore {
         else made.push(await this.make({ key, model: config, limits }, fetched.bytes));
       }
       for (const entry of made) {
+        const own = this.users.filter(({ key }) => key === entry.key);
+        for (const user of own) faults.push(...(await this.tryOut(entry, user)));
         if (entry.module === null) faults.push(entry.fault);
-        else
-          for (const user of this.users) if (user.key === entry.key) faults.push(...this.tryOut(entry, user));
       }
       if (faults.length > 0)
         return [...new Set(faults), `${shownSource(due[0].config)}: what was in force stays in force`];
