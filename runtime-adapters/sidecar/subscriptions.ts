@@ -158,13 +158,8 @@ export class Subscriptions {
       const delivery = this.deliveries[kind].get(key);
       const version = handed[kind].get(key)?.resource?.version;
       if (delivery === undefined || delivery.resource?.version !== version) continue; // there is a newer one
-      this.deliveries[kind].set(key, {
-        name: delivery.name,
-        resource: before?.resource ?? null,
-        versionInfo: before?.versionInfo ?? "",
-        lastUpdated: before?.lastUpdated ?? 0,
-        error: { details: faults.join("\n"), at: Date.now(), versionInfo: delivery.versionInfo },
-      });
+      const { name, versionInfo } = delivery;
+      this.deliveries[kind].set(key, refusedDelivery(name, before, faults, Date.now(), versionInfo));
       if (before === undefined) this.givenUp.add(`${kind}/${key}`);
     }
     this.inForce = now;
@@ -297,13 +292,7 @@ export class Subscriptions {
     now: number,
   ): void {
     const before = this.deliveries[kind].get(key);
-    this.deliveries[kind].set(key, {
-      name,
-      resource: before?.resource ?? null,
-      versionInfo: before?.versionInfo ?? "",
-      lastUpdated: before?.lastUpdated ?? 0,
-      error: { details: faults.join("\n"), at: now, versionInfo },
-    });
+    this.deliveries[kind].set(key, refusedDelivery(name, before, faults, now, versionInfo));
   }
 
   /** Drops routes, endpoints and filters that nobody wants any more. */
@@ -333,6 +322,23 @@ export class Subscriptions {
     this.handedOut.set(snapshot, { LDS: new Map(LDS), RDS: new Map(RDS), ECDS: new Map(ECDS) });
     this.observer.onSnapshot(snapshot, warming);
   }
+}
+
+/** What was there `before` stays, and says why it is not that version. */
+function refusedDelivery(
+  name: string,
+  before: Delivery | undefined,
+  faults: readonly string[],
+  at: number,
+  versionInfo: string,
+): Delivery {
+  return {
+    name,
+    resource: before?.resource ?? null,
+    versionInfo: before?.versionInfo ?? "",
+    lastUpdated: before?.lastUpdated ?? 0,
+    error: { details: faults.join("\n"), at, versionInfo },
+  };
 }
 
 function usable<K extends ResourceKind>(
