@@ -236,6 +236,26 @@ describe("who may import whom", () => {
     expect(wrong).toEqual([]);
   });
 
+  test("a sidecar without plugins loads no WASM host", () => {
+    // What checks a configuration may be there. The rest is some MB: the sidecar and each worker load it on demand.
+    const checks = /^filters\/wasm\/(plugin-config|plugin-bytes|json-section|vm-limits)\.ts$/;
+    const isHost = (path: string) =>
+      (path.startsWith("filters/wasm/") && !checks.test(path)) ||
+      /\/modules\/(make-module-store|module-store|module-source|(compile|try|ask)-\w+)\.ts$/.test(path);
+    const onDemand = (path: string) => isHost(path) || path.startsWith("runtime-adapters/filter-tool/");
+    const loaded = new Set(RUNTIMES.map((name) => `runtime-adapters/${name}/main.ts`));
+    for (const path of loaded) {
+      const { eager = [], values = [] } = sources.find((each) => each.path === path) ?? {};
+      for (const target of eager) loaded.add(target);
+      // Whatever else a command or a page has loaded.
+      for (const target of values) if (!onDemand(target)) loaded.add(target);
+    }
+    expect(loaded.has("runtime-adapters/sidecar/sidecar.ts")).toBe(true);
+    expect(loaded.has("filters/wasm/plugin-config.ts")).toBe(true);
+    expect([...loaded].filter(isHost)).toEqual([]);
+    expect(sources.filter(({ path }) => isHost(path)).length).toBeGreaterThan(50);
+  });
+
   test("the tool for authors of filters is loaded by its command and by nothing else", () => {
     const isTool = (path: string) => path.startsWith("runtime-adapters/filter-tool/");
     const shipped = sources.filter(({ path }) => /^(core|filters|runtime-adapters|control|bin)\//.test(path));

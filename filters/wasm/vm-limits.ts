@@ -59,6 +59,11 @@ export function vmLimits(runtime: Snapshot["runtime"], plugin: string): VmLimits
   };
 }
 
+/** What of the runtime is about limits: the rest may change, and no plugin is the wiser. */
+export function limitsIn(runtime: Snapshot["runtime"]): Snapshot["runtime"] {
+  return Object.fromEntries(Object.entries(runtime).filter(([key]) => key.startsWith(PREFIX)));
+}
+
 /** "" or why a value of the runtime is refused; fits `Checks.checkRuntime`. Keys that are not ours pass. */
 export function checkVmLimit(key: string, value: Value): string {
   if (!key.startsWith(PREFIX)) return "";

@@ -1,6 +1,6 @@
 /** Entry file on Deno: what bin/tulle.mjs starts, and what every worker thread starts with. */
 import { runCommand } from "../sidecar/command.ts";
-import { checks, makeEngine, tryWasmPlugin } from "../sidecar/engine.ts";
+import { checks, makeEngine } from "../sidecar/engine.ts";
 import { VERSION } from "../sidecar/version.ts";
 import { runtime } from "./runtime.ts";
 
@@ -8,7 +8,6 @@ await runCommand({
   runtime,
   makeEngine,
   checks,
-  tryPlugin: tryWasmPlugin,
   loadServeFetch: async () => (await import("./fetch-server.ts")).serveFetch,
   url: import.meta.url,
   version: VERSION,

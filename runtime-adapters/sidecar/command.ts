@@ -9,13 +9,14 @@ import { type Options, parseCommandLine } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
 import type { CompileStart } from "./modules/compile-apart.ts";
+import type { TryStart } from "./modules/try-apart.ts";
 import { QuietWatch } from "./quiet-watch.ts";
 import { operatorLog, ThreadServices } from "./thread-services.ts";
 import { notesThrough, serveWorker, type ThreadStart } from "./worker-port.ts";
 
 /** Runs what the command line (or the parent thread) asks for. */
 export async function runCommand(entry: Entry): Promise<void> {
-  const start = workerData as ThreadStart | CompileStart | null;
+  const start = workerData as ThreadStart | CompileStart | TryStart | null;
   if (!isMainThread && parentPort !== null && start !== null) {
     if (start.tulle === "worker") {
       runWorker(entry, start, parentPort);
@@ -24,6 +25,11 @@ export async function runCommand(entry: Entry): Promise<void> {
     if (start.tulle === "compile") {
       const { compileModule } = await import("./modules/compile-module.ts");
       parentPort.postMessage(await compileModule(start.bytes, start.limits));
+      return;
+    }
+    if (start.tulle === "try") {
+      const { tryHere } = await import("./modules/try-here.ts");
+      parentPort.postMessage(tryHere(start.node, start.config, start.module, start.limits));
       return;
     }
   }
@@ -50,7 +56,7 @@ export async function runCommand(entry: Entry): Promise<void> {
 async function runValidate(entry: Entry, options: Options): Promise<void> {
   const { survey, validatePlugins } = await import("./validate.ts");
   const found = survey(options.configPath, entry.checks);
-  const faults = [...found.faults, ...(await validatePlugins(found, entry.tryPlugin))];
+  const faults = [...found.faults, ...(await validatePlugins(found, entry.url))];
   if (faults.length === 0) {
     process.stdout.write("OK\n");
     return;

@@ -1,9 +1,9 @@
 /** The parts of the house put together: the engine of a worker, and the checks that configuration needs. */
-import { randomFillSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { utf8ByteString } from "../../core/bytes/ascii.ts";
-import { nodeInBytes } from "../../core/config/node.ts";
+import type { FilterKind } from "../../core/filter/filter.ts";
+import type { NetworkFilterKind } from "../../core/filter/network-filter.ts";
 import { compileFormat, type FormatEnvironment } from "../../core/http/formatter.ts";
 import type { Platform } from "../../core/io/platform.ts";
 import { Worker } from "../../core/proxy/worker.ts";
@@ -12,63 +12,59 @@ import type { StatsStore } from "../../core/telemetry/stats.ts";
 import { Clock } from "../../core/time/clock.ts";
 import type { Checks } from "../../core/xds/checks.ts";
 import { standardFilters, standardNetworkFilters, WASM_HTTP, WASM_NETWORK } from "../../filters/standard.ts";
-import { tryPlugin } from "../../filters/wasm/canary.ts";
 import { checkPluginConfig } from "../../filters/wasm/plugin-config.ts";
 import { checkVmLimit } from "../../filters/wasm/vm-limits.ts";
-import { WasmHost, type WasmSupply } from "../../filters/wasm/wasm-host.ts";
-import type { Entry } from "./entry.ts";
+import type { WasmHost, WasmSupply } from "../../filters/wasm/wasm-host.ts";
+import { processVariables } from "./process-variables.ts";
 import type { Engine, MakeEngine } from "./worker-control.ts";
-
-/** The environment as byte strings, as everything that may reach the wire is. */
-function variables(): { readonly [name: string]: string } {
-  const entries = Object.entries(process.env).map(([name, value]) => [name, utf8ByteString(value ?? "")]);
-  return Object.fromEntries(entries);
-}
 
 /** What `%ENVIRONMENT(X)%` and its like may refer to; the clock is the caller's, or one that stands still. */
 export function formatEnvironment(clock: Clock = new Clock()): FormatEnvironment {
-  return { variables: variables(), hostname: utf8ByteString(hostname()), clock };
+  return { variables: processVariables(), hostname: utf8ByteString(hostname()), clock };
 }
 
-/** A worker whose filters may be WASM. */
-class WasmWorker extends Worker implements Engine {
-  private readonly wasm: WasmHost;
+type EngineOptions = Parameters<MakeEngine>[3];
 
-  constructor(
-    platform: Platform,
-    clock: Clock,
-    stats: StatsStore,
-    { workerIndex, concurrency, postNote }: Parameters<MakeEngine>[3],
-  ) {
-    const environment = formatEnvironment(clock);
-    const wasm = new WasmHost(workerIndex, variables(), postNote);
-    const filters = standardFilters(wasm);
-    const networkFilters = standardNetworkFilters(wasm);
-    super(platform, clock, stats, { concurrency, filters, networkFilters, ...environment });
+/** A worker whose filters may be WASM: the host of those is loaded when it is needed, for most workers have none. */
+class WasmWorker extends Worker implements Engine {
+  private readonly options: EngineOptions;
+  /** Of the core's filters: they come when they are loaded. */
+  private readonly kinds: Map<string, FilterKind>;
+  private readonly networkKinds: Map<string, NetworkFilterKind>;
+  private wasm: WasmHost | null = null;
+
+  constructor(platform: Platform, clock: Clock, stats: StatsStore, options: EngineOptions) {
+    const { concurrency } = options;
+    const filters = new Map<string, FilterKind>();
+    const networkFilters = new Map<string, NetworkFilterKind>();
+    super(platform, clock, stats, { concurrency, filters, networkFilters, ...formatEnvironment(clock) });
+    this.options = options;
+    this.kinds = filters;
+    this.networkKinds = networkFilters;
+  }
+
+  async loadWasm(): Promise<void> {
+    const { WasmHost } = await import("../../filters/wasm/wasm-host.ts");
+    if (this.wasm !== null) return;
+    const { workerIndex, postNote } = this.options;
+    const wasm = new WasmHost(workerIndex, processVariables(), postNote);
+    for (const [type, kind] of standardFilters(wasm)) this.kinds.set(type, kind);
+    for (const [type, kind] of standardNetworkFilters(wasm)) this.networkKinds.set(type, kind);
     this.wasm = wasm;
   }
 
   setWasm(supply: WasmSupply): void {
-    this.wasm.setSupply(supply);
+    this.wasm?.setSupply(supply);
   }
 
   queueReady(queue: number): void {
-    this.wasm.queueReady(queue);
+    this.wasm?.queueReady(queue);
   }
 }
 
 /** See `MakeEngine`. */
 export const makeEngine: MakeEngine = (platform, clock, stats, options) =>
   new WasmWorker(platform, clock, stats, options);
-
-/** Tries a WASM plugin before workers hear of it: the reasons why it cannot be used. */
-export const tryWasmPlugin: Entry["tryPlugin"] = (config, module, limits, node) =>
-  tryPlugin(config, module, limits, {
-    node: nodeInBytes(node),
-    now: Date.now(),
-    variables: variables(),
-    fillRandom: (into) => void randomFillSync(into),
-  });
 
 /** Bytes of a file that a configuration may quote (a direct response's body). */
 const MAX_QUOTED_FILE = 16 << 20;

@@ -71,6 +71,7 @@ export class LocalWorker implements WorkerControl {
   }
 
   async setWasm(supply: WasmSupply): Promise<void> {
+    await this.engine.loadWasm();
     this.driver.run(() => this.engine.setWasm(supply));
   }
 

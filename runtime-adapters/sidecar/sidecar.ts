@@ -20,14 +20,16 @@ import { layerNames, overridden } from "./admin/runtime-page.ts";
 import type { Options } from "./command-line.ts";
 import type { Entry } from "./entry.ts";
 import { LocalWorker } from "./local-worker.ts";
-import { compileApart } from "./modules/compile-apart.ts";
-import { type ModuleStatus, ModuleStore, refusalLine } from "./modules/module-store.ts";
+import { LateModules } from "./modules/late-modules.ts";
+import type { ModuleStatus } from "./modules/module-store.ts";
+import { waitingLine } from "./modules/preparation.ts";
+import { ownerOf, refusalLine } from "./modules/refusal.ts";
 import { judged, notInForce } from "./modules/refused-resources.ts";
 import type { LogThreshold, OperatorLog } from "./operator-log.ts";
-import { withoutFailed, withoutRefused } from "./predecessors.ts";
+import { withDependents, withoutFailed, withoutUnready } from "./predecessors.ts";
 import { ProcessStats } from "./process-stats.ts";
 import { bindComplaint, StartFailure } from "./start-failure.ts";
-import { type Outcome, Subscriptions } from "./subscriptions.ts";
+import { type Outcome, Subscriptions, warmingLine, withWaiting } from "./subscriptions.ts";
 import { Supervisor } from "./supervisor.ts";
 import { ThreadServices } from "./thread-services.ts";
 import type { Bound, StopScope, WorkerReport } from "./worker-control.ts";
@@ -45,7 +47,7 @@ export class Sidecar implements AdminSource {
   readonly options: Options;
   readonly bootstrap: Bootstrap;
   readonly subscriptions: Subscriptions;
-  readonly modules: ModuleStore;
+  readonly modules: LateModules;
   readonly version: string;
   readonly startedAt: number;
   snapshot: Snapshot;
@@ -96,9 +98,8 @@ export class Sidecar implements AdminSource {
       (index, onGone) => this.startWorker(index, onGone),
       (level, message) => this.log(level, "main", message),
     );
-    this.modules = new ModuleStore({
-      tryPlugin: (config, module, limits) => entry.tryPlugin(config, module, limits, node),
-      compile: (bytes, limits) => compileApart(entry.url, bytes, limits),
+    this.modules = new LateModules(entry.url, {
+      node,
       threads: options.concurrency,
       log: (level, message) => this.log(level, "wasm", message),
       onChange: (supply) => void this.supervisor.setWasm(supply),
@@ -195,17 +196,22 @@ export class Sidecar implements AdminSource {
     }
     const before = this.snapshot;
     const complete = { ...configured, runtime: overridden(configured.runtime, this.runtimeOverrides) };
-    const refusals = await this.modules.prepare(complete);
+    const { refusals, waiting } = await this.modules.prepare(complete);
     for (const reading of readings) this.counters.countOutcome(judged(reading, refusals), before);
     if (this.first !== null && refusals.length > 0) {
       this.first.reject(new StartFailure(refusals.map(refusalLine)));
       return;
     }
-    const wanted = withoutRefused(complete, before, refusals);
     for (const refusal of refusals) {
       this.log("error", "config", `${refusalLine(refusal)}; what was in force stays in force`);
     }
-    if (!this.modules.isEmpty) await this.supervisor.setWasm(this.modules.supply);
+    for (const each of waiting) this.log("info", "config", waitingLine(each));
+    // As in Envoy nobody is served before everything is there that the first configuration needs.
+    if (this.first !== null && waiting.length > 0) return;
+    const unready = withDependents(complete, before, waiting.map(ownerOf));
+    const wanted = withoutUnready(complete, before, [...unready, ...refusals.map(ownerOf)]);
+    const { supply } = this.modules;
+    if (supply !== null) await this.supervisor.setWasm(supply);
     const failures = await this.supervisor.apply(wanted);
     this.counters.countBinds(wanted.listeners.length - failures.length, failures.length);
     if (this.first !== null && failures.length > 0) {
@@ -221,23 +227,18 @@ export class Sidecar implements AdminSource {
     }
     this.snapshot = applied;
     this.modules.settle(applied);
-    this.counters.countSnapshot(before, applied, warming);
-    for (const { kind, name, waitsFor } of warming) {
-      const missing = waitsFor.map((want) => `${want.kind} ${want.name}`).join(", ");
-      this.log("info", "config", `${kind} ${name} waits for ${missing}`);
-    }
+    const missing = notInForce(refusals, unready);
+    this.counters.countSnapshot(before, applied, withWaiting(warming, missing));
+    for (const each of warming) this.log("info", "config", warmingLine(each));
     if (this.first === null) {
-      this.log(
-        "info",
-        "config",
-        `configuration applied: ${applied.listeners.length} listener(s), ${applied.clusters.length} cluster(s)`,
-      );
+      const counts = `${applied.listeners.length} listener(s), ${applied.clusters.length} cluster(s)`;
+      this.log("info", "config", `configuration applied: ${counts}`);
     } else if (warming.length === 0) {
       // With something still warming the process is not ready; the next snapshot says more.
       this.first.resolve();
       this.first = null;
     }
-    this.subscriptions.settled(configured, applied, notInForce(refusals));
+    this.subscriptions.settled(configured, applied, missing);
   }
 
   // ── What the admin pages ask and tell ─────────────────────────────────────────────────────────────────────
@@ -268,8 +269,8 @@ export class Sidecar implements AdminSource {
   }
 
   async clusters(): Promise<readonly ClusterStatus[]> {
-    const reports = await this.supervisor.reports();
-    return reports.length === 0 ? [] : mergeClusters(reports.map((report) => report.clusters));
+    const reports = (await this.supervisor.reports()).map((report) => report.clusters);
+    return reports.length === 0 ? [] : mergeClusters(reports);
   }
 
   setLogLevel(component: string, level: LogThreshold): void {
@@ -308,10 +309,10 @@ export class Sidecar implements AdminSource {
   }
 
   private async stopListening(scope: StopScope): Promise<void> {
-    const names = () => new Set(this.listening.map(({ listener }) => listener));
-    const before = names();
+    const count = () => new Set(this.listening.map(({ listener }) => listener)).size;
+    const before = count();
     await this.supervisor.stopListening(scope);
-    this.counters.countStopped(before.size - names().size);
+    this.counters.countStopped(before - count());
   }
 
   async replaceModule(source: string, bytes: Uint8Array | null): Promise<readonly string[]> {

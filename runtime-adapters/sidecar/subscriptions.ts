@@ -56,12 +56,12 @@ export interface Delivery {
   readonly error: ErrorState | null;
 }
 
-/** A resource that was read without a fault, and could not be put in force all the same. */
+/** A resource that was read without a fault, and is not in force all the same. */
 export interface NotInForce {
   readonly kind: keyof Settled;
   /** See `filedAs`. */
   readonly key: string;
-  /** Finished lines. */
+  /** Finished lines, why it was refused; none = it waits for something, and is still wanted. */
   readonly faults: readonly string[];
 }
 
@@ -89,7 +89,7 @@ export class Subscriptions {
   };
   /** Version of the last listener and cluster files. */
   readonly versionInfo = { LDS: "", CDS: "" };
-  /** What cannot be used yet. */
+  /** What cannot be used yet; what waits for another reason than another resource is told by `settled`. */
   warming: readonly Warming[] = [];
 
   private readonly bootstrap: Bootstrap;
@@ -103,6 +103,8 @@ export class Subscriptions {
   private readonly givenUp = new Set<string>();
   /** Subscriptions as "<kind>/<filedAs>" that have been read at least once. */
   private readonly subscribed = new Set<string>();
+  private latest: Snapshot | null = null;
+  /** What is in force, as far as that is known: the predecessors of what is warming. */
   private previous: Snapshot | null = null;
   /** What each snapshot was made of that was handed out and not answered (`settled`) yet. */
   private readonly handedOut = new Map<Snapshot, Settled>();
@@ -123,7 +125,7 @@ export class Subscriptions {
 
   /** What was handed out last, null before the first time. */
   get current(): Snapshot | null {
-    return this.previous;
+    return this.latest;
   }
 
   /** Reads everything anew: what was refused may be sound by now. */
@@ -132,10 +134,10 @@ export class Subscriptions {
   }
 
   /**
-   * What became of a snapshot: `applied` is in force instead, without `refused`. These are what they were before, for
-   * whoever asks and for the next snapshot, which follows at once.
+   * What became of a snapshot: `applied` is in force instead, without `missing`. What was refused is what it was before,
+   * for whoever asks and for the next snapshot, which follows at once.
    */
-  settled(snapshot: Snapshot, applied: Snapshot, refused: readonly NotInForce[]): void {
+  settled(snapshot: Snapshot, applied: Snapshot, missing: readonly NotInForce[]): void {
     const handed = this.handedOut.get(snapshot);
     if (handed === undefined) return;
     // Those handed out before it were answered, or never will be.
@@ -145,26 +147,27 @@ export class Subscriptions {
     }
     const { inForce } = this;
     const now = { LDS: new Map(handed.LDS), RDS: new Map(handed.RDS), ECDS: new Map(handed.ECDS) };
-    for (const { kind, key, faults } of refused) {
+    const refused = missing.filter(({ faults }) => faults.length > 0);
+    for (const { kind, key } of missing) {
       const before = inForce[kind].get(key);
       if (before === undefined) now[kind].delete(key);
       else now[kind].set(key, before);
+    }
+    for (const { kind, key, faults } of refused) {
+      const before = inForce[kind].get(key);
       const delivery = this.deliveries[kind].get(key);
       const version = handed[kind].get(key)?.resource?.version;
       if (delivery === undefined || delivery.resource?.version !== version) continue; // there is a newer one
-      this.deliveries[kind].set(key, {
-        name: delivery.name,
-        resource: before?.resource ?? null,
-        versionInfo: before?.versionInfo ?? "",
-        lastUpdated: before?.lastUpdated ?? 0,
-        error: { details: faults.join("\n"), at: Date.now(), versionInfo: delivery.versionInfo },
-      });
+      const { name, versionInfo } = delivery;
+      this.deliveries[kind].set(key, refusedDelivery(name, before, faults, Date.now(), versionInfo));
       if (before === undefined) this.givenUp.add(`${kind}/${key}`);
     }
     this.inForce = now;
-    if (refused.length === 0) return;
-    if (this.previous === snapshot) this.previous = applied;
-    this.update(new Set());
+    if (this.latest === snapshot) {
+      this.previous = applied;
+      this.warming = withWaiting(this.warming, missing);
+    }
+    if (refused.length > 0) this.update(new Set());
   }
 
   /** Watches no more; what was delivered stays readable. */
@@ -289,13 +292,7 @@ export class Subscriptions {
     now: number,
   ): void {
     const before = this.deliveries[kind].get(key);
-    this.deliveries[kind].set(key, {
-      name,
-      resource: before?.resource ?? null,
-      versionInfo: before?.versionInfo ?? "",
-      lastUpdated: before?.lastUpdated ?? 0,
-      error: { details: faults.join("\n"), at: now, versionInfo },
-    });
+    this.deliveries[kind].set(key, refusedDelivery(name, before, faults, now, versionInfo));
   }
 
   /** Drops routes, endpoints and filters that nobody wants any more. */
@@ -318,12 +315,30 @@ export class Subscriptions {
       extensions: usable("ECDS", this.deliveries.ECDS),
     };
     const { snapshot, warming } = buildSnapshot(this.bootstrap, dynamic, this.previous, this.givenUp);
+    this.latest = snapshot;
     this.previous = snapshot;
     this.warming = warming;
     const { LDS, RDS, ECDS } = this.deliveries;
     this.handedOut.set(snapshot, { LDS: new Map(LDS), RDS: new Map(RDS), ECDS: new Map(ECDS) });
     this.observer.onSnapshot(snapshot, warming);
   }
+}
+
+/** What was there `before` stays, and says why it is not that version. */
+function refusedDelivery(
+  name: string,
+  before: Delivery | undefined,
+  faults: readonly string[],
+  at: number,
+  versionInfo: string,
+): Delivery {
+  return {
+    name,
+    resource: before?.resource ?? null,
+    versionInfo: before?.versionInfo ?? "",
+    lastUpdated: before?.lastUpdated ?? 0,
+    error: { details: faults.join("\n"), at, versionInfo },
+  };
 }
 
 function usable<K extends ResourceKind>(
@@ -342,4 +357,15 @@ function together(before: Subscription | undefined, want: Subscription): Subscri
   if (before?.kind !== "ECDS" || want.kind !== "ECDS") return want;
   const typeNames = want.discovery.typeNames.filter((each) => before.discovery.typeNames.includes(each));
   return { ...want, discovery: { ...want.discovery, typeNames } };
+}
+
+/** What a resource waits for, for a log. */
+export function warmingLine({ kind, name, waitsFor }: Warming): string {
+  return `${kind} ${name} waits for ${waitsFor.map((want) => `${want.kind} ${want.name}`).join(", ")}`;
+}
+
+/** With the listeners that wait for something that is no resource. */
+export function withWaiting(warming: readonly Warming[], missing: readonly NotInForce[]): readonly Warming[] {
+  const listeners = missing.filter(({ kind, faults }) => kind === "LDS" && faults.length === 0);
+  return [...warming, ...listeners.map(({ key }): Warming => ({ kind: "LDS", name: key, waitsFor: [] }))];
 }

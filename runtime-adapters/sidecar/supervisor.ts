@@ -71,9 +71,10 @@ export class Supervisor {
     }
   }
 
-  /** Hands WASM modules and their limits to every worker, those that are started later included. */
+  /** Hands WASM modules and their limits to every worker, those that are started later included; the same ones once. */
   setWasm(supply: WasmSupply): Promise<void> {
     return this.inTurn(async () => {
+      if (supply === this.supply) return;
       this.supply = supply;
       await this.broadcast((worker) => worker.setWasm(supply));
     });

@@ -4,13 +4,12 @@
  *
  * Law: a fault hides no other. What could be read of a faulty document still leads to further files.
  */
-import type { ExtensionConfig, Listener, RouteConfiguration, Snapshot } from "../../core/config/model.ts";
+import type { Snapshot } from "../../core/config/model.ts";
 import type { Checks } from "../../core/xds/checks.ts";
-import type { Lead, ResourceKind } from "../../core/xds/resource.ts";
+import type { Lead, ModelOf, ResourceKind } from "../../core/xds/resource.ts";
 import { findResource, type ResourceFile, readBootstrapFile, readResourceFile } from "./config-file.ts";
-import type { Entry } from "./entry.ts";
-import { compileModule } from "./modules/compile-module.ts";
-import { ModuleStore, refusalLine } from "./modules/module-store.ts";
+import { LateModules } from "./modules/late-modules.ts";
+import { refusalLine } from "./modules/refusal.ts";
 
 /** What a configuration says, wherever it stands. */
 export interface Survey {
@@ -25,31 +24,40 @@ export function validate(configPath: string, checks: Checks): readonly string[] 
   return survey(configPath, checks).faults;
 }
 
-/** The faults of its WASM plugins: modules that cannot be had, and configurations that they refuse. */
-export async function validatePlugins(
-  { snapshot }: Survey,
-  tryPlugin: Entry["tryPlugin"],
-): Promise<readonly string[]> {
+/**
+ * The faults of its WASM plugins: modules that cannot be had, and configurations that they refuse. `entry` is the URL
+ * of the entry file.
+ */
+export async function validatePlugins({ snapshot }: Survey, entry: string): Promise<readonly string[]> {
   if (snapshot === null) return [];
   const nobody = (): void => undefined;
-  const store = new ModuleStore({
-    tryPlugin: (config, module, limits) => tryPlugin(config, module, limits, snapshot.node),
-    compile: compileModule,
+  let arrive = nobody;
+  const onWanted = (): void => arrive();
+  const modules = new LateModules(entry, {
+    node: snapshot.node,
     threads: 1,
     log: nobody,
     onChange: nobody,
-    onWanted: nobody,
+    onWanted,
   });
-  const refusals = await store.prepare(snapshot);
-  store.close();
-  return refusals.map(refusalLine);
+  for (;;) {
+    const arrival = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
+    const { refusals, waiting } = await modules.prepare(snapshot);
+    if (waiting.length === 0) {
+      modules.close();
+      return refusals.map(refusalLine);
+    }
+    await arrival;
+  }
 }
 
 /** Reads everything. */
 export function survey(configPath: string, checks: Checks): Survey {
   const { faults, leads, bootstrap } = readBootstrapFile(configPath, checks);
   const all = new Set(faults);
-  const files = new Map<string, ResourceFile<ResourceKind>>();
+  const files = new Map<string, { readonly kind: ResourceKind; readonly file: ResourceFile<ResourceKind> }>();
   const pending: Lead[] = [...leads];
 
   // A listener file may lead to route and filter files, a cluster file to endpoint files: the list grows while it is
@@ -59,9 +67,9 @@ export function survey(configPath: string, checks: Checks): Survey {
     if (path === "") continue; // its source was refused, which is reported where it stands
     const key = `${kind} ${path}`;
     const before = files.get(key);
-    const file = before ?? readResourceFile(kind, path, checks);
+    const file = before?.file ?? readResourceFile(kind, path, checks);
     if (before === undefined) {
-      files.set(key, file);
+      files.set(key, { kind, file });
       for (const fault of file.faults) all.add(fault);
       for (const { wants } of [...file.resources, ...file.refusals]) pending.push(...wants);
     }
@@ -69,15 +77,16 @@ export function survey(configPath: string, checks: Checks): Survey {
     for (const fault of findResource(file, lead).faults) all.add(fault);
   }
   if (bootstrap === null) return { faults: [...all], snapshot: null };
-  const found = [...files].map(([key, file]) => ({ kind: key.slice(0, key.indexOf(" ")), file }));
-  const models = <T>(kind: ResourceKind): T[] =>
-    found.flatMap((each) => (each.kind === kind ? each.file.resources.map(({ model }) => model as T) : []));
+  const models = <K extends ResourceKind>(kind: K): ModelOf[K][] =>
+    [...files.values()].flatMap((each) =>
+      each.kind === kind ? each.file.resources.map(({ model }) => model as ModelOf[K]) : [],
+    );
   const snapshot: Snapshot = {
     node: bootstrap.node,
     runtime: bootstrap.runtime,
-    listeners: [...bootstrap.listeners.map(({ model }) => model), ...models<Listener>("LDS")],
-    routes: models<RouteConfiguration>("RDS"),
-    extensions: models<ExtensionConfig>("ECDS"),
+    listeners: [...bootstrap.listeners.map(({ model }) => model), ...models("LDS")],
+    routes: models("RDS"),
+    extensions: models("ECDS"),
     clusters: [],
     endpoints: [],
   };

@@ -17,6 +17,8 @@ import type { LogThreshold } from "./operator-log.ts";
 
 /** The part of `core/proxy/worker.ts` that the process relies on; tests put a stand-in there. */
 export interface Engine extends Core {
+  /** Loads what runs WASM, which nobody needs who has no plugin. To be awaited before the first `setWasm`. */
+  loadWasm(): Promise<void>;
   /** WASM modules and their limits: those that are new or changed take over. Never throws. */
   setWasm(supply: WasmSupply): void;
   /** A note from another worker: a shared queue of a plugin here has messages. */

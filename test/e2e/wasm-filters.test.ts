@@ -161,22 +161,52 @@ for (const runtime of HAS_ASSEMBLER ? installedRuntimes : []) {
       const server = Bun.serve({
         port: 0,
         hostname: "127.0.0.1",
-        fetch: () => new Response(Buffer.from(binary)),
-      });
-      const remote = (sha256: string): Json => ({
-        remote: {
-          http_uri: { uri: `http://127.0.0.1:${server.port}/m.wasm`, cluster: "none", timeout: "5s" },
-          sha256,
+        fetch: (request) => {
+          const user = request.headers.get("authorization");
+          return user === `Basic ${btoa("me:hidden word")}` && new URL(request.url).search === "?key=hidden"
+            ? new Response(Buffer.from(binary))
+            : new Response("who are you?", { status: 401 });
         },
+      });
+      const at = `127.0.0.1:${server.port}/m.wasm`;
+      const remote = (sha256: string, uri = `http://me:hidden%20word@${at}?key=hidden`): Json => ({
+        remote: { http_uri: { uri, cluster: "none", timeout: "5s" }, sha256 },
       });
       const right = createHash("sha256").update(binary).digest("hex");
       const proxy = await start(listenerWith(pluginOf(remote(right)))).ready();
       expect(await marked(await proxy.url("web"))).toBe("remote");
-      await proxy.kill();
+      // Its address is shown, without what is nobody's business.
+      const dump = await proxy.get("/config_dump");
+      expect(dump).toContain(`"source": "http://${at}"`);
+      expect(dump).toContain(`"uri": "http://${at}"`);
+      expect(dump).not.toContain("hidden");
+      const replaced = async (source: string): Promise<string> => {
+        const address = `${proxy.admin}/wasm_modules?source=${encodeURIComponent(source)}`;
+        const body = Buffer.from(marking("posted"));
+        return (await fetch(address, { method: "POST", body, keepalive: false })).text();
+      };
+      expect(await replaced("http://elsewhere")).toContain(`there are: http://${at}\n`);
+      expect(await replaced(`http://${at}`)).toBe("OK\n");
+      expect(await marked(await proxy.url("web"))).toBe("posted");
+      proxy.signal("SIGTERM");
+      const { stderr: log } = await proxy.ended();
+      expect(log).toContain(`http://${at}: sha256 `);
+      expect(log).not.toContain("hidden");
       const wrong = start(listenerWith(pluginOf(remote("0".repeat(64)))));
       const { code, stderr } = await wrong.ended();
       expect(code).toBe(1);
-      expect(stderr).toContain(`has sha256 ${right}, and should have ${"0".repeat(64)}`);
+      expect(stderr).toContain(`http://${at}: has sha256 ${right}, and should have ${"0".repeat(64)}`);
+      expect(stderr).not.toContain("hidden");
+      // What a runtime says of an address that does not answer, or is none, quotes it.
+      for (const uri of [
+        "http://me:hidden@127.0.0.1:1/m?key=hidden",
+        "http://me:hidden@[nowhere/m?key=hidden",
+      ]) {
+        const nobody = await start(listenerWith(pluginOf(remote(right, uri)))).ended();
+        expect(nobody.code).toBe(1);
+        expect(nobody.stderr).toContain("/m: ");
+        expect(nobody.stderr).not.toContain("hidden");
+      }
       server.stop(true);
     }, 30_000);
 

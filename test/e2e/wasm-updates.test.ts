@@ -3,6 +3,7 @@
  * discovered and swapped under load, shared by workers, trapping under load.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { renameSync, writeFileSync } from "node:fs";
 import { binaryOf, guest, HAS_ASSEMBLER } from "../support/guest.ts";
 import { installedRuntimes } from "../support/runtimes.ts";
@@ -156,6 +157,141 @@ for (const runtime of HAS_ASSEMBLER ? installedRuntimes : []) {
       expect((await proxy.ended()).code).toBe(0);
     }, 60_000);
 
+    test("a server that takes its time with a module holds up what needs it, and nothing else", async () => {
+      const binaries = new Map<string, Uint8Array>(
+        [1, 2, 3].map((i) => [`/${i}.wasm`, marking(`remote ${i}`)]),
+      );
+      const asked: string[] = [];
+      const held = new Map<string, (answer: Response) => void>();
+      const server = Bun.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        idleTimeout: 0,
+        fetch: ({ url }) => {
+          asked.push(new URL(url).pathname);
+          return new Promise<Response>((resolve) => void held.set(new URL(url).pathname, resolve));
+        },
+      });
+      const release = (name: string, body: string | Uint8Array = binaries.get(name) ?? ""): void =>
+        held.get(name)?.(new Response(typeof body === "string" ? body : Buffer.from(body)));
+      const remote = (i: number): object => {
+        const sha256 = createHash("sha256")
+          .update(binaries.get(`/${i}.wasm`) as Uint8Array)
+          .digest("hex");
+        const http_uri = { uri: `http://127.0.0.1:${server.port}/${i}.wasm`, cluster: "c", timeout: "60s" };
+        const retry_policy = { num_retries: 0 };
+        const vm_config = {
+          runtime: "envoy.wasm.runtime.v8",
+          code: { remote: { http_uri, sha256, retry_policy } },
+        };
+        return { typed_config: { "@type": WASM, config: { name: "marker", vm_config } } };
+      };
+      const lds = (version: string, ...listeners: object[]): void =>
+        publish(path("slow.json"), {
+          version_info: version,
+          resources: listeners.map((each) => ({ "@type": LISTENER, ...each })),
+        });
+      const rds = (name: string, text: string): void =>
+        publish(path(`${name}.json`), {
+          resources: [
+            { "@type": `${URL_PREFIX}envoy.config.route.v3.RouteConfiguration`, ...answering(text, name) },
+          ],
+        });
+      const routed = (name: string, filter: object, routes: string): object => {
+        const made = listenerWith(name, filter) as {
+          filter_chains: { filters: { typed_config: { route_config?: object; rds?: object } }[] }[];
+        };
+        const manager = made.filter_chains[0].filters[0].typed_config;
+        delete manager.route_config;
+        manager.rds = {
+          route_config_name: routes,
+          config_source: { path_config_source: { path: path(`${routes}.json`) } },
+        };
+        return made;
+      };
+      rds("old", "old routes");
+      rds("new", "new routes");
+      rds("other", "one");
+      const other = routed("other", { typed_config: wasm(path("one.wasm")) }, "other");
+
+      // The start: nothing is served before its modules are there; what comes later may need none of them.
+      lds("1", routed("web", remote(1), "old"), other);
+      const proxy = new SidecarProcess(
+        runtime,
+        workspace,
+        {
+          admin: ADMIN,
+          dynamic_resources: { lds_config: { path_config_source: { path: path("slow.json") } } },
+        },
+        ["--concurrency", "2"],
+      );
+      processes.push(proxy);
+      await eventually(
+        async () => asked.length,
+        (count) => count === 1,
+      );
+      await Bun.sleep(300);
+      await proxy.reachable();
+      expect(await proxy.get("/ready")).toBe("INITIALIZING\n");
+      expect(await proxy.get("/listeners")).toBe("");
+      lds("2", routed("web", { typed_config: wasm(path("two.wasm")) }, "old"), other);
+      await proxy.ready();
+      const url = await proxy.url("web");
+      const text = async (of: string): Promise<string> => (await ask(of)).text();
+      expect([await marked(url), await text(url)]).toEqual(["two", "old routes"]);
+
+      // Later: what is replaced stays what it was, with the routes that only it has; everything else goes on.
+      lds("3", routed("web", remote(2), "new"), other);
+      await eventually(
+        async () => asked.at(-1),
+        (last) => last === "/2.wasm",
+      );
+      const warming = (): Promise<number> => proxy.stat("listener_manager.total_listeners_warming");
+      expect(await eventually(warming, (count) => count === 1)).toBe(1);
+      rds("other", "two");
+      expect(
+        await eventually(
+          async () => text(await proxy.url("other")),
+          (now) => now === "two",
+        ),
+      ).toBe("two");
+      expect([await marked(url), await text(url)]).toEqual(["two", "old routes"]);
+      const dump = await proxy.get("/config_dump?resource=dynamic_listeners");
+      expect(dump).toContain('"warming_state"');
+      // A module file is followed meanwhile, and a new listener needs nobody's leave.
+      publish(path("two.wasm"), marking("due"));
+      await until(() => marked(url), "due");
+      lds("4", routed("web", remote(2), "new"), other, listenerWith("third", remote(3)), {
+        ...listenerWith("fourth", { typed_config: wasm(path("one.wasm")) }),
+      });
+      await until(async () => marked(await proxy.url("fourth").catch(() => url)), "one");
+      expect((await proxy.get("/listeners")).split("\n").map((line) => line.split("::")[0])).toEqual([
+        "web",
+        "other",
+        "fourth",
+        "",
+      ]);
+      expect(asked).toEqual(["/1.wasm", "/2.wasm", "/3.wasm"]);
+
+      // Here they are: the one that is sound is in force, the other refused with its reason.
+      release("/2.wasm");
+      await until(() => marked(url), "remote 2");
+      expect(await text(url)).toBe("new routes");
+      release("/3.wasm", "something else");
+      const errors = (): Promise<string> => proxy.get("/config_dump?resource=dynamic_listeners");
+      expect(await eventually(errors, (now) => now.includes('"error_state"'))).toContain(
+        "3.wasm: has sha256 ",
+      );
+      expect(await warming()).toBe(0);
+      expect(await marked(url)).toBe("remote 2");
+      publish(path("two.wasm"), marking("two"));
+      proxy.signal("SIGTERM");
+      const { code, stderr } = await proxy.ended();
+      expect(code).toBe(0);
+      expect(stderr).toContain(`listener web waits for http://127.0.0.1:${server.port}/2.wasm`);
+      server.stop(true);
+    }, 60_000);
+
     test("a listener that is put back, for its new port is taken, has its plugin again", async () => {
       const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
       const web = (module: string, additional: number[]): object => ({
@@ -264,6 +400,49 @@ for (const runtime of HAS_ASSEMBLER ? installedRuntimes : []) {
       expect(await post(huge)).toContain("not WebAssembly");
       expect(await post(large("posted"))).toBe("OK\n");
       await until(() => marked(url), "posted");
+    }, 60_000);
+
+    test("a module that loops while it is tried is refused, and the traffic goes on", async () => {
+      publish(path("sound.wasm"), marking("sound"));
+      const proxy = await fixed(listenerWith("web", { typed_config: wasm(path("sound.wasm")) }), 1);
+      const url = await proxy.url("web");
+      // Each turn reads from a place that follows from the last: the dearest that there is for a unit of fuel.
+      const looping = binaryOf(guest`
+        (global $at (mut i32) (i32.const 1))
+        (on vm_start
+          (drop (memory.grow #252))
+          (loop $on
+            (global.set $at (i32.and #0xfffffc
+              (i32.add (i32.mul (i32.add (global.get $at) (i32.load (global.get $at))) #1664525) #1013904223)))
+            (br $on))
+          #1)`);
+      const address = `${proxy.admin}/wasm_modules?source=${encodeURIComponent(path("sound.wasm"))}`;
+      let refusal = "";
+      const posted = fetch(address, { method: "POST", body: Buffer.from(looping), keepalive: false }).then(
+        async (answer) => (refusal = await answer.text()),
+      );
+      let served = 0;
+      while (refusal === "") {
+        expect(await marked(url)).toBe("sound");
+        served++;
+      }
+      await posted;
+      expect(refusal).toMatch(/used up its fuel|not done after 10 s/);
+      expect(refusal).toContain("what was in force stays in force");
+      expect(served).toBeGreaterThan(20);
+      // One that reads a long configuration has the time.
+      const busy = binaryOf(guest`
+        (global $turns (mut i32) (i32.const 60000000))
+        (on configure
+          (loop $on
+            (global.set $turns (i32.sub (global.get $turns) #1))
+            (br_if $on (global.get $turns)))
+          #1)
+        (on response_headers
+          (drop (call $replace_header_map_value #2 ${"x-guest"} ${"busy"}))
+          #0)`);
+      publish(path("sound.wasm"), busy);
+      await until(() => marked(url), "busy");
     }, 60_000);
 
     test("workers share data and queues", async () => {

@@ -1,5 +1,5 @@
 /** A real sidecar process on a real runtime, started from a bootstrap text, for end-to-end stories. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { InstalledRuntime } from "./runtimes.ts";
@@ -97,19 +97,24 @@ export class SidecarProcess {
   private readonly adminFile: string;
   admin = "";
 
-  /** Starts `runtime-adapters/<runtime>/main.ts` itself: no launcher stands between the test and the process. */
+  /**
+   * Starts `runtime-adapters/<runtime>/main.ts` itself, or another entry file: no launcher stands between the test and the
+   * process.
+   */
   constructor(
     runtime: InstalledRuntime,
     workspace: Workspace,
     bootstrap: object,
     options: readonly string[] = [],
+    more: { readonly entry?: string; readonly variables?: { readonly [name: string]: string } } = {},
   ) {
     const config = workspace.write("bootstrap.json", bootstrap);
     this.adminFile = workspace.file(`admin-${Math.random().toString(36).slice(2)}`);
-    const entry = join(ROOT, "runtime-adapters", runtime.name, "main.ts");
+    const entry = more.entry ?? join(ROOT, "runtime-adapters", runtime.name, "main.ts");
     const args = ["sidecar", "-c", config, "--admin-address-path", this.adminFile, ...options];
     this.child = Bun.spawn([...runtime.command, entry, ...args], {
       cwd: workspace.path,
+      env: { ...process.env, ...more.variables },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
@@ -138,6 +143,16 @@ export class SidecarProcess {
     }
     this.child.kill("SIGKILL");
     throw new Error(`not ready: ${await this.stderrText}`);
+  }
+
+  /** Resolves when the admin pages answer, which may be long before `ready`. */
+  async reachable(): Promise<this> {
+    await eventually(
+      async () => existsSync(this.adminFile),
+      (there) => there,
+    );
+    this.admin = `http://${readFileSync(this.adminFile, "utf8")}`;
+    return this;
   }
 
   /** Where a listener listens. */

@@ -52,6 +52,7 @@ class StubEngine implements Engine {
     for (const socket of this.sockets) socket.close();
   }
 
+  async loadWasm(): Promise<void> {}
   setWasm(): void {}
   queueReady(): void {}
   failHealthCheck(): void {}

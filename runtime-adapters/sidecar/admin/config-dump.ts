@@ -1,10 +1,12 @@
 /**
  * `/config_dump`: what was configured, where it came from, since when, and why a newer version is not in force.
  * Shapes are `envoy.admin.v3.ConfigDump` and its parts. Secrets cannot leak from here: the sources hold what
- * `core/xds` understood, and that knows no inline key or token yet; `SecretsConfigDump` is always empty.
+ * `core/xds` understood, and that knows no inline key or token yet but for what stands in an address (`http_uri`),
+ * which is left out; `SecretsConfigDump` is always empty.
  */
 import type { ClusterLoadAssignment, Endpoint, Json, LocalityEndpoints } from "../../../core/config/model.ts";
 import type { Resource } from "../../../core/xds/resource.ts";
+import { withoutSecrets } from "../modules/shown-address.ts";
 import type { Delivery } from "../subscriptions.ts";
 import { addressJson } from "./address-json.ts";
 import type { AdminSource } from "./admin-source.ts";
@@ -53,7 +55,7 @@ const ELEMENT_TYPE: { readonly [field: string]: string } = {
 
 /** Answers `/config_dump`. */
 export function configDump(source: AdminSource, query: DumpQuery): DumpAnswer {
-  let configs = dumps(source, query);
+  let configs = dumps(source, query).map((each) => withoutSecretAddresses(each) as Fields);
   if (query.resource !== "") {
     const elementType = ELEMENT_TYPE[query.resource];
     if (elementType === undefined) {
@@ -294,6 +296,18 @@ function inlineRoutes(json: Json): Json[] {
   const fields = json as Fields;
   if (fields["@type"] === HCM) return fields.route_config === undefined ? [] : [fields.route_config];
   return Object.values(fields).flatMap(inlineRoutes);
+}
+
+/** Where a module is to be asked for: Envoy shows the whole address, though it may have a password in it. */
+function withoutSecretAddresses(json: Json): Json {
+  if (json === null || typeof json !== "object") return json;
+  if (Array.isArray(json)) return json.map(withoutSecretAddresses);
+  const fields = Object.entries(json as Fields).map(([name, value]): [string, Json] => {
+    if (name !== "http_uri" || typeof (value as Fields | null)?.uri !== "string")
+      return [name, withoutSecretAddresses(value)];
+    return [name, { ...(value as Fields), uri: withoutSecrets((value as Fields).uri as string) }];
+  });
+  return Object.fromEntries(fields);
 }
 
 function typed(type: string, resource: Resource<unknown> | null): Json {

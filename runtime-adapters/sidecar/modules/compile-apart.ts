@@ -2,12 +2,14 @@
  * Compiles large modules in a thread of their own, which ends with it: to judge a module of a MiB takes a tenth of a
  * second or more, and with one worker this thread has the traffic. What a small one takes, a thread would cost, too.
  */
-import { Worker } from "node:worker_threads";
 import type { VmLimits } from "../../../filters/wasm/vm-limits.ts";
+import { askApart } from "./ask-apart.ts";
 import { type Compiled, compileModule } from "./compile-module.ts";
 
 /** Larger modules get a thread, bytes. */
 const SMALL = 128 * 1024;
+/** Longest time, ms: the largest module takes some seconds. */
+const LIMIT = 120_000;
 
 /** What a thread that compiles is started with. */
 export interface CompileStart {
@@ -20,16 +22,6 @@ export interface CompileStart {
 /** `compileModule`, away from this thread if it is worth it; `entry` is the URL of the entry file. Never rejects. */
 export function compileApart(entry: string, bytes: Uint8Array, limits: VmLimits): Promise<Compiled> {
   if (bytes.length <= SMALL) return compileModule(bytes, limits);
-  return new Promise((resolve) => {
-    const thread = new Worker(new URL(entry), {
-      workerData: { tulle: "compile", bytes, limits } satisfies CompileStart,
-    });
-    const end = (compiled: Compiled): void => {
-      resolve(compiled);
-      void thread.terminate();
-    };
-    thread.on("message", end);
-    thread.on("error", (error: Error) => end({ fault: `cannot be compiled: ${error.message}` }));
-    thread.on("exit", () => resolve({ fault: "cannot be compiled: its thread ended" }));
-  });
+  const start: CompileStart = { tulle: "compile", bytes, limits };
+  return askApart<Compiled>(entry, start, LIMIT, (reason) => ({ fault: `cannot be compiled: ${reason}` }));
 }

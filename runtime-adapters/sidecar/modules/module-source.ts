@@ -7,26 +7,27 @@ import { readFile, stat } from "node:fs/promises";
 import type { CodeSource, RemoteCode } from "../../../filters/wasm/plugin-config.ts";
 import { MAX_MODULE_BYTES } from "../../../filters/wasm/vm-limits.ts";
 import { readWithin } from "../../read-within.ts";
+import { withoutSecrets } from "./shown-address.ts";
 
 /** Longest time for one attempt, and for one that is given none, ms. */
 const TIMEOUT = 60_000;
 /** Attempts after the first, at most. */
 const MAX_RETRIES = 10;
-/** Longest wait between two, ms: other changes of the configuration wait with it. */
+/** Longest wait between two, ms. */
 const MAX_WAIT = 10_000;
 
 /** The bytes, or why there are none. */
 export type Fetched = { readonly bytes: Uint8Array } | { readonly fault: string };
 
-/** Reads or downloads a module. Never rejects. */
-export async function fetchModule(source: CodeSource): Promise<Fetched> {
+/** Reads or downloads a module; a download ends when `signal` says so. Never rejects. */
+export async function fetchModule(source: CodeSource, signal?: AbortSignal): Promise<Fetched> {
   switch (source.kind) {
     case "inline":
       return { bytes: source.bytes };
     case "file":
       return readModule(source.path);
     case "remote":
-      return downloadModule(source);
+      return downloadModule(source, signal ?? new AbortController().signal);
   }
 }
 
@@ -49,7 +50,8 @@ async function readModule(path: string): Promise<Fetched> {
   }
 }
 
-async function downloadModule({ uri, timeout, sha256, retries, backoff }: RemoteCode): Promise<Fetched> {
+async function downloadModule(code: RemoteCode, cancelled: AbortSignal): Promise<Fetched> {
+  const { uri, timeout, sha256, retries, backoff } = code;
   const shown = withoutSecrets(uri);
   let fault = "";
   for (let attempt = 0; attempt <= Math.min(retries, MAX_RETRIES); attempt++) {
@@ -57,9 +59,12 @@ async function downloadModule({ uri, timeout, sha256, retries, backoff }: Remote
       const wait = Math.min(backoff.base * 2 ** (attempt - 1), backoff.max, MAX_WAIT);
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
+    if (cancelled.aborted) break;
     try {
-      const signal = AbortSignal.timeout(timeout > 0 ? Math.min(timeout, TIMEOUT) : TIMEOUT);
-      const answer = await fetch(uri, { signal, redirect: "manual" });
+      const late = AbortSignal.timeout(timeout > 0 ? Math.min(timeout, TIMEOUT) : TIMEOUT);
+      const signal = AbortSignal.any([late, cancelled]);
+      const { url, headers } = requestFor(uri);
+      const answer = await fetch(url, { signal, headers, redirect: "manual" });
       if (!answer.ok) {
         fault = `${shown}: answered ${answer.status}${answer.status < 400 ? ", and is not followed elsewhere" : ""}`;
         await answer.body?.cancel();
@@ -71,15 +76,22 @@ async function downloadModule({ uri, timeout, sha256, retries, backoff }: Remote
       if (actual !== sha256) return { fault: `${shown}: has sha256 ${actual}, and should have ${sha256}` };
       return { bytes };
     } catch (error) {
-      fault = `${shown}: ${errorText(error).replaceAll(uri, shown)}`;
+      fault = `${shown}: ${errorText(error).replace(/https?:\/\/\S+/g, withoutSecrets)}`;
     }
   }
   return { fault };
 }
 
-/** Who asks, and with which signature, is nobody's business who reads a log. */
-function withoutSecrets(uri: string): string {
-  return uri.replace(/\/\/[^/?#]*@/, "//").replace(/[?#].*$/, "");
+/** Where to ask, and as whom: not every `fetch` takes an address with credentials. Throws if it is none. */
+function requestFor(uri: string): { readonly url: string; readonly headers: Record<string, string> } {
+  const url = new URL(uri);
+  const { username, password } = url;
+  if (username === "" && password === "") return { url: url.href, headers: {} };
+  url.username = "";
+  url.password = "";
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const authorization = `Basic ${Buffer.from(credentials).toString("base64")}`;
+  return { url: url.href, headers: { authorization } };
 }
 
 function errorText(error: unknown): string {

@@ -1,6 +1,7 @@
 /** What plugins that cannot be used mean for the resources that were read without a fault: none of them is in force. */
 import type { NotInForce, Outcome } from "../subscriptions.ts";
-import { type Refusal, refusalLine } from "./module-store.ts";
+import type { PluginOwner } from "./plugins-in-use.ts";
+import { type Refusal, refusalLine } from "./refusal.ts";
 
 /** The kinds of subscriptions that deliver what can have plugins. */
 const KINDS = { listener: "LDS", "route configuration": "RDS", extension: "ECDS" } as const;
@@ -17,9 +18,11 @@ export function judged(reading: Outcome, refusals: readonly Refusal[]): Outcome 
   return faults.length === 0 ? reading : { ...reading, result: "rejected", changed: false, faults };
 }
 
-/** Refusals by resource, for whoever delivered it. */
-export function notInForce(refusals: readonly Refusal[]): NotInForce[] {
+/** Refusals, and what waits, by resource, for whoever delivered it. */
+export function notInForce(refusals: readonly Refusal[], waiting: readonly PluginOwner[]): NotInForce[] {
   const all = new Map<string, NotInForce>();
+  for (const { kind, name } of waiting)
+    all.set(`${kind} ${name}`, { kind: KINDS[kind], key: name, faults: [] });
   for (const refusal of refusals) {
     const { kind, name } = refusal.owner;
     const faults = [...(all.get(`${kind} ${name}`)?.faults ?? []), refusalLine(refusal)];

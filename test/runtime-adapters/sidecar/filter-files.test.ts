@@ -10,7 +10,7 @@ import { configDump } from "../../../runtime-adapters/sidecar/admin/config-dump.
 import { readBootstrapFile } from "../../../runtime-adapters/sidecar/config-file.ts";
 import { ProcessStats } from "../../../runtime-adapters/sidecar/process-stats.ts";
 import { type Outcome, Subscriptions } from "../../../runtime-adapters/sidecar/subscriptions.ts";
-import { validate } from "../../../runtime-adapters/sidecar/validate.ts";
+import { survey, validate } from "../../../runtime-adapters/sidecar/validate.ts";
 import { answering, httpListener, Workspace } from "../../support/sidecar-process.ts";
 
 const URL = "type.googleapis.com/";
@@ -305,4 +305,28 @@ test("validate follows to it, from the bootstrap and from a listener's file", ()
     'b.json: ECDS resource "a" is a test.B, and type_urls allow test.A',
     'c.json: has no ECDS resource "a"',
   ]);
+});
+
+test("validate hands on what may have a plugin, from wherever it was read", () => {
+  workspace.write("a.json", document({ x: 1 }));
+  workspace.write("r.json", {
+    resources: [
+      { "@type": `${URL}envoy.config.route.v3.RouteConfiguration`, ...(answering("hi", "r") as object) },
+    ],
+  });
+  const rds = {
+    route_config_name: "r",
+    config_source: { path_config_source: { path: workspace.file("r.json") } },
+  };
+  const routed = { "@type": `${URL}envoy.config.listener.v3.Listener`, ...httpListener("two", 0, { rds }) };
+  workspace.write("lds.json", { resources: [routed] });
+  const path = workspace.write("validate.json", {
+    static_resources: { listeners: [listener("one", { file: "a.json" })] },
+    dynamic_resources: { lds_config: { path_config_source: { path: workspace.file("lds.json") } } },
+  });
+  const { faults, snapshot: found } = survey(path, checks);
+  expect(faults).toEqual([]);
+  expect(found?.listeners.map(({ name }) => name)).toEqual(["one", "two"]);
+  expect(found?.routes.map(({ name }) => name)).toEqual(["r"]);
+  expect(found?.extensions.map(({ config }) => config)).toEqual([{ x: 1 }]);
 });

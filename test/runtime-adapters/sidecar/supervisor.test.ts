@@ -79,6 +79,21 @@ test("a worker that comes back during an update gets its modules before the snap
   await supervisor.close();
 });
 
+test("modules that everybody has are not handed out again", async () => {
+  const { supervisor, workers, lines } = supervised(2);
+  const supply = supplyOf("1");
+  await supervisor.setWasm(supply);
+  await supervisor.apply(snapshotOf("1"));
+  await supervisor.setWasm(supply);
+  await supervisor.apply(snapshotOf("2"));
+  expect(lines[0]).toEqual(["start", "wasm 1", "apply 1", "apply 2"]);
+  // Who comes back has nothing.
+  workers[1].crash("test");
+  await Bun.sleep(150);
+  expect(lines[1]).toEqual(["start", "wasm 1", "apply 1", "apply 2", "start", "wasm 1", "apply 2"]);
+  await supervisor.close();
+});
+
 test("the first worker crashes in the middle of an update: the others have it, and it gets it later", async () => {
   const { supervisor, workers, lines, log } = supervised(2);
   await supervisor.setWasm(supplyOf("1"));

@@ -33,6 +33,7 @@ let store: ModuleStore;
 let lines: string[];
 let supplies: WasmSupply[];
 let wanted: number;
+let arrive: () => void;
 let tryPlugin: Try;
 let compile: typeof compileModule;
 
@@ -41,6 +42,7 @@ beforeEach(() => {
   lines = [];
   supplies = [];
   wanted = 0;
+  arrive = () => undefined;
   tryPlugin = () => [];
   compile = compileModule;
   store = new ModuleStore({
@@ -49,7 +51,10 @@ beforeEach(() => {
     threads: 1,
     log: (level, message) => void lines.push(`${level} ${message.replaceAll(workspace.path, "")}`),
     onChange: (supply) => void supplies.push(supply),
-    onWanted: () => void wanted++,
+    onWanted: () => {
+      wanted++;
+      arrive();
+    },
   });
 });
 
@@ -80,9 +85,14 @@ function of(listeners: Snapshot["listeners"], change: Partial<Snapshot> = {}): S
   return snapshot(listeners, [], change);
 }
 
-/** Prepares and puts all of it in force that is not refused. */
+/** Prepares and puts all of it in force that is not refused; what is on its way is waited for. */
 async function apply(next: Snapshot): Promise<readonly string[]> {
-  const refusals = await store.prepare(next);
+  const arrival = new Promise<void>((resolve) => (arrive = resolve));
+  const { refusals, waiting } = await store.prepare(next);
+  if (waiting.length > 0) {
+    await arrival;
+    return apply(next);
+  }
   const names = new Set(refusals.map(({ owner }) => owner.name));
   store.settle({ ...next, listeners: next.listeners.filter(({ name }) => !names.has(name)) });
   return refusals.map(
@@ -130,7 +140,7 @@ describe.skipIf(!HAS_ASSEMBLER)("modules of a process", () => {
     put("bad.wasm", "no module");
     const before = of([web("a", plugin(file("old.wasm")))]);
     await apply(before);
-    const refusals = await store.prepare(of([web("a", plugin(file("bad.wasm")))]));
+    const { refusals } = await store.prepare(of([web("a", plugin(file("bad.wasm")))]));
     expect(refusals).toHaveLength(1);
     store.settle(before);
     expect(supplied()).toEqual([sha(noted("old"))]);
@@ -265,6 +275,29 @@ describe.skipIf(!HAS_ASSEMBLER)("modules of a process", () => {
     expect(supplies).toEqual([]);
   });
 
+  test("a snapshot that changes nothing about plugins has nothing for workers", async () => {
+    put("m.wasm", noted("one"));
+    const listeners = [web("a", plugin(file("m.wasm")))];
+    await apply(of(listeners));
+    const { supply } = store;
+    const clusters = [{ name: "new" }] as never;
+    await apply(of([...listeners, web("b", plugin(file("m.wasm"), "p", { root_id: "r" }))], { clusters }));
+    await apply(of(listeners, { runtime: { "re2.max_program_size.error_level": 100 } }));
+    expect(store.supply).toBe(supply);
+    await apply(of(listeners, { runtime: { "tulle.wasm.fuel_per_call": 5000 } }));
+    expect(store.supply).not.toBe(supply);
+    const limited = store.supply;
+    await store.replaceBy(workspace.file("m.wasm"), noted("one"));
+    expect(store.supply).toBe(limited);
+    await store.replaceBy(workspace.file("m.wasm"), noted("two"));
+    expect(store.supply).not.toBe(limited);
+    expect(supplies).toEqual([store.supply]);
+    // The last plugin goes: workers may let go of its module.
+    await apply(of([]));
+    expect(supplied()).toEqual([]);
+    expect(store.isIdle).toBe(false);
+  });
+
   test("what nobody uses any more is forgotten when that is in force, not before", async () => {
     put("m.wasm", noted("one"));
     await apply(of([web("a", plugin(file("m.wasm")))]));
@@ -296,6 +329,158 @@ describe.skipIf(!HAS_ASSEMBLER)("modules of a process", () => {
       "route configuration r: filter on-route: ",
       "extension file#x: filter seen: ",
     ]);
+  });
+
+  describe("on a server that stalls", () => {
+    let server: ReturnType<typeof Bun.serve>;
+    let asked: string[];
+    let givenUp: string[];
+    let release: Map<string, (body: Uint8Array | null) => void>;
+    const arrival = (): Promise<void> => new Promise((resolve) => (arrive = resolve));
+    const remote = (name: string, binary: Uint8Array): Json => ({
+      remote: {
+        http_uri: { uri: `http://127.0.0.1:${server.port}/${name}`, cluster: "c", timeout: "60s" },
+        sha256: sha(binary),
+        retry_policy: { num_retries: 0 },
+      },
+    });
+    /** What of it is refused, and what waits. */
+    const prepared = async (next: Snapshot): Promise<readonly (readonly string[])[]> => {
+      const { refusals, waiting } = await store.prepare(next);
+      const names = new Set([...refusals, ...waiting].map(({ owner }) => owner.name));
+      store.settle({ ...next, listeners: next.listeners.filter(({ name }) => !names.has(name)) });
+      return [refusals.map(({ owner }) => owner.name), waiting.map(({ owner }) => owner.name)];
+    };
+    const begun = (name: string): Promise<string[]> =>
+      eventually(
+        async () => asked,
+        (all) => all.includes(name),
+      );
+
+    beforeEach(() => {
+      asked = [];
+      givenUp = [];
+      release = new Map();
+      server = Bun.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        idleTimeout: 0,
+        fetch: ({ url, signal }) => {
+          const name = new URL(url).pathname.slice(1);
+          asked.push(name);
+          signal.addEventListener("abort", () => void givenUp.push(name));
+          return new Promise<Response>((resolve) => {
+            release.set(name, (body) =>
+              resolve(body === null ? new Response("no", { status: 500 }) : new Response(Buffer.from(body))),
+            );
+          });
+        },
+      });
+    });
+    afterEach(() => void server.stop(true));
+
+    test("two modules of one listener are asked for once each, whoever comes first", async () => {
+      const [a, b] = [noted("a"), noted("b")];
+      const chains = [a, b].flatMap((binary, i) => web("w", plugin(remote("ab"[i], binary))).filterChains);
+      const next = of([{ ...web("w", plugin(remote("a", a))), filterChains: chains }]);
+      expect(await prepared(next)).toEqual([[], ["w", "w"]]);
+      await begun("b");
+      for (const [name, binary] of [
+        ["a", a],
+        ["b", b],
+      ] as const) {
+        const here = arrival();
+        release.get(name)?.(binary);
+        await here;
+        expect(await prepared(next)).toEqual([[], name === "a" ? ["w"] : []]);
+        // Whatever changes in between.
+        expect(await prepared(next)).toEqual([[], name === "a" ? ["w"] : []]);
+      }
+      expect(asked.sort()).toEqual(["a", "b"]);
+      expect(new Set(supplied())).toEqual(new Set([sha(a), sha(b)]));
+    });
+
+    test("new limits of a module in force wait until it is there under them, and nobody is refused", async () => {
+      const binary = noted("one");
+      const next = of([web("w", plugin(remote("m", binary)))]);
+      const limited = { ...next, runtime: { "tulle.wasm.max_memory_bytes": 33_554_432 } };
+      await prepared(next);
+      await begun("m");
+      const first = arrival();
+      release.get("m")?.(binary);
+      await first;
+      expect(await prepared(next)).toEqual([[], []]);
+      asked.length = 0;
+      expect(await prepared(limited)).toEqual([[], []]);
+      expect(store.supply.runtime).toEqual({});
+      expect([...store.supply.modules.keys()]).toEqual([`remote:${sha(binary)} 134217728 fuelled`]);
+      // What comes new meanwhile is not refused for it, either.
+      put("m.wasm", noted("file"));
+      const more = { ...limited, listeners: [...next.listeners, web("v", plugin(file("m.wasm"), "q"))] };
+      expect(await prepared(more)).toEqual([[], []]);
+      await begun("m");
+      const second = arrival();
+      release.get("m")?.(binary);
+      await second;
+      expect(await prepared(more)).toEqual([[], []]);
+      expect(store.supply.runtime).toEqual(limited.runtime);
+      expect([...store.supply.modules.keys()].sort()).toEqual([
+        `file:${workspace.file("m.wasm")} 33554432 fuelled`,
+        `remote:${sha(binary)} 33554432 fuelled`,
+      ]);
+      expect(lines).toEqual([]);
+      expect(asked).toEqual(["m"]);
+    });
+
+    test("what nobody wants any more is given up, and a server that failed is left alone", async () => {
+      const two = of([web("a", plugin(remote("a", noted("a")))), web("b", plugin(remote("b", noted("b"))))]);
+      expect(await prepared(two)).toEqual([[], ["a", "b"]]);
+      await begun("b");
+      const onlyB = of(two.listeners.slice(1));
+      expect(await prepared(onlyB)).toEqual([[], ["b"]]);
+      await eventually(
+        async () => givenUp.length,
+        (count) => count > 0,
+      );
+      const here = arrival();
+      release.get("b")?.(null);
+      await here;
+      expect(wanted).toBe(1);
+      expect(await prepared(onlyB)).toEqual([["b"], []]);
+      expect(await prepared(onlyB)).toEqual([["b"], []]);
+      expect([asked.sort(), givenUp]).toEqual([["a", "b"], ["a"]]);
+    });
+  });
+
+  test("modules of one address, but for its secrets, are told apart by whoever knows them", async () => {
+    const modules = [noted("one"), noted("two")];
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: (request) => new Response(Buffer.from(modules[Number(new URL(request.url).search.at(-1))])),
+    });
+    const at = `http://127.0.0.1:${server.port}/m.wasm`;
+    const remote = (i: number): Json => ({
+      remote: { http_uri: { uri: `${at}?key=${i}`, cluster: "c", timeout: "5s" }, sha256: sha(modules[i]) },
+    });
+    expect(await apply(of([web("a", plugin(remote(0))), web("b", plugin(remote(1)))]))).toEqual([]);
+    expect(store.status().map(({ source }) => source)).toEqual([at, at]);
+    expect(await store.replaceBy(at, noted("new"))).toEqual([
+      `several modules come from "${at}": give the whole address of one`,
+    ]);
+    expect(supplied()).toEqual(modules.map(sha));
+    expect(await store.replaceBy(`${at}?key=1`, noted("new"))).toEqual([]);
+    expect(supplied()).toEqual([sha(modules[0]), sha(noted("new"))]);
+    expect(lines).toEqual([`info ${at}: sha256 ${sha(noted("new"))} replaces ${sha(modules[1])}`]);
+    const bad = new TextEncoder().encode("no module");
+    const code = {
+      remote: { http_uri: { uri: `${at}?key=2`, cluster: "c", timeout: "5s" }, sha256: sha(bad) },
+    };
+    modules.push(bad);
+    expect((await apply(of([web("c", plugin(code))])))[0]).toStartWith(
+      `listener c: filter f: ${at}: not WebAssembly`,
+    );
+    server.stop(true);
   });
 
   test("a server is asked as often as it says, led nowhere else, and its secrets are not told", async () => {
