@@ -97,6 +97,10 @@ export abstract class Connection implements Socket, Dirty, Member {
     return this.queue.bytes;
   }
 
+  get direct(): boolean {
+    return true;
+  }
+
   write(bytes: Uint8Array, start: number, end: number): void {
     if (start >= end || this.state === Closed || (this.wants & NoWrite) !== 0) return;
     this.queue.push(bytes, start, end);
@@ -147,6 +151,11 @@ export abstract class Connection implements Socket, Dirty, Member {
   // ── Dirty ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   flush(): void {
+    this.takeEffect();
+    if (this.pendingBytes !== 0) this.turn.unsent++;
+  }
+
+  private takeEffect(): void {
     this.dirty = false;
     if (this.state === Closed) return;
     if ((this.wants & WantReset) !== 0) {
@@ -219,6 +228,25 @@ export abstract class Connection implements Socket, Dirty, Member {
       this.turn.fault(error, this);
     }
     this.turn.finish();
+  }
+
+  /** The core would pass on so many bytes, and keep nothing of them. */
+  protected promised(length: number): boolean {
+    return (this.handler.passing ?? 0) >= length;
+  }
+
+  /**
+   * Bytes came, in memory that the runtime would like to have back. True if it may: the core promised to pass them on,
+   * and no socket still has any. Otherwise the chunk is the core's, as in `received`.
+   */
+  protected lent(chunk: Uint8Array): boolean {
+    const { turn } = this;
+    const { unsent } = turn;
+    const promised = this.promised(chunk.length);
+    turn.urgent = promised;
+    this.received(chunk);
+    turn.urgent = false;
+    return promised && turn.settled && turn.unsent === unsent;
   }
 
   /** FIN came. */

@@ -69,6 +69,10 @@ export class Turn {
   private dirtyCount = 0;
   /** Bytes written since the last flush; sockets count them. */
   written = 0;
+  /** Flushes that left bytes of a socket behind, and exceptions, so far: each may still hold what its turn wrote. */
+  unsent = 0;
+  /** What the turn under way makes dirty is flushed at its end. */
+  urgent = false;
   /** Number of the turn under way. */
   serial = 0;
   /** `onPolled` is to come. */
@@ -101,6 +105,11 @@ export class Turn {
     this.core = core;
   }
 
+  /** Nothing that was asked of sockets waits to take effect. */
+  get settled(): boolean {
+    return this.dirtyCount === 0;
+  }
+
   /** Opens a turn. Each `begin` is followed by exactly one `finish`. One reading of the clock serves a whole poll. */
   begin(): void {
     if (this.depth++ > 0) return;
@@ -114,8 +123,8 @@ export class Turn {
   /** Closes a turn; what became dirty is flushed now if the turn is alone, else when the poll is over. */
   finish(): void {
     if (this.depth === 1 && this.dirtyCount !== 0) {
-      const { alone, dirtyCount, written } = this;
-      if (alone || dirtyCount >= MAX_WAITING_ITEMS || written >= MAX_WAITING_BYTES) {
+      const { alone, urgent, dirtyCount, written } = this;
+      if (alone || urgent || dirtyCount >= MAX_WAITING_ITEMS || written >= MAX_WAITING_BYTES) {
         this.flush();
         this.tick();
       } else if (!this.polling) {
@@ -147,6 +156,7 @@ export class Turn {
   /** Records an exception of the core; `victim` is the connection that pays for it, if there is one. */
   fault(error: unknown, victim: Dirty | null): void {
     this.faults++;
+    this.unsent++;
     if (victim !== null) victim.abandon();
     try {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -177,6 +187,7 @@ export class Turn {
     if (dirty.length > KEPT_ROOM) dirty.length = 0;
     this.dirtyCount = 0;
     this.written = 0;
+    this.urgent = false;
   }
 
   private leave(): void {

@@ -58,6 +58,11 @@ export class ChunkedDecoder {
     this.beginSize();
   }
 
+  /** Bytes of data that come before the next line of the coding. */
+  get dataAhead(): number {
+    return this.state === DATA && !this.ended ? this.size : 0;
+  }
+
   /** Tells nothing more, also when called from within `onBody`. */
   stop(): void {
     this.ended = true;

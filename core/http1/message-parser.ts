@@ -119,6 +119,22 @@ export abstract class MessageParser implements StartLineReader {
     return this.restLength + this.section.heldBytes;
   }
 
+  /** So many of the bytes that come next are body, handed on as they come: nothing of them is kept here. */
+  get bodyAhead(): number {
+    if (this.busy) return 0;
+    switch (this.state) {
+      case LENGTH:
+        return this.remaining;
+      case CHUNKED:
+        return this.chunked.dataAhead;
+      case UNTIL_CLOSE:
+      case TUNNEL:
+        return Number.POSITIVE_INFINITY;
+      default:
+        return 0;
+    }
+  }
+
   /** Reads a chunk, which belongs to the parser from here on. */
   feed(chunk: Uint8Array): void {
     if (this.state === FAILED) return;

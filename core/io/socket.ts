@@ -3,8 +3,8 @@
  * it is told about one (`SocketHandler`). Both are plain interfaces called directly: no events, no promises.
  *
  * Laws:
- * - Ownership of bytes passes with every call. A chunk given to `onData` belongs to the core for ever; bytes
- *   given to `write` must not change afterwards.
+ * - Ownership of bytes passes with every call. A chunk given to `onData` belongs to the core for ever, unless it is
+ *   within what the handler said to be `passing`; bytes given to `write` must not change until they have left.
  * - Writes made while the core is being called are gathered and leave in as few system calls as the runtime
  *   can (one `writev`) when that call returns. Order is kept.
  * - After `onClose` nothing is called any more; after `close()` nothing but `onClose`.
@@ -45,6 +45,8 @@ export interface Socket {
    * They leave when the poll under way is over at the latest; if the kernel does not take all, `onBlocked` follows.
    */
   write(bytes: Uint8Array, start: number, end: number): void;
+  /** What is written is held by this queue alone; absent where something stands before it that may hold it longer. */
+  readonly direct?: boolean;
   /** Bytes queued here and not yet taken by the kernel. */
   readonly pendingBytes: number;
   /** Stops `onData` (at most the chunk in flight still comes). Idempotent. */
@@ -78,6 +80,12 @@ export interface SocketHandler {
   onConnect(): void;
   /** Bytes arrived; the chunk now belongs to the core. Never empty. */
   onData(chunk: Uint8Array): void;
+  /**
+   * How many of the bytes that come next `onData` writes to other sockets, or drops, and keeps no other hold on: the
+   * memory that they were read into can be used again as soon as those sockets have got rid of them. It holds for
+   * one call, of no more bytes than that. 0, or absent: no promise.
+   */
+  readonly passing?: number;
   /** The peer sent FIN. Writing is still possible (RFC 9112 9.6: not an abort). */
   onEnd(): void;
   /** The kernel stopped taking bytes; stop producing until `onDrain`. */

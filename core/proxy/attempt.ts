@@ -28,6 +28,8 @@ export interface AttemptOwner {
   onAttemptReady(connection: UpstreamConnection): void;
   onInformational(head: ResponseHead): void;
   onResponseHead(head: ResponseHead, framing: Framing, contentLength: number, endOfStream: boolean): void;
+  /** `onResponseBody` writes what it is given to the client, and keeps nothing of it. */
+  readonly passesAnswer: boolean;
   onResponseBody(bytes: Uint8Array, start: number, end: number): void;
   /** The response is complete; in a tunnel: the upstream sent FIN. */
   onResponseEnd(): void;
@@ -155,6 +157,10 @@ export class Attempt implements AttemptSink, PoolWaiter {
   onUpstreamHead(head: ResponseHead, framing: Framing, contentLength: number, endOfStream: boolean): void {
     this.answered = true;
     this.owner.onResponseHead(head, framing, contentLength, endOfStream);
+  }
+
+  get passes(): boolean {
+    return this.owner.passesAnswer;
   }
 
   onUpstreamBody(bytes: Uint8Array, start: number, end: number): void {

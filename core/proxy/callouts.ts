@@ -192,6 +192,8 @@ class Exchange implements Callout, AttemptOwner {
     if (framing === AsTunnel) this.abandon("protocol error");
   }
 
+  readonly passesAnswer = false;
+
   onResponseBody(bytes: Uint8Array, start: number, end: number): void {
     this.answerBody.push(bytes, start, end);
     if (this.answerBody.size > MAX_ANSWER_BYTES) this.abandon("protocol error");

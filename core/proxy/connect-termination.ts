@@ -53,6 +53,14 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
     this.upstream.connect();
   }
 
+  get passes(): boolean {
+    return this.upstream?.direct === true;
+  }
+
+  get passesAnswer(): boolean {
+    return this.stream.passesAnswer;
+  }
+
   onData(bytes: Uint8Array, start: number, end: number): void {
     this.stream.upstreamBytesSent += end - start;
     this.upstream?.write(bytes, start, end);

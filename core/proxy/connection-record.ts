@@ -36,6 +36,9 @@ export class ConnectionRecord extends ConnectionInfo implements Socket, SocketHa
   get pendingBytes(): number {
     return this.socket.pendingBytes;
   }
+  get direct(): boolean {
+    return this.socket.direct === true;
+  }
   write(bytes: Uint8Array, start: number, end: number): void {
     this.bytesSent += end - start;
     this.socket.write(bytes, start, end);
@@ -66,6 +69,9 @@ export class ConnectionRecord extends ConnectionInfo implements Socket, SocketHa
 
   onConnect(): void {}
 
+  get passing(): number {
+    return this.handler?.passing ?? 0;
+  }
   onData(chunk: Uint8Array): void {
     this.bytesReceived += chunk.length;
     this.handler?.onData(chunk);

@@ -86,6 +86,15 @@ export class DownstreamConnection extends ConnectionLife implements SocketHandle
 
   onConnect(): void {}
 
+  /** What is written goes straight to the client. */
+  get direct(): boolean {
+    return this.socket.direct === true;
+  }
+
+  get passing(): number {
+    return this.state === Open && this.stream?.passesRequest === true ? this.parser.bodyAhead : 0;
+  }
+
   onData(chunk: Uint8Array): void {
     this.manager.stats.downstreamCxRxBytesTotal += chunk.length;
     if (this.state !== Open) {

@@ -6,7 +6,9 @@
  * the chance of another try is lost.
  */
 import { Body } from "../filter/body.ts";
+import type { RouteEntry } from "../route/route-entry.ts";
 import { PausedByBuffer, type Pressure } from "./pressure.ts";
+import type { Stream } from "./stream.ts";
 import type { UpstreamConnection } from "./upstream.ts";
 
 export class KeptBody extends Body {
@@ -20,6 +22,13 @@ export class KeptBody extends Body {
     this.limit = limit;
     this.waitingLimit = waitingLimit;
     this.pressure = pressure;
+  }
+
+  /** As large as the route or the listener lets it be. `share`: the cluster's limit, 0 for none. */
+  static of({ manager, connection }: Stream, route: RouteEntry, share: number): KeptBody {
+    const limit = route.perRequestBufferLimitBytes ?? manager.bufferLimit;
+    // What waits goes to one upstream connection at once: the cluster has a say, too.
+    return new KeptBody(limit, Math.min(limit, share || limit), connection.pressure);
   }
 
   /** Takes a piece that no upstream has been sent. */

@@ -48,6 +48,11 @@ export class RouterAccount {
     this.alternative = fields.hasId(ALT_STAT_NAME) ? alternativeOf(cluster, fields) : null;
   }
 
+  /** What comes of the answer goes on, or is dropped: nothing of it is kept. */
+  get passesAnswer(): boolean {
+    return this.stream.passesAnswer;
+  }
+
   // ── A try ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** What the request says about the endpoint that it goes to; `again` if it went to another one before. */

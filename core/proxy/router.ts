@@ -91,6 +91,10 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     this.try();
   }
 
+  get passes(): boolean {
+    return this.attempt?.connection?.direct === true && (!this.keepBody || this.state === ANSWERING);
+  }
+
   onData(bytes: Uint8Array, start: number, end: number): void {
     if (this.state === OVER) return;
     const connection = this.attempt === null ? null : this.attempt.connection;
@@ -104,11 +108,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
   }
 
   private kept(): KeptBody {
-    const { manager, connection } = this.stream;
-    const limit = this.route.perRequestBufferLimitBytes ?? manager.bufferLimit;
-    // What waits goes to one upstream connection at once: the cluster has a say, too (0: it has none).
-    const waiting = Math.min(limit, this.cluster.config.perConnectionBufferLimitBytes || limit);
-    this.body ??= new KeptBody(limit, waiting, connection.pressure);
+    this.body ??= KeptBody.of(this.stream, this.route, this.cluster.config.perConnectionBufferLimitBytes);
     return this.body;
   }
 

@@ -91,6 +91,16 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     this.router?.onEnd(this.passTrailers(trailers, this.request.fields));
   }
 
+  /** What comes of the request goes on, or is dropped: nothing of it is kept. */
+  get passesRequest(): boolean {
+    return this.filters === null && this.router?.passes === true;
+  }
+
+  /** The same for the answer. */
+  get passesAnswer(): boolean {
+    return (this.filters === null || this.bypass) && this.connection.direct;
+  }
+
   onRequestBody(bytes: Uint8Array, start: number, end: number): void {
     if (this.done) return;
     this.bytesReceived += end - start;

@@ -84,6 +84,14 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
 
   onConnect(): void {}
 
+  get passing(): number {
+    return this.connected && this.upstream?.direct === true ? Number.POSITIVE_INFINITY : 0;
+  }
+
+  get passesAnswer(): boolean {
+    return this.socket.direct === true;
+  }
+
   onData(chunk: Uint8Array): void {
     this.filter.stats.downstreamCxRxBytesTotal += chunk.length;
     this.bytesReceived += chunk.length;

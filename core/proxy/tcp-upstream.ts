@@ -19,6 +19,8 @@ export const MAX_FLUSH_MS = 60_000;
 /** Who made the connection. */
 export interface TcpUpstreamOwner {
   onUpstreamConnected(): void;
+  /** What `onUpstreamData` is given it writes to the client, and keeps nothing of it. */
+  readonly passesAnswer: boolean;
   /** The chunk belongs to the owner. */
   onUpstreamData(chunk: Uint8Array): void;
   /** FIN. */
@@ -96,6 +98,15 @@ export class TcpUpstream implements SocketHandler {
   /** Our end of the connection, once there is one. */
   get local(): Socket["local"] | null {
     return this.connected && this.socket !== null ? this.socket.local : null;
+  }
+
+  /** What is written goes straight to the endpoint. */
+  get direct(): boolean {
+    return this.socket?.direct === true;
+  }
+
+  get passing(): number {
+    return this.owner?.passesAnswer === true ? Number.POSITIVE_INFINITY : 0;
   }
 
   write(bytes: Uint8Array, start: number, end: number): void {

@@ -34,6 +34,8 @@ export interface AttemptSink {
   onUpstreamInformational(head: ResponseHead): void;
   /** The final head (or 101). `endOfStream` if no body follows. */
   onUpstreamHead(head: ResponseHead, framing: Framing, contentLength: number, endOfStream: boolean): void;
+  /** `onUpstreamBody` writes what it is given to the client, and keeps nothing of it. */
+  readonly passes: boolean;
   onUpstreamBody(bytes: Uint8Array, start: number, end: number): void;
   /** The response is complete; in a tunnel: the upstream sent FIN. */
   onUpstreamEnd(): void;
@@ -179,6 +181,15 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.pool.services.timers.cancel(this.timer);
     this.state = Idle;
     this.pool.onConnected(this);
+  }
+
+  /** What is written goes straight to the peer. */
+  get direct(): boolean {
+    return this.socket?.direct === true;
+  }
+
+  get passing(): number {
+    return this.state === Busy && this.attempt?.passes === true ? this.parser.bodyAhead : 0;
   }
 
   onData(chunk: Uint8Array): void {

@@ -62,6 +62,8 @@ const RESOLVER_TIMEOUT = 20_000;
 
 /** A virtual network: its drivers, listeners, links and clock. */
 export class Network {
+  /** Bytes that cores gave back (`SocketHandler.passing`), and that were overwritten for it. */
+  spoiltBytes = 0;
   readonly schedule = new Schedule();
   readonly random: Random;
   readonly epoch: number;

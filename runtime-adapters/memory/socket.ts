@@ -6,6 +6,9 @@ import type { Turn } from "../turn.ts";
 import type { Endpoint, Side } from "./endpoint.ts";
 import type { Network } from "./network.ts";
 
+/** What the core has given back is overwritten: whoever still looks at it (`SocketHandler.passing`) shows. */
+const SPOILT = 0xdb;
+
 export class MemorySocket extends Connection implements Side {
   private endpoint: Endpoint | null = null;
   private readonly network: Network;
@@ -97,7 +100,9 @@ export class MemorySocket extends Connection implements Side {
   }
 
   read(chunk: Uint8Array): void {
-    this.received(chunk);
+    if (!this.lent(chunk)) return;
+    chunk.fill(SPOILT);
+    this.network.spoiltBytes += chunk.length;
   }
 
   sawEnd(): void {

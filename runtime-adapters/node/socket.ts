@@ -20,6 +20,7 @@ import { HostSocket } from "../host-socket.ts";
 import { completeKeepalive } from "../keepalive.ts";
 import type { Accept } from "../runtime.ts";
 import type { NodeDriver } from "./driver.ts";
+import { giveBack, type Reader, readIntoOurs } from "./read-memory.ts";
 
 /** A socket of Node's, and whose it is. */
 export interface NativeSocket extends NetSocket {
@@ -54,7 +55,10 @@ const streamPush = NetSocket.prototype.push;
 
 function push(this: NativeSocket, chunk: Uint8Array | null): boolean {
   const connection = this.connection;
-  if (connection === null || this.readableFlowing !== true || this.readableLength !== 0) {
+  if (
+    connection === null ||
+    !(connection.ours || (this.readableFlowing === true && this.readableLength === 0))
+  ) {
     return streamPush.call(this, chunk);
   }
   if (chunk === null) connection.onEnd();
@@ -79,7 +83,7 @@ function onClose(this: NativeSocket): void {
 }
 
 /** A connection on `node:net`. */
-export class NodeSocket extends HostSocket<NodeDriver> {
+export class NodeSocket extends HostSocket<NodeDriver> implements Reader {
   private native: NativeSocket | null = null;
   private failure = "";
   /** Length of the write under way, of which the kernel did not take all at once. libuv knows what is left of it. */
@@ -88,12 +92,16 @@ export class NodeSocket extends HostSocket<NodeDriver> {
   private reading = true;
   /** A write failed. What was received before can still be read. */
   private broken = false;
+  /** It reads into memory of ours, see read-memory.ts: its stream hears of the end alone. */
+  ours = false;
+  slab: Buffer | null = null;
   private readonly onWritten: Written = (error) => this.written(error);
 
   /** Takes over a connection that Node accepted. */
   static accept(driver: NodeDriver, native: NetSocket, listener: Address, accept: Accept): void {
     const socket = new NodeSocket(driver, SILENT, null);
     socket.bind(native as NativeSocket);
+    socket.startReading(native as NativeSocket);
     socket.arrived(listener, accept);
   }
 
@@ -198,11 +206,24 @@ export class NodeSocket extends HostSocket<NodeDriver> {
       this.onClose();
       return;
     }
+    this.startReading(this.native as NativeSocket);
     this.opened();
   }
 
   onData(chunk: Uint8Array): void {
     this.received(chunk);
+  }
+
+  passes(length: number): boolean {
+    return this.promised(length);
+  }
+
+  onSlab(chunk: Uint8Array): boolean {
+    return this.lent(chunk);
+  }
+
+  get reads(): boolean {
+    return this.reading && !this.isClosed;
   }
 
   private written(error: Error | null | undefined): void {
@@ -236,6 +257,7 @@ export class NodeSocket extends HostSocket<NodeDriver> {
     const native = this.native;
     this.native = null;
     this.underWay = 0;
+    giveBack(this, false); // the core may be looking at it
     super.closed(reason);
     if (native !== null) native.connection = null; // `onError` stays: a late error must not be unhandled
   }
@@ -245,10 +267,15 @@ export class NodeSocket extends HostSocket<NodeDriver> {
     native.connection = this;
     native.ending = false;
     native.push = push;
-    native.on("data", onData);
-    native.on("end", onEnd);
     native.on("error", onError);
     native.on("close", onClose);
+  }
+
+  private startReading(native: NativeSocket): void {
+    this.ours = readIntoOurs(native);
+    if (this.ours) return;
+    native.on("data", onData);
+    native.on("end", onEnd);
   }
 }
 

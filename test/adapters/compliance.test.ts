@@ -49,12 +49,21 @@ describe("bun adapter without FFI", async () => {
   }
 });
 
-for (const name of ["node", "deno"] as const) {
-  describe(`${name} adapter`, () => {
+/** Takes away what runtime-adapters/node/read-memory.ts looks for: reads are Node's own, as documented. */
+const WITHOUT_OWN_MEMORY = join(import.meta.dir, "no-user-buffer.mjs");
+
+const PROCESSES = [
+  ["node", "node adapter", []],
+  ["node", "node adapter without memory of its own", ["--import", WITHOUT_OWN_MEMORY]],
+  ["deno", "deno adapter", []],
+] as const;
+
+for (const [name, title, options] of PROCESSES) {
+  describe(title, () => {
     const outcomes = new Map<string, Outcome>();
     let complaint = "";
     beforeAll(async () => {
-      const child = Bun.spawn([...COMMANDS[name], join(import.meta.dir, "run.ts"), name], {
+      const child = Bun.spawn([...COMMANDS[name], ...options, join(import.meta.dir, "run.ts"), name], {
         stdout: "pipe",
         stderr: "pipe",
       });

@@ -20,14 +20,16 @@ const LATE = 300;
 
 /** A well-behaved source of `total` pattern bytes: it stops when blocked and goes on when drained. */
 class Source {
-  sent = 0;
+  /** Bytes of the pattern so far, `from` what came before them included. */
+  sent: number;
   mostPending = 0;
   private readonly probe: Probe;
   private readonly total: number;
 
-  constructor(probe: Probe, total: number) {
+  constructor(probe: Probe, total: number, from = 0) {
     this.probe = probe;
-    this.total = total;
+    this.sent = from;
+    this.total = from + total;
     probe.whenDrained = () => this.push();
   }
 
@@ -44,10 +46,10 @@ class Source {
   }
 }
 
-/** Checks every byte against the pattern as it comes, and keeps none. */
-function verify(probe: Probe): void {
+/** Checks every byte against the pattern (after `from` bytes) as it comes, and keeps none. */
+function verify(probe: Probe, from = 0): void {
   probe.keep = false;
-  let position = 0;
+  let position = from;
   probe.whenData = (chunk) => {
     for (let i = 0; i < chunk.length; i++) {
       if (chunk[i] !== patternAt(position + i)) throw new Error(`wrong byte at ${position + i}`);
@@ -55,6 +57,15 @@ function verify(probe: Probe): void {
     position += chunk.length;
   };
 }
+
+/** Has all of them write what they may. Always true. */
+function pushAll(sources: readonly Source[]): boolean {
+  for (const source of sources) source.push();
+  return true;
+}
+
+/** Where the pattern of the i-th of several connections begins: so bytes of another one show. */
+const origin = (i: number) => i * 1_000_003;
 
 export const cases: readonly Case[] = [
   // ── Bytes ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -133,6 +144,81 @@ export const cases: readonly Case[] = [
       for (const chunk of server.chunks) {
         for (const byte of chunk) check(byte === patternAt(position++), `byte ${position - 1} changed`);
       }
+    },
+  },
+  {
+    name: "what is kept stays as it is, however much comes on other connections",
+    async run(lab) {
+      const total = 2 * MIB;
+      const near = lab.driver();
+      const far = lab.driver();
+      const { listener, accepted } = await lab.listen(far, at("127.0.0.1:0"));
+      const sources: Source[] = [];
+      for (let i = 0; i < 4; i++) {
+        const client = lab.dial(near, listener.address);
+        await lab.until(() => client.connected && accepted.length === i + 1, "a connection");
+        sources.push(new Source(client, total, origin(i)));
+      }
+      const arrived = (probe: Probe) => probe.ended;
+      await lab.until(() => near.run(() => pushAll(sources)) && accepted.every(arrived), "all of it", 20_000);
+      accepted.forEach((probe, i) => {
+        let position = origin(i);
+        for (const chunk of probe.chunks) {
+          for (const byte of chunk)
+            check(byte === patternAt(position++), `byte ${position - 1} of ${i} changed`);
+        }
+        equal(position, origin(i) + total, `bytes of ${i}`);
+      });
+    },
+  },
+  {
+    name: "what is passed on arrives as it came, whether the next peer reads or not, and whoever else sends",
+    async run(lab) {
+      const total = 16 * MIB;
+      const relay = lab.driver();
+      const near = lab.driver();
+      const far = lab.driver();
+      const behind = await lab.listen(far, at("127.0.0.1:0"));
+      const before = await lab.listen(relay, at("127.0.0.1:0"), NO_OPTIONS, (inner) => {
+        inner.keep = false;
+        inner.socket.pause();
+        const outer = new Probe();
+        outer.socket = relay.platform.connect(behind.listener.address, outer);
+        outer.whenConnected = () => {
+          inner.passing = outer.socket.direct === true ? Number.POSITIVE_INFINITY : 0;
+          inner.socket.resume();
+        };
+        inner.whenData = (chunk) => outer.socket.write(chunk, 0, chunk.length);
+        inner.whenEnded = () => outer.socket.end();
+        outer.whenBlocked = () => inner.socket.pause();
+        outer.whenDrained = () => inner.socket.resume();
+      });
+      const sources: Source[] = [];
+      for (let i = 0; i < 5; i++) {
+        const client = lab.dial(near, before.listener.address);
+        await lab.until(() => client.connected && behind.accepted.length === i + 1, "a connection");
+        verify(behind.accepted[i], origin(i));
+        sources.push(new Source(client, total, origin(i)));
+      }
+      const arrived = (probe: Probe) => probe.ended;
+      for (let i = 0; i < 20; i++) {
+        behind.accepted.forEach(({ socket }, k) => {
+          far.run(() => ((i + k) % 3 === 0 ? socket.resume() : socket.pause()));
+        });
+        near.run(() => pushAll(sources));
+        await lab.settle(3);
+      }
+      far.run(() => {
+        for (const { socket } of behind.accepted) socket.resume();
+      });
+      const all = () => near.run(() => pushAll(sources)) && behind.accepted.every(arrived);
+      await lab.until(all, "all of it", 20_000);
+      equal(
+        behind.accepted.map((probe) => probe.bytes),
+        Array(5).fill(total),
+        "bytes",
+      );
+      equal(lab.logged, [], "faults");
     },
   },
   {

@@ -50,6 +50,8 @@ export class Probe implements SocketHandler {
   bytes = 0;
   /** False: count, but do not keep. */
   keep = true;
+  /** What it promises; 0 as long as it keeps chunks. */
+  passing = 0;
   connected = false;
   ended = false;
   blocked = false;

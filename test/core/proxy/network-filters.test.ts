@@ -461,6 +461,17 @@ describe("HTTP over network filters", () => {
     expect(s.upstream()[0].received).toStartWith("PUT /path HTTP/1.1");
   });
 
+  test("an answer that a filter holds is what came, when it goes", async () => {
+    const whole: NetworkFilter = { onUpstreamData: (data) => (data.size < 45 ? Pause : Continue) };
+    const s = await chain([{ name: "a", hooks: () => whole }], { http: {}, origin: silent });
+    const client = s.client(get("/"));
+    const [origin] = s.upstream();
+    s.send(origin, "HTTP/1.1 200 OK\r\ncontent-length: 300\r\n\r\n");
+    client.take();
+    for (let i = 0; i < 10; i++) s.send(origin, "0123456789".repeat(3));
+    expect(client.take()).toBe("0123456789".repeat(30));
+  });
+
   test("a drained listener lets a held connection finish", async () => {
     const s = await chain([watching("a", [])], { http: {}, origin: silent });
     const client = s.client(get("/"));
