@@ -20,22 +20,20 @@
  */
 import { Fields } from "../http/fields.ts";
 import { Body } from "./body.ts";
+import {
+  ELSEWHERE,
+  FLOWING,
+  HOLDS_ALL,
+  HOLDS_BODY,
+  HOLDS_HEAD,
+  PRESSES,
+  PRESSING,
+  REFUSES,
+  SEEN,
+  Station,
+  UNSEEN,
+} from "./station.ts";
 import { Consume, Continue, Pause, PauseAndPress, PauseHeaders, type Verdict } from "./verdict.ts";
-
-const FLOWING = 0;
-const HOLDS_ALL = 1;
-const HOLDS_HEAD = 2;
-const HOLDS_BODY = 3;
-
-/** Whether the end waits at a station, and if its filter has been shown it. */
-const ELSEWHERE = 0;
-const UNSEEN = 1;
-const SEEN = 2;
-
-/** What happens when too much waits at a station: the message is refused, the sender is stopped, or it is already. */
-const REFUSES = 0;
-const PRESSES = 1;
-const PRESSING = 2;
 
 export abstract class Leg {
   /** Stations, in the order of this direction. */
@@ -44,13 +42,7 @@ export abstract class Leg {
   trailers: Fields | null = null;
   /** Bytes that may wait at one station. */
   protected limit = 0;
-  private readonly states: number[] = [];
-  private readonly waiting: Body[] = [];
-  /** What waits is shown together with what comes. */
-  private readonly gathers: boolean[] = [];
-  private readonly ends: number[] = [];
-  /** What happens when too much waits at a station. */
-  private readonly excess: number[] = [];
+  private readonly stations: Station[] = [];
   /** A station has held something: the next message finds them all as new again. */
   private used = false;
   /** Stations that stop the sender. */
@@ -91,24 +83,12 @@ export abstract class Leg {
     this.stopped = false;
     this.body.clear(); // whatever a filter did to it after its stream was stopped
     if (this.used) this.renew();
-    while (this.states.length < count) {
-      this.states.push(FLOWING);
-      this.waiting.push(new Body());
-      this.gathers.push(false);
-      this.ends.push(ELSEWHERE);
-      this.excess.push(REFUSES);
-    }
+    while (this.stations.length < count) this.stations.push(new Station());
   }
 
   private renew(): void {
     this.used = false;
-    for (let i = 0; i < this.states.length; i++) {
-      this.states[i] = FLOWING;
-      this.waiting[i].clear();
-      this.gathers[i] = false;
-      this.ends[i] = ELSEWHERE;
-      this.excess[i] = REFUSES;
-    }
+    for (let i = 0; i < this.stations.length; i++) this.stations[i].renew();
   }
 
   /** True while a filter stops the sender. */
@@ -131,7 +111,7 @@ export abstract class Leg {
     if (this.stopped) return;
     this.stopped = true;
     this.body.clear();
-    if (this.used) for (let i = 0; i < this.count; i++) this.waiting[i].clear();
+    if (this.used) for (let i = 0; i < this.count; i++) this.stations[i].waiting.clear();
     if (this.pressing === 0) return;
     this.pressing = 0;
     this.press(false);
@@ -180,7 +160,9 @@ export abstract class Leg {
 
   /** What waits at a station that holds something, else null. */
   heldAt(at: number): Body | null {
-    return this.stopped || at >= this.count || this.states[at] === FLOWING ? null : this.waiting[at];
+    return this.stopped || at >= this.count || this.stations[at].state === FLOWING
+      ? null
+      : this.stations[at].waiting;
   }
 
   /** The filter at station `at` lets go what it holds. */
@@ -190,20 +172,20 @@ export abstract class Leg {
       this.asked.push(at);
       this.settle();
     } else if (this.calling === at) this.goesOn = true;
-    else if (this.states[at] !== FLOWING && !this.asked.includes(at)) this.asked.push(at);
+    else if (this.stations[at].state !== FLOWING && !this.asked.includes(at)) this.asked.push(at);
   }
 
   private settle(): void {
     while (this.asked.length > 0 && !this.stopped) {
       const at = this.asked.shift() as number;
-      if (this.states[at] !== FLOWING) this.leave(at);
+      if (this.stations[at].state !== FLOWING) this.leave(at);
     }
   }
 
   private leave(at: number): void {
-    const unseen = this.states[at] === HOLDS_ALL;
-    const end = this.ends[at];
-    this.ends[at] = ELSEWHERE;
+    const unseen = this.stations[at].state === HOLDS_ALL;
+    const end = this.stations[at].end;
+    this.stations[at].end = ELSEWHERE;
     this.open(at);
     if (this.stopped) return;
     const next = unseen ? at : at + 1;
@@ -215,21 +197,21 @@ export abstract class Leg {
   /** Makes a station hold, for the first time in this message or again. */
   private close(at: number, state: number): void {
     this.used = true;
-    this.states[at] = state;
-    this.waiting[at].clear(); // whatever a filter of an earlier stream did to it
+    this.stations[at].state = state;
+    this.stations[at].waiting.clear(); // whatever a filter of an earlier stream did to it
   }
 
   /** Makes a station flow: its head goes on, and what waited moves, with what has come behind it. */
   private open(at: number): void {
-    this.waiting[at].take(this.body);
-    this.states[at] = FLOWING;
-    this.gathers[at] = false;
+    this.stations[at].waiting.take(this.body);
+    this.stations[at].state = FLOWING;
+    this.stations[at].gathers = false;
     this.unpress(at);
     if (this.headAt === at) {
-      if (this.waiting[at].changed) this.changedBody = true;
+      if (this.stations[at].waiting.changed) this.changedBody = true;
       this.passHead(at + 1);
     }
-    if (!this.stopped) this.body.take(this.waiting[at]);
+    if (!this.stopped) this.body.take(this.stations[at].waiting);
   }
 
   // ── How it passes ─────────────────────────────────────────────────────────────────────────────────────────
@@ -254,7 +236,7 @@ export abstract class Leg {
     const { body } = this;
     if (body.size === 0) return;
     for (let at = from; at < this.count; at++) {
-      const state = this.states[at];
+      const state = this.stations[at].state;
       if (state === FLOWING) {
         if (!this.wantsBody(at)) continue;
         const verdict = this.callBody(at, body, false);
@@ -264,7 +246,7 @@ export abstract class Leg {
         return;
       }
       if (state === HOLDS_ALL) {
-        this.waiting[at].take(body);
+        this.stations[at].waiting.take(body);
         this.bound(at);
         return;
       }
@@ -290,10 +272,10 @@ export abstract class Leg {
         this.passBody(at);
         if (this.stopped) return;
       }
-      const state = this.states[at];
+      const state = this.stations[at].state;
       if (state === HOLDS_ALL) {
-        this.waiting[at].take(body);
-        this.ends[at] = UNSEEN;
+        this.stations[at].waiting.take(body);
+        this.stations[at].end = UNSEEN;
         this.bound(at);
         return;
       }
@@ -306,7 +288,7 @@ export abstract class Leg {
         if (this.stopped) return;
         continue;
       }
-      this.ends[at] = SEEN;
+      this.stations[at].end = SEEN;
       this.hold(at, piece, this.trailers !== null && verdict === Consume ? Pause : verdict);
       return;
     }
@@ -316,9 +298,9 @@ export abstract class Leg {
 
   /** What the filter at a station that holds something is shown: what came, behind what it gathers. */
   private pieceAt(at: number): Body {
-    if (!this.gathers[at]) return this.body;
-    this.waiting[at].take(this.body);
-    return this.waiting[at];
+    if (!this.stations[at].gathers) return this.body;
+    this.stations[at].waiting.take(this.body);
+    return this.stations[at].waiting;
   }
 
   private finish(): void {
@@ -360,38 +342,38 @@ export abstract class Leg {
 
   /** Keeps `body` at a station, whose filter has seen it. */
   private hold(at: number, body: Body, verdict: Verdict): void {
-    if (this.states[at] === FLOWING) this.close(at, HOLDS_BODY);
+    if (this.stations[at].state === FLOWING) this.close(at, HOLDS_BODY);
     this.choose(at, verdict);
-    const waiting = this.waiting[at];
+    const waiting = this.stations[at].waiting;
     if (body !== waiting) {
       if (verdict === Consume) {
         body.clear();
         waiting.changed = true;
       } else waiting.take(body);
     }
-    this.gathers[at] = verdict === Pause || (verdict === PauseAndPress && this.pressGathers);
+    this.stations[at].gathers = verdict === Pause || (verdict === PauseAndPress && this.pressGathers);
     this.bound(at);
   }
 
   private choose(at: number, verdict: Verdict): void {
     if (verdict !== PauseAndPress) this.unpress(at);
-    else if (this.excess[at] === REFUSES) this.excess[at] = PRESSES;
+    else if (this.stations[at].excess === REFUSES) this.stations[at].excess = PRESSES;
   }
 
   private bound(at: number): void {
-    if (this.waiting[at].size <= this.limit || this.excess[at] === PRESSING) return;
-    if (this.excess[at] === REFUSES) {
+    if (this.stations[at].waiting.size <= this.limit || this.stations[at].excess === PRESSING) return;
+    if (this.stations[at].excess === REFUSES) {
       this.tooLarge();
       this.stop(); // even where nothing could be said any more
       return;
     }
-    this.excess[at] = PRESSING;
+    this.stations[at].excess = PRESSING;
     if (this.pressing++ === 0) this.press(true);
   }
 
   private unpress(at: number): void {
-    const pressed = this.excess[at] === PRESSING;
-    this.excess[at] = REFUSES;
+    const pressed = this.stations[at].excess === PRESSING;
+    this.stations[at].excess = REFUSES;
     if (pressed && --this.pressing === 0) this.press(false);
   }
 
