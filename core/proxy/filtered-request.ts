@@ -4,7 +4,47 @@
  */
 import { IS_TCHAR } from "../bytes/ascii.ts";
 import { hostEnd } from "../http/authority.ts";
+import type { RouteTable } from "../route/route-table.ts";
 import type { Stream } from "./stream.ts";
+
+/** A request's start line before filters saw it, and the table that chose the route by it. */
+export class AdmittedStartLine {
+  private method = "";
+  private scheme = "";
+  private authority = "";
+  private path = "";
+  private table: RouteTable | null = null;
+
+  remember({ request, manager }: Stream): void {
+    this.method = request.method;
+    this.scheme = request.scheme;
+    this.authority = request.authority;
+    this.path = request.path;
+    this.table = manager.routeTable;
+  }
+
+  /** Lets go of a table that may be gone by the next request. */
+  forget(): void {
+    this.table = null;
+  }
+
+  /** True if the start line is as it was. */
+  isThatOf({ request }: Stream): boolean {
+    return (
+      request.path === this.path &&
+      request.method === this.method &&
+      request.authority === this.authority &&
+      request.scheme === this.scheme
+    );
+  }
+
+  /** True if to choose the route again by the same start line would be to choose the same one. */
+  decidesRoute({ manager, upgrade }: Stream): boolean {
+    return (
+      this.table !== null && this.table === manager.routeTable && upgrade === "" && this.table.byStartLine
+    );
+  }
+}
 
 /** True if the request goes on; false if it was answered here, with Envoy's status and details. */
 export function isRoutable(stream: Stream): boolean {

@@ -20,9 +20,8 @@ import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
 import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
-import type { RouteTable } from "../route/route-table.ts";
 import { Timer } from "../time/timers.ts";
-import { isRoutable } from "./filtered-request.ts";
+import { AdmittedStartLine, isRoutable } from "./filtered-request.ts";
 import { PausedByFilter } from "./pressure.ts";
 import type { Stream } from "./stream.ts";
 
@@ -45,12 +44,7 @@ export class StreamFilters implements ChainOwner {
   /** A filter threw, so that the state of this is anybody's guess. */
   private broken = false;
   private routeStale = false;
-  /** The start line as it was admitted, and who chose the route by it. */
-  private method = "";
-  private path = "";
-  private authority = "";
-  private scheme = "";
-  private table: RouteTable | null = null;
+  private readonly admitted = new AdmittedStartLine();
   /** How the answer's body is delimited where it comes from, and its length (-1: not known). */
   private answerFraming: Framing = NoBody;
   private answerLength = -1;
@@ -71,12 +65,7 @@ export class StreamFilters implements ChainOwner {
     this.routeStale = false;
     this.requestOwed = -1;
     this.answerOwed = -1;
-    const { method, path, authority, scheme } = stream.request;
-    this.method = method;
-    this.path = path;
-    this.authority = authority;
-    this.scheme = scheme;
-    this.table = stream.manager.routeTable;
+    this.admitted.remember(stream);
     try {
       if (this.chain.open(slots, stream.manager.bufferLimit)) return true;
     } catch (error) {
@@ -189,7 +178,7 @@ export class StreamFilters implements ChainOwner {
     this.chain.stop();
     this.chain.log();
     this.current = null;
-    this.table = null;
+    this.admitted.forget();
     if (this.depth === 0) this.retire();
   }
 
@@ -250,10 +239,10 @@ export class StreamFilters implements ChainOwner {
 
   forwardHead(ends: boolean): void {
     const { stream } = this;
-    const { fields, method, path, authority } = stream.request;
-    const same = method === this.method && path === this.path && authority === this.authority;
-    if (!same && !isRoutable(stream)) return;
-    if (this.routeStale && !(same && this.routeStands)) {
+    const { fields } = stream.request;
+    const changed = !this.admitted.isThatOf(stream);
+    if (changed && !isRoutable(stream)) return;
+    if (this.routeStale && (changed || !this.admitted.decidesRoute(stream))) {
       this.routeStale = false;
       const { upgrade } = stream;
       if (!stream.chooseRoute()) return;
@@ -271,14 +260,6 @@ export class StreamFilters implements ChainOwner {
       this.requestOwed = length;
     }
     stream.forward(ends || stream.upgrade !== "");
-  }
-
-  /** Choosing again would choose the same, for want of anything in the start line that is not as it was. */
-  private get routeStands(): boolean {
-    const { request, manager, upgrade } = this.stream;
-    const { table } = this;
-    if (table === null || table !== manager.routeTable || upgrade !== "") return false;
-    return table.byStartLine && request.scheme === this.scheme;
   }
 
   forwardBody(body: Body): void {

@@ -22,17 +22,17 @@ class TestLeg extends Leg {
   readonly log: string[] = [];
   readonly out: string[] = [];
   refuses = 0;
-  private readonly stations: readonly (Station | null)[];
+  private readonly plans: readonly (Station | null)[];
 
-  constructor(stations: readonly (Station | null)[], limit = 1000) {
+  constructor(plans: readonly (Station | null)[], limit = 1000) {
     super();
-    this.stations = stations;
-    this.begin(stations.length, limit);
+    this.plans = plans;
+    this.begin(plans.length, limit);
   }
 
   private show(at: number, what: string, body: Body | null): Verdict {
     this.log.push(`${at}: ${what}`);
-    return this.stations[at]?.(what, body) ?? Continue;
+    return this.plans[at]?.(what, body) ?? Continue;
   }
 
   protected showHead(at: number, ends: boolean): Verdict {
@@ -40,7 +40,7 @@ class TestLeg extends Leg {
   }
   /** A station that is null has no hook for bodies. */
   protected wantsBody(at: number): boolean {
-    return this.stations[at] !== null;
+    return this.plans[at] !== null;
   }
   protected showBody(at: number, body: Body, ends: boolean): Verdict {
     return this.show(at, `${textOf(body)}${ends ? " end" : ""}`, body);
