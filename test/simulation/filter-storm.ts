@@ -16,6 +16,7 @@ import { WITH_TRAILERS } from "../support/filtered-story.ts";
 import { ProxyFixture } from "../support/proxy-fixture.ts";
 import { configured, scriptedKinds } from "../support/scripted-filter.ts";
 import { readRequests, readResponses, type WireRequest } from "../support/wire-reader.ts";
+import { bodyOf, lengthOf } from "./stamped-body.ts";
 import { type WildLife, wildFilters } from "./wild-filter.ts";
 
 const ORIGINS = 2;
@@ -36,14 +37,6 @@ export interface FilterOutcome {
   /** Exceptions that filters threw. */
   readonly thrown: number;
   readonly story: Story;
-}
-
-function bodyOf(id: string, length: number): string {
-  return `<${id}>`.repeat(Math.ceil(length / (id.length + 2))).slice(0, length);
-}
-
-function lengthOf(id: string): number {
-  return Number(id.split("-")[2]) || 0;
 }
 
 /** `age` counts the configurations: the first filter is discovered, and another one with each of them. */

@@ -15,6 +15,7 @@ import { Story, type StorySetup, storySnapshot } from "../support/engine-story.t
 import { ProxyFixture } from "../support/proxy-fixture.ts";
 import { retryPolicy } from "../support/snapshot-fixture.ts";
 import { readRequests, readResponses, type WireRequest } from "../support/wire-reader.ts";
+import { bodyOf, lengthOf } from "./stamped-body.ts";
 
 const ORIGINS = 3;
 const CLIENTS = 24;
@@ -41,16 +42,6 @@ export interface Outcome {
   /** How answers ended, for tests that want to know that a storm was one. */
   readonly tally: { readonly [what: string]: number };
   readonly story: Story;
-}
-
-/** The body that belongs to a request: long enough to notice a single foreign byte anywhere. */
-function bodyOf(id: string, length: number): string {
-  return `<${id}>`.repeat(Math.ceil(length / (id.length + 2))).slice(0, length);
-}
-
-function lengthOf(id: string): number {
-  const n = Number(id.split("-")[2]);
-  return Number.isNaN(n) ? 0 : n;
 }
 
 /** A configuration for the storm; `age` changes what may change on living connections. */
