@@ -1,0 +1,435 @@
+/**
+ * Reads frames (RFC 9113 section 4 and 6) from chunks as they come, and says what they hold to a sink. It judges what
+ * can be judged without knowing streams: sizes, padding, which frames may stand on stream 0, and that nothing comes
+ * between the parts of a header block.
+ *
+ * Laws: bytes of a body are handed on as pieces of the chunk that they came in; so is a header block that lies in one
+ * chunk. All else is gathered, and bounded: a header block by `maxBlock` bytes and `MAX_PARTS` frames, other frames by
+ * the size that they may have. Unknown frames are skipped as they come. After a fault nothing more is read.
+ *
+ *   [preface] ─▶ header ─▶ payload ─▶ header …
+ */
+import {
+  Ack,
+  Continuation,
+  Data,
+  DEFAULT_FRAME,
+  EndHeaders,
+  EndStream,
+  EnhanceYourCalm,
+  FRAME_HEADER,
+  FrameSizeError,
+  GoAway,
+  HasPriority,
+  Headers,
+  Padded,
+  Ping,
+  Priority,
+  ProtocolError,
+  PushPromise,
+  ResetStream,
+  Settings,
+  WindowUpdate,
+} from "./frames.ts";
+
+/** What clients say first (3.4). */
+export const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/** Frames of one header block. */
+const MAX_PARTS = 16;
+/** Bytes of a GOAWAY's debug data that are kept. */
+const MAX_DEBUG = 256;
+
+/** Hears of what is read. Every method may end the reading by `FrameReader.stop`. */
+export interface FrameSink {
+  /** A piece of a body. */
+  onData(stream: number, bytes: Uint8Array, start: number, end: number): void;
+  /** A DATA frame is complete: `length` bytes of it count against the windows, padding included. */
+  onDataEnd(stream: number, length: number, endStream: boolean): void;
+  /** A whole header block, the sink's until it returns. */
+  onBlock(stream: number, bytes: Uint8Array, start: number, end: number, endStream: boolean): void;
+  /** A PRIORITY frame, which asks for nothing any more. */
+  onPriority(stream: number): void;
+  onReset(stream: number, code: number): void;
+  onSetting(id: number, value: number): void;
+  /** After the last of its `onSetting`, of which an acknowledgement has none. */
+  onSettings(ack: boolean): void;
+  /** The eight bytes are at `start`. */
+  onPing(ack: boolean, bytes: Uint8Array, start: number): void;
+  /** `debug` is a byte string, cut where it is long. */
+  onGoAway(lastStream: number, code: number, debug: string): void;
+  onWindowUpdate(stream: number, increment: number): void;
+  /** Something is wrong with a stream only. */
+  onStreamFault(stream: number, code: number, why: string): void;
+  /** Something is wrong with the connection: nothing more is read. */
+  onFault(code: number, why: string): void;
+}
+
+const PREFACE_STATE = 0;
+const HEADER = 1;
+/** A payload that is gathered, or taken from the chunk if it is there whole. */
+const WHOLE = 2;
+const DATA = 3;
+const SKIP = 4;
+const STOPPED = 5;
+
+const NO_BYTES = new Uint8Array(0);
+
+export class FrameReader {
+  private readonly sink: FrameSink;
+  private readonly maxBlock: number;
+  private state: number;
+  /** What is gathered: a frame's header, or a payload. */
+  private readonly small = new Uint8Array(64);
+  private gathered: Uint8Array = NO_BYTES;
+  private count = 0;
+  /** The frame that is being read. */
+  private type = 0;
+  private flags = 0;
+  private stream = 0;
+  private length = 0;
+  /** Of its payload, bytes that are still to come. */
+  private left = 0;
+  /** Of a DATA frame: the padding at its end; -1 while its length is to be read. */
+  private padding = 0;
+  /** The stream whose header block is not complete, 0 if there is none; its parts so far. */
+  private blockStream = 0;
+  private blockEnds = false;
+  private block: Uint8Array = NO_BYTES;
+  private blockLength = 0;
+  private parts = 0;
+
+  /** `preface`: the peer is a client and begins with it. `maxBlock`: most bytes of a header block, as they are sent. */
+  constructor(sink: FrameSink, preface: boolean, maxBlock: number) {
+    this.sink = sink;
+    this.maxBlock = maxBlock;
+    this.state = preface ? PREFACE_STATE : HEADER;
+  }
+
+  /** Nothing of a frame has been read. */
+  get idle(): boolean {
+    return this.state === HEADER && this.count === 0 && this.blockStream === 0;
+  }
+
+  /** Bytes that are held because something is not complete. For statistics. */
+  get heldBytes(): number {
+    return this.blockLength + this.count;
+  }
+
+  get stopped(): boolean {
+    return this.state === STOPPED;
+  }
+
+  /** Stops for good without a word. */
+  stop(): void {
+    this.state = STOPPED;
+    this.block = NO_BYTES;
+    this.gathered = NO_BYTES;
+    this.blockLength = 0;
+    this.count = 0;
+  }
+
+  /** Reads a chunk, which belongs to the reader from here on. */
+  feed(chunk: Uint8Array): void {
+    let at = 0;
+    const end = chunk.length;
+    while (at < end) {
+      switch (this.state) {
+        case HEADER:
+          at = this.readHeader(chunk, at, end);
+          break;
+        case DATA:
+          at = this.readData(chunk, at, end);
+          break;
+        case WHOLE:
+          at = this.readWhole(chunk, at, end);
+          break;
+        case SKIP: {
+          const taken = Math.min(this.left, end - at);
+          at += taken;
+          this.left -= taken;
+          if (this.left === 0) this.state = HEADER;
+          break;
+        }
+        case PREFACE_STATE:
+          at = this.readPreface(chunk, at, end);
+          break;
+        default:
+          return;
+      }
+    }
+  }
+
+  private fail(code: number, why: string): void {
+    if (this.state === STOPPED) return;
+    this.stop();
+    this.sink.onFault(code, why);
+  }
+
+  private readPreface(chunk: Uint8Array, from: number, end: number): number {
+    let at = from;
+    while (at < end && this.count < PREFACE.length) {
+      if (chunk[at++] !== PREFACE.charCodeAt(this.count++)) {
+        this.fail(ProtocolError, "bad_preface");
+        return end;
+      }
+    }
+    if (this.count === PREFACE.length) {
+      this.count = 0;
+      this.state = HEADER;
+    }
+    return at;
+  }
+
+  // ── Frame headers ─────────────────────────────────────────────────────────────────────────────────────────
+
+  private readHeader(chunk: Uint8Array, from: number, end: number): number {
+    if (this.count === 0 && end - from >= FRAME_HEADER) {
+      this.begin(chunk, from);
+      return from + FRAME_HEADER;
+    }
+    let at = from;
+    while (at < end && this.count < FRAME_HEADER) this.small[this.count++] = chunk[at++];
+    if (this.count === FRAME_HEADER) {
+      this.count = 0;
+      this.begin(this.small, 0);
+    }
+    return at;
+  }
+
+  /** A frame's header is complete. */
+  private begin(bytes: Uint8Array, at: number): void {
+    this.length = (bytes[at] << 16) | (bytes[at + 1] << 8) | bytes[at + 2];
+    this.type = bytes[at + 3];
+    this.flags = bytes[at + 4];
+    // The first bit means nothing (4.1).
+    this.stream =
+      ((bytes[at + 5] & 0x7f) << 24) | (bytes[at + 6] << 16) | (bytes[at + 7] << 8) | bytes[at + 8];
+    this.left = this.length;
+    const why = this.judge();
+    if (this.state === STOPPED) return;
+    if (why !== "") {
+      this.fail(why === "frame_size" ? FrameSizeError : ProtocolError, why);
+      return;
+    }
+    if (this.type === Data) this.beginData();
+    else if (this.type > Continuation) this.state = this.left === 0 ? HEADER : SKIP;
+    else {
+      this.state = WHOLE;
+      if (this.left === 0) this.finish(NO_BYTES, 0);
+    }
+  }
+
+  /** What is wrong with a frame's header, or "". */
+  private judge(): string {
+    const { type, length, stream } = this;
+    if (length > DEFAULT_FRAME) return "frame_size";
+    if (this.blockStream !== 0 && (type !== Continuation || stream !== this.blockStream)) {
+      return "header_block_interrupted";
+    }
+    switch (type) {
+      case Data:
+      case Headers:
+      case ResetStream:
+      case Priority:
+        if (stream === 0) return "frame_on_stream_0";
+        return type === ResetStream && length !== 4 ? "frame_size" : "";
+      case Continuation:
+        return this.blockStream === 0 ? "unexpected_continuation" : "";
+      case Settings:
+        if (stream !== 0) return "frame_on_a_stream";
+        return (this.flags & Ack) !== 0
+          ? length !== 0
+            ? "frame_size"
+            : ""
+          : length % 6 !== 0
+            ? "frame_size"
+            : "";
+      case Ping:
+        if (stream !== 0) return "frame_on_a_stream";
+        return length !== 8 ? "frame_size" : "";
+      case GoAway:
+        if (stream !== 0) return "frame_on_a_stream";
+        return length < 8 ? "frame_size" : "";
+      case WindowUpdate:
+        return length !== 4 ? "frame_size" : "";
+      case PushPromise:
+        // No peer of ours was ever allowed to (8.4).
+        return "push_promise";
+      default:
+        return "";
+    }
+  }
+
+  // ── Bodies ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private beginData(): void {
+    const padded = (this.flags & Padded) !== 0;
+    this.padding = padded ? -1 : 0;
+    if (padded && this.length === 0) this.fail(FrameSizeError, "frame_size");
+    else if (this.left > 0) this.state = DATA;
+    else this.endData();
+  }
+
+  private readData(chunk: Uint8Array, from: number, end: number): number {
+    let at = from;
+    if (this.padding < 0) {
+      this.padding = chunk[at++];
+      this.left--;
+      if (this.padding > this.left) {
+        this.fail(ProtocolError, "padding");
+        return end;
+      }
+    }
+    const body = Math.min(this.left - this.padding, end - at);
+    if (body > 0) {
+      this.left -= body;
+      at += body;
+      this.sink.onData(this.stream, chunk, at - body, at);
+      if (this.state === STOPPED) return end;
+    }
+    const skipped = Math.min(this.left, end - at);
+    if (this.left <= this.padding && skipped > 0) {
+      this.left -= skipped;
+      this.padding -= skipped;
+      at += skipped;
+    }
+    if (this.left === 0) this.endData();
+    return at;
+  }
+
+  private endData(): void {
+    this.state = HEADER;
+    this.sink.onDataEnd(this.stream, this.length, (this.flags & EndStream) !== 0);
+  }
+
+  // ── Other payloads ────────────────────────────────────────────────────────────────────────────────────────
+
+  private readWhole(chunk: Uint8Array, from: number, end: number): number {
+    if (this.count === 0 && end - from >= this.left) {
+      const at = from + this.left;
+      this.finish(chunk, from);
+      return at;
+    }
+    if (this.count === 0)
+      this.gathered = this.length <= this.small.length ? this.small : new Uint8Array(this.length);
+    const taken = Math.min(this.left, end - from);
+    this.gathered.set(chunk.subarray(from, from + taken), this.count);
+    this.count += taken;
+    this.left -= taken;
+    if (this.left === 0) {
+      const { gathered } = this;
+      this.gathered = NO_BYTES;
+      this.count = 0;
+      this.finish(gathered, 0);
+    }
+    return from + taken;
+  }
+
+  /** The payload is at `bytes[at, at + length)`. */
+  private finish(bytes: Uint8Array, at: number): void {
+    const { sink, stream, length } = this;
+    this.state = HEADER;
+    switch (this.type) {
+      case Headers:
+        this.headers(bytes, at, at + length);
+        break;
+      case Continuation:
+        this.continuation(bytes, at, at + length);
+        break;
+      case Priority:
+        if (length === 5) sink.onPriority(stream);
+        else sink.onStreamFault(stream, FrameSizeError, "frame_size");
+        break;
+      case ResetStream:
+        sink.onReset(stream, uint32(bytes, at));
+        break;
+      case Settings:
+        for (let i = at; i < at + length && this.state !== STOPPED; i += 6) {
+          sink.onSetting((bytes[i] << 8) | bytes[i + 1], uint32(bytes, i + 2));
+        }
+        if (this.state !== STOPPED) sink.onSettings((this.flags & Ack) !== 0);
+        break;
+      case Ping:
+        sink.onPing((this.flags & Ack) !== 0, bytes, at);
+        break;
+      case GoAway: {
+        const debugEnd = Math.min(at + length, at + 8 + MAX_DEBUG);
+        const debug = String.fromCharCode(...bytes.subarray(at + 8, debugEnd));
+        sink.onGoAway(uint32(bytes, at) & 0x7fffffff, uint32(bytes, at + 4), debug);
+        break;
+      }
+      case WindowUpdate: {
+        const increment = uint32(bytes, at) & 0x7fffffff;
+        if (increment > 0) sink.onWindowUpdate(stream, increment);
+        else if (stream === 0) this.fail(ProtocolError, "empty_window_update");
+        else sink.onStreamFault(stream, ProtocolError, "empty_window_update");
+        break;
+      }
+    }
+  }
+
+  // ── Header blocks ─────────────────────────────────────────────────────────────────────────────────────────
+
+  private headers(bytes: Uint8Array, start: number, end: number): void {
+    const { flags, stream } = this;
+    let from = start;
+    let to = end;
+    if ((flags & Padded) !== 0) {
+      if (from === to) {
+        this.fail(FrameSizeError, "frame_size");
+        return;
+      }
+      to -= bytes[from++];
+    }
+    if ((flags & HasPriority) !== 0) from += 5;
+    if (from > to) {
+      this.fail(from > end ? FrameSizeError : ProtocolError, "padding");
+      return;
+    }
+    const ends = (flags & EndStream) !== 0;
+    if ((flags & EndHeaders) !== 0) {
+      if (to - from > this.maxBlock) this.fail(EnhanceYourCalm, "header_block_too_large");
+      else this.sink.onBlock(stream, bytes, from, to, ends);
+      return;
+    }
+    this.blockStream = stream;
+    this.blockEnds = ends;
+    this.parts = 0;
+    this.blockLength = 0;
+    this.append(bytes, from, to);
+  }
+
+  private continuation(bytes: Uint8Array, start: number, end: number): void {
+    this.append(bytes, start, end);
+    if (this.state === STOPPED || (this.flags & EndHeaders) === 0) return;
+    const { block, blockLength, blockStream } = this;
+    this.block = NO_BYTES;
+    this.blockLength = 0;
+    this.blockStream = 0;
+    this.sink.onBlock(blockStream, block, 0, blockLength, this.blockEnds);
+  }
+
+  private append(bytes: Uint8Array, start: number, end: number): void {
+    const length = this.blockLength + end - start;
+    if (++this.parts > MAX_PARTS) {
+      this.fail(EnhanceYourCalm, "too_many_continuations");
+      return;
+    }
+    if (length > this.maxBlock) {
+      this.fail(EnhanceYourCalm, "header_block_too_large");
+      return;
+    }
+    if (length > this.block.length) {
+      const larger = new Uint8Array(Math.max(length, this.block.length * 2));
+      larger.set(this.block.subarray(0, this.blockLength));
+      this.block = larger;
+    }
+    this.block.set(bytes.subarray(start, end), this.blockLength);
+    this.blockLength = length;
+  }
+}
+
+function uint32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0;
+}
