@@ -4,11 +4,13 @@
  * between the parts of a header block.
  *
  * Laws: bytes of a body are handed on as pieces of the chunk that they came in; so is a header block that lies in one
- * chunk. All else is gathered, and bounded: a header block by `maxBlock` bytes and `MAX_PARTS` frames, other frames by
+ * chunk. All else is gathered, and bounded: a header block as block-parts.ts says, other frames by
  * the size that they may have. Unknown frames are skipped as they come. After a fault nothing more is read.
  *
  *   [preface] ─▶ header ─▶ payload ─▶ header …
  */
+import { BlockParts } from "./block-parts.ts";
+import type { FrameSink } from "./frame-sink.ts";
 import {
   Ack,
   Continuation,
@@ -35,35 +37,8 @@ import {
 /** What clients say first (3.4). */
 export const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/** Frames of one header block. */
-const MAX_PARTS = 16;
 /** Bytes of a GOAWAY's debug data that are kept. */
 const MAX_DEBUG = 256;
-
-/** Hears of what is read. Every method may end the reading by `FrameReader.stop`. */
-export interface FrameSink {
-  /** A piece of a body. */
-  onData(stream: number, bytes: Uint8Array, start: number, end: number): void;
-  /** A DATA frame is complete: `length` bytes of it count against the windows, padding included. */
-  onDataEnd(stream: number, length: number, endStream: boolean): void;
-  /** A whole header block, the sink's until it returns. */
-  onBlock(stream: number, bytes: Uint8Array, start: number, end: number, endStream: boolean): void;
-  /** A PRIORITY frame, which asks for nothing any more. */
-  onPriority(stream: number): void;
-  onReset(stream: number, code: number): void;
-  onSetting(id: number, value: number): void;
-  /** After the last of its `onSetting`, of which an acknowledgement has none. */
-  onSettings(ack: boolean): void;
-  /** The eight bytes are at `start`. */
-  onPing(ack: boolean, bytes: Uint8Array, start: number): void;
-  /** `debug` is a byte string, cut where it is long. */
-  onGoAway(lastStream: number, code: number, debug: string): void;
-  onWindowUpdate(stream: number, increment: number): void;
-  /** Something is wrong with a stream only. */
-  onStreamFault(stream: number, code: number, why: string): void;
-  /** Something is wrong with the connection: nothing more is read. */
-  onFault(code: number, why: string): void;
-}
 
 const PREFACE_STATE = 0;
 const HEADER = 1;
@@ -92,28 +67,25 @@ export class FrameReader {
   private left = 0;
   /** Of a DATA frame: the padding at its end; -1 while its length is to be read. */
   private padding = 0;
-  /** The stream whose header block is not complete, 0 if there is none; its parts so far. */
-  private blockStream = 0;
-  private blockEnds = false;
-  private block: Uint8Array = NO_BYTES;
-  private blockLength = 0;
-  private parts = 0;
+  /** The header block that is not complete. */
+  private readonly block: BlockParts;
 
   /** `preface`: the peer is a client and begins with it. `maxBlock`: most bytes of a header block, as they are sent. */
   constructor(sink: FrameSink, preface: boolean, maxBlock: number) {
     this.sink = sink;
     this.maxBlock = maxBlock;
+    this.block = new BlockParts(maxBlock);
     this.state = preface ? PREFACE_STATE : HEADER;
   }
 
   /** Nothing of a frame has been read. */
   get idle(): boolean {
-    return this.state === HEADER && this.count === 0 && this.blockStream === 0;
+    return this.state === HEADER && this.count === 0 && this.block.stream === 0;
   }
 
   /** Bytes that are held because something is not complete. For statistics. */
   get heldBytes(): number {
-    return this.blockLength + this.count;
+    return this.block.length + this.count;
   }
 
   get stopped(): boolean {
@@ -123,9 +95,8 @@ export class FrameReader {
   /** Stops for good without a word. */
   stop(): void {
     this.state = STOPPED;
-    this.block = NO_BYTES;
+    this.block.clear();
     this.gathered = NO_BYTES;
-    this.blockLength = 0;
     this.count = 0;
   }
 
@@ -224,7 +195,8 @@ export class FrameReader {
   private judge(): string {
     const { type, length, stream } = this;
     if (length > DEFAULT_FRAME) return "frame_size";
-    if (this.blockStream !== 0 && (type !== Continuation || stream !== this.blockStream)) {
+    const open = this.block.stream;
+    if (open !== 0 && (type !== Continuation || stream !== open)) {
       return "header_block_interrupted";
     }
     switch (type) {
@@ -235,7 +207,7 @@ export class FrameReader {
         if (stream === 0) return "frame_on_stream_0";
         return type === ResetStream && length !== 4 ? "frame_size" : "";
       case Continuation:
-        return this.blockStream === 0 ? "unexpected_continuation" : "";
+        return open === 0 ? "unexpected_continuation" : "";
       case Settings:
         if (stream !== 0) return "frame_on_a_stream";
         return (this.flags & Ack) !== 0
@@ -393,40 +365,23 @@ export class FrameReader {
       else this.sink.onBlock(stream, bytes, from, to, ends);
       return;
     }
-    this.blockStream = stream;
-    this.blockEnds = ends;
-    this.parts = 0;
-    this.blockLength = 0;
+    this.block.begin(stream, ends);
     this.append(bytes, from, to);
   }
 
   private continuation(bytes: Uint8Array, start: number, end: number): void {
-    this.append(bytes, start, end);
-    if (this.state === STOPPED || (this.flags & EndHeaders) === 0) return;
-    const { block, blockLength, blockStream } = this;
-    this.block = NO_BYTES;
-    this.blockLength = 0;
-    this.blockStream = 0;
-    this.sink.onBlock(blockStream, block, 0, blockLength, this.blockEnds);
+    const { block } = this;
+    if (!this.append(bytes, start, end) || (this.flags & EndHeaders) === 0) return;
+    const { stream, bytes: whole, length, endStream } = block;
+    block.clear();
+    this.sink.onBlock(stream, whole, 0, length, endStream);
   }
 
-  private append(bytes: Uint8Array, start: number, end: number): void {
-    const length = this.blockLength + end - start;
-    if (++this.parts > MAX_PARTS) {
-      this.fail(EnhanceYourCalm, "too_many_continuations");
-      return;
-    }
-    if (length > this.maxBlock) {
-      this.fail(EnhanceYourCalm, "header_block_too_large");
-      return;
-    }
-    if (length > this.block.length) {
-      const larger = new Uint8Array(Math.max(length, this.block.length * 2));
-      larger.set(this.block.subarray(0, this.blockLength));
-      this.block = larger;
-    }
-    this.block.set(bytes.subarray(start, end), this.blockLength);
-    this.blockLength = length;
+  /** False if that was too much. */
+  private append(bytes: Uint8Array, start: number, end: number): boolean {
+    const why = this.block.append(bytes, start, end);
+    if (why !== "") this.fail(EnhanceYourCalm, why);
+    return why === "";
   }
 }
 

@@ -1,7 +1,8 @@
 /** Frames from bytes in any pieces: what is said to the sink, and what is refused. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { FrameReader, type FrameSink, PREFACE } from "../../../core/http2/frame-reader.ts";
+import { FrameReader, PREFACE } from "../../../core/http2/frame-reader.ts";
+import type { FrameSink } from "../../../core/http2/frame-sink.ts";
 import { errorName } from "../../../core/http2/frames.ts";
 
 const MAX_BLOCK = 1000;
