@@ -4,7 +4,7 @@
  */
 
 /** Size of a slab, bytes. */
-const SLAB = 16 * 1024;
+const SLAB = 32 * 1024;
 /** With less left than this the next piece begins a new one, bytes. */
 const LEAST = 512;
 

@@ -6,13 +6,12 @@
  * it is given to, and the slab is garbage once its last head has left.
  */
 import { LOWER, lowerCase } from "../bytes/ascii.ts";
+import { Slab } from "../bytes/slab.ts";
 import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { KNOWN_COUNT, known, nameOf } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
 import { ByChunks, ByLength, type Framing, NoBody } from "./message-parser.ts";
-
-const SLAB = 32 * 1024;
 
 const UPGRADE = known("upgrade");
 
@@ -74,12 +73,8 @@ export const Close = 1;
 export const KeepAlive = 2;
 export type ConnectionOption = typeof Persistent | typeof Close | typeof KeepAlive;
 
-export class HeadWriter {
-  /** The slab that holds `[start, end)` after a write. */
-  bytes: Uint8Array = new Uint8Array(SLAB);
-  start = 0;
-  end = 0;
-
+/** After a write the slab holds it at `[start, end)`. */
+export class HeadWriter extends Slab {
   /**
    * A request head. `upgrade` is the protocol asked for, in lower case, or ""; `te` sends "te: trailers". `contentLength` is
    * used when `framing` is by length.
@@ -157,25 +152,6 @@ export class HeadWriter {
     if (trailers !== null) this.fields(trailers, nameCase);
     this.room(2);
     this.put(CRLF);
-  }
-
-  private begin(): void {
-    if (this.bytes.length - this.end < 512) {
-      this.bytes = new Uint8Array(SLAB);
-      this.end = 0;
-    }
-    this.start = this.end;
-  }
-
-  /** Makes room for `n` bytes more; the unfinished head moves if the slab is full. */
-  private room(n: number): void {
-    if (this.end + n <= this.bytes.length) return;
-    const length = this.end - this.start;
-    const slab = new Uint8Array(Math.max(SLAB, (length + n) * 2));
-    slab.set(this.bytes.subarray(this.start, this.end));
-    this.bytes = slab;
-    this.start = 0;
-    this.end = length;
   }
 
   private fields(fields: Fields, nameCase: NameCase): void {
