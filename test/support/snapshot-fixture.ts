@@ -12,6 +12,7 @@ import type {
   RouteAction,
   RouteConfiguration,
   Snapshot,
+  TcpProxy,
   Thresholds,
   VirtualHost,
 } from "../../core/config/model.ts";
@@ -201,6 +202,20 @@ export function routeConfiguration(
     ignorePortInHostMatching: false,
     ignorePathParametersInPathMatching: false,
     maxDirectResponseBodySizeBytes: 4096,
+    ...change,
+  };
+}
+
+/** A tcp_proxy to the cluster `to`; an hour of silence is allowed, and one attempt. */
+export function tcpProxy(to = "app", change: Partial<TcpProxy> = {}): TcpProxy {
+  return {
+    kind: "tcp_proxy",
+    statPrefix: "test",
+    clusters: [{ name: to, weight: 1, headers: NO_HEADERS, hostRewriteLiteral: "" }],
+    idleTimeout: 3_600_000,
+    maxDownstreamConnectionDuration: 0,
+    maxConnectAttempts: 1,
+    accessLog: [],
     ...change,
   };
 }

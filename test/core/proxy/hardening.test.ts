@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readBootstrap } from "../../../core/xds/bootstrap.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { answers, get, gist, OK, post, silent, story, storySnapshot } from "../../support/engine-story.ts";
-import { ip, listener, retryPolicy, route, snapshot } from "../../support/snapshot-fixture.ts";
+import { ip, listener, retryPolicy, route, snapshot, tcpProxy } from "../../support/snapshot-fixture.ts";
 
 function direct(path: string, body: string, status = 200) {
   return route(path, { kind: "direct_response", status, body, bodyFormat: null } as never);
@@ -332,15 +332,7 @@ describe("half-closed peers lose nothing", () => {
 async function tcpStory(buffer: number) {
   const s = await story({ network: { buffer }, origins: [silent] });
   const { clusters } = storySnapshot();
-  const filter = {
-    kind: "tcp_proxy",
-    statPrefix: "tcp",
-    clusters: [{ name: "app", weight: 1 }],
-    idleTimeout: 3_600_000,
-    maxConnectAttempts: 1,
-    maxDownstreamConnectionDuration: 0,
-    accessLog: [],
-  } as never;
+  const filter = tcpProxy("app", { statPrefix: "tcp" });
   await s.apply(snapshot([listener("web", ip("127.0.0.1", 80), filter)], clusters));
   return s;
 }

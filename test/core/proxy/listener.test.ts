@@ -1,6 +1,6 @@
 /** One listener: which chain a connection gets, what is counted, what its own access log says, and new tables for old connections. */
 import { describe, expect, test } from "bun:test";
-import type { AccessLog, FilterChain, Listener, TcpProxy } from "../../../core/config/model.ts";
+import type { AccessLog, FilterChain, Listener } from "../../../core/config/model.ts";
 import {
   get,
   gist,
@@ -10,7 +10,7 @@ import {
   story,
   storySnapshot,
 } from "../../support/engine-story.ts";
-import { NO_HEADERS, route } from "../../support/snapshot-fixture.ts";
+import { route, tcpProxy } from "../../support/snapshot-fixture.ts";
 
 const LINE =
   "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT% %FILTER_CHAIN_NAME% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %BYTES_RECEIVED%/%BYTES_SENT% %DURATION% #%CONNECTION_ID%\n";
@@ -41,15 +41,7 @@ async function wide(change: (chain: FilterChain) => Partial<Listener>, setup: St
   return s;
 }
 
-const TCP: TcpProxy = {
-  kind: "tcp_proxy",
-  statPrefix: "tcp",
-  clusters: [{ name: "app", weight: 1, headers: NO_HEADERS, hostRewriteLiteral: "" }],
-  idleTimeout: 3_600_000,
-  maxDownstreamConnectionDuration: 0,
-  maxConnectAttempts: 1,
-  accessLog: [],
-};
+const TCP = tcpProxy("app", { statPrefix: "tcp" });
 
 describe("the chain", () => {
   test("what no chain matches goes to the default one, or is closed and counted", async () => {

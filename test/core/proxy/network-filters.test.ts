@@ -3,7 +3,7 @@
  * stopped meanwhile; and that nothing is left when the connection is over.
  */
 import { afterEach, describe, expect, test } from "bun:test";
-import type { AccessLog, HttpConnectionManager, TcpProxy } from "../../../core/config/model.ts";
+import type { AccessLog, HttpConnectionManager } from "../../../core/config/model.ts";
 import type {
   NetworkFilter,
   NetworkFilterCallbacks,
@@ -15,7 +15,7 @@ import { at } from "../../../runtime-adapters/memory/network.ts";
 import { answers, get, OK, type Script, Story, silent, storySnapshot } from "../../support/engine-story.ts";
 import { ProxyFixture } from "../../support/proxy-fixture.ts";
 import { bytesOf, type ScriptedFilter, scriptedKinds, textOf } from "../../support/scripted-filter.ts";
-import { cluster, ip, listener, NO_HEADERS, snapshot } from "../../support/snapshot-fixture.ts";
+import { cluster, ip, listener, snapshot, tcpProxy } from "../../support/snapshot-fixture.ts";
 
 /** A filter of the chain: `hooks` makes what one connection has. */
 interface Scripted {
@@ -55,15 +55,10 @@ async function chain(filters: readonly Scripted[], setup: Setup = {}): Promise<S
   const proxy = new ProxyFixture({}, scriptedKinds(setup.filters ?? []), new Map(kinds));
   const script = setup.origin === undefined ? silent : setup.origin;
   const origins = script === null ? [] : [proxy.network.serve(at("10.0.0.1:8080"), script)];
-  const tcp: TcpProxy = {
-    kind: "tcp_proxy",
-    statPrefix: "test",
-    clusters: [{ name: setup.cluster ?? "app", weight: 1, headers: NO_HEADERS, hostRewriteLiteral: "" }],
+  const tcp = tcpProxy(setup.cluster, {
     idleTimeout: setup.idleTimeout ?? 3_600_000,
-    maxDownstreamConnectionDuration: 0,
-    maxConnectAttempts: 1,
     accessLog: [setup.log ?? LOG],
-  };
+  });
   const made =
     setup.http === undefined
       ? snapshot([listener("web", ip("127.0.0.1", 80), tcp)], [cluster("app", [ip("10.0.0.1", 8080)])])

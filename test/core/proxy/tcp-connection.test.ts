@@ -7,7 +7,7 @@ import { at, type NetworkOptions } from "../../../runtime-adapters/memory/networ
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { type Script, Story, silent } from "../../support/engine-story.ts";
 import { ProxyFixture } from "../../support/proxy-fixture.ts";
-import { cluster, ip, listener, NO_HEADERS, snapshot } from "../../support/snapshot-fixture.ts";
+import { cluster, ip, listener, NO_HEADERS, snapshot, tcpProxy } from "../../support/snapshot-fixture.ts";
 
 const LINE =
   "%RESPONSE_FLAGS% %UPSTREAM_HOST% %BYTES_RECEIVED%/%BYTES_SENT% %UPSTREAM_CLUSTER% %CONNECTION_TERMINATION_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%\n";
@@ -36,13 +36,7 @@ async function tcp(setup: Setup = {}): Promise<Story> {
     { connectTimeout: setup.connectTimeout ?? 5000, tcpKeepalive: setup.tcpKeepalive ?? null },
   );
   const limits = { ...plain.circuitBreakers.default, ...setup.limits };
-  const filter: TcpProxy = {
-    kind: "tcp_proxy",
-    statPrefix: "test",
-    clusters: [{ name: "app", weight: 1, headers: NO_HEADERS, hostRewriteLiteral: "" }],
-    idleTimeout: 3_600_000,
-    maxDownstreamConnectionDuration: 0,
-    maxConnectAttempts: 1,
+  const filter = tcpProxy("app", {
     accessLog: [
       {
         path: "log",
@@ -51,7 +45,7 @@ async function tcp(setup: Setup = {}): Promise<Story> {
       },
     ],
     ...setup.filter,
-  };
+  });
   await proxy.apply(
     snapshot(
       [listener("tcp", ip("127.0.0.1", 80), filter)],

@@ -3,7 +3,6 @@
  * it holds and changes, what it may ask, and what its traps cost.
  */
 import { afterEach, describe, expect, test } from "bun:test";
-import type { TcpProxy } from "../../../core/config/model.ts";
 import type { CompiledModule } from "../../../filters/wasm/compiled-module.ts";
 import { checkedPlugin } from "../../../filters/wasm/plugin-config.ts";
 import { SharedStore } from "../../../filters/wasm/shared-store.ts";
@@ -14,7 +13,7 @@ import { answers, type Script, Story, silent } from "../../support/engine-story.
 import { guest, HAS_ASSEMBLER, onCallback, pairs, tried, type Wat } from "../../support/guest.ts";
 import { type Plugin, pluginJson, WASM_TYPE } from "../../support/plugin-fixture.ts";
 import { ProxyFixture } from "../../support/proxy-fixture.ts";
-import { cluster, ip, listener, NO_HEADERS, snapshot } from "../../support/snapshot-fixture.ts";
+import { cluster, ip, listener, snapshot, tcpProxy } from "../../support/snapshot-fixture.ts";
 
 const wat = (text: string): Wat => ({ wat: text });
 
@@ -48,17 +47,8 @@ async function connections(plugin: Plugin, setup: Setup = {}): Promise<Connectio
     proxy.network.serve(at("10.0.0.1:8080"), setup.origin ?? silent),
     proxy.network.serve(at("10.0.0.9:8080"), setup.auth ?? silent),
   ];
-  const tcp: TcpProxy = {
-    kind: "tcp_proxy",
-    statPrefix: "test",
-    clusters: [{ name: "app", weight: 1, headers: NO_HEADERS, hostRewriteLiteral: "" }],
-    idleTimeout: 3_600_000,
-    maxDownstreamConnectionDuration: 0,
-    maxConnectAttempts: 1,
-    accessLog: [],
-  };
   const clusters = [cluster("app", [ip("10.0.0.1", 8080)]), cluster("auth", [ip("10.0.0.9", 8080)])];
-  const made = snapshot([listener("web", ip("127.0.0.1", 80), tcp)], clusters);
+  const made = snapshot([listener("web", ip("127.0.0.1", 80), tcpProxy())], clusters);
   const networkFilters = [{ name: "p", typeName: WASM_TYPE, config }];
   const listeners = made.listeners.map((each) => ({
     ...each,
