@@ -2,7 +2,7 @@
  * Whether what filters have made of a request's start line can be sent at all. Fields are their setters' business;
  * the start line decides where one request ends and another begins, and is looked at once more.
  */
-import { IS_TCHAR } from "../bytes/ascii.ts";
+import { isToken } from "../bytes/ascii.ts";
 import { hostEnd } from "../http/authority.ts";
 import type { RouteTable } from "../route/route-table.ts";
 import type { Stream } from "./stream.ts";
@@ -61,14 +61,6 @@ function refuse(stream: Stream, name: string): boolean {
   const why = request.get(name) === null ? "missing required header: " : "invalid header value for: ";
   const details = `filter_removed_required_request_headers{${why.replaceAll(" ", "_")}${name}}`;
   return stream.reply(503, why + name, details, "");
-}
-
-function isToken(text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code > 0xff || IS_TCHAR[code] === 0) return false;
-  }
-  return text !== "";
 }
 
 /** Origin form or "*": visible bytes alone. */

@@ -2,7 +2,7 @@
  * A header map of the ABI over a head or a trailer section of ours: pseudo headers come from the start line, and what
  * belongs to one hop is not shown. What a guest writes is checked as a codec would check it.
  */
-import { IS_TCHAR, parseDecimalText } from "../../core/bytes/ascii.ts";
+import { isToken, parseDecimalText } from "../../core/bytes/ascii.ts";
 import { hostEnd } from "../../core/http/authority.ts";
 import { type Fields, isFieldName, isFieldValue } from "../../core/http/fields.ts";
 import type { RequestHead, ResponseHead } from "../../core/http/head.ts";
@@ -187,12 +187,6 @@ export class ResponseMap extends HeaderMap {
 /** Methods whose answers are framed in a way of their own: no request becomes one of these, or ceases to be one. */
 function framesAnswer(method: string): boolean {
   return method === "HEAD" || method === "CONNECT";
-}
-
-function isToken(text: string): boolean {
-  if (text.length === 0) return false;
-  for (let i = 0; i < text.length; i++) if (IS_TCHAR[text.charCodeAt(i)] !== 1) return false;
-  return true;
 }
 
 /** Origin form, or "*": visible bytes without a space (RFC 9112 3.2). */
