@@ -10,7 +10,7 @@ import type { Member } from "../core/io/roster.ts";
 import type { Address, CloseReason, Keepalive, Socket, SocketHandler } from "../core/io/socket.ts";
 import type { Accept } from "./runtime.ts";
 import type { Dirty, Turn } from "./turn.ts";
-import { WriteQueue } from "./write-queue.ts";
+import { ByteQueue } from "../core/bytes/byte-queue.ts";
 
 const Dialling = 0;
 const Open = 1;
@@ -45,7 +45,7 @@ export abstract class Connection implements Socket, Dirty, Member {
   handler: SocketHandler;
   place = -1;
   protected readonly turn: Turn;
-  protected queue = new WriteQueue();
+  protected queue = new ByteQueue();
 
   private state = Dialling;
   private wants = 0;

@@ -113,7 +113,7 @@ export interface TcpProxy {
 export interface HttpConnectionManager {
   readonly kind: "http_connection_manager";
   readonly statPrefix: string;
-  readonly codecType: "AUTO" | "HTTP1";
+  readonly codecType: "AUTO" | "HTTP1" | "HTTP2";
   /** Name to look up in `Snapshot.routes`, or "" if `routeConfig` is inline. */
   readonly rds: string;
   readonly routeConfig: RouteConfiguration | null;
@@ -163,6 +163,7 @@ export interface HttpConnectionManager {
   readonly delayedCloseTimeout: number;
   readonly common: CommonHttpProtocolOptions;
   readonly http1: Http1ProtocolOptions;
+  readonly http2: Http2ProtocolOptions;
   /** Bytes (default 60 KiB). */
   readonly maxRequestHeadersBytes: number;
   readonly upgrades: readonly UpgradeConfig[];
@@ -238,6 +239,30 @@ export interface CommonHttpProtocolOptions {
   readonly headersWithUnderscoresAction: "ALLOW" | "REJECT_REQUEST" | "DROP_HEADER";
   /** 0 = unlimited. */
   readonly maxRequestsPerConnection: number;
+}
+
+/** How HTTP/2 is spoken on one side. Defaults are Envoy's, but for the windows: docs/limits.md. */
+export interface Http2ProtocolOptions {
+  /** Streams open at once on a connection, default 1024: those that a client may open, or that we open. */
+  readonly maxConcurrentStreams: number;
+  /** What a peer may send ahead in one stream, and on the connection, bytes; defaults 256 KiB and 4 MiB. */
+  readonly initialStreamWindowSize: number;
+  readonly initialConnectionWindowSize: number;
+  /** Clients may CONNECT, also for another protocol (RFC 8441). */
+  readonly allowConnect: boolean;
+  /** PINGs that ask whether the peer is still there; null = none. */
+  readonly keepalive: Http2Keepalive | null;
+}
+
+export interface Http2Keepalive {
+  /** Time between two of them, ms; 0 = only before a connection that was idle is used. */
+  readonly interval: number;
+  /** Within this time the peer answers, or the connection is closed, ms. */
+  readonly timeout: number;
+  /** Part of the interval that is added by chance, 0 to 1. */
+  readonly jitter: number;
+  /** A connection that was silent for so long is asked before it is used, ms; 0 = off. */
+  readonly connectionIdleInterval: number;
 }
 
 export interface Http1ProtocolOptions {
@@ -530,6 +555,8 @@ export interface Cluster {
   readonly circuitBreakers: { readonly default: Thresholds; readonly high: Thresholds };
   readonly common: CommonHttpProtocolOptions;
   readonly http1: Http1ProtocolOptions;
+  /** Null = HTTP/1. */
+  readonly http2: Http2ProtocolOptions | null;
   /** Bytes (Envoy's default for responses: 60 KiB). */
   readonly maxResponseHeadersBytes: number;
   /** Percent; default 50. */

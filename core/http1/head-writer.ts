@@ -11,7 +11,7 @@ import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { KNOWN_COUNT, known, nameOf } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
-import { ByChunks, ByLength, type Framing, NoBody } from "./message-parser.ts";
+import { ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 
 const UPGRADE = known("upgrade");
 

@@ -18,6 +18,7 @@
  */
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
+import { AsTunnel, ByChunks, ByClose, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import type { FaultTable } from "./faults.ts";
 import type { Http1Limits } from "./limits.ts";
@@ -33,15 +34,6 @@ const UNTIL_CLOSE = 5;
 const TUNNEL = 6;
 const DONE = 7;
 const FAILED = 8;
-
-/** How the end of a body is found. */
-export const NoBody = 0;
-export const ByLength = 1;
-export const ByChunks = 2;
-export const ByClose = 3;
-/** The connection is no longer HTTP: CONNECT or a switched protocol. */
-export const AsTunnel = 4;
-export type Framing = typeof NoBody | typeof ByLength | typeof ByChunks | typeof ByClose | typeof AsTunnel;
 
 /** What a parser reports. Called synchronously from `feed`, `next` and `finish`. */
 export interface MessageSink {

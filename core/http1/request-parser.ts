@@ -9,14 +9,8 @@ import { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { REQUEST_FAULTS as FAULTS } from "./faults.ts";
 import type { Http1Limits } from "./limits.ts";
-import {
-  ByChunks,
-  ByLength,
-  type CopyCounter,
-  MessageParser,
-  type MessageSink,
-  NoBody,
-} from "./message-parser.ts";
+import { ByChunks, ByLength, NoBody } from "../http/framing.ts";
+import { type CopyCounter, MessageParser, type MessageSink } from "./message-parser.ts";
 
 const HOST = known("host");
 const CONTENT_LENGTH = known("content-length");

@@ -9,16 +9,8 @@ import { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { RESPONSE_FAULTS as FAULTS } from "./faults.ts";
 import type { Http1Limits } from "./limits.ts";
-import {
-  AsTunnel,
-  ByChunks,
-  ByClose,
-  ByLength,
-  type CopyCounter,
-  MessageParser,
-  type MessageSink,
-  NoBody,
-} from "./message-parser.ts";
+import { AsTunnel, ByChunks, ByClose, ByLength, NoBody } from "../http/framing.ts";
+import { type CopyCounter, MessageParser, type MessageSink } from "./message-parser.ts";
 import { CHUNKED, codingOf, lengthOf } from "./request-parser.ts";
 
 const CONTENT_LENGTH = known("content-length");

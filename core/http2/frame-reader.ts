@@ -54,6 +54,8 @@ export class FrameReader {
   private readonly sink: FrameSink;
   private readonly maxBlock: number;
   private state: number;
+  /** SETTINGS have come, which are the first that a peer says (3.4). */
+  private greeted = false;
   /** What is gathered: a frame's header, or a payload. */
   private readonly small = new Uint8Array(64);
   private gathered: Uint8Array = NO_BYTES;
@@ -194,6 +196,10 @@ export class FrameReader {
   /** What is wrong with a frame's header, or "". */
   private judge(): string {
     const { type, length, stream } = this;
+    if (!this.greeted) {
+      if (type !== Settings || (this.flags & Ack) !== 0) return "no_settings";
+      this.greeted = true;
+    }
     if (length > DEFAULT_FRAME) return "frame_size";
     const open = this.block.stream;
     if (open !== 0 && (type !== Continuation || stream !== open)) {

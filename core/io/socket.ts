@@ -38,6 +38,8 @@ export interface Keepalive {
 
 /** One connection, as the core acts on it. Implemented once per runtime; never throws. */
 export interface Socket {
+  /** Who hears of it; another may take its place as long as it is open. */
+  handler: SocketHandler | null;
   readonly local: Address;
   readonly remote: Address;
   /**

@@ -12,7 +12,7 @@ import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
 import { known } from "../http/names.ts";
 import { PATH_DETAILS, PathAccepted, PathRedirected } from "../http/path.ts";
 import { reasonPhrase } from "../http/status.ts";
-import { NoBody } from "../http1/message-parser.ts";
+import { NoBody } from "../http/framing.ts";
 import type { ReplyHeaders, Stream } from "./stream.ts";
 
 const EXPECT = known("expect");
@@ -40,9 +40,10 @@ export function admit(stream: Stream): boolean {
     return refuse(stream, 400, "invalid_connection_header", "DPE");
   if (hop.close) connection.clientCloses();
   stream.trailers = hop.trailers;
-  if (hop.upgrade && fields.hasId(UPGRADE) && request.version === 11)
+  if (connection.protocol !== "") stream.upgrade = connection.protocol;
+  else if (hop.upgrade && fields.hasId(UPGRADE) && request.version === 11)
     stream.upgrade = lowerCase(fields.getId(UPGRADE) as string);
-  if (connection.parser.absoluteForm && !isConnect && !manager.config.http1.allowAbsoluteUrl) {
+  if (connection.message.absoluteForm && !isConnect && !manager.config.http1.allowAbsoluteUrl) {
     manager.stats.downstreamRqNonRelativePath++;
     return stream.reply(404, "", "absolute_path_rejected", "");
   }
@@ -136,7 +137,7 @@ export function admitUpgrade(stream: Stream, action: RouteAction | null, endOfSt
     return stream.reply(403, "", "upgrade_failed", "");
   }
   if (upgrade === "connect") return true;
-  if (request.method !== "GET" || !endOfStream || connection.parser.framing !== NoBody) {
+  if (request.method !== "GET" || !endOfStream || connection.message.framing !== NoBody) {
     return refuse(stream, 400, "upgrade_with_body", "DPE");
   }
   return true;

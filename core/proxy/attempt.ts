@@ -12,10 +12,11 @@ import type { ClusterState } from "../cluster/cluster.ts";
 import type { EndpointState } from "../cluster/endpoint.ts";
 import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { Fault } from "../errors.ts";
+import type { Fields } from "../http/fields.ts";
 import type { ResponseHead } from "../http/head.ts";
-import type { Framing } from "../http1/message-parser.ts";
+import type { Framing } from "../http/framing.ts";
 import type { ConnectionPool, PoolWaiter } from "./pool.ts";
-import type { AttemptSink, UpstreamConnection } from "./upstream.ts";
+import type { AttemptSink, UpstreamExchange } from "./upstream-exchange.ts";
 import { connectFailureText } from "./upstream-failure.ts";
 
 const WAITING = 0;
@@ -25,14 +26,14 @@ const OVER = 2;
 /** Who made the try. Every call is about its current one. */
 export interface AttemptOwner {
   /** The connection is there: write the request. */
-  onAttemptReady(connection: UpstreamConnection): void;
+  onAttemptReady(connection: UpstreamExchange): void;
   onInformational(head: ResponseHead): void;
   onResponseHead(head: ResponseHead, framing: Framing, contentLength: number, endOfStream: boolean): void;
   /** `onResponseBody` writes what it is given to the client, and keeps nothing of it. */
   readonly passesAnswer: boolean;
   onResponseBody(bytes: Uint8Array, start: number, end: number): void;
-  /** The response is complete; in a tunnel: the upstream sent FIN. */
-  onResponseEnd(): void;
+  /** The response is complete, with these trailers, if any; in a tunnel: the upstream sent FIN. */
+  onResponseEnd(trailers: Fields | null): void;
   /**
    * The try is over without (complete) response. `connected`: there was a connection; `stale`: its end was
    * most likely an idle close that crossed the request.
@@ -50,7 +51,7 @@ export interface AttemptOwner {
 
 export class Attempt implements AttemptSink, PoolWaiter {
   readonly endpoint: EndpointState;
-  connection: UpstreamConnection | null = null;
+  connection: UpstreamExchange | null = null;
   private readonly owner: AttemptOwner;
   private readonly cluster: ClusterState;
   private readonly breaker: Breaker;
@@ -129,7 +130,7 @@ export class Attempt implements AttemptSink, PoolWaiter {
 
   // ── The pool's side ───────────────────────────────────────────────────────────────────────────────────────
 
-  onPoolReady(connection: UpstreamConnection): void {
+  onPoolReady(connection: UpstreamExchange): void {
     const { cluster, endpoint } = this;
     this.state = OPEN;
     this.connection = connection;
@@ -167,8 +168,8 @@ export class Attempt implements AttemptSink, PoolWaiter {
     this.owner.onResponseBody(bytes, start, end);
   }
 
-  onUpstreamEnd(): void {
-    this.owner.onResponseEnd();
+  onUpstreamEnd(trailers: Fields | null): void {
+    this.owner.onResponseEnd(trailers);
   }
 
   onUpstreamReset(reason: ResetReason, detail: string, fault: Fault | null): void {

@@ -25,12 +25,12 @@ import {
 } from "../filter/callout.ts";
 import type { Fields } from "../http/fields.ts";
 import { type RequestHead, ResponseHead } from "../http/head.ts";
-import { AsTunnel, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
+import { AsTunnel, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import { Timer } from "../time/timers.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import type { Clusters } from "./clusters.ts";
 import type { Services } from "./services.ts";
-import type { UpstreamConnection } from "./upstream.ts";
+import type { UpstreamExchange } from "./upstream-exchange.ts";
 import { describeFailure } from "./upstream-failure.ts";
 
 /** Bytes of an answer's body that are kept for a filter. */
@@ -176,7 +176,7 @@ class Exchange implements Callout, AttemptOwner {
 
   // ── The attempt's side ────────────────────────────────────────────────────────────────────────────────────
 
-  onAttemptReady(connection: UpstreamConnection): void {
+  onAttemptReady(connection: UpstreamExchange): void {
     const { body, request } = this;
     const framing = body.length === 0 ? NoBody : ByLength;
     connection.sendHead(request, framing, body.length, "", false);
@@ -199,11 +199,10 @@ class Exchange implements Callout, AttemptOwner {
     if (this.answerBody.size > MAX_ANSWER_BYTES) this.abandon("protocol error");
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(trailers: Fields | null): void {
     const { attempt } = this;
     if (attempt === null || attempt.connection === null) return;
-    const { trailers } = attempt.connection.parser;
-    if (trailers.count > 0) this.trailers = trailers.copy();
+    if (trailers !== null && trailers.count > 0) this.trailers = trailers.copy();
     this.attempt = null;
     attempt.complete();
     this.tell();

@@ -7,6 +7,7 @@ import { type ClusterEnvironment, type ClusterHandler, ClusterState } from "../c
 import type { EndpointState } from "../cluster/endpoint.ts";
 import { type CompiledRetryPolicy, compileRetryPolicy } from "../cluster/retry-policy.ts";
 import type { Cluster, ClusterLoadAssignment, RetryPolicy } from "../config/model.ts";
+import { DEFAULT_HTTP2_LIMITS } from "../http2/limits.ts";
 import { DEFAULT_LIMITS } from "../http1/limits.ts";
 import { clusterUpdateStats } from "../telemetry/server-stats.ts";
 import { nameCaseOf } from "./name-case.ts";
@@ -73,6 +74,12 @@ export class Clusters implements ClusterHandler {
         forwardTrailers: config.http1.enableTrailers,
         nameCase: nameCaseOf(config.http1.headerKeyFormat),
         keepalive: config.tcpKeepalive,
+        http2: config.http2,
+        http2Limits: {
+          ...DEFAULT_HTTP2_LIMITS,
+          maxBytes: config.maxResponseHeadersBytes,
+          maxFields: config.common.maxHeadersCount,
+        },
         limits: {
           ...DEFAULT_LIMITS,
           maxHeadBytes: config.maxResponseHeadersBytes,

@@ -32,6 +32,7 @@ const MIN_LINGER_STEP = 100;
 
 export abstract class ConnectionLife implements DrainableConnection {
   readonly manager: ConnectionManager;
+  abstract readonly http2: boolean;
   readonly services: Services;
   readonly socket: Socket;
   readonly id: number;
@@ -65,7 +66,6 @@ export abstract class ConnectionLife implements DrainableConnection {
     this.accepted = services.clock.now;
     this.pressure = new Pressure(socket, manager.stats);
     this.silence = new Timer(() => this.onTimer());
-    manager.connectionOpened();
     const { maxConnectionDuration } = manager.config.common;
     if (maxConnectionDuration > 0) {
       this.duration = new Timer(() => this.onMaxDuration());
@@ -106,7 +106,12 @@ export abstract class ConnectionLife implements DrainableConnection {
   private onMaxDuration(): void {
     this.manager.stats.downstreamCxMaxDurationReached++;
     if (this.idle) this.linger();
-    else this.closing = true;
+    else this.beLast();
+  }
+
+  /** What is under way is the last. */
+  protected beLast(): void {
+    this.closing = true;
   }
 
   /** Drain: idle connections close now, busy ones after their answer. */
@@ -193,11 +198,22 @@ export abstract class ConnectionLife implements DrainableConnection {
 
   private gone(remote: boolean, reason: CloseReason): void {
     this.state = Closed;
-    const { timers, clock } = this.services;
-    this.manager.connectionClosed(remote, this.busy, clock.now - this.accepted);
+    const { clock } = this.services;
+    this.manager.connectionClosed(remote, this.busy, clock.now - this.accepted, this.http2);
     this.onGone(reason);
+    this.releaseTimers();
+    this.owner.connectionClosed(this);
+  }
+
+  /** Somebody else goes on with the socket: nothing is heard of this one any more. */
+  protected leave(): void {
+    this.state = Closed;
+    this.releaseTimers();
+  }
+
+  private releaseTimers(): void {
+    const { timers } = this.services;
     timers.release(this.silence);
     if (this.duration !== null) timers.release(this.duration);
-    this.owner.connectionClosed(this);
   }
 }

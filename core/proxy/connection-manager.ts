@@ -2,15 +2,16 @@
  * One `http_connection_manager`, compiled for one filter chain of one listener in one worker: everything that its
  * connections and streams look up, resolved once.
  */
-import type { HttpConnectionManager, Listener } from "../config/model.ts";
+import type { Http2ProtocolOptions, HttpConnectionManager, Listener } from "../config/model.ts";
 import type { AuthorityOptions } from "../http/authority.ts";
 import { PathPolicy } from "../http/path.ts";
 import type { NameCase } from "../http1/head-writer.ts";
+import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from "../http2/limits.ts";
 import { DEFAULT_LIMITS, type Http1Limits } from "../http1/limits.ts";
 import type { RouteTable } from "../route/route-table.ts";
 import type { Runtime } from "../route/runtime-fraction.ts";
 import type { AccessLogger } from "../telemetry/access-log.ts";
-import { type HttpStats, httpScope, httpStats } from "../telemetry/http-stats.ts";
+import { type Http2Stats, type HttpStats, httpScope, httpStats } from "../telemetry/http-stats.ts";
 import { listenerHttpScope, responseClassStats } from "../telemetry/listener-stats.ts";
 import type { ResponseClassStats } from "../telemetry/response-stats.ts";
 import type { Scope } from "../telemetry/stats.ts";
@@ -27,6 +28,9 @@ export class ConnectionManager {
   readonly stats: HttpStats;
   readonly listenerResponses: ResponseClassStats;
   readonly limits: Http1Limits;
+  readonly http2Limits: Http2Limits;
+  readonly http2Options: Http2ProtocolOptions;
+  readonly http2: Http2Stats;
   readonly nameCase: NameCase;
   readonly pathPolicy: PathPolicy;
   readonly authorityOptions: AuthorityOptions;
@@ -62,6 +66,7 @@ export class ConnectionManager {
     runtime: Runtime,
   ) {
     this.config = config;
+    this.http2 = services.http2;
     this.filterChainName = filterChainName;
     this.listener = listener;
     this.bufferLimit = listener.perConnectionBufferLimitBytes;
@@ -82,6 +87,16 @@ export class ConnectionManager {
       maxHeadBytes: config.maxRequestHeadersBytes,
       maxFields: config.common.maxHeadersCount,
     };
+    this.http2Limits = {
+      ...DEFAULT_HTTP2_LIMITS,
+      maxBytes: config.maxRequestHeadersBytes,
+      maxFields: config.common.maxHeadersCount,
+    };
+    this.http2Options = {
+      ...config.http2,
+      // Whoever configures upgrades wants them, whatever version they are asked for in.
+      allowConnect: config.http2.allowConnect || config.upgrades.some((upgrade) => upgrade.enabled),
+    };
     this.nameCase = nameCaseOf(config.http1.headerKeyFormat);
     this.pathPolicy = new PathPolicy(config);
     this.authorityOptions = config;
@@ -96,15 +111,26 @@ export class ConnectionManager {
     const { stats } = this;
     stats.downstreamCxTotal++;
     stats.downstreamCxActive++;
-    stats.downstreamCxHttp1Total++;
-    stats.downstreamCxHttp1Active++;
+  }
+
+  /** Counts a connection by what it turned out to speak. */
+  protocolKnown(http2: boolean): void {
+    const { stats } = this;
+    if (http2) {
+      stats.downstreamCxHttp2Total++;
+      stats.downstreamCxHttp2Active++;
+    } else {
+      stats.downstreamCxHttp1Total++;
+      stats.downstreamCxHttp1Active++;
+    }
   }
 
   /** Counts its end: `remote` if the client ended it, `busy` if a request was under way; its life in ms. */
-  connectionClosed(remote: boolean, busy: boolean, life: number): void {
+  connectionClosed(remote: boolean, busy: boolean, life: number, http2: boolean): void {
     const { stats } = this;
     stats.downstreamCxActive--;
-    stats.downstreamCxHttp1Active--;
+    if (http2) stats.downstreamCxHttp2Active--;
+    else stats.downstreamCxHttp1Active--;
     stats.downstreamCxDestroy++;
     if (remote) stats.downstreamCxDestroyRemote++;
     else stats.downstreamCxDestroyLocal++;

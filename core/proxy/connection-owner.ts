@@ -1,5 +1,6 @@
 /** A listener and the connections that it accepted, as they know each other. */
 import type { Member } from "../io/roster.ts";
+import type { Http1Downstream } from "./http1-downstream.ts";
 
 /** What a downstream connection (HTTP or TCP) knows of the listener that accepted it. */
 export interface ConnectionOwner {
@@ -7,6 +8,8 @@ export interface ConnectionOwner {
   readonly draining: boolean;
   /** True if idle connections are not waited for. */
   readonly closesIdle: boolean;
+  /** A connection turned out to speak HTTP/2: somebody else goes on with its socket, from these bytes on. */
+  speaksHttp2(connection: Http1Downstream, bytes: Uint8Array): void;
   /** The last call about a connection. */
   connectionClosed(connection: DrainableConnection): void;
 }
@@ -26,4 +29,6 @@ export interface DrainableConnection extends Member, Buffering {
   readonly accepted: number;
   /** Close if idle, else after what is under way. */
   drain(): void;
+  /** The listener goes: whoever can end so that no request is lost on the way begins to. */
+  retire?(): void;
 }

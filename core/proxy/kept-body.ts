@@ -5,11 +5,10 @@
  * Law: it is bounded. What waits beyond the limit pauses the client; what is kept beyond it is forgotten, and only
  * the chance of another try is lost.
  */
-import { Body } from "../filter/body.ts";
+import { Body, type BodySink } from "../filter/body.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { PausedByBuffer, type Pressure } from "./pressure.ts";
 import type { Stream } from "./stream.ts";
-import type { UpstreamConnection } from "./upstream.ts";
 
 export class KeptBody extends Body {
   private readonly limit: number;
@@ -46,7 +45,7 @@ export class KeptBody extends Body {
   }
 
   /** Sends all of it, and forgets it unless another try may come (`again`). */
-  sendTo(connection: UpstreamConnection, again: boolean): void {
+  sendTo(connection: BodySink, again: boolean): void {
     this.replay(connection);
     if (!again) this.clear();
     this.pressure.release(PausedByBuffer);

@@ -18,7 +18,9 @@ import type { Clusters } from "./clusters.ts";
 import { ConnectionManager } from "./connection-manager.ts";
 import type { ConnectionOwner, DrainableConnection } from "./connection-owner.ts";
 import { ConnectionRecord } from "./connection-record.ts";
-import { DownstreamConnection } from "./downstream.ts";
+import { ConnectionLife } from "./connection-life.ts";
+import { Http1Downstream } from "./http1-downstream.ts";
+import { Http2Downstream } from "./http2-downstream.ts";
 import type { Extensions, FilterEnvironment } from "./http-filters.ts";
 import type { LogCompiler } from "./log-compiler.ts";
 import { NetworkFilters } from "./network-filters.ts";
@@ -182,7 +184,9 @@ export class ListenerState implements ConnectionOwner {
       this.loggers.length === 0
         ? null
         : new ConnectionRecord(socket, this.config, manager.filterChainName, services.clock);
-    const connection = new DownstreamConnection(manager, services, record ?? socket, this);
+    manager.connectionOpened();
+    const Connection = manager.config.codecType === "HTTP2" ? Http2Downstream : Http1Downstream;
+    const connection = new Connection(manager, services, record ?? socket, this);
     if (socket instanceof NetworkFilters) {
       socket.connectionId = connection.id;
       connection.networkInfo = socket;
@@ -194,9 +198,20 @@ export class ListenerState implements ConnectionOwner {
     return record;
   }
 
+  speaksHttp2(connection: Http1Downstream, bytes: Uint8Array): void {
+    const { manager, socket, networkInfo } = connection;
+    const successor = new Http2Downstream(manager, this.services, socket, this);
+    successor.networkInfo = networkInfo;
+    this.connections.remove(connection);
+    this.connections.add(successor);
+    socket.handler = successor;
+    successor.onData(bytes);
+    if (connection.peerEnded) successor.onEnd();
+  }
+
   private logClosed(connection: DrainableConnection): void {
     let info: StreamInfo;
-    if (connection instanceof DownstreamConnection && connection.socket instanceof ConnectionRecord) {
+    if (connection instanceof ConnectionLife && connection.socket instanceof ConnectionRecord) {
       connection.socket.duration = this.services.clock.now - connection.accepted;
       info = connection.socket;
     } else if (connection instanceof TcpProxyConnection) info = connection;
@@ -221,6 +236,7 @@ export class ListenerState implements ConnectionOwner {
   retire(patience: number): void {
     this.draining = true;
     const { timers, clock } = this.services;
+    for (const connection of this.connections.list()) connection.retire?.();
     if (!this.closesIdle) timers.arm(this.retirement, clock.now + patience);
   }
 

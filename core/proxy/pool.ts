@@ -1,6 +1,6 @@
 /**
- * The HTTP/1 connections to one endpoint, and the queue of attempts that wait for one. Idle connections are
- * reused last in, first out, so that surplus ones age and close. Knows circuit breakers and counters; no route.
+ * The connections to one endpoint, and the queue of attempts that wait for room on one. Those with room are used last
+ * in, first out, so that surplus ones age and close. Knows circuit breakers and counters; no route.
  *
  * Laws: an attempt gets a connection, or exactly one failure, or cancels. A failed connect fails every waiting
  * attempt (they may retry elsewhere). An endpoint always gets its first connection, whatever the breaker says
@@ -9,17 +9,22 @@
 import type { Breaker } from "../cluster/breaker.ts";
 import type { EndpointState } from "../cluster/endpoint.ts";
 import type { ResetReason } from "../cluster/reset-reason.ts";
+import type { Http2ProtocolOptions } from "../config/model.ts";
 import type { NameCase } from "../http1/head-writer.ts";
 import type { Http1Limits } from "../http1/limits.ts";
-import type { Keepalive } from "../io/socket.ts";
+import type { Http2Limits } from "../http2/limits.ts";
+import type { Keepalive, SocketHandler } from "../io/socket.ts";
 import type { ClusterStats } from "../telemetry/cluster-stats.ts";
 import type { Services } from "./services.ts";
-import { Busy, Connecting, Idle, UpstreamConnection, type UpstreamState } from "./upstream.ts";
+import { Http1Upstream } from "./http1-upstream.ts";
+import { Http2Upstream } from "./http2-upstream.ts";
+import type { Closing, PooledConnection } from "./pooled-connection.ts";
+import type { UpstreamExchange } from "./upstream-exchange.ts";
 
 /** An attempt in the queue. */
 export interface PoolWaiter {
-  /** A connection is there; take it with `assign`. */
-  onPoolReady(connection: UpstreamConnection): void;
+  /** There is room on a connection; take it with `assign`. */
+  onPoolReady(exchange: UpstreamExchange): void;
   onPoolFailure(reason: ResetReason, detail: string): void;
 }
 
@@ -34,10 +39,13 @@ export interface PoolOptions {
   /** 0 = unlimited. */
   readonly maxRequests: number;
   readonly limits: Http1Limits;
+  readonly http2Limits: Http2Limits;
   readonly forwardTrailers: boolean;
   readonly nameCase: NameCase;
   /** Null = off. */
   readonly keepalive: Keepalive | null;
+  /** What HTTP/2 is spoken with, null for HTTP/1. */
+  readonly http2: Http2ProtocolOptions | null;
 }
 
 export class ConnectionPool {
@@ -46,10 +54,12 @@ export class ConnectionPool {
   readonly stats: ClusterStats;
   readonly breaker: Breaker;
   private options: PoolOptions;
-  private readonly idle: UpstreamConnection[] = [];
+  /** Connections with room, or that had some when they were last looked at. */
+  private readonly offered: PooledConnection[] = [];
   private readonly waiting: PoolWaiter[] = [];
   private open = 0;
-  private connecting = 0;
+  /** Requests that connections under way will be able to take. */
+  private expected = 0;
   private draining = false;
 
   constructor(
@@ -70,6 +80,10 @@ export class ConnectionPool {
     return this.options.limits;
   }
 
+  get http2Limits(): Http2Limits {
+    return this.options.http2Limits;
+  }
+
   get maxRequests(): number {
     return this.options.maxRequests;
   }
@@ -82,18 +96,31 @@ export class ConnectionPool {
     return this.options.forwardTrailers;
   }
 
+  /** What HTTP/2 is spoken with. */
+  get http2(): Http2ProtocolOptions {
+    return this.options.http2 as Http2ProtocolOptions;
+  }
+
   /** True if a connection that becomes idle stays so: nobody waits for it, and it may live on. */
   get keepsIdle(): boolean {
     return this.waiting.length === 0 && !this.draining;
   }
 
   /**
-   * Asks for a connection. Returns an idle one at once; null means that `waiter` is queued and will hear, or
+   * Asks for room on a connection. Returns it if there is some; null means that `waiter` is queued and will hear, or
    * that it has just heard of an overflow.
    */
-  acquire(waiter: PoolWaiter): UpstreamConnection | null {
-    const ready = this.idle.pop();
-    if (ready !== undefined) return ready;
+  acquire(waiter: PoolWaiter): UpstreamExchange | null {
+    const { offered } = this;
+    for (let last = offered.length - 1; last >= 0; last--) {
+      const connection = offered[last];
+      const { room } = connection;
+      if (room <= 1) {
+        offered.pop();
+        connection.offered = false;
+      }
+      if (room > 0) return connection.take();
+    }
     if (this.open === 0 && !this.breaker.connectionPools.available) {
       this.stats.upstreamCxPoolOverflow++;
       waiter.onPoolFailure("pool overflow", "");
@@ -108,7 +135,7 @@ export class ConnectionPool {
     this.stats.upstreamRqPendingActive++;
     this.endpoint.rqPendingActive++;
     this.waiting.push(waiter);
-    if (this.waiting.length > this.connecting) this.connect();
+    if (this.waiting.length > this.expected) this.connect();
     return null;
   }
 
@@ -124,7 +151,7 @@ export class ConnectionPool {
   /** No new connection is made and idle ones close: the endpoint has left its cluster. */
   drain(): void {
     this.draining = true;
-    for (const connection of [...this.idle]) connection.destroy();
+    for (const connection of [...this.offered]) connection.drain();
   }
 
   /** The cluster's options changed; they hold for what happens from now on. */
@@ -147,34 +174,41 @@ export class ConnectionPool {
     if (this.open === 0) this.breaker.connectionPools.acquire();
     const { services, endpoint, stats } = this;
     stats.upstreamCxTotal++;
-    stats.upstreamCxHttp1Total++;
     stats.upstreamCxActive++;
     endpoint.cxTotal++;
     endpoint.cxActive++;
-    const connection = new UpstreamConnection(this);
+    let connection: PooledConnection & SocketHandler;
+    if (this.options.http2 === null) {
+      stats.upstreamCxHttp1Total++;
+      connection = new Http1Upstream(this);
+    } else {
+      stats.upstreamCxHttp2Total++;
+      connection = new Http2Upstream(this);
+    }
     services.buffering.add(connection);
     this.open++;
-    this.connecting++;
+    this.expected += connection.expectedRoom;
     services.timers.arm(connection.timer, services.clock.now + this.options.connectTimeout);
     connection.socket = services.platform.connect(connection.address, connection);
   }
 
   // ── What connections report ───────────────────────────────────────────────────────────────────────────────
 
-  onConnected(connection: UpstreamConnection): void {
-    this.connecting--;
+  onConnected(connection: PooledConnection): void {
+    this.expected -= connection.expectedRoom;
     const { keepalive } = this.options;
     if (keepalive !== null) connection.socket?.keepAlive(keepalive);
     this.stats.upstreamCxConnectMs.record(this.services.clock.now - connection.started);
     this.offer(connection);
   }
 
-  onIdle(connection: UpstreamConnection): void {
+  /** There is room on a connection again. */
+  onRoom(connection: PooledConnection): void {
     this.offer(connection);
   }
 
   /** True if a connection has lived its time. */
-  isOld(connection: UpstreamConnection): boolean {
+  isOld(connection: PooledConnection): boolean {
     const { maxDuration } = this.options;
     return maxDuration > 0 && this.services.clock.now - connection.started >= maxDuration;
   }
@@ -183,8 +217,8 @@ export class ConnectionPool {
     this.stats.upstreamCxConnectTimeout++;
   }
 
-  /** A connection is gone; `before` is the state it was in. */
-  onClosed(connection: UpstreamConnection, before: UpstreamState, remote: boolean, reason: string): void {
+  /** A connection is gone. */
+  onClosed(connection: PooledConnection, { connecting, busy, remote, reason }: Closing): void {
     this.services.buffering.remove(connection);
     this.open--;
     this.breaker.connections.release();
@@ -195,25 +229,26 @@ export class ConnectionPool {
     stats.upstreamCxDestroy++;
     if (remote) stats.upstreamCxDestroyRemote++;
     else stats.upstreamCxDestroyLocal++;
-    if (before === Busy) {
+    if (busy) {
       stats.upstreamCxDestroyWithActiveRq++;
       if (remote) stats.upstreamCxDestroyRemoteWithActiveRq++;
       else stats.upstreamCxDestroyLocalWithActiveRq++;
     }
     stats.upstreamCxLengthMs.record(this.services.clock.now - connection.started);
     stats.upstreamRqPerCx.record(connection.requests);
-    if (before === Idle) {
-      const at = this.idle.indexOf(connection);
-      if (at >= 0) this.idle.splice(at, 1);
-    } else if (before === Connecting) {
-      this.connecting--;
+    if (connection.offered) {
+      connection.offered = false;
+      this.offered.splice(this.offered.indexOf(connection), 1);
+    }
+    if (connecting) {
+      this.expected -= connection.expectedRoom;
       stats.upstreamCxConnectFail++;
       endpoint.cxConnectFail++;
       this.failWaiting(remote ? "remote connection failure" : "connection timeout", reason);
       return;
     }
     // A breaker slot is free: whoever waits because of it gets a new connection.
-    if (this.waiting.length > this.connecting) this.connect();
+    if (this.waiting.length > this.expected) this.connect();
   }
 
   private failWaiting(reason: ResetReason, detail: string): void {
@@ -225,21 +260,28 @@ export class ConnectionPool {
     }
   }
 
-  private offer(connection: UpstreamConnection): void {
-    for (let waiter = this.waiting.shift(); waiter !== undefined; waiter = this.waiting.shift()) {
+  private offer(connection: PooledConnection): void {
+    while (this.waiting.length > 0 && connection.room > 0) {
+      const waiter = this.waiting.shift() as PoolWaiter;
       this.dequeued();
-      if (this.breaker.requests.available) {
-        waiter.onPoolReady(connection);
-        return;
+      if (this.breaker.requests.available) waiter.onPoolReady(connection.take());
+      else {
+        this.stats.upstreamRqActiveOverflow++;
+        waiter.onPoolFailure("overflow", "");
       }
-      this.stats.upstreamRqActiveOverflow++;
-      waiter.onPoolFailure("overflow", "");
     }
     if (this.draining) {
-      connection.destroy();
+      connection.drain();
       return;
     }
-    this.idle.push(connection);
+    if (connection.room > 0 && !connection.offered) {
+      connection.offered = true;
+      this.offered.push(connection);
+    }
+    if (connection.idle) this.armIdle(connection);
+  }
+
+  private armIdle(connection: PooledConnection): void {
     const { timers, clock } = this.services;
     const { idleTimeout, maxDuration } = this.options;
     const idleUntil = idleTimeout > 0 ? clock.now + idleTimeout : Number.POSITIVE_INFINITY;

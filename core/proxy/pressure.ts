@@ -1,9 +1,7 @@
 /**
- * Why reading from a client is paused, as bits: it goes on when none is set. One object per connection; it decides
+ * Why reading from a client is paused, as bits: it goes on when none is set. One object per exchange; it decides
  * nothing, and a closed socket takes its calls without harm.
  */
-import type { Socket } from "../io/socket.ts";
-
 /** The upstream's kernel takes no more of the request. */
 export const PausedByUpstream = 1;
 /** A further request waits behind the one being answered. */
@@ -17,6 +15,12 @@ export const PausedByFilter = 16;
 /** All of them. */
 export const ANY_REASON = 31;
 
+/** What is read from: a connection, or one stream of many on it. */
+export interface Source {
+  pause(): void;
+  resume(): void;
+}
+
 /** Where pauses are counted. */
 export interface FlowControlStats {
   downstreamFlowControlPausedReadingTotal: number;
@@ -24,12 +28,12 @@ export interface FlowControlStats {
 }
 
 export class Pressure {
-  private readonly socket: Socket;
+  private readonly source: Source;
   private readonly stats: FlowControlStats;
   private reasons = 0;
 
-  constructor(socket: Socket, stats: FlowControlStats) {
-    this.socket = socket;
+  constructor(source: Source, stats: FlowControlStats) {
+    this.source = source;
     this.stats = stats;
   }
 
@@ -41,7 +45,7 @@ export class Pressure {
   /** Pauses reading for `reason`. */
   press(reason: number): void {
     if (this.reasons === 0) {
-      this.socket.pause();
+      this.source.pause();
       this.stats.downstreamFlowControlPausedReadingTotal++;
     }
     this.reasons |= reason;
@@ -52,7 +56,7 @@ export class Pressure {
     if ((this.reasons & reasons) === 0) return;
     this.reasons &= ~reasons;
     if (this.reasons !== 0) return;
-    this.socket.resume();
+    this.source.resume();
     this.stats.downstreamFlowControlResumedReadingTotal++;
   }
 }

@@ -21,7 +21,7 @@ import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
-import { AsTunnel, type Framing, NoBody } from "../http1/message-parser.ts";
+import { AsTunnel, type Framing, NoBody } from "../http/framing.ts";
 import type { ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
@@ -32,7 +32,7 @@ import { RouteTimeouts } from "./route-timeouts.ts";
 import { RouterAccount } from "./router-account.ts";
 import type { Stream } from "./stream.ts";
 import { isAccepted } from "./upgrade.ts";
-import type { UpstreamConnection } from "./upstream.ts";
+import type { UpstreamExchange } from "./upstream-exchange.ts";
 
 const RETRY_ON = known("x-envoy-retry-on");
 const RETRY_GRPC_ON = known("x-envoy-retry-grpc-on");
@@ -58,6 +58,8 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
   private body: KeptBody | null = null;
   /** The body so far is kept for another try. */
   private keepBody: boolean;
+  /** What follows the answer's head is not HTTP. */
+  private tunnel = false;
 
   constructor(
     stream: Stream,
@@ -195,7 +197,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     this.attempt.start();
   }
 
-  onAttemptReady(connection: UpstreamConnection): void {
+  onAttemptReady(connection: UpstreamExchange): void {
     const { stream } = this;
     stream.upstreamHost = connection.address;
     stream.upstreamLocal = connection.local;
@@ -214,7 +216,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     if (stream.holdsUpstream) this.pauseUpstream();
   }
 
-  private endRequest(connection: UpstreamConnection): void {
+  private endRequest(connection: UpstreamExchange): void {
     const { stream } = this;
     if (stream.upstreamRequestSent < 0) stream.upstreamRequestSent = stream.elapsed();
     if (this.state === TRYING) this.timeouts.startTry(stream);
@@ -250,6 +252,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     this.timeouts.touchTry(stream);
     this.acceptAnswer(endpoint, head);
     if (framing === AsTunnel) {
+      this.tunnel = true;
       services.timers.cancel(timers.route);
       this.requestEnded = false;
     } else if (stream.upgrade !== "") {
@@ -268,12 +271,12 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     this.stream.sendBody(bytes, start, end);
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(trailers: Fields | null): void {
     const { stream, attempt } = this;
     if (this.state !== ANSWERING || attempt === null || attempt.connection === null) return;
-    const { parser } = attempt.connection;
+    const { passesTrailers } = attempt.connection;
     stream.upstreamResponseEnded = stream.elapsed();
-    if (parser.framing === AsTunnel) {
+    if (this.tunnel) {
       if (!stream.requestComplete) stream.cutByUpstream("UC", "connection termination");
       stream.sendEnd(null);
       return;
@@ -284,7 +287,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
       attempt.complete();
       this.over();
     }
-    stream.sendEnd(this.cluster.config.http1.enableTrailers ? parser.trailers : null);
+    stream.sendEnd(passesTrailers ? trailers : null);
     this.stop(); // even if a filter holds the end: what is left of the request is of no use
   }
 
@@ -308,7 +311,9 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     this.noteFailure(detail, connected, reason === "overflow" && !this.breaker.pendingRequests.available);
     // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
     // Only what may be done twice is: a policy for other failures keeps the body of a POST, too.
-    const harmless = stale && fault === null && isIdempotent(stream.request.method);
+    // What a peer of HTTP/2 says that it has not looked at is, too, whatever it is (RFC 9113 8.7).
+    const refused = reason === "remote refused stream reset";
+    const harmless = refused || (stale && fault === null && isIdempotent(stream.request.method));
     if (harmless && !this.staleRetried && this.canReplay()) {
       this.staleRetried = true;
       stream.upstreamAttempts--;

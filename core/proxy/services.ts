@@ -1,9 +1,10 @@
 /** What every part of one worker's engine shares. Made once by the worker; nothing here is global. */
+import { Slab } from "../bytes/slab.ts";
 import { HeadWriter } from "../http1/head-writer.ts";
 import type { CopyCounter } from "../http1/message-parser.ts";
 import type { Platform } from "../io/platform.ts";
 import { Roster } from "../io/roster.ts";
-import { type Http1Stats, http1Stats } from "../telemetry/http-stats.ts";
+import { type Http1Stats, type Http2Stats, http1Stats, http2Stats } from "../telemetry/http-stats.ts";
 import { tulleStats } from "../telemetry/server-stats.ts";
 import type { StatsStore } from "../telemetry/stats.ts";
 import type { Clock } from "../time/clock.ts";
@@ -19,11 +20,15 @@ export class Services {
   /** How many workers divide limits of the process between them. */
   readonly workers: number;
   readonly writer: HeadWriter = new HeadWriter();
+  /** Where frames of HTTP/2 are written. */
+  readonly slab: Slab = new Slab();
   readonly date: HttpDate;
   /** Bytes copied inside the core, `tulle.copied_bytes`. */
   readonly copied: CopyCounter;
   /** Headers with underscores, `http1.*`. */
   readonly http1: Http1Stats;
+  /** The codec of HTTP/2, `http2.*`. */
+  readonly http2: Http2Stats;
   /** Connections to upstreams. */
   readonly buffering: Roster<UpstreamBuffering> = new Roster();
   /** Every answer says `connection: close`: the operator has failed the health check. */
@@ -40,6 +45,7 @@ export class Services {
     this.date = new HttpDate(clock);
     this.copied = tulleStats(stats);
     this.http1 = http1Stats(stats);
+    this.http2 = http2Stats(stats);
     platform.fillRandom(new Uint8Array(this.seed.buffer));
     this.seed[0] |= 1;
   }

@@ -7,9 +7,9 @@ import type { Fields } from "../http/fields.ts";
 import { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { allowedTrailers } from "../http/trailers.ts";
-import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
+import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
-import type { DownstreamConnection } from "./downstream.ts";
+import type { DownstreamExchange } from "./downstream-exchange.ts";
 import { StreamRecord } from "./stream-record.ts";
 import { MAX_HALF_CLOSED_MS } from "./stream-timers.ts";
 
@@ -36,7 +36,7 @@ export class StreamAnswer extends StreamRecord {
   /** The rest of the request is read and thrown away after the answer. */
   protected discards = false;
 
-  constructor(connection: DownstreamConnection) {
+  constructor(connection: DownstreamExchange) {
     super(connection);
     this.manager = connection.manager;
     this.toHead = this.request.method === "HEAD";
@@ -131,21 +131,21 @@ export class StreamAnswer extends StreamRecord {
     this.connection.writeBody(bytes, start, end);
   }
 
-  /** Row C6: trailers go on, either way, only where the listener enables them. */
+  /** What may go on of trailers, if the client's connection has any use for them. */
   protected passTrailers(trailers: Fields | null, head: Fields): Fields | null {
-    if (trailers === null || trailers.count === 0 || !this.manager.config.http1.enableTrailers) return null;
+    if (trailers === null || trailers.count === 0 || !this.connection.passesTrailers) return null;
     return allowedTrailers(trailers, head);
   }
 
   protected requestIsEmpty(): boolean {
-    const { parser } = this.connection;
-    return parser.framing === NoBody || (parser.framing === ByLength && parser.contentLength === 0);
+    const { framing, contentLength } = this.connection.message;
+    return framing === NoBody || (framing === ByLength && contentLength === 0);
   }
 
   /** A refused request whose rest is known to be small costs no connection; one that waits for a 100 does. */
   protected mayDiscard(): boolean {
-    const { closing, parser } = this.connection;
-    if (closing || this.expects100) return false;
-    return parser.framing === ByChunks || parser.contentLength <= MAX_DISCARDED_BYTES;
+    const { endsWithAnswer, message } = this.connection;
+    if (endsWithAnswer || this.expects100) return false;
+    return message.framing === ByChunks || message.contentLength <= MAX_DISCARDED_BYTES;
   }
 }

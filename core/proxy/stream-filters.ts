@@ -19,7 +19,7 @@ import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
-import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http1/message-parser.ts";
+import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import { Timer } from "../time/timers.ts";
 import { AdmittedStartLine, isRoutable } from "./filtered-request.ts";
 import { PausedByFilter } from "./pressure.ts";
@@ -253,7 +253,7 @@ export class StreamFilters implements ChainOwner {
       }
     }
     if (!ends && stream.upgrade === "") {
-      const known = stream.connection.parser.contentLength;
+      const known = stream.connection.message.contentLength;
       const length = this.chain.requestLeg.changedBody ? -1 : declaredLength(fields, known);
       stream.requestFraming = length < 0 ? ByChunks : ByLength;
       stream.requestLength = Math.max(length, 0);

@@ -13,7 +13,7 @@ import { known } from "../http/names.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
 import type { Address } from "../io/socket.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
-import type { DownstreamConnection } from "./downstream.ts";
+import type { DownstreamExchange } from "./downstream-exchange.ts";
 import type { ReplyDraft } from "./local-reply.ts";
 import { underscored } from "./upstream-failure.ts";
 
@@ -22,7 +22,7 @@ const WEBSOCKET_KEY = known("sec-websocket-key");
 const NO_FLAGS: readonly ResponseFlag[] = [];
 
 export class StreamRecord implements ReplyDraft {
-  readonly connection: DownstreamConnection;
+  readonly connection: DownstreamExchange;
   readonly request: RequestHead;
   response: ResponseHead | null = null;
   responseTrailers: Fields | null = null;
@@ -57,12 +57,12 @@ export class StreamRecord implements ReplyDraft {
   route: RouteEntry | null = null;
   endpoint: EndpointState | null = null;
 
-  constructor(connection: DownstreamConnection) {
+  constructor(connection: DownstreamExchange) {
     this.connection = connection;
-    this.request = connection.parser.head;
+    this.request = connection.message.head;
     this.started = connection.requestStarted;
     this.downstreamRemote = connection.socket.remote;
-    this.headerBytesReceived = connection.parser.headBytes;
+    this.headerBytesReceived = connection.message.headBytes;
   }
 
   get startWall(): number {
@@ -84,7 +84,7 @@ export class StreamRecord implements ReplyDraft {
     return "";
   }
   get connectionId(): number {
-    return this.connection.id;
+    return this.connection.connectionId;
   }
   get streamId(): string {
     return this.request.fields.getId(REQUEST_ID) ?? "";

@@ -14,10 +14,11 @@ import { isGrpc } from "../http/grpc.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
-import { ByLength, type Framing } from "../http1/message-parser.ts";
+import { ByLength, type Framing } from "../http/framing.ts";
+import { RefusedStream } from "../http2/frames.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { admit } from "./admission.ts";
-import type { DownstreamConnection } from "./downstream.ts";
+import type { DownstreamExchange } from "./downstream-exchange.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { chooseRoute, followRoute } from "./route-request.ts";
 import { MAX_DISCARDED_BYTES, StreamAnswer } from "./stream-answer.ts";
@@ -50,14 +51,15 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
   private bypass = false;
   private discarded = 0;
 
-  constructor(connection: DownstreamConnection) {
+  constructor(connection: DownstreamExchange) {
     super(connection);
-    this.requestFraming = connection.parser.framing;
-    this.requestLength = connection.parser.contentLength;
+    this.requestFraming = connection.message.framing;
+    this.requestLength = connection.message.contentLength;
     this.random = connection.services.random32();
     const { stats } = this.manager;
     stats.downstreamRqTotal++;
-    stats.downstreamRqHttp1Total++;
+    if (connection.http2) stats.downstreamRqHttp2Total++;
+    else stats.downstreamRqHttp1Total++;
     stats.downstreamRqActive++;
   }
 
@@ -279,6 +281,17 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     if (this.done) return;
     this.router?.stop();
     if (!this.tunnelOpen || !(this.requestEnded || this.responseEnded)) this.leftByClient();
+    this.manager.stats.downstreamRqRxReset++;
+    this.conclude();
+  }
+
+  /** The client has given this stream up, with that code, or (`broken`) has broken a rule of it; its connection lives. */
+  onDownstreamReset(code: number, broken: string): void {
+    if (this.done) return;
+    this.router?.stop();
+    this.flag(broken === "" ? "DR" : "DPE");
+    this.responseCodeDetails =
+      broken !== "" ? `http2.${broken}` : code === RefusedStream ? "http2.remote_refuse" : "http2.remote_reset";
     this.manager.stats.downstreamRqRxReset++;
     this.conclude();
   }

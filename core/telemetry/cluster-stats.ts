@@ -14,6 +14,7 @@ export class ClusterStats {
   /** Gauge. */
   upstreamCxActive = 0;
   upstreamCxHttp1Total = 0;
+  upstreamCxHttp2Total = 0;
   upstreamCxConnectFail = 0;
   upstreamCxConnectTimeout = 0;
   /** TCP proxy: every try to connect failed. */

@@ -16,6 +16,9 @@ export class HttpStats extends ResponseClassStats {
   downstreamCxHttp1Total = 0;
   /** Gauge. */
   downstreamCxHttp1Active = 0;
+  downstreamCxHttp2Total = 0;
+  /** Gauge. */
+  downstreamCxHttp2Active = 0;
   /** Upgrades and CONNECT tunnels. */
   downstreamCxUpgradesTotal = 0;
   /** Gauge. */
@@ -46,6 +49,7 @@ export class HttpStats extends ResponseClassStats {
   // Requests.
   downstreamRqTotal = 0;
   downstreamRqHttp1Total = 0;
+  downstreamRqHttp2Total = 0;
   /** Gauge. */
   downstreamRqActive = 0;
   downstreamRqRxReset = 0;
@@ -77,6 +81,7 @@ const HTTP = layoutOf("http", () => new HttpStats(), {
   gauges: [
     "downstreamCxActive",
     "downstreamCxHttp1Active",
+    "downstreamCxHttp2Active",
     "downstreamCxUpgradesActive",
     "downstreamCxRxBytesBuffered",
     "downstreamCxTxBytesBuffered",
@@ -105,4 +110,19 @@ const HTTP1 = layoutOf("http1", () => new Http1Stats());
 /** The one set of a worker; never released. */
 export function http1Stats(store: StatsStore): Http1Stats {
   return store.scope("http1.", "http1.", {}).set(HTTP1);
+}
+
+/** What clients' connections of HTTP/2 do, whichever listener they came in by (`http2.*`). */
+export class Http2Stats {
+  /** Messages that broke a rule of their stream. */
+  rxMessagingError = 0;
+  /** Answers that clients did not read within the stream idle timeout. */
+  txFlushTimeout = 0;
+}
+
+const HTTP2 = layoutOf("http2", () => new Http2Stats());
+
+/** The one set of a worker; never released. */
+export function http2Stats(store: StatsStore): Http2Stats {
+  return store.scope("http2.", "http2.", {}).set(HTTP2);
 }

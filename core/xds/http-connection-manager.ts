@@ -19,6 +19,7 @@ import type {
 } from "./generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { readHeadersToAdd } from "./header-operations.ts";
 import { readHttpFilters } from "./http-filters.ts";
+import { readHttp2Options } from "./http2-options.ts";
 import { readCommonHttpOptions, readHttp1Options } from "./http-options.ts";
 import type { AnyMessage } from "./message.ts";
 import type { Reader } from "./reader.ts";
@@ -52,7 +53,7 @@ export function readHttpConnectionManager(
   return {
     kind: "http_connection_manager",
     statPrefix: reader.text("statPrefix"),
-    codecType: reader.choice("codecType", ["AUTO", "HTTP1"]),
+    codecType: reader.choice("codecType", ["AUTO", "HTTP1", "HTTP2"]),
     ...readRoutes(reader, wants),
     ...readHttpFilters(reader.children("httpFilters"), context, reader.at("httpFilters"), wants),
     accessLog: readAccessLogs(reader.children("accessLog")),
@@ -94,6 +95,7 @@ export function readHttpConnectionManager(
     delayedCloseTimeout: reader.duration("delayedCloseTimeout", 1000),
     common: readCommonHttpOptions(reader.child("commonHttpProtocolOptions")),
     http1: readHttp1Options(reader.child("httpProtocolOptions")),
+    http2: readHttp2Options(reader.child("http2ProtocolOptions")),
     maxRequestHeadersBytes: reader.number("maxRequestHeadersKb", 60) * 1024,
     upgrades: readUpgrades(reader.children("upgradeConfigs")),
     localReply: readLocalReply(reader.child("localReplyConfig")),

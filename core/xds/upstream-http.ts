@@ -1,16 +1,17 @@
 /**
  * How a cluster speaks HTTP: the options extension, or the older fields that stand in the cluster itself.
- * HTTP/1.1 is what there is; HTTP/2 and HTTP/3 are refused by name.
+ * HTTP/1.1 and HTTP/2 are what there is; HTTP/3 is refused by name.
  */
 import type { Cluster } from "../config/model.ts";
 import { entryPath } from "./faults.ts";
 import type { Cluster as ClusterMessage } from "./generated/envoy/config/cluster/v3/cluster_pb.ts";
 import type { HttpProtocolOptions } from "./generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { readHttp1Options, readUpstreamHttpOptions } from "./http-options.ts";
+import { readHttp2Options } from "./http2-options.ts";
 import { type PackedAny, typeNameOf } from "./message.ts";
 import { openUnpacked, type Reader } from "./reader.ts";
 
-type UpstreamHttp = Pick<Cluster, "common" | "http1" | "maxResponseHeadersBytes">;
+type UpstreamHttp = Pick<Cluster, "common" | "http1" | "http2" | "maxResponseHeadersBytes">;
 
 const OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 /** Envoy's default for responses. */
@@ -21,9 +22,10 @@ export function readUpstreamHttp(reader: Reader<ClusterMessage>): UpstreamHttp {
   const extension = findExtension(reader);
   const oldCommon = reader.child("commonHttpProtocolOptions");
   const oldHttp1 = reader.child("httpProtocolOptions");
+  const oldHttp2 = reader.child("http2ProtocolOptions");
   const oldMaxRequests = reader.take("maxRequestsPerConnection");
   if (extension !== null) {
-    for (const key of ["commonHttpProtocolOptions", "httpProtocolOptions"] as const) {
+    for (const key of ["commonHttpProtocolOptions", "httpProtocolOptions", "http2ProtocolOptions"] as const) {
       if (reader.has(key)) reader.fault(key, `must not be set beside ${OPTIONS}`);
     }
     return orOld(readOptions(extension), extension.message.commonHttpProtocolOptions, oldMaxRequests);
@@ -31,6 +33,7 @@ export function readUpstreamHttp(reader: Reader<ClusterMessage>): UpstreamHttp {
   const options = {
     common: readUpstreamHttpOptions(oldCommon),
     http1: readHttp1Options(oldHttp1),
+    http2: oldHttp2 === null ? null : readHttp2Options(oldHttp2),
     maxResponseHeadersBytes: MAX_RESPONSE_HEADERS_BYTES,
   };
   return orOld(options, reader.message.commonHttpProtocolOptions, oldMaxRequests);
@@ -64,26 +67,29 @@ function findExtension(reader: Reader<ClusterMessage>): Reader<HttpProtocolOptio
 function readOptions(reader: Reader<HttpProtocolOptions>): UpstreamHttp {
   return {
     common: readUpstreamHttpOptions(reader.child("commonHttpProtocolOptions")),
-    http1: readHttp1(reader),
+    ...readProtocol(reader),
     maxResponseHeadersBytes: MAX_RESPONSE_HEADERS_BYTES,
   };
 }
 
-function readHttp1(reader: Reader<HttpProtocolOptions>): Cluster["http1"] {
+function readProtocol(reader: Reader<HttpProtocolOptions>): Pick<Cluster, "http1" | "http2"> {
   const chosen = reader.oneof("upstreamProtocolOptions");
   switch (chosen.case) {
     case "explicitHttpConfig": {
       const protocol = chosen.value.oneof("protocolConfig");
-      if (protocol.case === "httpProtocolOptions") return readHttp1Options(protocol.value);
+      if (protocol.case === "httpProtocolOptions")
+        return { http1: readHttp1Options(protocol.value), http2: null };
+      if (protocol.case === "http2ProtocolOptions")
+        return { http1: readHttp1Options(null), http2: readHttp2Options(protocol.value) };
       if (protocol.case !== undefined) chosen.value.refuseOneof(protocol);
       break;
     }
     case "useDownstreamProtocolConfig":
       // Downstream is HTTP/1.1 as well.
-      return readHttp1Options(chosen.value.child("httpProtocolOptions"));
+      return { http1: readHttp1Options(chosen.value.child("httpProtocolOptions")), http2: null };
     case "autoConfig":
       reader.refuseOneof(chosen);
       break;
   }
-  return readHttp1Options(null);
+  return { http1: readHttp1Options(null), http2: null };
 }

@@ -8,7 +8,7 @@
  */
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import { openLibc } from "../libc.ts";
-import type { WriteQueue } from "../write-queue.ts";
+import type { ByteQueue } from "../../core/bytes/byte-queue.ts";
 
 /** Pieces per call; more wait for the next. POSIX guarantees 16, Linux and macOS take 1024. */
 const MOST_PIECES = 64;
@@ -16,7 +16,7 @@ const WORDS_PER_PIECE = 4;
 const TWO_32 = 2 ** 32;
 
 /** Writes pieces of `queue` to descriptor `fd`; returns how many bytes the kernel took, or -1. Takes nothing off. */
-export type VectoredWrite = (fd: number, queue: WriteQueue) => number;
+export type VectoredWrite = (fd: number, queue: ByteQueue) => number;
 
 /** The writer of this thread, or null where libc cannot be had (no FFI, another libc): write piece by piece then. */
 export function openVectoredWrite(): VectoredWrite | null {

@@ -12,7 +12,7 @@ import { readdirSync } from "node:fs";
 import { parseIp } from "../../core/bytes/cidr.ts";
 import { applyOptions, type SocketOption } from "../keepalive.ts";
 import { openLibc } from "../libc.ts";
-import type { WriteQueue } from "../write-queue.ts";
+import type { ByteQueue } from "../../core/bytes/byte-queue.ts";
 import { deno, type NativeAddress, type NativeConnection } from "./native.ts";
 
 const MSG_DONTWAIT = 0x40;
@@ -112,7 +112,7 @@ export function sendReset(fd: number): void {
  * Hands pieces of `queue` to the kernel until it takes no more, and takes them off. True if the queue is empty.
  * Otherwise Deno's own write finds out why.
  */
-export function sendQueue(fd: number, queue: WriteQueue): boolean {
+export function sendQueue(fd: number, queue: ByteQueue): boolean {
   if (calls === null) return false;
   while (queue.bytes !== 0) {
     const { first, last, chunks, starts, ends } = queue;

@@ -18,7 +18,7 @@ import { SILENT } from "../connection.ts";
 import { HostSocket } from "../host-socket.ts";
 import { keepaliveOptions } from "../keepalive.ts";
 import type { Accept } from "../runtime.ts";
-import { WriteQueue } from "../write-queue.ts";
+import { ByteQueue } from "../../core/bytes/byte-queue.ts";
 import { callable, findDescriptor, sendQueue, sendReset, setOptions } from "./descriptor-calls.ts";
 import type { DenoDriver } from "./driver.ts";
 import { deno, errorCode, type NativeConnection } from "./native.ts";
@@ -32,7 +32,7 @@ const LEAST_ROOM = 4 * 1024;
 const FAREWELL = 100;
 
 const NO_BUFFER = new Uint8Array(0);
-const NO_QUEUE = new WriteQueue();
+const NO_QUEUE = new ByteQueue();
 
 export class DenoSocket extends HostSocket<DenoDriver> {
   private native: NativeConnection | null = null;
@@ -113,7 +113,7 @@ export class DenoSocket extends HostSocket<DenoDriver> {
     // Of what was written in this turn one piece is on its way: see the others off.
     this.leaving = native;
     this.rest = this.queue;
-    this.queue = new WriteQueue();
+    this.queue = new ByteQueue();
     this.farewell = setTimeout(this.onFarewell, FAREWELL);
   }
 
@@ -207,7 +207,7 @@ export class DenoSocket extends HostSocket<DenoDriver> {
     this.writeFirst(this.native as NativeConnection, this.queue);
   }
 
-  private writeFirst(native: NativeConnection, { first, chunks, starts, ends }: WriteQueue): void {
+  private writeFirst(native: NativeConnection, { first, chunks, starts, ends }: ByteQueue): void {
     const chunk = chunks[first];
     const whole = starts[first] === 0 && ends[first] === chunk.length;
     native

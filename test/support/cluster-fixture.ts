@@ -94,6 +94,7 @@ export function cluster(differs: Partial<Cluster> = {}): Cluster {
       headersWithUnderscoresAction: "ALLOW",
       maxRequestsPerConnection: 0,
     },
+    http2: null,
     http1: {
       allowAbsoluteUrl: true,
       acceptHttp10: false,

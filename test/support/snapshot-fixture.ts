@@ -5,6 +5,7 @@ import type {
   Endpoint,
   HeaderOperations,
   Http1ProtocolOptions,
+  Http2ProtocolOptions,
   HttpConnectionManager,
   Listener,
   RetryPolicy,
@@ -17,6 +18,7 @@ import type {
   VirtualHost,
 } from "../../core/config/model.ts";
 import type { Address } from "../../core/io/socket.ts";
+import { readHttp2Options } from "../../core/xds/http2-options.ts";
 import { ROUTER_DEFAULTS } from "../../core/xds/router-options.ts";
 
 export const NO_HEADERS: HeaderOperations = {
@@ -34,6 +36,9 @@ const COMMON: CommonHttpProtocolOptions = {
   headersWithUnderscoresAction: "ALLOW",
   maxRequestsPerConnection: 0,
 };
+
+/** As configured by who says nothing of it. */
+export const HTTP2: Http2ProtocolOptions = readHttp2Options(null);
 
 export const HTTP1: Http1ProtocolOptions = {
   allowAbsoluteUrl: true,
@@ -98,6 +103,7 @@ export function cluster(name: string, addresses: readonly Address[], change: Par
     circuitBreakers: { default: THRESHOLDS, high: THRESHOLDS },
     common: COMMON,
     http1: HTTP1,
+    http2: null,
     maxResponseHeadersBytes: 60 * 1024,
     healthyPanicThreshold: 50,
     tcpPoolIdleTimeout: 600_000,
@@ -258,6 +264,7 @@ export function httpManager(
     delayedCloseTimeout: 1000,
     common: COMMON,
     http1: HTTP1,
+    http2: HTTP2,
     maxRequestHeadersBytes: 60 * 1024,
     upgrades: [{ upgradeType: "websocket", enabled: true, terminateConnect: false }],
     localReply: { bodyFormat: null, mappers: [] },

@@ -36,6 +36,7 @@ const UPLOAD = toBytes(
 const REST = toBytes("x".repeat(1000));
 
 class DeafSocket implements Socket {
+  handler: SocketHandler | null = null;
   readonly local: Address = ip("10.0.0.9", 80);
   readonly remote: Address = ip("10.0.0.8", 4000);
   readonly pendingBytes = 0;

@@ -12,7 +12,7 @@ import {
   ProperCase,
 } from "../../../core/http1/head-writer.ts";
 import { DEFAULT_LIMITS } from "../../../core/http1/limits.ts";
-import { ByChunks, ByLength, NoBody } from "../../../core/http1/message-parser.ts";
+import { ByChunks, ByLength, NoBody } from "../../../core/http/framing.ts";
 import { RequestParser } from "../../../core/http1/request-parser.ts";
 
 const text = (writer: HeadWriter) => latin1(writer.bytes, writer.start, writer.end);

@@ -2,7 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { latin1, toBytes } from "../../../core/bytes/ascii.ts";
 import { DEFAULT_LIMITS } from "../../../core/http1/limits.ts";
-import { AsTunnel, type MessageSink } from "../../../core/http1/message-parser.ts";
+import { AsTunnel } from "../../../core/http/framing.ts";
+import { type MessageSink } from "../../../core/http1/message-parser.ts";
 import { RequestParser } from "../../../core/http1/request-parser.ts";
 import { ResponseParser } from "../../../core/http1/response-parser.ts";
 

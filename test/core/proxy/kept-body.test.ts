@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { KeptBody } from "../../../core/proxy/kept-body.ts";
 import { Pressure } from "../../../core/proxy/pressure.ts";
-import type { UpstreamConnection } from "../../../core/proxy/upstream.ts";
+import type { BodySink } from "../../../core/filter/body.ts";
 
 const LIMIT = 4;
 
@@ -17,7 +17,7 @@ function kept() {
   const upstream = {
     sendBody: (bytes: Uint8Array, start: number, end: number) =>
       told.push(String.fromCharCode(...bytes.subarray(start, end))),
-  } as unknown as UpstreamConnection;
+  } as BodySink;
   const bytes = Uint8Array.from("abcdefgh", (char) => char.charCodeAt(0));
   return { body, upstream, bytes, told };
 }

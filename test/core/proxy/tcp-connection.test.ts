@@ -216,6 +216,7 @@ describe("the end", () => {
 function puppet(s: Story) {
   const done: string[] = [];
   const socket: Socket = {
+    handler: null,
     local: ip("127.0.0.1", 80),
     remote: ip("127.0.0.1", 40000),
     pendingBytes: 0,

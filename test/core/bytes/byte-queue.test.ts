@@ -1,9 +1,9 @@
 /** The queue of writes: whatever is pushed and consumed, the bytes that remain are the right ones. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { WriteQueue } from "../../runtime-adapters/write-queue.ts";
+import { ByteQueue } from "../../../core/bytes/byte-queue.ts";
 
-function content(queue: WriteQueue): number[] {
+function content(queue: ByteQueue): number[] {
   const out: number[] = [];
   for (let i = queue.first; i < queue.last; i++) {
     out.push(...queue.chunks[i].subarray(queue.starts[i], queue.ends[i]));
@@ -24,7 +24,7 @@ test("a queue is a queue", () => {
   });
   fc.assert(
     fc.property(fc.array(fc.oneof(push, push, consume), { maxLength: 100 }), (steps) => {
-      const queue = new WriteQueue();
+      const queue = new ByteQueue();
       let model: number[] = [];
       for (const step of steps) {
         if (step.consume < 0) {
@@ -45,7 +45,7 @@ test("a queue is a queue", () => {
 });
 
 test("chunks are let go of", () => {
-  const queue = new WriteQueue();
+  const queue = new ByteQueue();
   for (let i = 0; i < 100; i++) queue.push(new Uint8Array(10), 0, 10);
   queue.consume(500);
   expect(queue.chunks.filter((chunk) => chunk.length > 0).length).toBe(50);

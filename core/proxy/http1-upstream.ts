@@ -11,44 +11,32 @@
 import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
-import type { RequestHead, ResponseHead } from "../http/head.ts";
+import type { RequestHead } from "../http/head.ts";
 import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
 import { RESPONSE_FAULTS } from "../http1/faults.ts";
 import { LAST_CHUNK, LowerCase } from "../http1/head-writer.ts";
-import { AsTunnel, ByChunks, type Framing, type MessageSink } from "../http1/message-parser.ts";
+import { AsTunnel, ByChunks, type Framing } from "../http/framing.ts";
+import { type MessageSink } from "../http1/message-parser.ts";
 import { ResponseParser } from "../http1/response-parser.ts";
 import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
 import type { ConnectionPool } from "./pool.ts";
+import type { PooledConnection } from "./pooled-connection.ts";
 import { MAX_FLUSH_MS } from "./tcp-upstream.ts";
+import type { AttemptSink, UpstreamExchange } from "./upstream-exchange.ts";
 
-export const Connecting = 0;
-export const Idle = 1;
-export const Busy = 2;
-export const Closed = 3;
-export type UpstreamState = typeof Connecting | typeof Idle | typeof Busy | typeof Closed;
+const Connecting = 0;
+const Idle = 1;
+const Busy = 2;
+const Closed = 3;
+type UpstreamState = typeof Connecting | typeof Idle | typeof Busy | typeof Closed;
 
-/** The attempt that a connection carries; implemented by the router. */
-export interface AttemptSink {
-  /** An interim (1xx, not 101) response. */
-  onUpstreamInformational(head: ResponseHead): void;
-  /** The final head (or 101). `endOfStream` if no body follows. */
-  onUpstreamHead(head: ResponseHead, framing: Framing, contentLength: number, endOfStream: boolean): void;
-  /** `onUpstreamBody` writes what it is given to the client, and keeps nothing of it. */
-  readonly passes: boolean;
-  onUpstreamBody(bytes: Uint8Array, start: number, end: number): void;
-  /** The response is complete; in a tunnel: the upstream sent FIN. */
-  onUpstreamEnd(): void;
-  /** No (complete) response will come. `detail` is an errno or a codec code. */
-  onUpstreamReset(reason: ResetReason, detail: string, fault: Fault | null): void;
-  onUpstreamBlocked(): void;
-  onUpstreamDrain(): void;
-}
-
-export class UpstreamConnection implements SocketHandler, MessageSink {
+export class Http1Upstream implements SocketHandler, MessageSink, UpstreamExchange, PooledConnection {
   state: UpstreamState = Connecting;
   /** For its roster. */
   place = -1;
+  offered = false;
+  readonly expectedRoom = 1;
   readonly pool: ConnectionPool;
   socket: Socket | null = null;
   readonly parser: ResponseParser;
@@ -89,16 +77,38 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.started = pool.services.clock.now;
   }
 
+  /** Trailers go on only if the cluster enables them. */
+  get passesTrailers(): boolean {
+    return this.pool.forwardTrailers;
+  }
+
   /** Our end of it, null while connecting. */
   get local(): Address | null {
     return this.socket === null ? null : this.socket.local;
   }
 
+  // ── The pool's side ───────────────────────────────────────────────────────────────────────────────────────
+
+  get room(): number {
+    return this.state === Idle ? 1 : 0;
+  }
+
+  get idle(): boolean {
+    return this.state === Idle;
+  }
+
+  take(): this {
+    this.state = Busy;
+    return this;
+  }
+
+  drain(): void {
+    if (this.state === Idle) this.destroy();
+  }
+
   // ── The attempt's side ────────────────────────────────────────────────────────────────────────────────────
 
-  /** Takes the connection for one request. */
   assign(attempt: AttemptSink): void {
-    this.state = Busy;
     this.attempt = attempt;
     this.requests++;
     this.requestEnded = false;
@@ -216,7 +226,7 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
       const { attempt } = this;
       this.responseEnded = true;
       this.releaseIfDone();
-      attempt?.onUpstreamEnd();
+      attempt?.onUpstreamEnd(null);
       return;
     }
     if (this.parser.idle) {
@@ -327,14 +337,14 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     }
     this.endReported = true;
     if (!this.requestEnded || !this.isReusable || !pool.keepsIdle) {
-      attempt.onUpstreamEnd();
+      attempt.onUpstreamEnd(this.parser.trailers);
       this.releaseIfDone();
       return;
     }
     this.attempt = null;
     this.state = Idle;
-    pool.onIdle(this);
-    attempt.onUpstreamEnd();
+    pool.onRoom(this);
+    attempt.onUpstreamEnd(this.parser.trailers);
     if (this.state === Idle) this.parser.next(); // nobody has taken or closed it meanwhile
   }
 
@@ -362,11 +372,11 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     }
     this.parser.next();
     this.state = Idle;
-    this.pool.onIdle(this);
+    this.pool.onRoom(this);
   }
 
   /** Closes for good, without telling the attempt. */
-  destroy(): void {
+  private destroy(): void {
     if (this.state !== Closed) this.close(false, "");
   }
 
@@ -378,6 +388,6 @@ export class UpstreamConnection implements SocketHandler, MessageSink {
     this.parser.stop();
     this.pool.services.timers.release(this.timer);
     this.socket?.close();
-    this.pool.onClosed(this, before, remote, reason);
+    this.pool.onClosed(this, { connecting: before === Connecting, busy: before === Busy, remote, reason });
   }
 }

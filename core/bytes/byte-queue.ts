@@ -1,13 +1,15 @@
 /**
- * Bytes that the core wrote and the kernel has not taken yet, as pieces `[start, end)` of chunks that are never
- * copied or changed. A ring of parallel arrays: no object per piece.
+ * Bytes on their way out that could not leave yet, as pieces `[start, end)` of chunks that are never copied or changed:
+ * what the kernel has not taken of a connection, or a peer's window of a stream. Parallel arrays: no object per piece.
  */
 
 const EMPTY = new Uint8Array(0);
 /** Pieces that a queue keeps room for after a burst. */
 const KEPT_ROOM = 32;
+/** A queue that is never empty forgets the places of so many pieces that have left, once they are most of it. */
+const MOST_LEFT = 256;
 
-export class WriteQueue {
+export class ByteQueue {
   /** Bytes queued. */
   bytes = 0;
   /** Index of the first piece still queued; pieces are `[first, last)`. */
@@ -24,6 +26,7 @@ export class WriteQueue {
   }
 
   push(chunk: Uint8Array, start: number, end: number): void {
+    if (this.first >= MOST_LEFT && this.first > this.last >> 1) this.forget();
     const at = this.last++;
     this.chunks[at] = chunk;
     this.starts[at] = start;
@@ -31,7 +34,17 @@ export class WriteQueue {
     this.bytes += end - start;
   }
 
-  /** Takes `count` bytes off the front: the kernel has them. */
+  /** Moves what is queued to the front of the arrays. */
+  private forget(): void {
+    const { first, last } = this;
+    this.chunks = this.chunks.slice(first, last);
+    this.starts = this.starts.slice(first, last);
+    this.ends = this.ends.slice(first, last);
+    this.first = 0;
+    this.last = last - first;
+  }
+
+  /** Takes `count` bytes off the front: they have left. */
   consume(count: number): void {
     if (count >= this.bytes) {
       this.clear();

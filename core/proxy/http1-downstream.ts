@@ -15,20 +15,16 @@ import type { Fields } from "../http/fields.ts";
 import { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
-import {
-  AsTunnel,
-  ByClose,
-  ByLength,
-  type Framing,
-  type MessageSink,
-  NoBody,
-} from "../http1/message-parser.ts";
+import { AsTunnel, ByClose, ByLength, type Framing, NoBody } from "../http/framing.ts";
+import { type MessageSink } from "../http1/message-parser.ts";
+import { IsHttp1, PrefaceWatch, Undecided } from "../http2/preface.ts";
 import { RequestParser } from "../http1/request-parser.ts";
 import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { ConnectionLife, Open } from "./connection-life.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
+import type { DownstreamExchange } from "./downstream-exchange.ts";
 import { PausedByAnswers, PausedByPipeline } from "./pressure.ts";
 import type { Services } from "./services.ts";
 import { Stream } from "./stream.ts";
@@ -41,7 +37,14 @@ const MAX_AHEAD_BYTES = 64 * 1024;
 
 const DATE = known("date");
 
-export class DownstreamConnection extends ConnectionLife implements SocketHandler, MessageSink {
+export class Http1Downstream
+  extends ConnectionLife
+  implements SocketHandler, MessageSink, DownstreamExchange
+{
+  readonly http2 = false;
+  readonly protocol = "";
+  /** Looks out for the preface of HTTP/2; null if that is not spoken here, or no longer to be expected. */
+  private preface: PrefaceWatch | null = null;
   readonly parser: RequestParser;
   /** When the first byte of the current request was read, ms. */
   requestStarted = 0;
@@ -80,11 +83,31 @@ export class DownstreamConnection extends ConnectionLife implements SocketHandle
     );
     this.answer = new AnswerWriter(socket, services.writer, manager.nameCase, manager.stats);
     this.timers = new StreamTimers(services.timers, () => this.stream);
+    if (manager.config.codecType === "AUTO") this.preface = new PrefaceWatch();
+    else manager.protocolKnown(false);
   }
 
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
 
   onConnect(): void {}
+
+  /** What the stream sees of the request. */
+  get message(): RequestParser {
+    return this.parser;
+  }
+
+  /** Row C6: trailers go on, either way, only where the listener enables them. */
+  get passesTrailers(): boolean {
+    return this.manager.config.http1.enableTrailers;
+  }
+
+  get connectionId(): number {
+    return this.id;
+  }
+
+  get endsWithAnswer(): boolean {
+    return this.closing;
+  }
 
   /** What is written goes straight to the client. */
   get direct(): boolean {
@@ -101,12 +124,31 @@ export class DownstreamConnection extends ConnectionLife implements SocketHandle
       this.discard(chunk.length);
       return;
     }
-    const parser = this.parser;
-    if (this.idle) this.beginHead();
+    if (this.idle && !this.inHead) this.beginHead();
     this.parsing = true;
-    parser.feed(chunk);
+    const bytes = this.preface === null ? chunk : this.decide(chunk, this.preface);
+    if (bytes !== null) this.parser.feed(bytes);
     this.parsing = false;
     this.settle();
+  }
+
+  /** What HTTP/1 is to read of the first bytes; null while it is not known whether they are, or if they are not. */
+  private decide(chunk: Uint8Array, preface: PrefaceWatch): Uint8Array | null {
+    const verdict = preface.feed(chunk);
+    if (verdict === Undecided) {
+      this.awaitHead();
+      return null;
+    }
+    this.preface = null;
+    if (verdict === IsHttp1) {
+      this.manager.protocolKnown(false);
+      return preface.bytes;
+    }
+    this.leave();
+    this.parser.stop();
+    this.timers.release();
+    this.owner.speaksHttp2(this, preface.bytes);
+    return null;
   }
 
   onEnd(): void {

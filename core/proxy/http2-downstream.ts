@@ -1,0 +1,208 @@
+/**
+ * One accepted HTTP/2 connection: the session, its streams, and how it ends. Requests and answers are the exchanges'
+ * business, one each.
+ *
+ * Laws: it ends in the open. Streams that a client may have on their way are still served after it was told that the
+ * connection ends (RFC 9113 6.8); after a fault the client learns its name.
+ *
+ *   Open ─(drain, too many requests, too old)─▶ announced ─(an answer to our PING, or 1 s)─▶ closed to new streams
+ *                                                                     └─(the last one is over)─▶ linger
+ */
+import type { StreamInfo } from "../http/stream-info.ts";
+import { Cancel, errorName } from "../http2/frames.ts";
+import type { GlitchSort } from "../http2/glitches.ts";
+import { type ServerOwner, ServerSession } from "../http2/server-session.ts";
+import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import { Timer } from "../time/timers.ts";
+import { ConnectionLife, Open } from "./connection-life.ts";
+import type { ConnectionManager } from "./connection-manager.ts";
+import type { ConnectionOwner } from "./connection-owner.ts";
+import { Http2DownstreamExchange } from "./http2-downstream-exchange.ts";
+import type { Services } from "./services.ts";
+
+/** How long a client may take to hear that the connection ends, ms. */
+const MAX_ANNOUNCEMENT_MS = 1000;
+/** Exchanges that are kept for further requests. */
+const MOST_SPARE = 64;
+
+export class Http2Downstream extends ConnectionLife implements SocketHandler, ServerOwner {
+  readonly http2 = true;
+  readonly session: ServerSession;
+  /** What the network filters on it know, null if there are none; set before anything is read. */
+  networkInfo: StreamInfo | null = null;
+  /** When the chunk was read that is being looked at, ms. */
+  private requests = 0;
+  private feeding = false;
+  /** Runs while the client is told that the connection ends; null if it is not. */
+  private announcement: Timer | null = null;
+  private readonly spare: Http2DownstreamExchange[] = [];
+
+  constructor(manager: ConnectionManager, services: Services, socket: Socket, owner: ConnectionOwner) {
+    super(manager, services, socket, owner);
+    manager.protocolKnown(true);
+    const { http2Limits, http2Options } = manager;
+    this.session = new ServerSession(this, services.slab, http2Limits, http2Options);
+  }
+
+  // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
+
+  onConnect(): void {}
+
+  onData(chunk: Uint8Array): void {
+    this.manager.stats.downstreamCxRxBytesTotal += chunk.length;
+    if (this.state !== Open) {
+      this.discard(chunk.length);
+      return;
+    }
+    this.feeding = true;
+    this.session.feed(chunk);
+    this.feeding = false;
+    this.settle();
+  }
+
+  /** A client that ends its side takes no answer: unlike in HTTP/1, nothing can tell it from one that has gone. */
+  onEnd(): void {
+    this.peerEnded = true;
+    if (this.state === Open) this.linger();
+  }
+
+  onBlocked(): void {
+    this.session.onBlocked();
+  }
+
+  onDrain(): void {
+    this.session.onDrain();
+  }
+
+  // ── The session's side ────────────────────────────────────────────────────────────────────────────────────
+
+  get now(): number {
+    return this.services.clock.now;
+  }
+
+  write(bytes: Uint8Array, start: number, end: number): void {
+    this.manager.stats.downstreamCxTxBytesTotal += end - start;
+    this.socket.write(bytes, start, end);
+  }
+
+  newStream(): Http2DownstreamExchange {
+    const { stats, config } = this.manager;
+    this.services.timers.cancel(this.silence);
+    const max = config.common.maxRequestsPerConnection;
+    if (max > 0 && ++this.requests >= max && this.announcement === null) {
+      stats.downstreamCxMaxRequestsReached++;
+      this.beLast();
+    }
+    return this.spare.pop() ?? new Http2DownstreamExchange(this);
+  }
+
+  /** An exchange is over, and nobody refers to it any more. */
+  recycle(exchange: Http2DownstreamExchange): void {
+    if (this.state === Open && this.spare.length < MOST_SPARE) this.spare.push(exchange);
+    else exchange.release();
+  }
+
+  onStreamClosed(): void {
+    if (!this.feeding) this.settle();
+  }
+
+  onFault(code: number, why: string): void {
+    const { stats } = this.manager;
+    stats.downstreamCxProtocolError++;
+    this.services.platform.log("debug", "http2", `[C${this.id}] ${errorName(code)}: ${why}`);
+    this.linger();
+  }
+
+  onBroken(): void {
+    this.manager.http2.rxMessagingError++;
+  }
+
+  onSuspicion(sort: GlitchSort): void {
+    this.services.platform.log("debug", "http2", `[C${this.id}] many ${sort}: draining`);
+    this.beLast();
+  }
+
+  onGoAway(): void {
+    this.closing = true;
+  }
+
+  onSettings(): void {}
+
+  onPong(): void {
+    if (this.announcement?.armed === true) this.closeToNew();
+  }
+
+  // ── The end ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The client is told that the connection ends, and given the time to hear of it. */
+  protected override beLast(): void {
+    if (this.announcement !== null || this.state !== Open) return;
+    const { timers, clock } = this.services;
+    this.session.announceEnd();
+    this.session.ping(1);
+    this.announcement = new Timer(() => this.closeToNew());
+    timers.arm(this.announcement, clock.now + MAX_ANNOUNCEMENT_MS);
+  }
+
+  private closeToNew(): void {
+    if (this.announcement !== null) this.services.timers.cancel(this.announcement);
+    this.session.closeToNew();
+    this.closing = true;
+    this.settle();
+  }
+
+  override drain(): void {
+    if (this.state !== Open || this.announcement !== null) return;
+    this.manager.stats.downstreamCxDrainClose++;
+    this.beLast();
+  }
+
+  retire(): void {
+    this.drain();
+  }
+
+  /** An answer begins: one of a listener that drains is among the last. */
+  onAnswer(): void {
+    if (this.announcement === null && (this.owner.draining || this.services.closing)) this.drain();
+  }
+
+  /** No stream is open: the connection is idle, or over. */
+  private settle(): void {
+    if (this.state !== Open || this.session.size > 0) return;
+    if (this.closing) this.linger();
+    else if (!this.silence.armed) this.awaitRequest();
+  }
+
+  protected get busy(): boolean {
+    return this.session.size > 0;
+  }
+
+  protected get idle(): boolean {
+    return this.session.size === 0;
+  }
+
+  protected readonly endsWithUs = false;
+
+  protected onSilence(): void {
+    this.manager.stats.downstreamCxIdleTimeout++;
+    this.session.closeToNew();
+    this.linger();
+  }
+
+  protected deafen(): boolean {
+    this.session.stop(Cancel);
+    return false;
+  }
+
+  protected onGone(_reason: CloseReason): void {
+    this.session.stop(Cancel);
+    for (const exchange of this.spare.splice(0)) exchange.release();
+    if (this.announcement !== null) this.services.timers.release(this.announcement);
+  }
+
+  addBuffered(): void {
+    const { stats } = this.manager;
+    stats.downstreamCxTxBytesBuffered += this.socket.pendingBytes;
+    stats.downstreamCxRxBytesBuffered += this.session.heldBytes;
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * One HTTP/2 connection to an endpoint: the session, and what decides whether it may carry more requests. A request and
+ * its answer are an exchange's business.
+ *
+ * Laws: it takes no request that the peer would not take. Once the peer has said GOAWAY, or the connection is as old as
+ * it may be, it takes none any more, and closes when the last one is over.
+ *
+ *   CONNECTING ─▶ OPEN ─▶ DRAINING ─▶ CLOSED
+ */
+import { Cancel, errorName, NoError } from "../http2/frames.ts";
+import { ClientSession } from "../http2/client-session.ts";
+import type { SessionOwner } from "../http2/session.ts";
+import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import { Timer } from "../time/timers.ts";
+import { Http2UpstreamExchange } from "./http2-upstream-exchange.ts";
+import type { ConnectionPool } from "./pool.ts";
+import type { PooledConnection } from "./pooled-connection.ts";
+
+const Connecting = 0;
+const Open = 1;
+const Draining = 2;
+const Closed = 3;
+
+/** Exchanges that are kept for further requests. */
+const MOST_SPARE = 64;
+
+export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnection {
+  readonly pool: ConnectionPool;
+  place = -1;
+  offered = false;
+  socket: Socket | null = null;
+  readonly address: Address;
+  readonly started: number;
+  readonly timer: Timer;
+  requests = 0;
+  readonly expectedRoom: number;
+  /** The kernel takes no more. */
+  private readonly maxStreams: number;
+  private state: typeof Connecting | typeof Open | typeof Draining | typeof Closed = Connecting;
+  private made: ClientSession | null = null;
+  private readonly spare: Http2UpstreamExchange[] = [];
+  private feeding = false;
+
+  constructor(pool: ConnectionPool) {
+    this.pool = pool;
+    this.address = pool.endpoint.address;
+    this.started = pool.services.clock.now;
+    this.timer = new Timer(() => this.onTimer());
+    this.maxStreams = pool.http2.maxConcurrentStreams;
+    this.expectedRoom = pool.maxRequests > 0 ? Math.min(pool.maxRequests, this.maxStreams) : this.maxStreams;
+  }
+
+  /** Our end of it, null while connecting. */
+  get local(): Address | null {
+    return this.socket === null ? null : this.socket.local;
+  }
+
+  get session(): ClientSession {
+    return this.made as ClientSession;
+  }
+
+  // ── The pool's side ───────────────────────────────────────────────────────────────────────────────────────
+
+  get room(): number {
+    const { pool, session } = this;
+    if (this.state !== Open || pool.isOld(this)) return 0;
+    const left = pool.maxRequests > 0 ? pool.maxRequests - this.requests : Number.POSITIVE_INFINITY;
+    return Math.min(left, session.room, this.maxStreams - session.size);
+  }
+
+  get idle(): boolean {
+    return this.state === Open && this.session.size === 0;
+  }
+
+  take(): Http2UpstreamExchange {
+    const { pool } = this;
+    this.requests++;
+    if (this.requests === pool.maxRequests) pool.stats.upstreamCxMaxRequests++;
+    pool.services.timers.cancel(this.timer);
+    return this.spare.pop() ?? new Http2UpstreamExchange(this);
+  }
+
+  drain(): void {
+    if (this.state !== Open) return;
+    this.state = Draining;
+    this.session.close();
+    this.settle();
+  }
+
+  /** An exchange is over, and nobody refers to it any more. */
+  recycle(exchange: Http2UpstreamExchange): void {
+    if (this.spare.length < MOST_SPARE) this.spare.push(exchange);
+  }
+
+  addBuffered(): void {
+    const { stats } = this.pool;
+    if (this.socket !== null) stats.upstreamCxTxBytesBuffered += this.socket.pendingBytes;
+    if (this.made !== null) stats.upstreamCxRxBytesBuffered += this.made.heldBytes;
+  }
+
+  // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
+
+  onConnect(): void {
+    if (this.state !== Connecting) return;
+    const { services, http2Limits, http2 } = this.pool;
+    services.timers.cancel(this.timer);
+    this.state = Open;
+    this.made = new ClientSession(this, services.slab, http2Limits, http2);
+    this.pool.onConnected(this);
+  }
+
+  onData(chunk: Uint8Array): void {
+    this.pool.stats.upstreamCxRxBytesTotal += chunk.length;
+    if (this.state === Closed || this.state === Connecting) return;
+    this.feeding = true;
+    this.session.feed(chunk);
+    this.feeding = false;
+    this.settle();
+  }
+
+  /** A peer that ends its side answers nothing any more. */
+  onEnd(): void {
+    this.close(true, "");
+  }
+
+  onBlocked(): void {
+    this.made?.onBlocked();
+  }
+
+  onDrain(): void {
+    this.made?.onDrain();
+  }
+
+  onClose(reason: CloseReason): void {
+    this.close(true, reason);
+  }
+
+  private onTimer(): void {
+    const { pool } = this;
+    if (this.state === Connecting) {
+      pool.onConnectTimeout();
+      this.close(false, "");
+      return;
+    }
+    if (!this.idle) return;
+    if (pool.isOld(this)) pool.stats.upstreamCxMaxDurationReached++;
+    else pool.stats.upstreamCxIdleTimeout++;
+    this.drain();
+  }
+
+  // ── The session's side ────────────────────────────────────────────────────────────────────────────────────
+
+  get now(): number {
+    return this.pool.services.clock.now;
+  }
+
+  write(bytes: Uint8Array, start: number, end: number): void {
+    this.pool.stats.upstreamCxTxBytesTotal += end - start;
+    this.socket?.write(bytes, start, end);
+  }
+
+  onFault(code: number, why: string): void {
+    const { pool } = this;
+    pool.stats.upstreamCxProtocolError++;
+    pool.services.platform.log("debug", "http2", `${this.address.ip}: ${errorName(code)}: ${why}`);
+    this.close(false, "");
+  }
+
+  onBroken(): void {
+    this.pool.stats.upstreamCxProtocolError++;
+  }
+
+  onSuspicion(): void {
+    this.drain();
+  }
+
+  onGoAway(): void {
+    if (this.state !== Open) return;
+    this.pool.stats.upstreamCxCloseNotify++;
+    this.state = Draining;
+  }
+
+  onSettings(): void {
+    if (this.state === Open) this.pool.onRoom(this);
+  }
+
+  onPong(): void {}
+
+  onStreamClosed(): void {
+    if (!this.feeding) this.settle();
+  }
+
+  /** What a stream that is over leaves: room for another, or the end. */
+  private settle(): void {
+    const { pool } = this;
+    if (this.state === Open) {
+      if (this.room > 0) pool.onRoom(this);
+      else if (this.session.size === 0) {
+        if (pool.isOld(this)) pool.stats.upstreamCxMaxDurationReached++;
+        this.drain();
+      }
+    } else if (this.state === Draining && this.session.size === 0) this.close(false, "");
+  }
+
+  private close(remote: boolean, reason: CloseReason): void {
+    if (this.state === Closed) return;
+    const connecting = this.state === Connecting;
+    const busy = this.made !== null && this.made.size > 0;
+    this.state = Closed;
+    this.pool.services.timers.release(this.timer);
+    this.made?.stop(busy ? Cancel : NoError);
+    this.socket?.close();
+    this.pool.onClosed(this, { connecting, busy, remote, reason });
+  }
+}
