@@ -12,7 +12,7 @@
  */
 import type { CloseReason, Socket } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
-import type { ConnectionManager } from "./connection-manager.ts";
+import type { ConnectionManager, Spoken } from "./connection-manager.ts";
 import type { ConnectionOwner, DrainableConnection } from "./connection-owner.ts";
 import { ANY_REASON, Pressure } from "./pressure.ts";
 import type { Services } from "./services.ts";
@@ -32,7 +32,8 @@ const MIN_LINGER_STEP = 100;
 
 export abstract class ConnectionLife implements DrainableConnection {
   readonly manager: ConnectionManager;
-  abstract readonly http2: boolean;
+  /** What it speaks, as far as that is known. */
+  abstract readonly spoken: Spoken;
   readonly services: Services;
   readonly socket: Socket;
   readonly id: number;
@@ -199,7 +200,7 @@ export abstract class ConnectionLife implements DrainableConnection {
   private gone(remote: boolean, reason: CloseReason): void {
     this.state = Closed;
     const { clock } = this.services;
-    this.manager.connectionClosed(remote, this.busy, clock.now - this.accepted, this.http2);
+    this.manager.connectionClosed(remote, this.busy, clock.now - this.accepted, this.spoken);
     this.onGone(reason);
     this.releaseTimers();
     this.owner.connectionClosed(this);

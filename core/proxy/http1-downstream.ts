@@ -12,17 +12,17 @@
  */
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
+import { AsTunnel, ByClose, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
-import { AsTunnel, ByClose, ByLength, type Framing, NoBody } from "../http/framing.ts";
-import { type MessageSink } from "../http1/message-parser.ts";
-import { IsHttp1, PrefaceWatch, Undecided } from "../http2/preface.ts";
+import type { MessageSink } from "../http1/message-parser.ts";
 import { RequestParser } from "../http1/request-parser.ts";
+import { IsHttp1, PrefaceWatch, Undecided } from "../http2/preface.ts";
 import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { ConnectionLife, Open } from "./connection-life.ts";
-import type { ConnectionManager } from "./connection-manager.ts";
+import { type ConnectionManager, Http1, type Spoken, Unspoken } from "./connection-manager.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
 import type { DownstreamExchange } from "./downstream-exchange.ts";
 import { PausedByAnswers, PausedByPipeline } from "./pressure.ts";
@@ -84,7 +84,7 @@ export class Http1Downstream
     this.answer = new AnswerWriter(socket, services.writer, manager.nameCase, manager.stats);
     this.timers = new StreamTimers(services.timers, () => this.stream);
     if (manager.config.codecType === "AUTO") this.preface = new PrefaceWatch();
-    else manager.protocolKnown(false);
+    else manager.protocolKnown(Http1);
   }
 
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
@@ -99,6 +99,10 @@ export class Http1Downstream
   /** Row C6: trailers go on, either way, only where the listener enables them. */
   get passesTrailers(): boolean {
     return this.manager.config.http1.enableTrailers;
+  }
+
+  get spoken(): Spoken {
+    return this.preface === null ? Http1 : Unspoken;
   }
 
   get connectionId(): number {
@@ -141,7 +145,7 @@ export class Http1Downstream
     }
     this.preface = null;
     if (verdict === IsHttp1) {
-      this.manager.protocolKnown(false);
+      this.manager.protocolKnown(Http1);
       return preface.bytes;
     }
     this.leave();

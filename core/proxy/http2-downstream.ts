@@ -15,7 +15,7 @@ import { type ServerOwner, ServerSession } from "../http2/server-session.ts";
 import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
 import { ConnectionLife, Open } from "./connection-life.ts";
-import type { ConnectionManager } from "./connection-manager.ts";
+import { type ConnectionManager, Http2 } from "./connection-manager.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
 import { Http2DownstreamExchange } from "./http2-downstream-exchange.ts";
 import type { Services } from "./services.ts";
@@ -26,7 +26,7 @@ const MAX_ANNOUNCEMENT_MS = 1000;
 const MOST_SPARE = 64;
 
 export class Http2Downstream extends ConnectionLife implements SocketHandler, ServerOwner {
-  readonly http2 = true;
+  readonly spoken = Http2;
   readonly session: ServerSession;
   /** What the network filters on it know, null if there are none; set before anything is read. */
   networkInfo: StreamInfo | null = null;
@@ -39,7 +39,7 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
 
   constructor(manager: ConnectionManager, services: Services, socket: Socket, owner: ConnectionOwner) {
     super(manager, services, socket, owner);
-    manager.protocolKnown(true);
+    manager.protocolKnown(Http2);
     const { http2Limits, http2Options } = manager;
     this.session = new ServerSession(this, services.slab, http2Limits, http2Options);
   }

@@ -15,13 +15,13 @@ import { type ListenerStats, listenerScope, listenerStats } from "../telemetry/l
 import type { Scope } from "../telemetry/stats.ts";
 import { Timer } from "../time/timers.ts";
 import type { Clusters } from "./clusters.ts";
+import { ConnectionLife } from "./connection-life.ts";
 import { ConnectionManager } from "./connection-manager.ts";
 import type { ConnectionOwner, DrainableConnection } from "./connection-owner.ts";
 import { ConnectionRecord } from "./connection-record.ts";
-import { ConnectionLife } from "./connection-life.ts";
+import type { Extensions, FilterEnvironment } from "./http-filters.ts";
 import { Http1Downstream } from "./http1-downstream.ts";
 import { Http2Downstream } from "./http2-downstream.ts";
-import type { Extensions, FilterEnvironment } from "./http-filters.ts";
 import type { LogCompiler } from "./log-compiler.ts";
 import { NetworkFilters } from "./network-filters.ts";
 import type { Services } from "./services.ts";

@@ -10,11 +10,11 @@
 import { toBytes } from "../bytes/ascii.ts";
 import type { Fault, ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
+import { ByLength, type Framing } from "../http/framing.ts";
 import { isGrpc } from "../http/grpc.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
-import { ByLength, type Framing } from "../http/framing.ts";
 import { RefusedStream } from "../http2/frames.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { admit } from "./admission.ts";
@@ -291,7 +291,11 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     this.router?.stop();
     this.flag(broken === "" ? "DR" : "DPE");
     this.responseCodeDetails =
-      broken !== "" ? `http2.${broken}` : code === RefusedStream ? "http2.remote_refuse" : "http2.remote_reset";
+      broken !== ""
+        ? `http2.${broken}`
+        : code === RefusedStream
+          ? "http2.remote_refuse"
+          : "http2.remote_reset";
     this.manager.stats.downstreamRqRxReset++;
     this.conclude();
   }

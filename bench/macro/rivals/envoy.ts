@@ -12,6 +12,7 @@ export const envoy: Contestant = {
   name: "envoy",
   ours: false,
   hasTables: true,
+  http2: true,
   scenarios: null,
   find,
   prepare,
