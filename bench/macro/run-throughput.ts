@@ -21,7 +21,7 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
   const cells: MutableCell[] = [];
   const entrants: { running: Running; cell: MutableCell }[] = [];
   for (const contestant of session.contestants) {
-    if (scenario.http2 !== undefined && !contestant.http2) continue;
+    if (scenario.http2 !== undefined && !contestant.likeEnvoy) continue;
     const cell: MutableCell = { contestant: contestant.name, variant: 0, invalid: "", rounds: [] };
     cells.push(cell);
     try {

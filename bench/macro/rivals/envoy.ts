@@ -12,7 +12,7 @@ export const envoy: Contestant = {
   name: "envoy",
   ours: false,
   hasTables: true,
-  http2: true,
+  likeEnvoy: true,
   scenarios: null,
   find,
   prepare,

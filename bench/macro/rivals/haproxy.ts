@@ -13,7 +13,7 @@ export const haproxy: Contestant = {
   name: "haproxy",
   ours: false,
   hasTables: true,
-  http2: false,
+  likeEnvoy: false,
   scenarios: null,
   find,
   prepare,

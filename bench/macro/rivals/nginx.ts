@@ -27,7 +27,7 @@ function nginxWith(name: string, scenarios: readonly string[] | null, buffers: s
     name,
     ours: false,
     hasTables: scenarios === null,
-    http2: false,
+    likeEnvoy: false,
     scenarios,
     find,
     prepare: (topology) => prepare(topology, buffers),

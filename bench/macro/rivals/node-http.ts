@@ -10,7 +10,7 @@ export const nodeHttp: Contestant = {
   name: "node-http",
   ours: false,
   hasTables: false,
-  http2: false,
+  likeEnvoy: false,
   scenarios: null,
   find,
   prepare,
