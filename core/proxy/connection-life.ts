@@ -10,6 +10,7 @@
  *   Open ─(linger)─▶ Lingering ─(FIN, quiet, or 64 KiB)─▶ Closed
  *     └────────────(cut, reset, left by the client)─────────▶ Closed
  */
+import type { StreamInfo } from "../http/stream-info.ts";
 import type { CloseReason, Socket } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
 import type { ConnectionManager, Spoken } from "./connection-manager.ts";
@@ -36,7 +37,10 @@ export abstract class ConnectionLife implements DrainableConnection {
   abstract readonly spoken: Spoken;
   readonly services: Services;
   readonly socket: Socket;
-  readonly id: number;
+  /** Its number, for logs. */
+  readonly connectionId: number;
+  /** What the network filters on it know, null if there are none; set before anything is read. */
+  networkInfo: StreamInfo | null = null;
   readonly accepted: number;
   place = -1;
   /** Reading from the client, paused for one reason or another. */
@@ -63,7 +67,7 @@ export abstract class ConnectionLife implements DrainableConnection {
     this.services = services;
     this.socket = socket;
     this.owner = owner;
-    this.id = services.nextConnectionId++;
+    this.connectionId = services.nextConnectionId++;
     this.accepted = services.clock.now;
     this.pressure = new Pressure(socket, manager.stats);
     this.silence = new Timer(() => this.onTimer());

@@ -125,10 +125,19 @@ export class ConnectionManager {
     if (spoken === Http2) {
       stats.downstreamCxHttp2Total++;
       stats.downstreamCxHttp2Active++;
-    } else {
+    } else if (spoken === Http1) {
       stats.downstreamCxHttp1Total++;
       stats.downstreamCxHttp1Active++;
     }
+  }
+
+  /** Counts a request that begins. */
+  requestBegun(http2: boolean): void {
+    const { stats } = this;
+    stats.downstreamRqTotal++;
+    if (http2) stats.downstreamRqHttp2Total++;
+    else stats.downstreamRqHttp1Total++;
+    stats.downstreamRqActive++;
   }
 
   /** Counts its end: `remote` if the client ended it, `busy` if a request was under way; its life in ms. */

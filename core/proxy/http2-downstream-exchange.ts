@@ -78,7 +78,7 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
   }
 
   get connectionId(): number {
-    return this.connection.id;
+    return this.connection.connectionId;
   }
 
   get networkInfo(): StreamInfo | null {
