@@ -9,6 +9,7 @@
 import type { Slab } from "../bytes/slab.ts";
 import type { Http2ProtocolOptions } from "../config/model.ts";
 import type { Fields } from "../http/fields.ts";
+import type { CopyCounter } from "../http1/section-reader.ts";
 import { FrameReader } from "./frame-reader.ts";
 import type { FrameSink } from "./frame-sink.ts";
 import { FrameWriter } from "./frame-writer.ts";
@@ -50,6 +51,10 @@ const TABLE_SIZE = 4096;
 export interface SessionOwner {
   /** Time, ms. */
   readonly now: number;
+  /** Bytes copied. */
+  readonly copied: CopyCounter;
+  /** What is written is held by the socket alone. */
+  readonly direct: boolean;
   /** Sends bytes that never change afterwards. */
   write(bytes: Uint8Array, start: number, end: number): void;
   /** The peer has broken a rule, and was told so: what is written is the last. Its streams have heard. */
@@ -75,9 +80,11 @@ export abstract class Session implements FrameSink {
   peerMaxStreams = Number.POSITIVE_INFINITY;
   /** The peer takes CONNECT with a protocol (RFC 8441). */
   peerConnectProtocol = false;
+  /** What is read now has to be given back: see `borrow`. */
+  borrowed = false;
   /** The kernel takes no more: bodies wait. */
   private stalled = false;
-  protected readonly owner: SessionOwner;
+  readonly owner: SessionOwner;
   protected readonly writer: FrameWriter;
   protected readonly streams: Map<number, SessionStream> = new Map();
   /** The highest number that the opening side has used. */
@@ -141,9 +148,24 @@ export abstract class Session implements FrameSink {
     return this.reader.stopped;
   }
 
-  /** Reads a chunk, which is the session's from here on. */
+  /**
+   * Bodies are coming. What they come in can be lent for the next `feed` alone: of a stream that would keep some of it,
+   * the pieces are copied.
+   */
+  borrow(): boolean {
+    this.borrowed = this.streams.size > 0 && !this.stopped;
+    return this.borrowed;
+  }
+
+  /** Reads a chunk, which is the session's from here on unless it is borrowed. */
   feed(chunk: Uint8Array): void {
     this.reader.feed(chunk);
+    this.borrowed = false;
+  }
+
+  /** So many bytes of a body would be sent at once. */
+  get direct(): number {
+    return this.stalled || !this.owner.direct ? 0 : this.sendWindow;
   }
 
   /** The kernel takes no more. */

@@ -8,6 +8,7 @@
  *   Open ─(drain, too many requests, too old)─▶ announced ─(an answer to our PING, or 1 s)─▶ closed to new streams
  *                                                                     └─(the last one is over)─▶ linger
  */
+import type { CopyCounter } from "../http1/section-reader.ts";
 import { Cancel, errorName } from "../http2/frames.ts";
 import type { GlitchSort } from "../http2/glitches.ts";
 import { type ServerOwner, ServerSession } from "../http2/server-session.ts";
@@ -42,6 +43,19 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
 
   onConnect(): void {}
+
+  get copied(): CopyCounter {
+    return this.services.copied;
+  }
+
+  get direct(): boolean {
+    return this.socket.direct === true;
+  }
+
+  /** Asked right before the bytes come: they may be lent. */
+  get passing(): number {
+    return this.state === Open && this.session.borrow() ? Number.POSITIVE_INFINITY : 0;
+  }
 
   onData(chunk: Uint8Array): void {
     this.manager.stats.downstreamCxRxBytesTotal += chunk.length;

@@ -8,6 +8,7 @@
  *   CONNECTING ─▶ OPEN ─▶ DRAINING ─▶ CLOSED
  */
 
+import type { CopyCounter } from "../http1/section-reader.ts";
 import { ClientSession } from "../http2/client-session.ts";
 import { Cancel, errorName, NoError } from "../http2/frames.ts";
 import type { SessionOwner } from "../http2/session.ts";
@@ -108,6 +109,19 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
     this.state = Open;
     this.made = new ClientSession(this, services.slab, http2Limits, http2);
     this.pool.onConnected(this);
+  }
+
+  get copied(): CopyCounter {
+    return this.pool.services.copied;
+  }
+
+  get direct(): boolean {
+    return this.socket?.direct === true;
+  }
+
+  /** Asked right before the bytes come: they may be lent. */
+  get passing(): number {
+    return this.made !== null && this.made.borrow() ? Number.POSITIVE_INFINITY : 0;
   }
 
   onData(chunk: Uint8Array): void {

@@ -93,8 +93,8 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     this.try();
   }
 
-  get passes(): boolean {
-    return this.attempt?.connection?.direct === true && (!this.keepBody || this.state === ANSWERING);
+  get passing(): number {
+    return this.keepBody && this.state !== ANSWERING ? 0 : (this.attempt?.connection?.direct ?? 0);
   }
 
   onData(bytes: Uint8Array, start: number, end: number): void {

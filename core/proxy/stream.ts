@@ -88,14 +88,14 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     this.router?.onEnd(this.passTrailers(trailers, this.request.fields));
   }
 
-  /** What comes of the request goes on, or is dropped: nothing of it is kept. */
-  get passesRequest(): boolean {
-    return this.filters === null && this.router?.passes === true;
+  /** So many bytes of the request would go on at once, and nothing of them be kept. */
+  get requestPassing(): number {
+    return this.filters === null && this.router !== null ? this.router.passing : 0;
   }
 
   /** The same for the answer. */
-  get passesAnswer(): boolean {
-    return (this.filters === null || this.bypass) && this.connection.direct;
+  get answerPassing(): number {
+    return this.filters === null || this.bypass ? this.connection.direct : 0;
   }
 
   onRequestBody(bytes: Uint8Array, start: number, end: number): void {
