@@ -19,9 +19,9 @@ import type { ResetReason } from "../cluster/reset-reason.ts";
 import { isIdempotent, NoRetry, Retry, type RetryDecision, RetryState } from "../cluster/retry-state.ts";
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
+import { AsTunnel, type Framing, NoBody } from "../http/framing.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
-import { AsTunnel, type Framing, NoBody } from "../http/framing.ts";
 import type { ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
@@ -70,9 +70,8 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
   ) {
     super(stream, route, target, cluster);
     const { fields, method } = stream.request;
-    const { timeout, priority } = this.action;
-    this.breaker = cluster.breaker(priority);
-    this.timeouts = new RouteTimeouts(route, timeout, fields, this.options.respectExpectedRqTimeout);
+    this.breaker = cluster.breaker(this.action.priority);
+    this.timeouts = new RouteTimeouts(route, this.action, fields, this.options.respectExpectedRqTimeout);
     this.requestEnded = endOfStream;
     this.keepBody = isIdempotent(method);
   }
@@ -84,11 +83,12 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     const { stream, route, action, timeouts } = this;
     const { fields } = stream.request;
     const { suppressEnvoyHeaders } = this.options;
-    if (!suppressEnvoyHeaders) timeouts.announce(fields);
+    timeouts.announce(fields, suppressEnvoyHeaders);
     route.finalizeRequest(stream.request, this.target, stream, suppressEnvoyHeaders);
     if (route.retryPolicy !== null || fields.hasId(RETRY_ON) || fields.hasId(RETRY_GRPC_ON))
       this.beginRetries();
-    if (action.maxStreamDuration !== null) timeouts.limitStream(stream, action.maxStreamDuration);
+    if (action.maxStreamDuration !== null || action.grpcTimeout !== null)
+      timeouts.limitStream(stream, action);
     if (this.requestEnded) timeouts.startAll(stream);
     this.try();
   }
