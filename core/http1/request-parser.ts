@@ -5,11 +5,11 @@
 import { IS_TCHAR, LOWER, latin1, latin1Again, parseDecimal } from "../bytes/ascii.ts";
 import type { Fault } from "../errors.ts";
 import { Fields } from "../http/fields.ts";
+import { ByChunks, ByLength, NoBody } from "../http/framing.ts";
 import { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { REQUEST_FAULTS as FAULTS } from "./faults.ts";
 import type { Http1Limits } from "./limits.ts";
-import { ByChunks, ByLength, NoBody } from "../http/framing.ts";
 import { type CopyCounter, MessageParser, type MessageSink } from "./message-parser.ts";
 
 const HOST = known("host");

@@ -44,7 +44,11 @@ export type SectionFault =
   | "status";
 
 /** Faults of sections that are sound as far as they were read, but too large. */
-const TOO_MUCH: ReadonlySet<SectionFault> = new Set(["too_many_fields", "section_too_large", "path_too_long"]);
+const TOO_MUCH: ReadonlySet<SectionFault> = new Set([
+  "too_many_fields",
+  "section_too_large",
+  "path_too_long",
+]);
 
 /** Takes the fields of a section that nobody wants. */
 export const IGNORED_FIELDS: FieldSink = { onField: () => false };

@@ -6,6 +6,7 @@
 import type { Slab } from "../bytes/slab.ts";
 import type { Fields } from "../http/fields.ts";
 import { known } from "../http/names.ts";
+import { PREFACE } from "./frame-reader.ts";
 import {
   Ack,
   Continuation,
@@ -20,7 +21,6 @@ import {
   Settings,
   WindowUpdate,
 } from "./frames.ts";
-import { PREFACE } from "./frame-reader.ts";
 import { HpackEncoder } from "./hpack/encoder.ts";
 
 const CONTENT_LENGTH = known("content-length");

@@ -38,6 +38,7 @@ export class ResponseSection extends FieldSection {
   }
 }
 
+/** The trailers of a message, either way. */
 export class TrailerSection extends FieldSection {
   protected fields: Fields = new Fields();
 

@@ -5,7 +5,7 @@ import type { ServerSession } from "./server-session.ts";
 import { SessionStream } from "./session-stream.ts";
 
 export abstract class ServerStream extends SessionStream {
-  protected declare readonly session: ServerSession;
+  declare protected readonly session: ServerSession;
   /** Of the request. */
   readonly head: RequestHead = new RequestHead();
   /** The protocol that an extended CONNECT asks for, or "". */

@@ -145,7 +145,8 @@ export abstract class SessionStream {
   send(bytes: Uint8Array, start: number, end: number, last: boolean): void {
     if (this.closed || this.localEnded) return;
     let at = start;
-    if (this.queue === null || this.queue.bytes === 0) at = this.session.sendNow(this, bytes, start, end, last);
+    if (this.queue === null || this.queue.bytes === 0)
+      at = this.session.sendNow(this, bytes, start, end, last);
     if (at === end) return;
     this.queue ??= new ByteQueue();
     this.queue.push(bytes, at, end);

@@ -30,7 +30,7 @@ import {
   ProtocolError,
   StreamClosed,
 } from "./frames.ts";
-import { Bearable, type GlitchSort, Glitches, TooMany } from "./glitches.ts";
+import { Bearable, Glitches, type GlitchSort, TooMany } from "./glitches.ts";
 import { type FieldSink, HpackDecoder } from "./hpack/decoder.ts";
 import type { Http2Limits } from "./limits.ts";
 import { OWN_FIELDS } from "./own-fields.ts";
@@ -98,7 +98,13 @@ export abstract class Session implements FrameSink {
   private control = 0;
 
   /** `slab`: where frames are written. */
-  constructor(owner: SessionOwner, slab: Slab, fromClient: boolean, limits: Http2Limits, options: Http2ProtocolOptions) {
+  constructor(
+    owner: SessionOwner,
+    slab: Slab,
+    fromClient: boolean,
+    limits: Http2Limits,
+    options: Http2ProtocolOptions,
+  ) {
     this.owner = owner;
     this.writer = new FrameWriter(slab);
     this.streamWindow = options.initialStreamWindowSize;
@@ -296,7 +302,8 @@ export abstract class Session implements FrameSink {
 
   /** RST_STREAM, for a stream that is not in the table, too. */
   protected refuse(id: number, code: number): void {
-    if (this.resetHere.size >= MOST_RESET) this.resetHere.delete(this.resetHere.values().next().value as number);
+    if (this.resetHere.size >= MOST_RESET)
+      this.resetHere.delete(this.resetHere.values().next().value as number);
     this.resetHere.add(id);
     this.writer.reset(id, code);
     this.flushAnswer();

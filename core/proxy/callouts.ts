@@ -24,8 +24,8 @@ import {
   NotSent,
 } from "../filter/callout.ts";
 import type { Fields } from "../http/fields.ts";
-import { type RequestHead, ResponseHead } from "../http/head.ts";
 import { AsTunnel, ByLength, type Framing, NoBody } from "../http/framing.ts";
+import { type RequestHead, ResponseHead } from "../http/head.ts";
 import { Timer } from "../time/timers.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import type { Clusters } from "./clusters.ts";

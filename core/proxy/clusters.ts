@@ -7,8 +7,8 @@ import { type ClusterEnvironment, type ClusterHandler, ClusterState } from "../c
 import type { EndpointState } from "../cluster/endpoint.ts";
 import { type CompiledRetryPolicy, compileRetryPolicy } from "../cluster/retry-policy.ts";
 import type { Cluster, ClusterLoadAssignment, RetryPolicy } from "../config/model.ts";
-import { DEFAULT_HTTP2_LIMITS } from "../http2/limits.ts";
 import { DEFAULT_LIMITS } from "../http1/limits.ts";
+import { DEFAULT_HTTP2_LIMITS } from "../http2/limits.ts";
 import { clusterUpdateStats } from "../telemetry/server-stats.ts";
 import { nameCaseOf } from "./name-case.ts";
 import { ConnectionPool, type PoolOptions } from "./pool.ts";

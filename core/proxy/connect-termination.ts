@@ -6,8 +6,8 @@
  */
 import type { ClusterState } from "../cluster/cluster.ts";
 import type { ResetReason } from "../cluster/reset-reason.ts";
-import { ResponseHead } from "../http/head.ts";
 import { AsTunnel } from "../http/framing.ts";
+import { ResponseHead } from "../http/head.ts";
 import type { CloseReason } from "../io/socket.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { PausedByUpstream } from "./pressure.ts";

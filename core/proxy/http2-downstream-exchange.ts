@@ -6,9 +6,10 @@
  * nothing behind its head is handed on before that was granted. A cut answer ends with a reset, never with END_STREAM.
  * What a client does not read is bounded by its window and, in time, by the stream idle timeout.
  */
+
+import { lowerCase } from "../bytes/ascii.ts";
 import { toBase64 } from "../bytes/base64.ts";
 import { ByteQueue } from "../bytes/byte-queue.ts";
-import { lowerCase } from "../bytes/ascii.ts";
 import type { Fields } from "../http/fields.ts";
 import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import { ResponseHead } from "../http/head.ts";
@@ -70,11 +71,14 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
     this.services = connection.services;
     this.socket = connection.socket;
     this.timers = new StreamTimers(this.services.timers, () => this.stream);
-    this.pressure = new Pressure({ pause: () => this.hold(), resume: () => this.letGo() }, this.manager.stats);
+    this.pressure = new Pressure(
+      { pause: () => this.hold(), resume: () => this.letGo() },
+      this.manager.stats,
+    );
   }
 
   get connectionId(): number {
-    return this.connection.id;
+    return this.connection.connectionId;
   }
 
   get networkInfo(): StreamInfo | null {
@@ -133,7 +137,10 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
     this.begin(endStream);
     const stream = new Stream(this);
     this.stream = stream;
-    stream.onCodecFault(fault === "path_too_long" ? REQUEST_FAULTS.path_too_long : REQUEST_FAULTS.head_too_large, true);
+    stream.onCodecFault(
+      fault === "path_too_long" ? REQUEST_FAULTS.path_too_long : REQUEST_FAULTS.head_too_large,
+      true,
+    );
   }
 
   protected onBody(bytes: Uint8Array, start: number, end: number): void {

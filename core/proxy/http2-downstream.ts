@@ -8,14 +8,13 @@
  *   Open ─(drain, too many requests, too old)─▶ announced ─(an answer to our PING, or 1 s)─▶ closed to new streams
  *                                                                     └─(the last one is over)─▶ linger
  */
-import type { StreamInfo } from "../http/stream-info.ts";
 import { Cancel, errorName } from "../http2/frames.ts";
 import type { GlitchSort } from "../http2/glitches.ts";
 import { type ServerOwner, ServerSession } from "../http2/server-session.ts";
 import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
 import { ConnectionLife, Open } from "./connection-life.ts";
-import type { ConnectionManager } from "./connection-manager.ts";
+import { type ConnectionManager, Http2 } from "./connection-manager.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
 import { Http2DownstreamExchange } from "./http2-downstream-exchange.ts";
 import type { Services } from "./services.ts";
@@ -26,11 +25,8 @@ const MAX_ANNOUNCEMENT_MS = 1000;
 const MOST_SPARE = 64;
 
 export class Http2Downstream extends ConnectionLife implements SocketHandler, ServerOwner {
-  readonly http2 = true;
+  readonly spoken = Http2;
   readonly session: ServerSession;
-  /** What the network filters on it know, null if there are none; set before anything is read. */
-  networkInfo: StreamInfo | null = null;
-  /** When the chunk was read that is being looked at, ms. */
   private requests = 0;
   private feeding = false;
   /** Runs while the client is told that the connection ends; null if it is not. */
@@ -39,7 +35,6 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
 
   constructor(manager: ConnectionManager, services: Services, socket: Socket, owner: ConnectionOwner) {
     super(manager, services, socket, owner);
-    manager.protocolKnown(true);
     const { http2Limits, http2Options } = manager;
     this.session = new ServerSession(this, services.slab, http2Limits, http2Options);
   }
@@ -109,7 +104,7 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
   onFault(code: number, why: string): void {
     const { stats } = this.manager;
     stats.downstreamCxProtocolError++;
-    this.services.platform.log("debug", "http2", `[C${this.id}] ${errorName(code)}: ${why}`);
+    this.services.platform.log("debug", "http2", `[C${this.connectionId}] ${errorName(code)}: ${why}`);
     this.linger();
   }
 
@@ -118,7 +113,7 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
   }
 
   onSuspicion(sort: GlitchSort): void {
-    this.services.platform.log("debug", "http2", `[C${this.id}] many ${sort}: draining`);
+    this.services.platform.log("debug", "http2", `[C${this.connectionId}] many ${sort}: draining`);
     this.beLast();
   }
 

@@ -7,8 +7,9 @@
  *
  *   CONNECTING ─▶ OPEN ─▶ DRAINING ─▶ CLOSED
  */
-import { Cancel, errorName, NoError } from "../http2/frames.ts";
+
 import { ClientSession } from "../http2/client-session.ts";
+import { Cancel, errorName, NoError } from "../http2/frames.ts";
 import type { SessionOwner } from "../http2/session.ts";
 import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";

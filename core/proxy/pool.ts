@@ -15,10 +15,10 @@ import type { Http1Limits } from "../http1/limits.ts";
 import type { Http2Limits } from "../http2/limits.ts";
 import type { Keepalive, SocketHandler } from "../io/socket.ts";
 import type { ClusterStats } from "../telemetry/cluster-stats.ts";
-import type { Services } from "./services.ts";
 import { Http1Upstream } from "./http1-upstream.ts";
 import { Http2Upstream } from "./http2-upstream.ts";
 import type { Closing, PooledConnection } from "./pooled-connection.ts";
+import type { Services } from "./services.ts";
 import type { UpstreamExchange } from "./upstream-exchange.ts";
 
 /** An attempt in the queue. */

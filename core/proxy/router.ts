@@ -311,9 +311,9 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     this.noteFailure(detail, connected, reason === "overflow" && !this.breaker.pendingRequests.available);
     // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
     // Only what may be done twice is: a policy for other failures keeps the body of a POST, too.
-    // What a peer of HTTP/2 says that it has not looked at is, too, whatever it is (RFC 9113 8.7).
-    const refused = reason === "remote refused stream reset";
-    const harmless = refused || (stale && fault === null && isIdempotent(stream.request.method));
+    // What a peer of HTTP/2 says that it has not looked at may be, whatever it is (RFC 9113 8.7).
+    const crossed = stale && fault === null && isIdempotent(stream.request.method);
+    const harmless = crossed || reason === "remote refused stream reset";
     if (harmless && !this.staleRetried && this.canReplay()) {
       this.staleRetried = true;
       stream.upstreamAttempts--;

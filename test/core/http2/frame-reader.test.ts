@@ -35,6 +35,10 @@ function story(bytes: Uint8Array, cuts: readonly number[] = [], preface = false)
     onFault: (code, why) => said.push(`fault: ${errorName(code)} ${why}`),
   };
   const reader = new FrameReader(sink, preface, MAX_BLOCK);
+  if (!preface) {
+    reader.feed(Uint8Array.from(GREETING));
+    said.length = 0;
+  }
   let at = 0;
   for (const cut of [...cuts, bytes.length]) {
     if (cut <= at) continue;
@@ -64,6 +68,9 @@ const WINDOW = 8;
 const CONTINUATION = 9;
 const EIGHT = [1, 2, 3, 4, 5, 6, 7, 8];
 const zeros = (count: number) => new Array<number>(count).fill(0);
+
+/** Empty settings, which come before anything else. */
+const GREETING = frame(SETTINGS, 0, 0, []);
 
 /** Frames, and what is said of them. */
 // biome-ignore format: a table
@@ -179,4 +186,12 @@ test("any bytes at all are read or refused, and never kept beyond the bounds", (
     }),
     { numRuns: 1000 },
   );
+});
+
+test("nothing comes before settings", () => {
+  const preface = Array.from(PREFACE, (letter) => letter.charCodeAt(0));
+  for (const first of [frame(PING, 0, 0, EIGHT), frame(SETTINGS, 1, 0, []), frame(77, 0, 0, [])]) {
+    const bytes = Uint8Array.from([...preface, ...first, ...GREETING]);
+    expect(story(bytes, [], true)).toEqual(["fault: PROTOCOL_ERROR no_settings"]);
+  }
 });
