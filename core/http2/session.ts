@@ -75,6 +75,8 @@ export abstract class Session implements FrameSink {
   peerMaxStreams = Number.POSITIVE_INFINITY;
   /** The peer takes CONNECT with a protocol (RFC 8441). */
   peerConnectProtocol = false;
+  /** Which rule of the connection the peer has broken, or "". */
+  broken = "";
   /** The kernel takes no more: bodies wait. */
   private stalled = false;
   protected readonly owner: SessionOwner;
@@ -182,6 +184,7 @@ export abstract class Session implements FrameSink {
 
   /** Ends the connection for what the peer did. */
   protected fault(code: number, why: string): void {
+    this.broken = why;
     this.goAway(this.lastFromPeer, code);
     this.stop(code);
     this.owner.onFault(code, why);

@@ -250,7 +250,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     const { services, timers } = stream.connection;
     services.timers.cancel(timers.attempt);
     this.timeouts.touchTry(stream);
-    this.acceptAnswer(endpoint, head);
+    this.acceptAnswer(endpoint, head, endOfStream);
     if (framing === AsTunnel) {
       this.tunnel = true;
       services.timers.cancel(timers.route);
@@ -282,6 +282,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
       return;
     }
     this.chargeTime();
+    this.judge(trailers);
     if (this.requestEnded) {
       this.attempt = null;
       attempt.complete();
