@@ -73,7 +73,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     this.breaker = cluster.breaker(this.action.priority);
     this.timeouts = new RouteTimeouts(route, this.action, fields, this.options.respectExpectedRqTimeout);
     this.requestEnded = endOfStream;
-    this.keepBody = isIdempotent(method);
+    this.keepBody = endOfStream || isIdempotent(method);
   }
 
   // ── The stream's side ─────────────────────────────────────────────────────────────────────────────────────
