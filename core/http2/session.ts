@@ -82,6 +82,8 @@ export abstract class Session implements FrameSink {
   peerConnectProtocol = false;
   /** What is read now has to be given back: see `borrow`. */
   borrowed = false;
+  /** Which rule of the connection the peer has broken, or "". */
+  broken = "";
   /** The kernel takes no more: bodies wait. */
   private stalled = false;
   readonly owner: SessionOwner;
@@ -204,6 +206,7 @@ export abstract class Session implements FrameSink {
 
   /** Ends the connection for what the peer did. */
   protected fault(code: number, why: string): void {
+    this.broken = why;
     this.goAway(this.lastFromPeer, code);
     this.stop(code);
     this.owner.onFault(code, why);

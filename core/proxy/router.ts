@@ -70,11 +70,10 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
   ) {
     super(stream, route, target, cluster);
     const { fields, method } = stream.request;
-    const { timeout, priority } = this.action;
-    this.breaker = cluster.breaker(priority);
-    this.timeouts = new RouteTimeouts(route, timeout, fields, this.options.respectExpectedRqTimeout);
+    this.breaker = cluster.breaker(this.action.priority);
+    this.timeouts = new RouteTimeouts(route, this.action, fields, this.options.respectExpectedRqTimeout);
     this.requestEnded = endOfStream;
-    this.keepBody = isIdempotent(method);
+    this.keepBody = endOfStream || isIdempotent(method);
   }
 
   // ── The stream's side ─────────────────────────────────────────────────────────────────────────────────────
@@ -84,11 +83,12 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     const { stream, route, action, timeouts } = this;
     const { fields } = stream.request;
     const { suppressEnvoyHeaders } = this.options;
-    if (!suppressEnvoyHeaders) timeouts.announce(fields);
+    timeouts.announce(fields, suppressEnvoyHeaders);
     route.finalizeRequest(stream.request, this.target, stream, suppressEnvoyHeaders);
     if (route.retryPolicy !== null || fields.hasId(RETRY_ON) || fields.hasId(RETRY_GRPC_ON))
       this.beginRetries();
-    if (action.maxStreamDuration !== null) timeouts.limitStream(stream, action.maxStreamDuration);
+    if (action.maxStreamDuration !== null || action.grpcTimeout !== null)
+      timeouts.limitStream(stream, action);
     if (this.requestEnded) timeouts.startAll(stream);
     this.try();
   }
@@ -250,7 +250,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     const { services, timers } = stream.connection;
     services.timers.cancel(timers.attempt);
     this.timeouts.touchTry(stream);
-    this.acceptAnswer(endpoint, head);
+    this.acceptAnswer(endpoint, head, endOfStream);
     if (framing === AsTunnel) {
       this.tunnel = true;
       services.timers.cancel(timers.route);
@@ -282,6 +282,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
       return;
     }
     this.chargeTime();
+    this.judge(trailers);
     if (this.requestEnded) {
       this.attempt = null;
       attempt.complete();

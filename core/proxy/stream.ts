@@ -10,7 +10,7 @@
 import { toBytes } from "../bytes/ascii.ts";
 import type { Fault, ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
-import { ByLength, type Framing } from "../http/framing.ts";
+import { ByLength, type Framing, NoBody } from "../http/framing.ts";
 import { isGrpc } from "../http/grpc.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
@@ -28,6 +28,9 @@ const CONTENT_LENGTH = known("content-length");
 
 /** How long the rest of an answered request is read and thrown away before its connection closes, ms. */
 const MAX_DISCARD_MS = 5000;
+
+/** The status of gRPC for a stream that took too long. */
+const DEADLINE_EXCEEDED = 4;
 
 /** More fields for a local reply: lower-case name, value. */
 export type ReplyHeaders = readonly (readonly [string, string])[];
@@ -179,8 +182,9 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     // What follows was meant for a tunnel (RFC 9931), or comes from somebody who errs about HTTP (Envoy).
     if (this.upgrade !== "" || status === 400) connection.closeAfter();
     const bytes = toBytes(text);
-    if (this.filters !== null) head.fields.setId(CONTENT_LENGTH, String(bytes.length));
-    this.sendHead(head, ByLength, bytes.length, bytes.length === 0);
+    // An answer of gRPC that is nothing but trailers declares no length.
+    if (this.filters !== null && !grpc) head.fields.setId(CONTENT_LENGTH, String(bytes.length));
+    this.sendHead(head, grpc ? NoBody : ByLength, grpc ? -1 : bytes.length, bytes.length === 0);
     if (this.isAnswered) return false; // otherwise, by a filter that saw this head
     if (bytes.length > 0 && !this.toHead) this.sendBody(bytes, 0, bytes.length);
     this.sendEnd(null);
@@ -348,6 +352,9 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
         "downstream duration timeout",
         "max_duration_timeout",
         this.requestComplete ? "" : "UMSDR",
+        NO_HEADERS,
+        null,
+        DEADLINE_EXCEEDED,
       );
   }
 
