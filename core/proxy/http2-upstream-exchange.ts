@@ -5,17 +5,18 @@
  * Law: a request for another protocol goes as the extended CONNECT that HTTP/2 has for it (RFC 8441), if the peer takes
  * one, and its answer comes back as the answer of HTTP/1 that the stream has asked for.
  */
-import type { ResetReason } from "../cluster/reset-reason.ts";
+
 import { webSocketAccept } from "../bytes/websocket-accept.ts";
+import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import type { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
-import { ClientStream } from "../http2/client-stream.ts";
-import { Cancel, errorName, NoError, ProtocolError, RefusedStream } from "../http2/frames.ts";
 import type { ClientSession } from "../http2/client-session.ts";
+import { ClientStream } from "../http2/client-stream.ts";
 import { RESPONSE_FAULTS } from "../http2/faults.ts";
+import { Cancel, errorName, NoError, ProtocolError, RefusedStream } from "../http2/frames.ts";
 import type { Address } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
 import type { Http2Upstream } from "./http2-upstream.ts";
@@ -66,6 +67,7 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     this.attempt = attempt;
     this.over = false;
     this.answered = false;
+    this.interims = 0;
     this.tunnel = false;
     this.asked = "";
   }
@@ -76,7 +78,7 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     this.toHead = head.method === "HEAD";
     this.asked = connect ? "connect" : upgrade;
     this.key = upgrade === "" ? "" : (head.fields.getId(WEBSOCKET_KEY) ?? "");
-    if (upgrade !== "" && !session.peerConnectProtocol) {
+    if (upgrade !== "" && !session.peer.connectProtocol) {
       this.refuse();
       return;
     }
