@@ -50,11 +50,11 @@ export class Http2Keepalive {
 
   private ask(): void {
     this.asked = true;
-    this.await();
+    this.expectBytes();
     this.owner.ping(KEEPALIVE_MARK);
   }
 
-  private await(): void {
+  private expectBytes(): void {
     const { timers, clock } = this.services;
     timers.arm(this.timer, clock.now + this.settings.timeout);
   }
@@ -62,7 +62,7 @@ export class Http2Keepalive {
   /** Bytes of the peer's have come. */
   onBytes(): void {
     this.heard = this.services.clock.now;
-    if (this.asked) this.await();
+    if (this.asked) this.expectBytes();
   }
 
   /** A PING was answered. */
