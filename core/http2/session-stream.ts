@@ -56,6 +56,8 @@ export abstract class SessionStream {
     this.session = session;
   }
 
+  /** So many bytes of a body `onBody` would pass on at once, and keep nothing of them. */
+  protected abstract readonly passing: number;
   /** A piece of the body, never empty. */
   protected abstract onBody(bytes: Uint8Array, start: number, end: number): void;
   /** The peer's side is complete. */
@@ -101,7 +103,10 @@ export abstract class SessionStream {
     if (!this.hasHead) return ProtocolError;
     this.received += end - start;
     if (this.declared >= 0 && this.received > this.declared) return ProtocolError;
-    this.onBody(bytes, start, end);
+    if (this.session.borrowed && this.passing < end - start) {
+      this.session.owner.copied.copiedBytes += end - start;
+      this.onBody(bytes.slice(start, end), 0, end - start);
+    } else this.onBody(bytes, start, end);
     return 0;
   }
 
@@ -147,6 +152,12 @@ export abstract class SessionStream {
   }
 
   // ── Sending ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** So many bytes would be sent at once, and not wait for anybody. */
+  get direct(): number {
+    if (this.closed || this.localEnded || (this.queue !== null && this.queue.bytes > 0)) return 0;
+    return Math.min(this.sendWindow, this.session.direct);
+  }
 
   /** Sends a piece of the body now, or as soon as the peer allows. `last`: it is the last, and there are no trailers. */
   send(bytes: Uint8Array, start: number, end: number, last: boolean): void {

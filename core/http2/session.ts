@@ -83,9 +83,19 @@ export abstract class Session extends StreamTable implements FrameSink {
     return this.reader.stopped;
   }
 
-  /** Reads a chunk, which is the session's from here on. */
+  /**
+   * Bodies are coming. What they come in can be lent for the next `feed` alone: of a stream that would keep some of it,
+   * the pieces are copied.
+   */
+  borrow(): boolean {
+    this.borrowed = this.size > 0 && !this.stopped;
+    return this.borrowed;
+  }
+
+  /** Reads a chunk, which is the session's from here on unless it is borrowed. */
   feed(chunk: Uint8Array): void {
     this.reader.feed(chunk);
+    this.borrowed = false;
   }
 
   protected deafen(): void {

@@ -30,6 +30,10 @@ const MOST_RESET = 1000;
 export interface SessionOwner extends OutputOwner {
   /** Time, ms. */
   readonly now: number;
+  /** Where bytes are counted that were copied. */
+  readonly copied: { copiedBytes: number };
+  /** What is written is held by the socket alone. */
+  readonly direct: boolean;
   readonly counts: SessionCounts;
   /** The peer has broken a rule, and was told so: what is written is the last. Its streams have heard. */
   onFault(code: number, why: string): void;
@@ -51,7 +55,9 @@ export abstract class StreamTable {
   /** What the peer may send in a new stream. */
   readonly streamWindow: number;
   readonly bodies: BodySender;
-  protected readonly owner: SessionOwner;
+  /** What is read now has to be given back: see `borrow`. */
+  borrowed = false;
+  readonly owner: SessionOwner;
   protected readonly output: SessionOutput;
   protected readonly writer: FrameWriter;
   protected readonly streams: Map<number, SessionStream> = new Map();
@@ -90,6 +96,11 @@ export abstract class StreamTable {
     let sum = 0;
     for (const stream of this.streams.values()) sum += stream.queue?.bytes ?? 0;
     return sum;
+  }
+
+  /** So many bytes of a body would be sent at once. */
+  get direct(): number {
+    return this.output.stalled || !this.owner.direct ? 0 : this.bodies.window;
   }
 
   /** The kernel takes no more. */

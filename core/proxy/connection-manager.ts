@@ -24,6 +24,12 @@ import { nameCaseOf } from "./name-case.ts";
 import { RequestHeaderRules } from "./request-headers.ts";
 import type { Services } from "./services.ts";
 
+/** What a connection speaks, as far as that is known. */
+export const Unspoken = 0;
+export const Http1 = 1;
+export const Http2 = 2;
+export type Spoken = typeof Unspoken | typeof Http1 | typeof Http2;
+
 export class ConnectionManager {
   readonly config: HttpConnectionManager;
   readonly stats: HttpStats;
@@ -111,23 +117,32 @@ export class ConnectionManager {
   }
 
   /** Counts a connection by what it turned out to speak. */
-  protocolKnown(http2: boolean): void {
+  protocolKnown(spoken: Spoken): void {
     const { stats } = this;
-    if (http2) {
+    if (spoken === Http2) {
       stats.downstreamCxHttp2Total++;
       stats.downstreamCxHttp2Active++;
-    } else {
+    } else if (spoken === Http1) {
       stats.downstreamCxHttp1Total++;
       stats.downstreamCxHttp1Active++;
     }
   }
 
+  /** Counts a request that begins. */
+  requestBegun(http2: boolean): void {
+    const { stats } = this;
+    stats.downstreamRqTotal++;
+    if (http2) stats.downstreamRqHttp2Total++;
+    else stats.downstreamRqHttp1Total++;
+    stats.downstreamRqActive++;
+  }
+
   /** Counts its end: `remote` if the client ended it, `busy` if a request was under way; its life in ms. */
-  connectionClosed(remote: boolean, busy: boolean, life: number, http2: boolean): void {
+  connectionClosed(remote: boolean, busy: boolean, life: number, spoken: Spoken): void {
     const { stats } = this;
     stats.downstreamCxActive--;
-    if (http2) stats.downstreamCxHttp2Active--;
-    else stats.downstreamCxHttp1Active--;
+    if (spoken === Http2) stats.downstreamCxHttp2Active--;
+    else if (spoken === Http1) stats.downstreamCxHttp1Active--;
     stats.downstreamCxDestroy++;
     if (remote) stats.downstreamCxDestroyRemote++;
     else stats.downstreamCxDestroyLocal++;

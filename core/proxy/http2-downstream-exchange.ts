@@ -46,8 +46,6 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
   readonly endsWithAnswer = true;
   readonly mayBeGone = false;
   readonly passesTrailers = true;
-  /** It is held back by windows, and by other streams. */
-  readonly direct = false;
   framing: Framing = NoBody;
   requestStarted = 0;
   readonly timers: StreamTimers;
@@ -83,7 +81,7 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
   }
 
   get connectionId(): number {
-    return this.connection.id;
+    return this.connection.connectionId;
   }
 
   get networkInfo(): StreamInfo | null {
@@ -146,6 +144,11 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
       fault === "path_too_long" ? REQUEST_FAULTS.path_too_long : REQUEST_FAULTS.head_too_large,
       true,
     );
+  }
+
+  protected get passing(): number {
+    if (this.early !== null) return 0;
+    return this.stream === null ? Number.POSITIVE_INFINITY : this.stream.requestPassing;
   }
 
   protected onBody(bytes: Uint8Array, start: number, end: number): void {

@@ -8,7 +8,7 @@
  *   Open ─(drain, too many requests, too old)─▶ announced ─(an answer to our PING, or 1 s)─▶ closed to new streams
  *                                                                     └─(the last one is over)─▶ linger
  */
-import type { StreamInfo } from "../http/stream-info.ts";
+import type { CopyCounter } from "../http1/section-reader.ts";
 import { Cancel, EnhanceYourCalm, errorName } from "../http2/frames.ts";
 import type { GlitchSort } from "../http2/glitches.ts";
 import { PREMATURE_RESETS } from "../http2/premature-resets.ts";
@@ -17,7 +17,7 @@ import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
 import type { Http2Stats } from "../telemetry/http2-stats.ts";
 import { Timer } from "../time/timers.ts";
 import { ConnectionLife, Open } from "./connection-life.ts";
-import type { ConnectionManager } from "./connection-manager.ts";
+import { type ConnectionManager, Http2 } from "./connection-manager.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
 import { Http2DownstreamExchange } from "./http2-downstream-exchange.ts";
 import { Http2Keepalive, type KeepaliveOwner } from "./http2-keepalive.ts";
@@ -34,10 +34,8 @@ const ANNOUNCEMENT_MARK = 1;
 const MOST_SPARE = 64;
 
 export class Http2Downstream extends ConnectionLife implements SocketHandler, ServerOwner, KeepaliveOwner {
-  readonly http2 = true;
+  readonly spoken = Http2;
   readonly session: ServerSession;
-  /** What the network filters on it know, null if there are none; set before anything is read. */
-  networkInfo: StreamInfo | null = null;
   private requests = 0;
   private feeding = false;
   /** Runs while the client is told that the connection ends; null if it is not. */
@@ -52,7 +50,6 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
 
   constructor(manager: ConnectionManager, services: Services, socket: Socket, owner: ConnectionOwner) {
     super(manager, services, socket, owner);
-    manager.protocolKnown(true);
     const { http2Limits, http2Options, config } = manager;
     const { headersWithUnderscoresAction } = config.common;
     this.session = new ServerSession(
@@ -69,6 +66,19 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
 
   onConnect(): void {}
+
+  get copied(): CopyCounter {
+    return this.services.copied;
+  }
+
+  get direct(): boolean {
+    return this.socket.direct === true;
+  }
+
+  /** Asked right before the bytes come: they may be lent. */
+  get passing(): number {
+    return this.state === Open && this.session.borrow() ? Number.POSITIVE_INFINITY : 0;
+  }
 
   onData(chunk: Uint8Array): void {
     this.manager.stats.downstreamCxRxBytesTotal += chunk.length;
@@ -182,7 +192,7 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
     const { stats } = this.manager;
     stats.downstreamCxProtocolError++;
     if (why === PREMATURE_RESETS) stats.downstreamRqTooManyPrematureResets++;
-    this.services.platform.log("debug", "http2", `[C${this.id}] ${errorName(code)}: ${why}`);
+    this.services.platform.log("debug", "http2", `[C${this.connectionId}] ${errorName(code)}: ${why}`);
     this.linger();
   }
 
@@ -191,7 +201,7 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
   }
 
   onSuspicion(sort: GlitchSort): void {
-    this.services.platform.log("debug", "http2", `[C${this.id}] many ${sort}: draining`);
+    this.services.platform.log("debug", "http2", `[C${this.connectionId}] many ${sort}: draining`);
     this.beLast();
   }
 

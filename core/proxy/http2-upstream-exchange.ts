@@ -28,8 +28,6 @@ const WEBSOCKET_ACCEPT = known("sec-websocket-accept");
 
 export class Http2UpstreamExchange extends ClientStream implements UpstreamExchange {
   readonly stale = false;
-  /** It is held back by windows, and by other streams. */
-  readonly direct = false;
   readonly passesTrailers = true;
   private readonly connection: Http2Upstream;
   private attempt: AttemptSink | null = null;
@@ -150,6 +148,10 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     answer.status = 101;
     answer.fields.setId(UPGRADE, asked);
     if (asked === "websocket") answer.fields.setId(WEBSOCKET_ACCEPT, webSocketAccept(this.key));
+  }
+
+  protected get passing(): number {
+    return this.attempt === null ? Number.POSITIVE_INFINITY : this.attempt.passing;
   }
 
   protected onBody(bytes: Uint8Array, start: number, end: number): void {

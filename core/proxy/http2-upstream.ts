@@ -8,6 +8,7 @@
  *   CONNECTING ─▶ OPEN ─▶ DRAINING ─▶ CLOSED
  */
 
+import type { CopyCounter } from "../http1/section-reader.ts";
 import { ClientSession } from "../http2/client-session.ts";
 import { Cancel, errorName, NoError } from "../http2/frames.ts";
 import type { SessionOwner } from "../http2/stream-table.ts";
@@ -113,6 +114,19 @@ export class Http2Upstream implements SocketHandler, SessionOwner, KeepaliveOwne
     this.made = new ClientSession(this, services.slab, http2Limits, http2);
     if (http2.keepalive !== null) this.keepalive = new Http2Keepalive(services, http2.keepalive, this);
     this.pool.onConnected(this);
+  }
+
+  get copied(): CopyCounter {
+    return this.pool.services.copied;
+  }
+
+  get direct(): boolean {
+    return this.socket?.direct === true;
+  }
+
+  /** Asked right before the bytes come: they may be lent. */
+  get passing(): number {
+    return this.made !== null && this.made.borrow() ? Number.POSITIVE_INFINITY : 0;
   }
 
   onData(chunk: Uint8Array): void {

@@ -19,9 +19,9 @@ import type { ResetReason } from "../cluster/reset-reason.ts";
 import { isIdempotent, NoRetry, Retry, type RetryDecision, RetryState } from "../cluster/retry-state.ts";
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
+import { AsTunnel, type Framing, NoBody } from "../http/framing.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
-import { AsTunnel, type Framing, NoBody } from "../http/framing.ts";
 import type { ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
@@ -93,8 +93,8 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     this.try();
   }
 
-  get passes(): boolean {
-    return this.attempt?.connection?.direct === true && (!this.keepBody || this.state === ANSWERING);
+  get passing(): number {
+    return this.keepBody && this.state !== ANSWERING ? 0 : (this.attempt?.connection?.direct ?? 0);
   }
 
   onData(bytes: Uint8Array, start: number, end: number): void {
@@ -311,9 +311,9 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     this.noteFailure(detail, connected, reason === "overflow" && !this.breaker.pendingRequests.available);
     // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
     // Only what may be done twice is: a policy for other failures keeps the body of a POST, too.
-    // What a peer of HTTP/2 says that it has not looked at is, too, whatever it is (RFC 9113 8.7).
-    const refused = reason === "remote refused stream reset";
-    const harmless = refused || (stale && fault === null && isIdempotent(stream.request.method));
+    // What a peer of HTTP/2 says that it has not looked at may be, whatever it is (RFC 9113 8.7).
+    const crossed = stale && fault === null && isIdempotent(stream.request.method);
+    const harmless = crossed || reason === "remote refused stream reset";
     if (harmless && !this.staleRetried && this.canReplay()) {
       this.staleRetried = true;
       stream.upstreamAttempts--;

@@ -10,12 +10,11 @@
 import { toBytes } from "../bytes/ascii.ts";
 import type { Fault, ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
+import { ByLength, type Framing } from "../http/framing.ts";
 import { isGrpc } from "../http/grpc.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
-import { ByLength, type Framing } from "../http/framing.ts";
-import { RefusedStream } from "../http2/frames.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { admit } from "./admission.ts";
 import type { DownstreamExchange } from "./downstream-exchange.ts";
@@ -56,11 +55,7 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     this.requestFraming = connection.message.framing;
     this.requestLength = connection.message.contentLength;
     this.random = connection.services.random32();
-    const { stats } = this.manager;
-    stats.downstreamRqTotal++;
-    if (connection.http2) stats.downstreamRqHttp2Total++;
-    else stats.downstreamRqHttp1Total++;
-    stats.downstreamRqActive++;
+    this.manager.requestBegun(connection.http2);
   }
 
   // ── The request ───────────────────────────────────────────────────────────────────────────────────────────
@@ -93,14 +88,14 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     this.router?.onEnd(this.passTrailers(trailers, this.request.fields));
   }
 
-  /** What comes of the request goes on, or is dropped: nothing of it is kept. */
-  get passesRequest(): boolean {
-    return this.filters === null && this.router?.passes === true;
+  /** So many bytes of the request would go on at once, and nothing of them be kept. */
+  get requestPassing(): number {
+    return this.filters === null && this.router !== null ? this.router.passing : 0;
   }
 
   /** The same for the answer. */
-  get passesAnswer(): boolean {
-    return (this.filters === null || this.bypass) && this.connection.direct;
+  get answerPassing(): number {
+    return this.filters === null || this.bypass ? this.connection.direct : 0;
   }
 
   onRequestBody(bytes: Uint8Array, start: number, end: number): void {
@@ -227,8 +222,7 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     if (this.done || this.responseEnded) return;
     this.responseEnded = true;
     this.responseTrailers = trailers;
-    const { fields } = this.response as ResponseHead;
-    this.connection.writeEnd(this.passTrailers(trailers, fields));
+    this.connection.writeEnd(this.passTrailers(trailers, (this.response as ResponseHead).fields));
     if (this.requestEnded || (!this.tunnelOpen && this.requestIsEmpty())) this.finish();
     else if (this.tunnelOpen) this.connection.tunnelEnded();
     else {
@@ -288,10 +282,7 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
   /** The client has given this stream up, with that code, or (`broken`) has broken a rule of it; its connection lives. */
   onDownstreamReset(code: number, broken: string): void {
     if (this.done) return;
-    this.router?.stop();
-    this.flag(broken === "" ? "DR" : "DPE");
-    this.responseCodeDetails =
-      broken !== "" ? `http2.${broken}` : code === RefusedStream ? "http2.remote_refuse" : "http2.remote_reset";
+    this.resetByClient(code, broken);
     this.manager.stats.downstreamRqRxReset++;
     this.conclude();
   }

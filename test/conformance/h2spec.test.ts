@@ -27,7 +27,11 @@ beforeAll(async () => {
   upstream = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
-    fetch: () => new Response("an answer that windows can cut"),
+    async fetch(request) {
+      // Only whole requests: one that is answered before its end would be reset without a fault.
+      await request.arrayBuffer();
+      return new Response("an answer that windows can cut");
+    },
   });
   program = await h2specProgram();
   if (program === "") console.log("skipped: h2spec is not here, and neither is Go to install it with");

@@ -32,7 +32,10 @@ class Origins {
   };
 }
 
-const OK = [[":status", "200"], ["content-length", "2"]] as const;
+const OK = [
+  [":status", "200"],
+  ["content-length", "2"],
+] as const;
 
 /** Answers each request when it is complete. */
 function answer(line: string, peer: Http2Peer): void {
@@ -88,7 +91,10 @@ describe("a request", () => {
 describe("an answer", () => {
   test("of unknown length is sent in chunks", async () => {
     const { s } = await speaking((_line, peer) => {
-      peer.head(1, [[":status", "200"]]).data(1, "he").data(1, "llo", true);
+      peer
+        .head(1, [[":status", "200"]])
+        .data(1, "he")
+        .data(1, "llo", true);
     });
     expect(s.client(get()).received).toEndWith("\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n");
     s.expectNothingLeft();
@@ -96,7 +102,10 @@ describe("an answer", () => {
 
   test("that is reset midway closes the client's connection without an end", async () => {
     const { s } = await speaking((_line, peer) => {
-      peer.head(1, [[":status", "200"]]).data(1, "he").reset(1, 2);
+      peer
+        .head(1, [[":status", "200"]])
+        .data(1, "he")
+        .reset(1, 2);
     });
     const client = s.client(get());
     expect(client.received).toEndWith("\r\n\r\n2\r\nhe");
@@ -106,7 +115,12 @@ describe("an answer", () => {
 
   test("that says less than it declares is cut", async () => {
     const { s } = await speaking((_line, peer) => {
-      peer.head(1, [[":status", "200"], ["content-length", "5"]]).data(1, "he", true);
+      peer
+        .head(1, [
+          [":status", "200"],
+          ["content-length", "5"],
+        ])
+        .data(1, "he", true);
     });
     const client = s.client(get());
     expect(client.received).toEndWith("\r\n\r\nhe");
@@ -115,11 +129,30 @@ describe("an answer", () => {
   });
 
   for (const [what, head] of [
-    ["has an upper-case name", [[":status", "200"], ["X-A", "b"]]],
-    ["has a field of one hop", [[":status", "200"], ["connection", "close"]]],
+    [
+      "has an upper-case name",
+      [
+        [":status", "200"],
+        ["X-A", "b"],
+      ],
+    ],
+    [
+      "has a field of one hop",
+      [
+        [":status", "200"],
+        ["connection", "close"],
+      ],
+    ],
     ["has no status", [["x-a", "b"]]],
     ["switches protocols", [[":status", "101"]]],
-    ["declares two lengths", [[":status", "200"], ["content-length", "1"], ["content-length", "1"]]],
+    [
+      "declares two lengths",
+      [
+        [":status", "200"],
+        ["content-length", "1"],
+        ["content-length", "1"],
+      ],
+    ],
   ] as const) {
     test(`that ${what} is a 502`, async () => {
       const { s } = await speaking((_line, peer) => void peer.head(1, head as never, { end: true }));
