@@ -65,6 +65,7 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     this.attempt = attempt;
     this.over = false;
     this.answered = false;
+    this.interims = 0;
     this.tunnel = false;
     this.asked = "";
   }
@@ -75,7 +76,7 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     this.toHead = head.method === "HEAD";
     this.asked = connect ? "connect" : upgrade;
     this.key = upgrade === "" ? "" : (head.fields.getId(WEBSOCKET_KEY) ?? "");
-    if (upgrade !== "" && !session.peerConnectProtocol) {
+    if (upgrade !== "" && !session.peer.connectProtocol) {
       this.refuse();
       return;
     }
