@@ -34,7 +34,7 @@ const BMP_STRING = 0x1e;
 /** Attributes that one name may have. */
 const MAX_PARTS = 64;
 
-/** The parts of a name: each as its DER, which is what names are compared by. */
+/** The parts of a name, each as its DER. */
 export function relativeNames(name: Uint8Array): Uint8Array[] {
   const parts: Uint8Array[] = [];
   const sequence = new DerReader(name).open(SEQUENCE);
@@ -45,17 +45,17 @@ export function relativeNames(name: Uint8Array): Uint8Array[] {
 
 /** The name (its DER) as text. Throws `DerFault`. */
 export function formatName(name: Uint8Array): string {
-  return relativeNames(name)
-    .map((part) => {
-      const attributes: string[] = [];
-      const set = new DerReader(part).open(SET);
-      while (!set.done) attributes.push(formatAttribute(set.open(SEQUENCE)));
-      if (attributes.length === 0 || attributes.length > MAX_PARTS)
-        throw new DerFault("has a name of a forbidden form");
-      return attributes.join("+");
-    })
-    .reverse()
-    .join(",");
+  return relativeNames(name).map(formatPart).reverse().join(",");
+}
+
+/** One part of a name as text. Throws `DerFault`. */
+export function formatPart(part: Uint8Array): string {
+  const attributes: string[] = [];
+  const set = new DerReader(part).open(SET);
+  while (!set.done) attributes.push(formatAttribute(set.open(SEQUENCE)));
+  if (attributes.length === 0 || attributes.length > MAX_PARTS)
+    throw new DerFault("has a name of a forbidden form");
+  return attributes.join("+");
 }
 
 function formatAttribute(attribute: DerReader): string {

@@ -5,8 +5,8 @@
 import { latin1, lowerCase } from "../bytes/ascii.ts";
 import { parseIp } from "../bytes/cidr.ts";
 import type { Certificate, Constraint, NameConstraints } from "./certificate.ts";
-import { DerReader, hex, readDer, SEQUENCE } from "./der.ts";
-import { relativeNames } from "./distinguished-name.ts";
+import { DerReader, readDer, SEQUENCE } from "./der.ts";
+import { formatPart, relativeNames } from "./distinguished-name.ts";
 
 const EMAIL = 0x81;
 const DNS = 0x82;
@@ -87,13 +87,13 @@ function ipWithin(name: string, content: Uint8Array): boolean {
   return true;
 }
 
-/** The first parts are the same. */
+/** The first parts are the same: as text without case, for the same text may be encoded in several ways. */
 function directoryWithin(name: Uint8Array, content: Uint8Array): boolean | null {
   const read = readDer(() => {
     const base: string[] = [];
     const list = new DerReader(content).open(SEQUENCE);
-    while (!list.done) base.push(hex(list.whole()));
-    const parts = relativeNames(name).map(hex);
+    while (!list.done) base.push(lowerCase(formatPart(list.whole())));
+    const parts = relativeNames(name).map((part) => lowerCase(formatPart(part)));
     return base.length <= parts.length && base.every((part, i) => part === parts[i]);
   });
   return typeof read === "string" ? null : read;

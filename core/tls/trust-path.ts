@@ -157,11 +157,12 @@ export class TrustPath {
     return true;
   }
 
-  /** True if a list of `issuer` does not name `certificate`. */
+  /** True if `issuer` has a list that is in force, and none of its lists names `certificate`. */
   private isCleared(certificate: Certificate, issuer: Certificate, reached: number): boolean {
     const { now, cryptography } = this;
     const { subject } = certificate;
     let fault: PeerFault = "no_revocation_list";
+    let cleared = false;
     for (const list of this.rules.lists) {
       if (!sameBytes(list.issuerName, issuer.subjectName)) continue;
       if (issuer.keyUsage !== -1 && (issuer.keyUsage & CRL_SIGN) === 0) continue;
@@ -176,8 +177,8 @@ export class TrustPath {
         return this.fail("revoked", subject, reached);
       } else if (now < list.thisUpdate || now > list.nextUpdate) {
         fault = "stale_revocation_list";
-      } else return true;
+      } else cleared = true;
     }
-    return this.fail(fault, issuer.subject, reached);
+    return cleared || this.fail(fault, issuer.subject, reached);
   }
 }

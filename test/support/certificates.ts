@@ -5,6 +5,9 @@
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 
+/** For whoever wants more of it; it must be loaded after "reflect-metadata". */
+export { x509 };
+
 const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const DAY = 86_400_000;
 
@@ -130,7 +133,7 @@ async function make(issuer: Issuer | null, wish: Wish): Promise<Issued> {
 }
 
 function signingAlgorithm(key: CryptoKey): EcdsaParams {
-  return { ...key.algorithm, hash: "SHA-256" } as EcdsaParams;
+  return { ...key.algorithm, hash: "SHA-256", saltLength: 32 } as never;
 }
 
 /** A list of revoked serial numbers, as PEM. */
@@ -148,5 +151,5 @@ export async function revocationList(
     signingAlgorithm: signingAlgorithm(issuer.keys.privateKey),
     signingKey: wish.signingKey ?? issuer.keys.privateKey,
   });
-  return `${list.toString("pem")}\n`;
+  return `${x509.PemConverter.encode(list.rawData, "X509 CRL")}\n`;
 }
