@@ -6,11 +6,12 @@
  *   Dialling ──opened()──▶ Open ──flush after close()/reset(), or closed() from the runtime──▶ Closed
  *       └──────────────── the same, before it opened ────────────────────────────────────────────┘
  */
+
+import { ByteQueue } from "../core/bytes/byte-queue.ts";
 import type { Member } from "../core/io/roster.ts";
 import type { Address, CloseReason, Keepalive, Socket, SocketHandler } from "../core/io/socket.ts";
 import type { Accept } from "./runtime.ts";
 import type { Dirty, Turn } from "./turn.ts";
-import { ByteQueue } from "../core/bytes/byte-queue.ts";
 
 const Dialling = 0;
 const Open = 1;
