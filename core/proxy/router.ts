@@ -19,9 +19,9 @@ import type { ResetReason } from "../cluster/reset-reason.ts";
 import { isIdempotent, NoRetry, Retry, type RetryDecision, RetryState } from "../cluster/retry-state.ts";
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
+import { AsTunnel, type Framing, NoBody } from "../http/framing.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
-import { AsTunnel, type Framing, NoBody } from "../http/framing.ts";
 import type { ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
@@ -70,11 +70,10 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
   ) {
     super(stream, route, target, cluster);
     const { fields, method } = stream.request;
-    const { timeout, priority } = this.action;
-    this.breaker = cluster.breaker(priority);
-    this.timeouts = new RouteTimeouts(route, timeout, fields, this.options.respectExpectedRqTimeout);
+    this.breaker = cluster.breaker(this.action.priority);
+    this.timeouts = new RouteTimeouts(route, this.action, fields, this.options.respectExpectedRqTimeout);
     this.requestEnded = endOfStream;
-    this.keepBody = isIdempotent(method);
+    this.keepBody = endOfStream || isIdempotent(method);
   }
 
   // ── The stream's side ─────────────────────────────────────────────────────────────────────────────────────
@@ -84,17 +83,18 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     const { stream, route, action, timeouts } = this;
     const { fields } = stream.request;
     const { suppressEnvoyHeaders } = this.options;
-    if (!suppressEnvoyHeaders) timeouts.announce(fields);
+    timeouts.announce(fields, suppressEnvoyHeaders);
     route.finalizeRequest(stream.request, this.target, stream, suppressEnvoyHeaders);
     if (route.retryPolicy !== null || fields.hasId(RETRY_ON) || fields.hasId(RETRY_GRPC_ON))
       this.beginRetries();
-    if (action.maxStreamDuration !== null) timeouts.limitStream(stream, action.maxStreamDuration);
+    if (action.maxStreamDuration !== null || action.grpcTimeout !== null)
+      timeouts.limitStream(stream, action);
     if (this.requestEnded) timeouts.startAll(stream);
     this.try();
   }
 
-  get passes(): boolean {
-    return this.attempt?.connection?.direct === true && (!this.keepBody || this.state === ANSWERING);
+  get passing(): number {
+    return this.keepBody && this.state !== ANSWERING ? 0 : (this.attempt?.connection?.direct ?? 0);
   }
 
   onData(bytes: Uint8Array, start: number, end: number): void {
@@ -250,7 +250,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     const { services, timers } = stream.connection;
     services.timers.cancel(timers.attempt);
     this.timeouts.touchTry(stream);
-    this.acceptAnswer(endpoint, head);
+    this.acceptAnswer(endpoint, head, endOfStream);
     if (framing === AsTunnel) {
       this.tunnel = true;
       services.timers.cancel(timers.route);
@@ -282,6 +282,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
       return;
     }
     this.chargeTime();
+    this.judge(trailers);
     if (this.requestEnded) {
       this.attempt = null;
       attempt.complete();
@@ -311,9 +312,9 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     this.noteFailure(detail, connected, reason === "overflow" && !this.breaker.pendingRequests.available);
     // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
     // Only what may be done twice is: a policy for other failures keeps the body of a POST, too.
-    // What a peer of HTTP/2 says that it has not looked at is, too, whatever it is (RFC 9113 8.7).
-    const refused = reason === "remote refused stream reset";
-    const harmless = refused || (stale && fault === null && isIdempotent(stream.request.method));
+    // What a peer of HTTP/2 says that it has not looked at may be, whatever it is (RFC 9113 8.7).
+    const crossed = stale && fault === null && isIdempotent(stream.request.method);
+    const harmless = crossed || reason === "remote refused stream reset";
     if (harmless && !this.staleRetried && this.canReplay()) {
       this.staleRetried = true;
       stream.upstreamAttempts--;

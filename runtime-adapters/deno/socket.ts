@@ -12,13 +12,14 @@
  * - Reads go into one buffer, one behind the other: a chunk is a window of it that nothing else touches.
  * - While paused no read is under way, so a peer's FIN or RST is noticed only on `resume` or `write`.
  */
+
+import { ByteQueue } from "../../core/bytes/byte-queue.ts";
 import type { Address, Keepalive } from "../../core/io/socket.ts";
 import { ipAddress, nativePath } from "../address.ts";
 import { SILENT } from "../connection.ts";
 import { HostSocket } from "../host-socket.ts";
 import { keepaliveOptions } from "../keepalive.ts";
 import type { Accept } from "../runtime.ts";
-import { ByteQueue } from "../../core/bytes/byte-queue.ts";
 import { callable, findDescriptor, sendQueue, sendReset, setOptions } from "./descriptor-calls.ts";
 import type { DenoDriver } from "./driver.ts";
 import { deno, errorCode, type NativeConnection } from "./native.ts";
