@@ -32,6 +32,7 @@ const FLOORS: { readonly [folder: string]: number } = {
   "core/http2": 3,
   "core/telemetry": 3,
   "core/route": 3,
+  "core/tls": 4,
   "core/cluster": 4,
   "core/filter": 4,
   "core/proxy": 5,

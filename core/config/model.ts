@@ -7,6 +7,7 @@
  */
 import type { LookupFamily } from "../io/platform.ts";
 import type { Address, Keepalive } from "../io/socket.ts";
+import type { DownstreamTls, ListenerFilters, Secret, UpstreamTls } from "./tls.ts";
 
 /** Everything in force at one moment. Broadcast to the workers as a whole; `version` of a resource tells what changed. */
 export interface Snapshot {
@@ -19,6 +20,8 @@ export interface Snapshot {
   readonly endpoints: readonly ClusterLoadAssignment[];
   /** Filters that are configured apart from their listeners (ECDS), by name. */
   readonly extensions: readonly ExtensionConfig[];
+  /** Certificates and what peers are judged by, delivered by SDS or read from files, by name. Absent = none. */
+  readonly secrets?: readonly Secret[] | undefined;
   /** Layered runtime, already merged: key → value. */
   readonly runtime: { readonly [key: string]: string | number | boolean };
 }
@@ -62,11 +65,17 @@ export interface Listener {
   /** Absent = none. */
   readonly metadata?: Metadata | undefined;
   readonly accessLog: readonly AccessLog[];
+  /** Absent = nothing looks at the first bytes. */
+  readonly filters?: ListenerFilters | undefined;
 }
 
 export interface FilterChain {
   readonly name: string;
   readonly match: FilterChainMatch;
+  /** Null or absent = plain text. */
+  readonly tls?: DownstreamTls | null | undefined;
+  /** ms until the handshake is over; absent or 0 = for ever. */
+  readonly handshakeTimeout?: number | undefined;
   /** What stands before `filter`, in order. */
   readonly networkFilters: readonly NetworkFilterConfig[];
   readonly filter: HttpConnectionManager | TcpProxy;
@@ -581,6 +590,8 @@ export interface Cluster {
   readonly tcpPoolIdleTimeout: number;
   /** TCP keepalive, null = off. */
   readonly tcpKeepalive: Keepalive | null;
+  /** Null or absent = plain text. */
+  readonly tls?: UpstreamTls | null | undefined;
   /** Absent = none. */
   readonly metadata?: Metadata | undefined;
 }

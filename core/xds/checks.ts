@@ -28,6 +28,13 @@ export interface Checks {
   readonly readFile?: (path: string) => string | null;
   /** Value of an environment variable as a byte string, or null; without it that is not implemented. */
   readonly readEnvironment?: (name: string) => string | null;
+  /** Unix time in ms; without it no certificate has expired. */
+  readonly now?: () => number;
+  /**
+   * "" or why the private key (PEM) is none, or not that of the certificate (DER); never quotes the key. Without it
+   * every key fits.
+   */
+  readonly checkKeyPair?: (certificate: Uint8Array, privateKey: string, password: string) => string;
   /**
    * Clusters that inline routes may name, for `validate_clusters`; without it the names are not checked.
    * `readBootstrap` fills it in from the document's own clusters.

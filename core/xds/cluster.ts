@@ -16,7 +16,7 @@ import { readMetadata } from "./metadata.ts";
 import type { Reader } from "./reader.ts";
 import type { Subscription } from "./resource.ts";
 import { messageToJson } from "./to-json.ts";
-import { refuseTls } from "./transport-socket.ts";
+import { readUpstreamSocket } from "./transport-socket.ts";
 import { readUpstreamHttp } from "./upstream-http.ts";
 import { versionOf } from "./version.ts";
 
@@ -26,7 +26,7 @@ const MAX_SECONDS = 32_767;
 
 /** Reads a cluster; the endpoints that it subscribes to are added to `wants`. */
 export function readCluster(reader: Reader<ClusterMessage>, version: string, wants: Subscription[]): Cluster {
-  refuseTls(reader.child("transportSocket"));
+  const tls = readUpstreamSocket(reader.child("transportSocket"), wants);
   const type = readType(reader);
   const name = reader.text("name");
   const edsServiceName = readEds(reader, type, name, wants);
@@ -52,6 +52,7 @@ export function readCluster(reader: Reader<ClusterMessage>, version: string, wan
     tcpPoolIdleTimeout: 600_000,
     tcpKeepalive: readKeepalive(connection?.child("tcpKeepalive") ?? null),
     metadata: readMetadata(reader.child("metadata")),
+    ...(tls === null ? {} : { tls }),
   };
 }
 

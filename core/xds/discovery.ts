@@ -2,22 +2,25 @@
  * A DiscoveryResponse document (xDS from a file) → resources. All or nothing per resource: the good ones are
  * usable whatever is wrong with the others.
  */
+import type { ConfigFault } from "../config/config-fault.ts";
 import type { Json } from "../config/model.ts";
+import type { Secret } from "../config/tls.ts";
 import type { Checks } from "./checks.ts";
 import { Faults } from "./faults.ts";
 import { messageFromJson } from "./from-json.ts";
-import { type AnyMessage, typeNameOf } from "./message.ts";
+import { type AnyMessage, emptyMessage, typeNameOf } from "./message.ts";
 import { Context } from "./reader.ts";
-import type { ModelOf, Rejected, Resource, ResourceKind, Update } from "./resource.ts";
+import type { InlineSecret, ModelOf, Rejected, Resource, ResourceKind, Update } from "./resource.ts";
 import {
   clusterResource,
   endpointsResource,
   extensionResource,
   listenerResource,
   routesResource,
+  secretResource,
 } from "./resource-reader.ts";
 import { nameOfKind } from "./scalars.ts";
-import { messageType } from "./schema.ts";
+import { type MessageType, messageType } from "./schema.ts";
 import { validate } from "./validate.ts";
 
 type JsonObject = { readonly [key: string]: Json };
@@ -30,6 +33,7 @@ export const RESOURCE_TYPES: { readonly [K in ResourceKind]: string } = {
   RDS: "envoy.config.route.v3.RouteConfiguration",
   EDS: "envoy.config.endpoint.v3.ClusterLoadAssignment",
   ECDS: "envoy.config.core.v3.TypedExtensionConfig",
+  SDS: "envoy.extensions.transport_sockets.tls.v3.Secret",
 };
 
 const ENVELOPE = "envoy.service.discovery.v3.DiscoveryResponse";
@@ -132,5 +136,29 @@ function translate(kind: ResourceKind, context: Context, message: AnyMessage, pa
       return endpointsResource(context.open(message, path));
     case "ECDS":
       return extensionResource(context.open(message, path));
+    case "SDS":
+      return secretResource(context.open(message, path));
   }
+}
+
+/**
+ * Reads a secret that stands in a document, with the files that it names as they are now. `name`: see `Subscription`.
+ * Paths of faults begin with its kind.
+ */
+export function readInlineSecret(
+  name: string,
+  secret: InlineSecret,
+  checks: Checks,
+): { readonly resource: Resource<Secret> | null; readonly faults: readonly ConfigFault[] } {
+  const faults = new Faults();
+  const context = new Context(faults, checks);
+  const type = secret.kind === "tls_certificate" ? "tlsCertificate" : "validationContext";
+  const message = {
+    ...emptyMessage(messageType(RESOURCE_TYPES.SDS) as MessageType),
+    name,
+    type: { case: type, value: secret.message },
+  };
+  const resource = secretResource(context.open(message, ""));
+  context.finish();
+  return { resource: faults.count === 0 ? resource : null, faults: faults.list() };
 }

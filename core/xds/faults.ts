@@ -39,6 +39,13 @@ export class Faults {
     return this.closed.has(path);
   }
 
+  /** True if something at `path`, or inside of it, was reported. */
+  hasBelow(path: string): boolean {
+    return this.found.some(
+      (fault) => fault.path.startsWith(path) && /^($|[.[])/.test(fault.path.slice(path.length)),
+    );
+  }
+
   /** 0 if and only if nothing is wrong. */
   get count(): number {
     return this.found.length;

@@ -6,7 +6,7 @@
  * left unset. Knows no meaning of any field.
  */
 import type { Json } from "../config/model.ts";
-import { entryPath, type Faults, fieldPath } from "./faults.ts";
+import { entryPath, Faults, fieldPath } from "./faults.ts";
 import {
   type AnyMessage,
   defaultOf,
@@ -65,7 +65,9 @@ function readFields(
       continue;
     }
     seen.add(field);
-    const value = readField(field, json[key], at, faults, depth);
+    const value = field.sensitive
+      ? readSecret(field, json[key], at, faults, depth)
+      : readField(field, json[key], at, faults, depth);
     if (field.oneof === "") {
       if (value !== WRONG) message[field.jsonName] = value;
     } else if ((message[field.oneof] as Oneof).case !== undefined) {
@@ -78,6 +80,14 @@ function readFields(
       message[field.oneof] = { case: field.jsonName, value: boxed };
     }
   }
+}
+
+/** Says of what is wrong with a secret only what it should have been. */
+function readSecret(field: FieldType, json: Json, path: string, faults: Faults, depth: number): unknown {
+  const inside = new Faults();
+  const value = readField(field, json, path, inside, depth);
+  for (const fault of inside.list()) faults.close(fault.path, fault.message.split(", not ")[0]);
+  return value;
 }
 
 function readField(field: FieldType, json: Json, path: string, faults: Faults, depth: number): unknown {

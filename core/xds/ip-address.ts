@@ -2,6 +2,7 @@
  * IP texts: recognising them, and bringing IPv6 into the one spelling of RFC 5952. Knows no sockets and no
  * zones (`fe80::1%eth0` is not an address here).
  */
+import { formatIpv6 } from "../bytes/ip-text.ts";
 
 /** The text in canonical form, or "" if it is neither IPv4 (dotted, four decimal numbers) nor IPv6. */
 export function canonicalIp(text: string): string {
@@ -56,22 +57,4 @@ function parseWords(text: string, atEnd: boolean): number[] | null {
     words.push((bytes[0] << 8) | bytes[1], (bytes[2] << 8) | bytes[3]);
   }
   return words;
-}
-
-/** RFC 5952: lower case, no leading zeros, the first longest run of two or more zero groups as "::". */
-function formatIpv6(words: number[]): string {
-  let start = -1;
-  let length = 1;
-  for (let i = 0; i < 8; i++) {
-    let end = i;
-    while (end < 8 && words[end] === 0) end++;
-    if (end - i > length) {
-      start = i;
-      length = end - i;
-    }
-    if (end > i) i = end;
-  }
-  const hex = (part: number[]): string => part.map((word) => word.toString(16)).join(":");
-  if (start < 0) return hex(words);
-  return `${hex(words.slice(0, start))}::${hex(words.slice(start + length))}`;
 }

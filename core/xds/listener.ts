@@ -21,12 +21,13 @@ import type { Listener as ListenerMessage } from "./generated/envoy/config/liste
 import type { HttpConnectionManager as HttpConnectionManagerMessage } from "./generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import type { TcpProxy as TcpProxyMessage } from "./generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 import { readHttpConnectionManager } from "./http-connection-manager.ts";
+import { readListenerFilters } from "./listener-filters.ts";
 import { readMetadata } from "./metadata.ts";
 import { openUnpacked, type Reader } from "./reader.ts";
 import type { Subscription } from "./resource.ts";
 import { readTcpProxy } from "./tcp-proxy.ts";
 import { messageToJson } from "./to-json.ts";
-import { refuseTls } from "./transport-socket.ts";
+import { readDownstreamSocket } from "./transport-socket.ts";
 import { canonical } from "./version.ts";
 
 const HTTP_CONNECTION_MANAGER =
@@ -39,12 +40,6 @@ export function readListener(
   version: string,
   wants: Subscription[],
 ): Listener {
-  // No listener filter is implemented, so there is nothing that a timeout could end.
-  reader.inert("listenerFiltersTimeout", "continueOnListenerFiltersTimeout");
-  for (const filter of reader.children("listenerFilters")) {
-    filter.inert("filterDisabled", "configType");
-    filter.refuseHere(filter.packed().typeName || filter.take("name"));
-  }
   const address = reader.child("address");
   const refused =
     reader.has("apiListener") || reader.has("listenerSpecifier") || reader.has("udpListenerConfig");
@@ -59,6 +54,8 @@ export function readListener(
     reader.fault("filterChains", "must not be empty");
   const filterChains = chains.map((chain) => readFilterChain(chain, wants));
   refuseRepeatedMatches(chains, filterChains);
+  const matches = filterChains.map(({ match }) => match);
+  const filters = readListenerFilters(reader, matches);
   const reusePort = reader.flag("enableReusePort", true);
   reader.inert("reusePort"); // deprecated, and on whatever it says
   return {
@@ -75,15 +72,18 @@ export function readListener(
     trafficDirection: reader.choice("trafficDirection", ["UNSPECIFIED", "INBOUND", "OUTBOUND"]),
     metadata: readMetadata(reader.child("metadata")),
     accessLog: readAccessLogs(reader.children("accessLog")),
+    ...(filters.tlsInspector || filters.httpInspector ? { filters } : {}),
   };
 }
 
 function readFilterChain(reader: Reader<FilterChainMessage>, wants: Subscription[]): FilterChain {
   reader.inert("metadata"); // nothing in Envoy can ask for it either
-  refuseTls(reader.child("transportSocket"));
+  const tls = readDownstreamSocket(reader.child("transportSocket"), wants);
+  const handshakeTimeout = reader.duration("transportSocketConnectTimeout", 0);
   return {
     name: reader.text("name"),
     match: readMatch(reader.child("filterChainMatch")),
+    ...(tls === null ? {} : { tls, handshakeTimeout }),
     ...readFilters(reader, wants),
   };
 }

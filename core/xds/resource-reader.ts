@@ -7,6 +7,7 @@ import type {
   Listener,
   RouteConfiguration,
 } from "../config/model.ts";
+import type { Secret } from "../config/tls.ts";
 import { readCluster } from "./cluster.ts";
 import { readLoadAssignment } from "./endpoints.ts";
 import { readFilterConfig } from "./filter-config.ts";
@@ -15,11 +16,13 @@ import type { TypedExtensionConfig } from "./generated/envoy/config/core/v3/exte
 import type { ClusterLoadAssignment as ClusterLoadAssignmentMessage } from "./generated/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Listener as ListenerMessage } from "./generated/envoy/config/listener/v3/listener_pb.ts";
 import type { RouteConfiguration as RouteConfigurationMessage } from "./generated/envoy/config/route/v3/route_pb.ts";
+import type { Secret as SecretMessage } from "./generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { readListener } from "./listener.ts";
 import type { AnyMessage } from "./message.ts";
 import type { Reader } from "./reader.ts";
 import type { ModelOf, Resource, ResourceKind, Subscription } from "./resource.ts";
 import { readRouteConfiguration } from "./route-configuration.ts";
+import { readSecret } from "./tls-secret.ts";
 import { messageToJson } from "./to-json.ts";
 import { versionOf } from "./version.ts";
 
@@ -55,6 +58,15 @@ export function extensionResource(reader: Reader<TypedExtensionConfig>): Resourc
     const name = reader.text("name");
     const { typeName, config } = readFilterConfig(reader.context, reader.packed(), false) ?? NOT_CONFIGURED;
     return { name, version, typeName, config };
+  });
+}
+
+/** Reads a secret (SDS). */
+export function secretResource(reader: Reader<SecretMessage>): Resource<Secret> {
+  return resource(reader, (version) => {
+    const secret = readSecret(reader, version);
+    if (secret.name === "") reader.fault("name", "must not be empty");
+    return secret;
   });
 }
 

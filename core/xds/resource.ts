@@ -16,10 +16,12 @@ import type {
   RouteConfiguration,
   Snapshot,
 } from "../config/model.ts";
+import type { Secret } from "../config/tls.ts";
 import type { Address } from "../io/socket.ts";
+import type { AnyMessage } from "./message.ts";
 
 /** The kinds of dynamic resources, by the name of their discovery service. */
-export type ResourceKind = "LDS" | "CDS" | "RDS" | "EDS" | "ECDS";
+export type ResourceKind = "LDS" | "CDS" | "RDS" | "EDS" | "ECDS" | "SDS";
 
 /** The model of each kind. */
 export interface ModelOf {
@@ -28,10 +30,11 @@ export interface ModelOf {
   RDS: RouteConfiguration;
   EDS: ClusterLoadAssignment;
   ECDS: ExtensionConfig;
+  SDS: Secret;
 }
 
 interface Wanted {
-  /** Route configuration, cluster (service) or filter name. */
+  /** Route configuration, cluster (service), filter or secret name. */
   readonly name: string;
   /** File with a DiscoveryResponse. */
   readonly path: string;
@@ -39,17 +42,33 @@ interface Wanted {
   readonly initialFetchTimeout: number;
 }
 
-/** A resource wanted by a listener (RDS, ECDS) or cluster (EDS), and the file that it is to be read from. */
+/** A secret that stands in a document and names files: `message` is read anew when one of them changes. */
+export interface InlineSecret {
+  readonly kind: "tls_certificate" | "validation_context";
+  readonly message: AnyMessage;
+}
+
+/**
+ * A resource wanted by a listener (RDS, ECDS, SDS) or cluster (EDS, SDS), and the file that it is to be read from; an
+ * inline secret has no file of its own, and its path is "".
+ */
 export type Subscription =
   | (Wanted & { readonly kind: "RDS" | "EDS" })
+  | (Wanted & { readonly kind: "SDS"; readonly inline: InlineSecret | null })
   | (Wanted & { readonly kind: "ECDS"; readonly discovery: FilterDiscovery });
 
 /**
  * The name that a subscription's resource goes by in a snapshot, unique among its kind. As in Envoy, filters of one
- * name may have their configurations from different files.
+ * name may have their configurations from different files, and so may secrets.
  */
 export function filedAs(wanted: Subscription): string {
+  if (wanted.kind === "SDS") return secretKey(wanted.name, wanted.path);
   return wanted.kind === "ECDS" ? wanted.discovery.resource : wanted.name;
+}
+
+/** What a secret of that name and file is called in a snapshot. */
+export function secretKey(name: string, path: string): string {
+  return path === "" ? name : `${name}@${path}`;
 }
 
 /** One resource that was read without a fault. */
@@ -134,6 +153,8 @@ export interface Dynamic {
   readonly endpoints: ReadonlyMap<string, Resource<ClusterLoadAssignment>>;
   /** By `filedAs`. */
   readonly extensions: ReadonlyMap<string, Resource<ExtensionConfig>>;
+  /** By `filedAs`. */
+  readonly secrets: ReadonlyMap<string, Resource<Secret>>;
 }
 
 /** A resource that cannot be used yet. */

@@ -49,6 +49,8 @@ export interface FieldType {
   /** True for a proto3 `optional` scalar. */
   readonly optional: boolean;
   readonly deprecated: boolean;
+  /** A secret, or a message that holds one: never shown. */
+  readonly sensitive: boolean;
   readonly rules: Rules | null;
 }
 
@@ -154,6 +156,7 @@ function parseField(line: string): FieldType {
     oneof: oneof === undefined ? "" : camelCase(oneof.slice(6)),
     optional: flags.includes("optional"),
     deprecated: flags.includes("deprecated"),
+    sensitive: flags.includes("sensitive"),
     rules,
   };
 }

@@ -20,13 +20,14 @@ export const NOTHING_DYNAMIC: Dynamic = {
   routes: new Map(),
   endpoints: new Map(),
   extensions: new Map(),
+  secrets: new Map(),
 };
 
 /**
  * Combines static and dynamic resources. A resource that waits for another is warming: its predecessor in
  * `previous` stays in force, or it is left out. `givenUp` holds "<kind>/<filedAs>" of subscriptions whose initial
  * fetch timed out or failed: nobody waits for those, and a listener then answers 404, a cluster has no endpoint, a
- * filter has its default configuration. A listener with a filter that has no default goes on waiting: it must not
+ * filter has its default configuration, a TLS socket without its secrets refuses every connection. A listener with a filter that has no default goes on waiting: it must not
  * serve without. A static resource wins over a dynamic one of the same name.
  */
 export function buildSnapshot(
@@ -44,6 +45,8 @@ export function buildSnapshot(
         return waits && !dynamic.routes.has(name);
       case "EDS":
         return waits && !dynamic.endpoints.has(name);
+      case "SDS":
+        return waits && !dynamic.secrets.has(name);
       case "ECDS": {
         const { typeNames, fallback, withoutWarming } = wanted.discovery;
         const delivered = dynamic.extensions.get(name);
@@ -86,6 +89,7 @@ export function buildSnapshot(
       routes: [...dynamic.routes.values()].map((resource) => resource.model),
       endpoints: [...dynamic.endpoints.values()].map((resource) => resource.model),
       extensions: [...dynamic.extensions].map(([name, { model }]) => ({ ...model, name })),
+      secrets: [...dynamic.secrets].map(([name, { model }]) => ({ ...model, name })),
       runtime: bootstrap.runtime,
     },
     warming,

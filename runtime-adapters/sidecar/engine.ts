@@ -15,6 +15,7 @@ import { standardFilters, standardNetworkFilters, WASM_HTTP, WASM_NETWORK } from
 import { checkPluginConfig } from "../../filters/wasm/plugin-config.ts";
 import { checkVmLimit } from "../../filters/wasm/vm-limits.ts";
 import type { WasmHost, WasmSupply } from "../../filters/wasm/wasm-host.ts";
+import { checkKeyPair } from "../key-pair.ts";
 import { processVariables } from "./process-variables.ts";
 import type { Engine, MakeEngine } from "./worker-control.ts";
 
@@ -78,6 +79,8 @@ export const checks: Checks = {
     return compileFormat(format, formatEnvironment()).errors.join("; ");
   },
   checkRuntime: checkVmLimit,
+  now: () => Date.now(),
+  checkKeyPair,
   readFile: (path) => {
     try {
       const bytes = readFileSync(path);

@@ -153,6 +153,11 @@ export class ProcessStats {
         const prefix = `extension_config_discovery.http_filter.${name.replaceAll(":", "_")}.`;
         return [{ scope: this.scope(`ECDS ${name}`, () => this.store.scope(prefix, prefix, {})), at: "" }];
       }
+      case "SDS": {
+        if (INLINE.test(name)) return [];
+        const prefix = `sds.${name.replaceAll(":", "_")}.`;
+        return [{ scope: this.scope(`SDS ${name}`, () => this.store.scope(prefix, prefix, {})), at: "" }];
+      }
       default:
         return statPrefixes(snapshot.listeners, name).map((prefix) => {
           const make = () =>
@@ -171,6 +176,9 @@ export class ProcessStats {
     return scope;
   }
 }
+
+/** Secrets that stand in the configuration itself have no name that Envoy would know. */
+const INLINE = /^(tls_certificate|validation_context):/;
 
 /** What Envoy counts of filter configurations beside their subscriptions. */
 function countExtension(scope: Scope, { result, changed }: Outcome): void {

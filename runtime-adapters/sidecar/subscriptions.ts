@@ -1,6 +1,7 @@
 /**
  * The dynamic resources that come from files: which files are wanted now, what they delivered, what was refused.
- * Listener and cluster files are complete (absence removes a resource); those of routes, endpoints and filters are not.
+ * Listener and cluster files are complete (absence removes a resource); those of routes, endpoints, filters and secrets
+ * are not.
  * Knows neither workers nor statistics: it reports outcomes and hands out snapshots.
  *
  * Laws: what cannot be read or is refused changes nothing that is in force; everything that changed together is
@@ -21,11 +22,12 @@ import {
 import { buildSnapshot } from "../../core/xds/snapshot.ts";
 import { findResource, type ResourceFile, readResourceFile } from "./config-file.ts";
 import { FileWatch } from "./file-watch.ts";
+import { SecretFiles } from "./secret-files.ts";
 
 /** What became of one reading of one subscription. */
 export interface Outcome {
   readonly kind: ResourceKind;
-  /** Route configuration, cluster (service) or filter name; "" for listeners and clusters. */
+  /** Route configuration, cluster (service), filter or secret name; "" for listeners and clusters. */
   readonly name: string;
   /** "rejected": something in it was refused; "failure": it could not be read at all. */
   readonly result: "success" | "rejected" | "failure";
@@ -86,6 +88,7 @@ export class Subscriptions {
     RDS: new Map(),
     EDS: new Map(),
     ECDS: new Map(),
+    SDS: new Map(),
   };
   /** Version of the last listener and cluster files. */
   readonly versionInfo = { LDS: "", CDS: "" };
@@ -96,6 +99,7 @@ export class Subscriptions {
   private readonly checks: Checks;
   private readonly observer: SubscriptionsObserver;
   private readonly watch: FileWatch;
+  private readonly secretFiles = new SecretFiles();
   /**
    * "<kind>/<filedAs>" of what was asked for and not delivered. A file answers at once, so nobody waits for these
    * (`initial_fetch_timeout` has nothing to end): see `buildSnapshot` for what is done without.
@@ -186,19 +190,21 @@ export class Subscriptions {
     const files = new Map<string, ResourceFile<Subscription["kind"]>>();
     for (const [key, want] of wants) {
       const { kind, path } = want;
-      if (this.subscribed.has(key) && !isDue(path)) continue;
+      const touched = isDue(path) || (want.kind === "SDS" && this.secretFiles.isDue(want, isDue));
+      if (this.subscribed.has(key) && !touched) continue;
       this.subscribed.add(key);
-      const fileKey = `${kind} ${path}`;
-      const file = files.get(fileKey) ?? readResourceFile(kind, path, this.checks);
+      const fileKey = `${kind} ${path || want.name}`;
+      const file = files.get(fileKey) ?? this.readFile(want);
       files.set(fileKey, file);
       this.readNamed(want, file);
       if (this.deliveries[kind].get(filedAs(want))?.resource == null) this.givenUp.add(key);
       else this.givenUp.delete(key);
     }
     this.forget(wants);
-    this.watch.watch(
-      new Set([lds, cds, ...[...wants.values()].map((want) => want.path)].filter((path) => path !== "")),
-    );
+    const wanted = [...wants.values()];
+    const quoted = this.secretFiles.paths(wanted.filter((want) => want.kind === "SDS"));
+    const paths = [lds, cds, ...wanted.map((want) => want.path), ...quoted];
+    this.watch.watch(new Set(paths.filter((path) => path !== "")));
     this.publish();
   }
 
@@ -217,6 +223,11 @@ export class Subscriptions {
       for (const { resource } of this.deliveries[kind].values()) if (resource !== null) add(resource);
     }
     return wants;
+  }
+
+  private readFile(want: Subscription): ResourceFile<Subscription["kind"]> {
+    if (want.kind === "SDS") return this.secretFiles.read(want, this.checks);
+    return readResourceFile(want.kind, want.path, this.checks);
   }
 
   private readComplete(kind: "LDS" | "CDS", path: string): void {
@@ -295,7 +306,7 @@ export class Subscriptions {
     this.deliveries[kind].set(key, refusedDelivery(name, before, faults, now, versionInfo));
   }
 
-  /** Drops routes, endpoints and filters that nobody wants any more. */
+  /** Drops routes, endpoints, filters and secrets that nobody wants any more. */
   private forget(wants: ReadonlyMap<string, Subscription>): void {
     for (const key of this.subscribed) {
       if (wants.has(key)) continue;
@@ -313,6 +324,7 @@ export class Subscriptions {
       routes: usable("RDS", this.deliveries.RDS),
       endpoints: usable("EDS", this.deliveries.EDS),
       extensions: usable("ECDS", this.deliveries.ECDS),
+      secrets: usable("SDS", this.deliveries.SDS),
     };
     const { snapshot, warming } = buildSnapshot(this.bootstrap, dynamic, this.previous, this.givenUp);
     this.latest = snapshot;

@@ -1,8 +1,7 @@
 /**
  * `/config_dump`: what was configured, where it came from, since when, and why a newer version is not in force.
- * Shapes are `envoy.admin.v3.ConfigDump` and its parts. Secrets cannot leak from here: the sources hold what
- * `core/xds` understood, and that knows no inline key or token yet but for what stands in an address (`http_uri`),
- * which is left out; `SecretsConfigDump` is always empty.
+ * Shapes are `envoy.admin.v3.ConfigDump` and its parts. Secrets cannot leak from here: the sources of resources hold
+ * "[redacted]" wherever the API marks a field as sensitive, and what stands in an address (`http_uri`) is left out.
  */
 import type { ClusterLoadAssignment, Endpoint, Json, LocalityEndpoints } from "../../../core/config/model.ts";
 import type { Resource } from "../../../core/xds/resource.ts";
@@ -36,6 +35,7 @@ const CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 const ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
 const ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
 const EXTENSION = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
+const SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 const HCM =
   "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 
@@ -49,6 +49,7 @@ const ELEMENT_TYPE: { readonly [field: string]: string } = {
   dynamic_endpoint_configs: "EndpointsConfigDump.DynamicEndpointConfig",
   static_listeners: "ListenersConfigDump.StaticListener",
   dynamic_listeners: "ListenersConfigDump.DynamicListener",
+  dynamic_active_secrets: "SecretsConfigDump.DynamicSecret",
   static_route_configs: "RoutesConfigDump.StaticRouteConfig",
   dynamic_route_configs: "RoutesConfigDump.DynamicRouteConfig",
 };
@@ -103,7 +104,7 @@ function dumps(source: AdminSource, query: DumpQuery): Fields[] {
     dump("ListenersConfigDump", listeners(source, query)),
     dump("ScopedRoutesConfigDump", {}),
     dump("RoutesConfigDump", routes(source, query)),
-    dump("SecretsConfigDump", {}),
+    dump("SecretsConfigDump", secrets(source, query)),
   );
   if (source.wasmModules.length > 0) all.push(wasmModules(source));
   return all;
@@ -222,6 +223,23 @@ function extensions({ subscriptions }: AdminSource, query: DumpQuery): Fields {
           version_info: delivery.versionInfo,
           ecds_filter: typed(EXTENSION, delivery.resource),
           last_updated: delivery.resource === null ? "" : time(delivery.lastUpdated),
+          error_state: errorState(delivery),
+        }),
+      ),
+  };
+}
+
+/** Those of SDS; what stands in the configuration itself is shown there. */
+function secrets({ subscriptions }: AdminSource, query: DumpQuery): Fields {
+  return {
+    dynamic_active_secrets: [...subscriptions.deliveries.SDS]
+      .filter(([key, { name }]) => key !== name && query.matchesName(name))
+      .map(([, delivery]) =>
+        compact({
+          name: delivery.name,
+          version_info: delivery.versionInfo,
+          last_updated: delivery.resource === null ? "" : time(delivery.lastUpdated),
+          secret: typed(SECRET, delivery.resource),
           error_state: errorState(delivery),
         }),
       ),

@@ -267,8 +267,8 @@ table("known, but not implemented", [
   ],
   [
     "listener",
-    "{ listener_filters: [{ name: t, typed_config: { '@type': type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector } }] }",
-    ".listener_filters[0]: not implemented yet: envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
+    "{ listener_filters: [{ name: t, typed_config: { '@type': type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst } }] }",
+    ".listener_filters[0]: not implemented yet: envoy.extensions.filters.listener.original_dst.v3.OriginalDst",
   ],
   ["listener", "{ use_original_dst: true }", ".use_original_dst: not implemented yet: use_original_dst"],
   ["listener", "{ use_original_dst: false, transparent: false, freebind: false }"],
@@ -289,8 +289,8 @@ table("known, but not implemented", [
   ],
   [
     "chain",
-    "{ transport_socket: { name: tls, typed_config: { '@type': type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext } } }",
-    ".transport_socket: not implemented yet: transport_socket (envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext)",
+    "{ transport_socket: { name: tls, typed_config: { '@type': type.googleapis.com/envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig } } }",
+    ".transport_socket: not implemented yet: transport_socket (envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig)",
   ],
   [
     "chain",

@@ -1,0 +1,304 @@
+/**
+ * Says who a peer is and whether it is let in, from the certificates that it showed in the handshake (which has
+ * proved that it has the key of the first). One per validation context and version of its secrets; synchronous, so
+ * that no byte of a peer is handled before the verdict.
+ *
+ * Laws:
+ * - A certificate that claims a SPIFFE ID is held to the X.509-SVID standard by whichever validator, for its ID will
+ *   be believed: one URI, well-formed, of a workload, no CA, no key that signs certificates.
+ * - With the SPIFFE validator the bundle of the peer's own trust domain decides, and no other.
+ * - A verdict is remembered for as long as nothing that it rests on expires.
+ */
+
+import { toBase64 } from "../bytes/base64.ts";
+import type { ConfigFault } from "../config/config-fault.ts";
+import type { TlsValidation } from "../config/tls.ts";
+import {
+  type Certificate,
+  CLIENT_AUTH,
+  CRL_SIGN,
+  DIGITAL_SIGNATURE,
+  KEY_CERT_SIGN,
+  readCertificate,
+  SERVER_AUTH,
+} from "./certificate.ts";
+import type { Cryptography } from "./cryptography.ts";
+import { hex } from "./der.ts";
+import { NameMatcher } from "./name-match.ts";
+import { Peer } from "./peer.ts";
+import type { PeerFault } from "./peer-fault.ts";
+import { pemContents } from "./pem.ts";
+import { type RevocationList, readRevocationList } from "./revocation-list.ts";
+import { claimsSpiffe, readSpiffeId, type SpiffeId } from "./spiffe-id.ts";
+import { MAX_SHOWN, TrustPath, type TrustRules } from "./trust-path.ts";
+
+/** Peers that are remembered; when there are more, all are forgotten. */
+const MAX_REMEMBERED = 1024;
+
+/** What became of a peer. */
+export interface PeerVerdict {
+  /** Null: it is let in. */
+  readonly fault: PeerFault | null;
+  /** Which certificate or name the fault is about, or "". */
+  readonly detail: string;
+  /** Who it is; null if it showed nothing that can be read. `peer.verified` says whether to believe it. */
+  readonly peer: Peer | null;
+}
+
+interface Remembered {
+  readonly verdict: PeerVerdict;
+  /** Unix time in ms, both inclusive. */
+  readonly from: number;
+  readonly until: number;
+}
+
+export class PeerJudge {
+  private readonly config: TlsValidation;
+  private readonly cryptography: Cryptography;
+  private readonly purpose: string;
+  private readonly anchors: readonly Certificate[];
+  /** By trust domain; null without the SPIFFE validator. */
+  private readonly bundles: ReadonlyMap<string, readonly Certificate[]> | null;
+  private readonly lists: readonly RevocationList[];
+  private readonly names: readonly NameMatcher[];
+  private readonly remembered = new Map<string, Remembered>();
+
+  /**
+   * `peerIs`: the other side. What is wrong with the configuration, which was checked before, goes to `faults`, and
+   * the judge then lets nobody in who would have needed it.
+   */
+  constructor(
+    config: TlsValidation,
+    peerIs: "client" | "server",
+    cryptography: Cryptography,
+    faults: ConfigFault[] = [],
+  ) {
+    this.config = config;
+    this.cryptography = cryptography;
+    this.purpose = peerIs === "client" ? CLIENT_AUTH : SERVER_AUTH;
+    this.anchors = config.trustedCa === "" ? [] : readAnchors(config.trustedCa, "trusted_ca", faults);
+    this.bundles =
+      config.trustDomains === null
+        ? null
+        : new Map(
+            config.trustDomains.map(({ name, bundle }, i) => [
+              name,
+              readAnchors(
+                bundle,
+                `custom_validator_config.typed_config.trust_domains[${i}].trust_bundle`,
+                faults,
+              ),
+            ]),
+          );
+    this.lists = config.crl === "" ? [] : readLists(config.crl, faults);
+    this.names = config.names.map(
+      (each, i) => new NameMatcher(each, `match_typed_subject_alt_names[${i}].matcher`, faults),
+    );
+  }
+
+  /** True if peers have to prove something; if not, any certificate will do and none is believed. */
+  get demands(): boolean {
+    const { config } = this;
+    return this.trusts || config.certificateHashes.length > 0 || config.publicKeyHashes.length > 0;
+  }
+
+  /** When the first of the trusted certificates expires, Unix time in ms; +Infinity if there is none. */
+  get expires(): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const list of [this.anchors, ...(this.bundles?.values() ?? [])])
+      for (const { notAfter } of list) first = Math.min(first, notAfter);
+    return first;
+  }
+
+  private get trusts(): boolean {
+    return this.config.trustedCa !== "" || this.bundles !== null;
+  }
+
+  /**
+   * The verdict on a peer that showed `chain` (DER, leaf first, empty = nothing; kept). `now`: Unix time in ms. Whether
+   * a client must show something at all is not asked here but for what it would have to prove.
+   */
+  judge(chain: readonly Uint8Array[], now: number): PeerVerdict {
+    if (chain.length === 0) return { fault: "no_certificate", detail: "", peer: null };
+    if (chain.length > MAX_SHOWN) return { fault: "too_many_certificates", detail: "", peer: null };
+    const digest = hex(this.cryptography.sha256(joined(chain)));
+    const known = this.remembered.get(digest);
+    if (known !== undefined && known.from <= now && now <= known.until) return known.verdict;
+
+    const certificates: Certificate[] = [];
+    for (const der of chain) {
+      const certificate = readCertificate(der);
+      if (typeof certificate === "string") return { fault: "unreadable", detail: certificate, peer: null };
+      certificates.push(certificate);
+    }
+    const verdict = this.judgeCertificates(certificates, now);
+    if (verdict.fault === null) this.remember(digest, verdict, now);
+    return verdict;
+  }
+
+  private judgeCertificates(chain: readonly Certificate[], now: number): PeerVerdict {
+    const [leaf] = chain;
+    const sha256 = hex(this.cryptography.sha256(leaf.der));
+    const examined = this.examine(leaf, chain.slice(1), sha256, now);
+    const { fault, detail, path } = examined;
+    const verified = fault === null && this.demands;
+    const peer = new Peer(chain, sha256, verified, verified ? workloadOf(leaf) : null, path);
+    if (fault !== null && this.config.acceptUntrusted) return { fault: null, detail: "", peer };
+    return { fault, detail, peer };
+  }
+
+  private examine(
+    leaf: Certificate,
+    shown: readonly Certificate[],
+    sha256: string,
+    now: number,
+  ): { fault: PeerFault | null; detail: string; path: readonly Certificate[] } {
+    const refuse = (fault: PeerFault, detail: string) => ({ fault, detail, path: [] });
+    const { config, bundles } = this;
+    const svid = bundles !== null || leaf.names.uri.some(claimsSpiffe);
+    let anchors = this.anchors;
+    if (svid) {
+      const { fault, detail, id } = readWorkload(leaf);
+      if (id === null) return refuse(fault, detail);
+      if (bundles !== null) {
+        const bundle = bundles.get(id.trustDomain);
+        if (bundle === undefined) return refuse("no_bundle", id.trustDomain);
+        anchors = bundle;
+      }
+    }
+    let path: readonly Certificate[] = [];
+    if (this.trusts) {
+      const way = new TrustPath(this.rules(anchors), this.cryptography, now);
+      if (!way.find(leaf, shown)) return refuse(way.fault, way.detail);
+      path = way.path;
+      const stranger = svid ? strangerAmong(path) : "";
+      if (stranger !== "") return refuse("issuer_spiffe_id", stranger);
+    }
+    if (!this.hashFits(leaf, sha256)) return refuse("hash_mismatch", sha256);
+    if (config.names.length > 0 && !this.names.some((name) => name.matches(leaf.names)))
+      return refuse("name_mismatch", namesText(leaf));
+    return { fault: null, detail: "", path };
+  }
+
+  private rules(anchors: readonly Certificate[]): TrustRules {
+    const { config, lists, purpose } = this;
+    return {
+      anchors,
+      lists,
+      listsForLeafOnly: config.crlOfLeafOnly,
+      allowExpired: config.allowExpired,
+      maxDepth: config.maxDepth,
+      purpose,
+    };
+  }
+
+  private hashFits(leaf: Certificate, sha256: string): boolean {
+    const { certificateHashes, publicKeyHashes } = this.config;
+    if (certificateHashes.length === 0 && publicKeyHashes.length === 0) return true;
+    if (certificateHashes.includes(sha256)) return true;
+    return publicKeyHashes.includes(toBase64(this.cryptography.sha256(leaf.publicKey)));
+  }
+
+  private remember(digest: string, verdict: PeerVerdict, now: number): void {
+    const { peer } = verdict;
+    // Who was let in in spite of a fault is looked at anew each time: the fault may go away.
+    if (peer === null || (this.demands && !peer.verified)) return;
+    let from = Number.NEGATIVE_INFINITY;
+    let until = Number.POSITIVE_INFINITY;
+    if (!this.config.allowExpired)
+      for (const { notBefore, notAfter } of peer.path) {
+        from = Math.max(from, notBefore);
+        until = Math.min(until, notAfter);
+      }
+    for (const { thisUpdate, nextUpdate } of this.lists) {
+      from = Math.max(from, thisUpdate);
+      until = Math.min(until, nextUpdate);
+    }
+    if (now > until) return;
+    if (this.remembered.size === MAX_REMEMBERED) this.remembered.clear();
+    this.remembered.set(digest, { verdict, from, until });
+  }
+}
+
+/** X.509-SVID 4 and 5.2: what the certificate of a workload has to be, but for who signed it. */
+function readWorkload(leaf: Certificate): { fault: PeerFault; detail: string; id: SpiffeId | null } {
+  const refuse = (fault: PeerFault, detail = "") => ({ fault, detail, id: null });
+  const { uri } = leaf.names;
+  if (uri.length === 0) return refuse("no_spiffe_id", leaf.subject);
+  if (uri.length > 1) return refuse("several_uris", uri.slice(0, 4).join(", "));
+  const id = readSpiffeId(uri[0]);
+  if (id === null) return refuse("bad_spiffe_id", uri[0]);
+  if (id.path === "") return refuse("no_workload_path", uri[0]);
+  if (leaf.isCa) return refuse("leaf_is_ca", uri[0]);
+  const { keyUsage, keyUsageCritical } = leaf;
+  if (keyUsage !== -1 && (keyUsage & (KEY_CERT_SIGN | CRL_SIGN)) !== 0)
+    return refuse("leaf_may_sign", uri[0]);
+  if (keyUsage === -1 || (keyUsage & DIGITAL_SIGNATURE) === 0 || !keyUsageCritical)
+    return refuse("leaf_key_usage", uri[0]);
+  return { fault: "no_spiffe_id", detail: "", id };
+}
+
+function workloadOf(leaf: Certificate): SpiffeId | null {
+  return leaf.names.uri.length === 1 ? readSpiffeId(leaf.names.uri[0]) : null;
+}
+
+/** A CA that has a SPIFFE ID has that of the trust domain itself (X.509-SVID 4.1 and 5.1). "" or the ID of one that has not. */
+function strangerAmong(path: readonly Certificate[]): string {
+  const trustDomain = workloadOf(path[0])?.trustDomain;
+  for (const { names } of path.slice(1)) {
+    for (const uri of names.uri) {
+      if (!claimsSpiffe(uri)) continue;
+      const id = readSpiffeId(uri);
+      if (id === null || id.path !== "" || id.trustDomain !== trustDomain) return uri;
+    }
+  }
+  return "";
+}
+
+/** The first few names, for a log. */
+function namesText({ names, subject }: Certificate): string {
+  const all = [...names.uri, ...names.dns, ...names.ip, ...names.email];
+  return all.length === 0 ? subject : all.slice(0, 4).join(", ");
+}
+
+function joined(chain: readonly Uint8Array[]): Uint8Array {
+  if (chain.length === 1) return chain[0];
+  const all = new Uint8Array(chain.reduce((sum, der) => sum + der.length, 0));
+  let at = 0;
+  for (const der of chain) {
+    all.set(der, at);
+    at += der.length;
+  }
+  return all;
+}
+
+/** The certificates of a PEM text. */
+export function readAnchors(pem: string, path: string, faults: ConfigFault[]): Certificate[] {
+  const contents = pemContents(pem, "CERTIFICATE");
+  if (typeof contents === "string") {
+    faults.push({ path, message: contents });
+    return [];
+  }
+  const certificates: Certificate[] = [];
+  contents.forEach((der, i) => {
+    const certificate = readCertificate(der);
+    if (typeof certificate !== "string") certificates.push(certificate);
+    else faults.push({ path, message: `certificate ${i + 1} ${certificate}` });
+  });
+  return certificates;
+}
+
+function readLists(pem: string, faults: ConfigFault[]): RevocationList[] {
+  const contents = pemContents(pem, "X509 CRL");
+  if (typeof contents === "string") {
+    faults.push({ path: "crl", message: contents });
+    return [];
+  }
+  const lists: RevocationList[] = [];
+  contents.forEach((der, i) => {
+    const list = readRevocationList(der);
+    if (typeof list !== "string") lists.push(list);
+    else faults.push({ path: "crl", message: `list ${i + 1} ${list}` });
+  });
+  return lists;
+}
