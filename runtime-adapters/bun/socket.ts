@@ -6,15 +6,22 @@
  * inside `connect`, `close` and `terminate`; `drain` comes without need; a chunk has a buffer of its own. A write
  * that finds the connection broken answers -1, and takes the kernel's error with it: reading then ends in what looks
  * like a FIN, and a paused socket hears of nothing any more.
+ *
+ * TLS is Bun's own, too: `upgradeTLS` makes another native socket of the descriptor. The first one goes on telling what
+ * it reads (as it came), to nobody.
  */
 import type { Address, Keepalive } from "../../core/io/socket.ts";
+import { type TlsContext, tlsFailure } from "../../core/io/tls.ts";
 import { ipAddress, nativePath } from "../address.ts";
 import { SILENT } from "../connection.ts";
 import { HostSocket } from "../host-socket.ts";
+import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.ts";
 import { completeKeepalive } from "../keepalive.ts";
+import { gather } from "../record.ts";
 import type { Accept } from "../runtime.ts";
 import type { BunDriver } from "./driver.ts";
 import { setKeepalive } from "./keepalive.ts";
+import { peerChain, type SecureNative } from "./secure-native.ts";
 
 /** The part of Bun's socket that is used here, undocumented members included. */
 export interface NativeSocket {
@@ -31,6 +38,8 @@ export interface NativeSocket {
   pause(): void;
   resume(): void;
   setKeepAlive(on: boolean, delay: number): boolean;
+  /** Undocumented: [what it was, what it is now]. */
+  upgradeTLS(options: object): [NativeSocket, SecureNative];
 }
 
 /** What Bun reports about an open socket: the same functions for every connection. */
@@ -53,12 +62,26 @@ const REPORTS = {
   },
 };
 
+const SECURE_REPORTS = {
+  ...REPORTS,
+  open() {},
+  handshake(native: SecureNative, ok: boolean, error: NodeJS.ErrnoException | null) {
+    native.data?.onHandshake(native, ok, error?.code ?? "");
+  },
+  error(native: NativeSocket, error: NodeJS.ErrnoException) {
+    native.data?.onClose(tlsFailure(failureName(error.code)));
+    native.terminate();
+  },
+};
+
 export class BunSocket extends HostSocket<BunDriver> {
   private native: NativeSocket | null = null;
   private fd = -1;
   private reading = true;
   /** A write failed. What was received before can still be read. */
   private broken = false;
+  private encrypted = false;
+  private serverName = "";
 
   /** Takes over a connection that Bun accepted. */
   static accept(driver: BunDriver, native: NativeSocket, listener: Address, accept: Accept): void {
@@ -96,6 +119,7 @@ export class BunSocket extends HostSocket<BunDriver> {
   protected transmit(): boolean {
     const queue = this.queue;
     const native = this.native as NativeSocket;
+    if (this.encrypted) return this.encrypt(native);
     const writev = this.driver.vectoredWrite;
     if (writev !== null) {
       // Again and again: a peer that sends chunks of one byte makes thousands of pieces in one turn.
@@ -115,6 +139,43 @@ export class BunSocket extends HostSocket<BunDriver> {
       if (taken < length) return false;
     }
     return true;
+  }
+
+  /** Short pieces go as one record: each costs 22 bytes and a system call. */
+  private encrypt(native: NativeSocket): boolean {
+    const queue = this.queue;
+    while (queue.bytes !== 0) {
+      const { bytes, start, end } = gather(queue);
+      const taken = native.write(bytes, start, end - start);
+      if (taken > 0) queue.consume(taken);
+      else if (taken < 0) this.fail();
+      if (taken < end - start) return false;
+    }
+    return true;
+  }
+
+  protected startTls(context: TlsContext, unread: Uint8Array, serverName: string): void {
+    const { native: secureContext, alpn, options } = context as HostTlsContext;
+    const plain = this.native as NativeSocket;
+    this.encrypted = true;
+    this.serverName = options.server ? "" : serverName;
+    plain.data = null;
+    const [, native] = plain.upgradeTLS({
+      data: this,
+      socket: SECURE_REPORTS,
+      isServer: options.server,
+      initialData: unread.length === 0 ? undefined : unread,
+      tls: {
+        secureContext: secureContext?.context,
+        requestCert: !options.server || options.requestCertificate,
+        rejectUnauthorized: false,
+        ALPNProtocols: alpn,
+        serverName: this.serverName,
+        servername: this.serverName,
+      },
+    });
+    if (this.isClosed) native.terminate();
+    else this.native = native;
   }
 
   protected shutdown(): void {
@@ -170,6 +231,16 @@ export class BunSocket extends HostSocket<BunDriver> {
       return;
     }
     this.opened();
+  }
+
+  onHandshake(native: SecureNative, ok: boolean, error: string): void {
+    if (ok) {
+      const serverName = this.serverName || (native.getServername() ?? "");
+      this.secured(tlsInfo(native, serverName, peerChain(native), error));
+      return;
+    }
+    this.closed(tlsFailure(failureName(error)));
+    native.terminate();
   }
 
   onData(chunk: Uint8Array): void {
