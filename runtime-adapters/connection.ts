@@ -11,7 +11,7 @@
  *   Plain ──secure()──▶ Starting ──what was written before has left──▶ Shaking ──secured()──▶ Secured
  */
 
-import { ByteQueue, ByteQueue } from "../core/bytes/byte-queue.ts";
+import { ByteQueue } from "../core/bytes/byte-queue.ts";
 import type { Member } from "../core/io/roster.ts";
 import type { Address, CloseReason, Keepalive, PlainSocket, SocketHandler } from "../core/io/socket.ts";
 import { type TlsContext, type TlsInfo, tlsFailure } from "../core/io/tls.ts";
