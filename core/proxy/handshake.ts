@@ -1,0 +1,124 @@
+/**
+ * A connection on its way from plain to TLS, either side: the engine shakes hands, and the peer is judged, before anybody
+ * else hears of it. It stands in the place of the handler that comes after it.
+ *
+ * Laws: whoever is let in was judged; nothing of a peer is handled before. It ends in exactly one word to its owner:
+ * `onSecured`, or `onInsecure`, after which the socket is closed or about to be.
+ */
+import type { CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
+import { type TlsInfo, tlsFailureOf } from "../io/tls.ts";
+import { countRefusal, type SslStats } from "../telemetry/ssl-stats.ts";
+import { Timer } from "../time/timers.ts";
+import type { Peer } from "../tls/peer.ts";
+import { peerFaultCounter, peerFaultText } from "../tls/peer-fault.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
+import type { Services } from "./services.ts";
+import type { TlsMaterial } from "./tls-material.ts";
+
+/** Who goes on with the connection. */
+export interface HandshakeOwner {
+  onSecured(secure: SecureConnection): void;
+  /** It did not become TLS. `reason` is the socket's; `why` is for logs, without secrets, "" if the peer just went. */
+  onInsecure(reason: CloseReason, why: string): void;
+}
+
+const NOTHING = new Uint8Array(0);
+
+export class Handshake implements SocketHandler {
+  private readonly services: Services;
+  private readonly socket: PlainSocket;
+  private readonly material: TlsMaterial;
+  private readonly stats: SslStats;
+  private readonly owner: HandshakeOwner;
+  private readonly timer: Timer;
+  private over = false;
+
+  constructor(
+    services: Services,
+    socket: PlainSocket,
+    material: TlsMaterial,
+    stats: SslStats,
+    owner: HandshakeOwner,
+  ) {
+    this.services = services;
+    this.socket = socket;
+    this.material = material;
+    this.stats = stats;
+    this.owner = owner;
+    this.timer = new Timer(() => this.fail("", "the handshake took too long"));
+  }
+
+  /** Begins; `unread` is what was read before, `timeout` in ms, 0 = none. The socket's handler is this from here on. */
+  start(unread: Uint8Array = NOTHING, timeout = 0): void {
+    const { services, socket, material } = this;
+    socket.handler = this;
+    if (timeout > 0) services.timers.arm(this.timer, services.clock.now + timeout);
+    socket.secure(material.context, unread, material.serverName);
+  }
+
+  onSecured(info: TlsInfo): void {
+    if (this.over) return;
+    const { material, stats, services } = this;
+    if (material.mustName && info.serverName === "") {
+      this.fail("", "the client names no server");
+      return;
+    }
+    let peer: Peer | null = null;
+    if (info.peerCertificates.length > 0 || material.mustShow) {
+      if (material.judge === null && info.peerCertificates.length === 0) {
+        stats.failVerifyNoCert++;
+        this.fail("", "the peer showed no certificate");
+        return;
+      }
+      if (material.judge !== null) {
+        const verdict = material.judge.judge(info.peerCertificates, services.clock.wall);
+        if (verdict.fault !== null) {
+          countRefusal(stats, peerFaultCounter(verdict.fault));
+          this.fail("", peerFaultText(verdict.fault, verdict.detail));
+          return;
+        }
+        peer = verdict.peer;
+      }
+    } else stats.noCertificate++;
+    stats.handshake++;
+    if (info.resumed) stats.sessionReused++;
+    this.end();
+    this.owner.onSecured({ info, peer });
+  }
+
+  onConnect(): void {}
+  onData(): void {}
+  onBlocked(): void {}
+  onDrain(): void {}
+
+  onEnd(): void {
+    this.fail("", "");
+  }
+
+  onClose(reason: CloseReason): void {
+    if (this.over) return;
+    const failure = tlsFailureOf(reason);
+    if (failure !== null) this.stats.connectionError++;
+    this.end();
+    this.owner.onInsecure(reason, failure ?? "");
+  }
+
+  /** Gives it up from outside. */
+  cancel(): void {
+    if (this.over) return;
+    this.end();
+    this.socket.close();
+  }
+
+  private fail(reason: CloseReason, why: string): void {
+    if (this.over) return;
+    this.end();
+    this.socket.reset();
+    this.owner.onInsecure(reason, why);
+  }
+
+  private end(): void {
+    this.over = true;
+    this.services.timers.release(this.timer);
+  }
+}
