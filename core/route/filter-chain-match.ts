@@ -6,7 +6,7 @@
  *   destination port → destination IP → server name → transport protocol → application protocol
  *   → direct source IP → source type → source IP → source port
  *
- * We accept plain text only for now: the server name is empty, the transport is raw_buffer, no ALPN was detected.
+ * What the first bytes said (core/tls/client-hello.ts, core/proxy/http-watch.ts) is handed in as `Inspection`.
  */
 import { Cidr, isLoopback, parseIp } from "../bytes/cidr.ts";
 import type { CidrRange, FilterChain, Listener } from "../config/model.ts";
@@ -18,6 +18,22 @@ export interface ConnectionEnds {
   readonly local: Address;
   readonly remote: Address;
 }
+
+/** What the inspectors saw in the first bytes; `NOT_INSPECTED` if nobody looked, or nothing was found. */
+export interface Inspection {
+  readonly transportProtocol: "raw_buffer" | "tls";
+  /** Lower case, "" = none. */
+  readonly serverName: string;
+  /** What the client offers by ALPN, in its order, or what the http_inspector found ("http/1.1", "h2c", …). */
+  readonly applicationProtocols: readonly string[];
+}
+
+/** Plain text of an unknown kind. */
+export const NOT_INSPECTED: Inspection = {
+  transportProtocol: "raw_buffer",
+  serverName: "",
+  applicationProtocols: [],
+};
 
 interface Candidate {
   readonly chain: FilterChain;
@@ -33,11 +49,11 @@ export class FilterChainChoice {
   private readonly only: FilterChain | null;
 
   /** Use `compileFilterChains`. */
-  constructor(candidates: readonly Candidate[], fallback: FilterChain | null) {
+  constructor(candidates: readonly Candidate[], fallback: FilterChain | null, inspected: boolean) {
     this.candidates = candidates;
     this.fallback = fallback;
     this.only =
-      candidates.length === 1 && matchesAll(candidates[0].chain)
+      candidates.length === 1 && matchesAll(candidates[0].chain, inspected)
         ? candidates[0].chain
         : candidates.length === 0
           ? fallback
@@ -45,7 +61,7 @@ export class FilterChainChoice {
   }
 
   /** The chain for a connection, or null: close it and count `no_filter_chain_match`. */
-  choose(connection: ConnectionEnds): FilterChain | null {
+  choose(connection: ConnectionEnds, seen: Inspection = NOT_INSPECTED): FilterChain | null {
     if (this.only !== null) return this.only;
     const { local, remote } = connection;
     const localIp = parseIp(local.ip);
@@ -54,9 +70,9 @@ export class FilterChainChoice {
 
     left = narrow(left, (c) => exactPort(c.chain.match.destinationPort, local.port));
     left = narrow(left, (c) => bestPrefix(c.destinations, localIp));
-    left = narrow(left, (c) => (c.chain.match.serverNames.length === 0 ? 0 : -1));
-    left = narrow(left, (c) => transportScore(c.chain.match.transportProtocol));
-    left = narrow(left, (c) => (c.chain.match.applicationProtocols.length === 0 ? 0 : -1));
+    left = narrow(left, (c) => serverNameScore(c.chain.match.serverNames, seen.serverName));
+    left = narrow(left, (c) => transportScore(c.chain.match.transportProtocol, seen.transportProtocol));
+    left = narrow(left, (c) => protocolScore(c.chain.match.applicationProtocols, seen.applicationProtocols));
     left = narrow(left, (c) => bestPrefix(c.directSources, remoteIp));
     const near =
       remote.path !== "" || (remoteIp !== null && (isLoopback(remoteIp) || local.ip === remote.ip));
@@ -91,8 +107,28 @@ function portScore(wanted: readonly number[], port: number): number {
   return wanted.length === 0 ? 0 : wanted.includes(port) ? 1 : -1;
 }
 
-function transportScore(wanted: string): number {
-  return wanted === "" ? 0 : wanted === "raw_buffer" ? 1 : -1;
+function transportScore(wanted: string, found: string): number {
+  return wanted === "" ? 0 : wanted === found ? 1 : -1;
+}
+
+/** The whole name before any wildcard, and of wildcards the longest; "*.a.b" does not cover "a.b" itself. */
+function serverNameScore(wanted: readonly string[], name: string): number {
+  if (wanted.length === 0) return 0;
+  let best = -1;
+  for (const each of wanted) {
+    if (each === name) return Number.MAX_SAFE_INTEGER;
+    // As in Envoy there must be something before the dot, and something behind it.
+    const covers = each.startsWith("*.") && name.length > each.length - 1 && name.endsWith(each.slice(1));
+    if (covers && each.length > best) best = each.length;
+  }
+  return best;
+}
+
+/** The client's order decides: the first of its protocols that any chain names. */
+function protocolScore(wanted: readonly string[], offered: readonly string[]): number {
+  if (wanted.length === 0) return 0;
+  const first = offered.findIndex((protocol) => wanted.includes(protocol));
+  return first < 0 ? -1 : offered.length - first;
 }
 
 function sourceTypeScore(wanted: FilterChain["match"]["sourceType"], near: boolean): number {
@@ -109,13 +145,13 @@ function bestPrefix(list: readonly Cidr[], ip: Uint8Array | null): number {
   return best;
 }
 
-function matchesAll(chain: FilterChain): boolean {
+function matchesAll(chain: FilterChain, inspected: boolean): boolean {
   const m = chain.match;
   return (
     m.destinationPort === 0 &&
     m.prefixRanges.length === 0 &&
     m.serverNames.length === 0 &&
-    (m.transportProtocol === "" || m.transportProtocol === "raw_buffer") &&
+    (m.transportProtocol === "" || (m.transportProtocol === "raw_buffer" && !inspected)) &&
     m.applicationProtocols.length === 0 &&
     m.directSourcePrefixRanges.length === 0 &&
     m.sourceType === "ANY" &&
@@ -158,6 +194,8 @@ export function compileFilterChains(listener: Listener): {
       sources: cidrs(match.sourcePrefixRanges, `${path}.source_prefix_ranges`),
     };
   });
-  const choice = faults.length === 0 ? new FilterChainChoice(candidates, listener.defaultFilterChain) : null;
+  const inspected = listener.filters?.tlsInspector ?? false;
+  const choice =
+    faults.length === 0 ? new FilterChainChoice(candidates, listener.defaultFilterChain, inspected) : null;
   return { choice, faults };
 }
