@@ -1,14 +1,17 @@
 /** `Platform` for the real runtimes: everything but dialling is the same on all of them. */
+
 import type { LogLevel, LogSink, LookupFamily, Platform, Resolution } from "../core/io/platform.ts";
 import type { Address, PlainSocket, SocketHandler } from "../core/io/socket.ts";
 import type { TlsContext, TlsContextOptions } from "../core/io/tls.ts";
 import { Entropy } from "./entropy.ts";
+import { hostCryptography } from "./host-cryptography.ts";
 import { HostTlsContext } from "./host-tls-context.ts";
 import { Resolver } from "./resolver.ts";
 import type { Services } from "./runtime.ts";
 import type { Turn } from "./turn.ts";
 
 export class HostPlatform implements Platform {
+  readonly cryptography = hostCryptography;
   private readonly services: Services;
   private readonly dial: Platform["connect"];
   private readonly resolver: Resolver;

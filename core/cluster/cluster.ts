@@ -18,6 +18,7 @@ import {
 import { clusterHttp2Stats, type Http2Stats } from "../telemetry/http2-stats.ts";
 import type { ResponseCodeStats } from "../telemetry/response-stats.ts";
 import type { ClusterUpdateStats } from "../telemetry/server-stats.ts";
+import { type SslStats, sslStats } from "../telemetry/ssl-stats.ts";
 import type { Scope, StatsStore } from "../telemetry/stats.ts";
 import type { Clock } from "../time/clock.ts";
 import type { Timers } from "../time/timers.ts";
@@ -66,6 +67,9 @@ export class ClusterState implements DnsHandler {
   private readonly handler: ClusterHandler;
   private readonly scope: Scope;
   private http2: Http2Stats | null = null;
+  private ssl: SslStats | null = null;
+  /** How its connections are secured, null if they are plain; whose business it is knows what it is. */
+  transport: unknown = null;
   private alternatives: AlternativeStats | null = null;
   private dns: DnsCluster | null = null;
 
@@ -87,6 +91,12 @@ export class ClusterState implements DnsHandler {
   get http2Stats(): Http2Stats {
     this.http2 ??= clusterHttp2Stats(this.scope);
     return this.http2;
+  }
+
+  /** What becomes of handshakes with its endpoints; there as soon as there was one. */
+  get sslStats(): SslStats {
+    this.ssl ??= sslStats(this.scope);
+    return this.ssl;
   }
 
   /** Brings the endpoints in: at once (STATIC), by asking (DNS), or not yet (EDS). Call once. */

@@ -4,6 +4,7 @@
  */
 import type { ResponseFlag } from "../errors.ts";
 import type { Address } from "../io/socket.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { Fields } from "./fields.ts";
 import type { RequestHead, ResponseHead } from "./head.ts";
 
@@ -98,6 +99,10 @@ export interface StreamInfo {
   /** The client as decided by XFF rules. */
   readonly downstreamRemote: Address;
   readonly requestedServerName: string;
+  /** What is known of the client's connection, null if it is plain. */
+  readonly secure: SecureConnection | null;
+  /** The same of the one to the upstream. */
+  readonly upstreamSecure: SecureConnection | null;
   readonly connectionId: number;
   /** Wall-clock id generator for %STREAM_ID%: the request id if there is one. */
   readonly streamId: string;

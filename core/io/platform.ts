@@ -2,6 +2,8 @@
  * Everything else that the core is handed: dialling, name resolution, randomness, logs. One object per worker,
  * given at construction; the core reaches the outside world through it and through `Socket` only.
  */
+
+import type { Cryptography } from "../tls/cryptography.ts";
 import type { Address, PlainSocket, SocketHandler } from "./socket.ts";
 import type { TlsContext, TlsContextOptions } from "./tls.ts";
 
@@ -26,6 +28,8 @@ export interface LogSink {
 }
 
 export interface Platform {
+  /** Digests and signatures. */
+  readonly cryptography: Cryptography;
   /** Starts connecting; `handler.onConnect` or `handler.onClose` follows, never before `connect` returned. */
   connect(to: Address, handler: SocketHandler): PlainSocket;
   /** Makes a context for `PlainSocket.secure`. Takes ms: once per configuration, never per connection. */

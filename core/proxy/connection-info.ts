@@ -6,6 +6,7 @@ import type { Listener } from "../config/model.ts";
 import type { ResponseFlag } from "../errors.ts";
 import type { ClusterView, EndpointView, StreamInfo } from "../http/stream-info.ts";
 import type { Address } from "../io/socket.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
 
 export abstract class ConnectionInfo implements StreamInfo {
   readonly request = null;
@@ -37,7 +38,9 @@ export abstract class ConnectionInfo implements StreamInfo {
   upstreamLocal: Address | null = null;
   upstreamFailure = "";
   upstreamAttempts = 0;
-  readonly requestedServerName = "";
+  /** Null if it is plain. */
+  secure: SecureConnection | null = null;
+  readonly upstreamSecure = null;
   connectionId = 0;
   readonly streamId = "";
   readonly filterChainName: string;
@@ -53,6 +56,10 @@ export abstract class ConnectionInfo implements StreamInfo {
     this.listener = listener;
     this.filterChainName = filterChainName;
     this.startWall = startWall;
+  }
+
+  get requestedServerName(): string {
+    return this.secure === null ? "" : this.secure.info.serverName;
   }
 
   abstract get downstreamLocal(): Address;

@@ -13,6 +13,7 @@
 import type { StreamInfo } from "../http/stream-info.ts";
 import type { CloseReason, Socket } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { ConnectionManager, Spoken } from "./connection-manager.ts";
 import type { ConnectionOwner, DrainableConnection } from "./connection-owner.ts";
 import { ANY_REASON, Pressure } from "./pressure.ts";
@@ -41,6 +42,8 @@ export abstract class ConnectionLife implements DrainableConnection {
   readonly connectionId: number;
   /** What the network filters on it know, null if there are none; set before anything is read. */
   networkInfo: StreamInfo | null = null;
+  /** Null if it is plain. */
+  secure: SecureConnection | null = null;
   readonly accepted: number;
   place = -1;
   /** Reading from the client, paused for one reason or another. */

@@ -8,6 +8,7 @@ import type { Framing } from "../http/framing.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
 import type { Socket } from "../io/socket.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
 import type { Pressure } from "./pressure.ts";
 import type { Services } from "./services.ts";
@@ -34,6 +35,8 @@ export interface DownstreamExchange {
   readonly socket: Socket;
   /** What the network filters on the connection know, null if there are none. */
   readonly networkInfo: StreamInfo | null;
+  /** Null if the connection is plain. */
+  readonly secure: SecureConnection | null;
   readonly http2: boolean;
   readonly message: RequestMessage;
   /** The protocol that an extended CONNECT asks for (RFC 8441), or "". */

@@ -3,7 +3,7 @@
  * else hears of it. It stands in the place of the handler that comes after it.
  *
  * Laws: whoever is let in was judged; nothing of a peer is handled before. It ends in exactly one word to its owner:
- * `onSecured`, or `onInsecure`, after which the socket is closed or about to be.
+ * `onTrusted`, or `onRefused`, after which the socket is closed or about to be.
  */
 import type { CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
 import { type TlsInfo, tlsFailureOf } from "../io/tls.ts";
@@ -17,9 +17,9 @@ import type { TlsMaterial } from "./tls-material.ts";
 
 /** Who goes on with the connection. */
 export interface HandshakeOwner {
-  onSecured(secure: SecureConnection): void;
+  onTrusted(secure: SecureConnection): void;
   /** It did not become TLS. `reason` is the socket's; `why` is for logs, without secrets, "" if the peer just went. */
-  onInsecure(reason: CloseReason, why: string): void;
+  onRefused(reason: CloseReason, why: string): void;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -83,7 +83,7 @@ export class Handshake implements SocketHandler {
     stats.handshake++;
     if (info.resumed) stats.sessionReused++;
     this.end();
-    this.owner.onSecured({ info, peer });
+    this.owner.onTrusted({ info, peer });
   }
 
   onConnect(): void {}
@@ -100,7 +100,7 @@ export class Handshake implements SocketHandler {
     const failure = tlsFailureOf(reason);
     if (failure !== null) this.stats.connectionError++;
     this.end();
-    this.owner.onInsecure(reason, failure ?? "");
+    this.owner.onRefused(reason, failure ?? "");
   }
 
   /** Gives it up from outside. */
@@ -114,7 +114,7 @@ export class Handshake implements SocketHandler {
     if (this.over) return;
     this.end();
     this.socket.reset();
-    this.owner.onInsecure(reason, why);
+    this.owner.onRefused(reason, why);
   }
 
   private end(): void {

@@ -18,10 +18,12 @@ import { RESPONSE_FAULTS } from "../http1/faults.ts";
 import { LAST_CHUNK, LowerCase } from "../http1/head-writer.ts";
 import type { MessageSink } from "../http1/message-parser.ts";
 import { ResponseParser } from "../http1/response-parser.ts";
-import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import type { Address, CloseReason, Socket } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { ConnectionPool } from "./pool.ts";
 import type { PooledConnection } from "./pooled-connection.ts";
+import type { Dialler } from "./secure-dial.ts";
 import { MAX_FLUSH_MS } from "./tcp-upstream.ts";
 import type { AttemptSink, UpstreamExchange } from "./upstream-exchange.ts";
 
@@ -31,11 +33,13 @@ const Busy = 2;
 const Closed = 3;
 type UpstreamState = typeof Connecting | typeof Idle | typeof Busy | typeof Closed;
 
-export class Http1Upstream implements SocketHandler, MessageSink, UpstreamExchange, PooledConnection {
+export class Http1Upstream implements Dialler, MessageSink, UpstreamExchange, PooledConnection {
   state: UpstreamState = Connecting;
   /** For its roster. */
   place = -1;
   offered = false;
+  secure: SecureConnection | null = null;
+  readonly protocol = "";
   readonly expectedRoom = 1;
   readonly pool: ConnectionPool;
   socket: Socket | null = null;

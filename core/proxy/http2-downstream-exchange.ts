@@ -21,6 +21,7 @@ import { Cancel, EnhanceYourCalm, InternalError, NoError } from "../http2/frames
 import { ServerStream } from "../http2/server-stream.ts";
 import type { Socket } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
 import type { DownstreamExchange } from "./downstream-exchange.ts";
 import type { Http2Downstream } from "./http2-downstream.ts";
@@ -82,6 +83,10 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
 
   get connectionId(): number {
     return this.connection.connectionId;
+  }
+
+  get secure(): SecureConnection | null {
+    return this.connection.secure;
   }
 
   get networkInfo(): StreamInfo | null {

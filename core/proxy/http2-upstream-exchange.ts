@@ -19,6 +19,7 @@ import { RESPONSE_FAULTS } from "../http2/faults.ts";
 import { Cancel, NoError, RefusedStream } from "../http2/frames.ts";
 import type { Address } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { Http2Upstream } from "./http2-upstream.ts";
 import type { AttemptSink, UpstreamExchange } from "./upstream-exchange.ts";
 
@@ -49,6 +50,10 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
 
   get address(): Address {
     return this.connection.address;
+  }
+
+  get secure(): SecureConnection | null {
+    return this.connection.secure;
   }
 
   get local(): Address | null {

@@ -12,13 +12,15 @@ import type { CopyCounter } from "../http1/section-reader.ts";
 import { ClientSession } from "../http2/client-session.ts";
 import { Cancel, errorName, NoError } from "../http2/frames.ts";
 import type { SessionOwner } from "../http2/stream-table.ts";
-import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import type { Address, CloseReason, Socket } from "../io/socket.ts";
 import type { Http2Stats } from "../telemetry/http2-stats.ts";
 import { Timer } from "../time/timers.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
 import { Http2Keepalive, type KeepaliveOwner } from "./http2-keepalive.ts";
 import { Http2UpstreamExchange } from "./http2-upstream-exchange.ts";
 import type { ConnectionPool } from "./pool.ts";
 import type { PooledConnection } from "./pooled-connection.ts";
+import type { Dialler } from "./secure-dial.ts";
 
 const Connecting = 0;
 const Open = 1;
@@ -28,10 +30,12 @@ const Closed = 3;
 /** Exchanges that are kept for further requests. */
 const MOST_SPARE = 64;
 
-export class Http2Upstream implements SocketHandler, SessionOwner, KeepaliveOwner, PooledConnection {
+export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, PooledConnection {
   readonly pool: ConnectionPool;
   place = -1;
   offered = false;
+  secure: SecureConnection | null = null;
+  readonly protocol = "h2";
   socket: Socket | null = null;
   readonly address: Address;
   readonly started: number;

@@ -2,18 +2,26 @@
  * One version of a listener in one worker: chooses a filter chain for each accepted connection and keeps account
  * of the connections it made. A changed listener is a new object; the old one drains.
  */
-import type { FilterChain, Listener, RouteConfiguration } from "../config/model.ts";
+import type { FilterChain, HttpConnectionManager, Listener, RouteConfiguration } from "../config/model.ts";
 import type { NetworkFilterFactory } from "../filter/network-filter.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
 import { Roster } from "../io/roster.ts";
-import { formatAddress, type Socket, type SocketHandler } from "../io/socket.ts";
-import { compileFilterChains, type FilterChainChoice } from "../route/filter-chain-match.ts";
+import { formatAddress, type PlainSocket, type Socket, type SocketHandler } from "../io/socket.ts";
+import {
+  compileFilterChains,
+  type FilterChainChoice,
+  type Inspection,
+  NOT_INSPECTED,
+} from "../route/filter-chain-match.ts";
 import type { RouteTable } from "../route/route-table.ts";
 import type { Runtime } from "../route/runtime-fraction.ts";
 import type { AccessLogger } from "../telemetry/access-log.ts";
 import { type ListenerStats, listenerScope, listenerStats } from "../telemetry/listener-stats.ts";
+import { type SslStats, sslStats } from "../telemetry/ssl-stats.ts";
 import type { Scope } from "../telemetry/stats.ts";
 import { Timer } from "../time/timers.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
+import { Arrival, type ArrivalOwner } from "./arrival.ts";
 import { AutoDownstream } from "./auto-downstream.ts";
 import type { Clusters } from "./clusters.ts";
 import { ConnectionLife } from "./connection-life.ts";
@@ -28,6 +36,7 @@ import { NetworkFilters } from "./network-filters.ts";
 import type { Services } from "./services.ts";
 import { TcpProxyConnection } from "./tcp-connection.ts";
 import { TcpProxyFilter } from "./tcp-filter.ts";
+import { type Secrets, TlsSide } from "./tls-material.ts";
 
 /** Where route tables come from: RDS by name, inline ones by content. */
 export interface RouteTables {
@@ -40,18 +49,23 @@ export interface InForce {
   readonly tables: RouteTables;
   readonly extensions: Extensions;
   readonly runtime: Runtime;
+  readonly secrets: Secrets;
 }
+
+/** What a server offers by ALPN whose configuration says nothing of it. */
+const ALPN = { AUTO: ["h2", "http/1.1"], HTTP1: ["http/1.1"], HTTP2: ["h2"] } as const;
 
 /** What is made of an accepted connection, by its connection manager's `codec_type`. */
 const CONNECTIONS = { AUTO: AutoDownstream, HTTP1: Http1Downstream, HTTP2: Http2Downstream } as const;
 
-export class ListenerState implements ConnectionOwner {
+export class ListenerState implements ConnectionOwner, ArrivalOwner {
   readonly config: Listener;
   /** True if answers say `connection: close` and nothing new is accepted. */
   draining = false;
   /** True if idle connections are not waited for. */
   closesIdle = false;
   readonly stats: ListenerStats;
+  readonly ssl: SslStats;
   private readonly services: Services;
   /** Null only if the configuration slipped through validation. */
   private readonly choice: FilterChainChoice | null;
@@ -60,6 +74,10 @@ export class ListenerState implements ConnectionOwner {
   /** For chains that have any. */
   private readonly networkFilters = new Map<FilterChain, readonly NetworkFilterFactory[]>();
   private readonly connections = new Roster<DrainableConnection>();
+  /** What is accepted and not served yet. */
+  private readonly arrivals = new Roster<Arrival>();
+  /** Of chains that speak TLS. */
+  private readonly sides = new Map<FilterChain, TlsSide>();
   /** One line per connection, also for those that no filter chain wants. */
   private readonly loggers: readonly AccessLogger[];
   private readonly scope: Scope;
@@ -84,6 +102,7 @@ export class ListenerState implements ConnectionOwner {
     const statName = config.statPrefix !== "" ? config.statPrefix : formatAddress(config.addresses[0]);
     this.scope = listenerScope(services.stats, statName);
     this.stats = listenerStats(this.scope);
+    this.ssl = sslStats(this.scope);
     this.loggers = logs.compile(config.accessLog);
     this.choice = compileFilterChains(config).choice;
     const chains =
@@ -94,6 +113,11 @@ export class ListenerState implements ConnectionOwner {
       const { filter } = chain;
       const factories = networkFactories(chain, filters);
       if (factories.length > 0) this.networkFilters.set(chain, factories);
+      if (chain.tls != null) {
+        const alpn = filter.kind === "tcp_proxy" ? [] : ALPN[filter.codecType];
+        const what = `listener ${config.name}, filter chain ${chain.name}`;
+        this.sides.set(chain, new TlsSide(services, chain.tls, true, alpn, what));
+      }
       if (filter.kind === "tcp_proxy") {
         this.tcp.set(chain, new TcpProxyFilter(filter, config, chain.name, services, clusters, logs));
       } else {
@@ -118,7 +142,7 @@ export class ListenerState implements ConnectionOwner {
 
   /** Connections that live. */
   get size(): number {
-    return this.connections.size;
+    return this.connections.size + this.arrivals.size;
   }
 
   /** False while a route or filter configuration has not arrived: the listener is warming and must not accept. */
@@ -128,7 +152,8 @@ export class ListenerState implements ConnectionOwner {
   }
 
   /** New tables, filters and runtime values hold for the next request, on old connections too. */
-  update({ tables, extensions, runtime }: InForce): void {
+  update({ tables, extensions, runtime, secrets }: InForce): void {
+    for (const side of this.sides.values()) side.update(secrets);
     const limit = runtime[`envoy.resource_limits.listener.${this.config.name}.connection_limit`];
     this.connectionLimit =
       typeof limit === "number" ? Math.ceil(limit / this.services.workers) : Number.POSITIVE_INFINITY;
@@ -143,35 +168,72 @@ export class ListenerState implements ConnectionOwner {
   }
 
   /** Takes an accepted connection, or returns null: no filter chain wants it. */
-  accept(socket: Socket): SocketHandler | null {
-    const { stats } = this;
+  accept(socket: PlainSocket): SocketHandler | null {
+    const { stats, config } = this;
     if (this.draining) return null;
-    if (this.connections.size >= this.connectionLimit) {
+    if (this.connections.size + this.arrivals.size >= this.connectionLimit) {
       stats.downstreamCxOverflow++;
       return null;
     }
-    const chain = this.choice === null ? null : this.choice.choose(socket);
+    if (config.filters !== undefined) return this.arrive(socket).begin(config.filters);
+    const chain = this.chooseChain(socket, NOT_INSPECTED);
+    if (chain === null) return null;
+    const side = this.tlsOf(chain);
+    return side === null ? this.arrived(chain, socket, null) : this.arrive(socket).beginSecure(chain, side);
+  }
+
+  private arrive(socket: PlainSocket): Arrival {
+    const arrival = new Arrival(this.services, socket, this);
+    this.arrivals.add(arrival);
+    this.stats.downstreamPreCxActive++;
+    return arrival;
+  }
+
+  chooseChain(socket: Socket, seen: Inspection): FilterChain | null {
+    const chain = this.choice === null ? null : this.choice.choose(socket, seen);
     if (chain === null) {
-      stats.noFilterChainMatch++;
+      this.stats.noFilterChainMatch++;
       this.logRefused(socket);
-      return null;
     }
+    return chain;
+  }
+
+  tlsOf(chain: FilterChain): TlsSide | null {
+    return this.sides.get(chain) ?? null;
+  }
+
+  departed(arrival: Arrival, timedOut: boolean): void {
+    if (!this.arrivals.remove(arrival)) return;
+    this.stats.downstreamPreCxActive--;
+    if (timedOut) this.stats.downstreamPreCxTimeout++;
+    this.reportEmpty();
+  }
+
+  private reportEmpty(): void {
+    if (this.draining && this.size === 0) this.onEmpty(this);
+  }
+
+  /** A connection is what it will be: what serves it. */
+  arrived(chain: FilterChain, socket: Socket, secure: SecureConnection | null): SocketHandler {
+    const { stats } = this;
     stats.downstreamCxTotal++;
     stats.downstreamCxActive++;
     const factories = this.networkFilters.get(chain);
-    if (factories === undefined) return this.serve(chain, socket);
+    if (factories === undefined) return this.serve(chain, socket, secure);
     const { config, services } = this;
     const filters = new NetworkFilters(socket, config, chain.name, services.clock, factories);
-    filters.handler = this.serve(chain, filters);
+    filters.secure = secure;
+    filters.handler = this.serve(chain, filters, secure);
     filters.start();
     return filters;
   }
 
   /** What speaks on a connection of that chain. */
-  private serve(chain: FilterChain, socket: Socket): SocketHandler {
+  private serve(chain: FilterChain, socket: Socket, secure: SecureConnection | null): SocketHandler {
     const manager = this.managers.get(chain);
-    if (manager !== undefined) return this.acceptHttp(manager, socket);
+    if (manager !== undefined) return this.acceptHttp(manager, socket, secure);
     const tcp = new TcpProxyConnection(this.tcp.get(chain) as TcpProxyFilter, this.services, socket, this);
+    tcp.secure = secure;
     this.connections.add(tcp);
     tcp.start();
     if (socket instanceof NetworkFilters) {
@@ -182,15 +244,21 @@ export class ListenerState implements ConnectionOwner {
     return tcp;
   }
 
-  private acceptHttp(manager: ConnectionManager, socket: Socket): SocketHandler {
+  private acceptHttp(
+    manager: ConnectionManager,
+    socket: Socket,
+    secure: SecureConnection | null,
+  ): SocketHandler {
     const { services } = this;
     const record =
       this.loggers.length === 0
         ? null
         : new ConnectionRecord(socket, this.config, manager.filterChainName, services.clock);
     manager.connectionOpened();
-    const Connection = CONNECTIONS[manager.config.codecType];
+    const Connection = CONNECTIONS[codecOf(manager, secure)];
     const connection = new Connection(manager, services, record ?? socket, this);
+    connection.secure = secure;
+    if (record !== null) record.secure = secure;
     manager.protocolKnown(connection.spoken);
     if (socket instanceof NetworkFilters) {
       socket.connectionId = connection.connectionId;
@@ -204,9 +272,10 @@ export class ListenerState implements ConnectionOwner {
   }
 
   speaksHttp2(connection: Http1Downstream, bytes: Uint8Array): void {
-    const { manager, socket, networkInfo } = connection;
+    const { manager, socket, networkInfo, secure } = connection;
     const successor = new Http2Downstream(manager, this.services, socket, this);
     successor.networkInfo = networkInfo;
+    successor.secure = secure;
     manager.protocolKnown(successor.spoken);
     this.connections.remove(connection);
     this.connections.add(successor);
@@ -251,6 +320,7 @@ export class ListenerState implements ConnectionOwner {
     this.draining = true;
     this.closesIdle = true;
     this.services.timers.release(this.retirement);
+    for (const arrival of this.arrivals.list()) arrival.drain();
     for (const connection of this.connections.list()) connection.drain();
   }
 
@@ -261,7 +331,7 @@ export class ListenerState implements ConnectionOwner {
     stats.downstreamCxDestroy++;
     stats.downstreamCxLengthMs.record(this.services.clock.now - connection.accepted);
     if (this.loggers.length > 0) this.logClosed(connection);
-    if (this.draining && this.connections.size === 0) this.onEmpty(this);
+    this.reportEmpty();
   }
 
   /** Sets the gauges of what waits in connections to 0; `addBuffered` of all listeners follows. */
@@ -298,4 +368,14 @@ function networkFactories(
     context.log("error", "config", `network filter ${name}: ${typeName} is not known`);
     return [];
   });
+}
+
+/** What was agreed upon by ALPN counts where the configuration leaves it open. */
+function codecOf(
+  { config }: ConnectionManager,
+  secure: SecureConnection | null,
+): HttpConnectionManager["codecType"] {
+  if (config.codecType !== "AUTO" || secure === null) return config.codecType;
+  const { alpn } = secure.info;
+  return alpn === "h2" ? "HTTP2" : alpn === "http/1.1" ? "HTTP1" : "AUTO";
 }

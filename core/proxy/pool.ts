@@ -13,12 +13,13 @@ import type { Http2ProtocolOptions } from "../config/model.ts";
 import type { NameCase } from "../http1/head-writer.ts";
 import type { Http1Limits } from "../http1/limits.ts";
 import type { Http2Limits } from "../http2/limits.ts";
-import type { Keepalive, SocketHandler } from "../io/socket.ts";
+import type { Keepalive } from "../io/socket.ts";
 import type { ClusterStats } from "../telemetry/cluster-stats.ts";
 import type { Http2Stats } from "../telemetry/http2-stats.ts";
 import { Http1Upstream } from "./http1-upstream.ts";
 import { Http2Upstream } from "./http2-upstream.ts";
 import type { Closing, PooledConnection } from "./pooled-connection.ts";
+import { type Dialler, dial, type SecuredCluster } from "./secure-dial.ts";
 import type { Services } from "./services.ts";
 import type { UpstreamExchange } from "./upstream-exchange.ts";
 
@@ -50,7 +51,7 @@ export interface PoolOptions {
 }
 
 /** Whose connections they are. */
-export interface PoolCluster {
+export interface PoolCluster extends SecuredCluster {
   readonly stats: ClusterStats;
   /** Made when first asked for. */
   readonly http2Stats: Http2Stats;
@@ -191,7 +192,7 @@ export class ConnectionPool {
     stats.upstreamCxActive++;
     endpoint.cxTotal++;
     endpoint.cxActive++;
-    let connection: PooledConnection & SocketHandler;
+    let connection: PooledConnection & Dialler;
     if (this.options.http2 === null) {
       stats.upstreamCxHttp1Total++;
       connection = new Http1Upstream(this);
@@ -203,7 +204,7 @@ export class ConnectionPool {
     this.open++;
     this.expected += connection.expectedRoom;
     services.timers.arm(connection.timer, services.clock.now + this.options.connectTimeout);
-    connection.socket = services.platform.connect(connection.address, connection);
+    connection.socket = dial(services, connection.address, connection, this.cluster);
   }
 
   // ── What connections report ───────────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ import type { StreamInfo } from "../http/stream-info.ts";
 import { RefusedStream } from "../http2/frames.ts";
 import type { Address } from "../io/socket.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { DownstreamExchange } from "./downstream-exchange.ts";
 import type { ReplyDraft } from "./local-reply.ts";
 import { underscored } from "./upstream-failure.ts";
@@ -50,6 +51,7 @@ export class StreamRecord implements ReplyDraft {
   clusterStatName = "";
   upstreamHost: Address | null = null;
   upstreamLocal: Address | null = null;
+  upstreamSecure: SecureConnection | null = null;
   upstreamFailure = "";
   upstreamAttempts = 0;
   downstreamRemote: Address;
@@ -82,7 +84,10 @@ export class StreamRecord implements ReplyDraft {
     return this.connection.socket.remote;
   }
   get requestedServerName(): string {
-    return "";
+    return this.secure === null ? "" : this.secure.info.serverName;
+  }
+  get secure(): SecureConnection | null {
+    return this.connection.secure;
   }
   get connectionId(): number {
     return this.connection.connectionId;

@@ -9,8 +9,10 @@
  */
 import type { ClusterState } from "../cluster/cluster.ts";
 import type { EndpointState } from "../cluster/endpoint.ts";
-import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import type { CloseReason, Socket } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
+import { type Dialler, dial } from "./secure-dial.ts";
 import type { Services } from "./services.ts";
 
 /** An upstream that takes nothing of what is left for it is given this long, ms. */
@@ -37,7 +39,7 @@ export interface FlushStats {
   upstreamFlushActive: number;
 }
 
-export class TcpUpstream implements SocketHandler {
+export class TcpUpstream implements Dialler {
   readonly endpoint: EndpointState;
   private readonly services: Services;
   private readonly cluster: ClusterState;
@@ -92,8 +94,12 @@ export class TcpUpstream implements SocketHandler {
     endpoint.cxActive++;
     endpoint.rqPendingActive++;
     services.timers.arm(this.timer, this.started + cluster.config.connectTimeout);
-    this.socket = services.platform.connect(endpoint.address, this);
+    this.socket = dial(services, endpoint.address, this, cluster);
   }
+
+  /** Null if it is plain. */
+  secure: SecureConnection | null = null;
+  readonly protocol = "";
 
   /** Our end of the connection, once there is one. */
   get local(): Socket["local"] | null {

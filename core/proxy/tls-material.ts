@@ -96,7 +96,9 @@ export class TlsSide {
       curves: parameters.curves,
       signatureAlgorithms: parameters.signatureAlgorithms,
       alpn: config.alpn.length > 0 ? config.alpn : this.alpn,
-      resumption: server ? (config as DownstreamTls).sessionTickets : (config as UpstreamTls).maxSessionKeys > 0,
+      resumption: server
+        ? (config as DownstreamTls).sessionTickets
+        : (config as UpstreamTls).maxSessionKeys > 0,
       sessionTimeout: server ? (config as DownstreamTls).sessionTimeout / 1000 : 0,
     });
     if (context.fault !== "") return this.refuse(context.fault);

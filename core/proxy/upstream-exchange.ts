@@ -9,6 +9,7 @@ import type { Fields } from "../http/fields.ts";
 import type { Framing } from "../http/framing.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import type { Address } from "../io/socket.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
 
 /** The attempt that is carried; implemented by the router's side. */
 export interface AttemptSink {
@@ -30,6 +31,8 @@ export interface AttemptSink {
 export interface UpstreamExchange extends BodySink {
   /** Where it goes; its endpoint may have moved on since (LOGICAL_DNS). */
   readonly address: Address;
+  /** Null if it is plain. */
+  readonly secure: SecureConnection | null;
   /** Our end of it. */
   readonly local: Address | null;
   /** It ended without a byte for this request, of which the peer most likely knows nothing: its idle close crossed it. */

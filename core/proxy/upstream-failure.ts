@@ -1,6 +1,7 @@
 /** How a failed try is told to the client and to the operator: status, body, details and flag in Envoy's words. */
 import { isConnectFailure, type ResetReason } from "../cluster/reset-reason.ts";
 import type { Fault, ResponseFlag } from "../errors.ts";
+import { tlsFailureOf } from "../io/tls.ts";
 
 export interface UpstreamFailure {
   readonly status: number;
@@ -68,6 +69,8 @@ const ERRNO_TEXT: { readonly [errno: string]: string } = {
 
 /** Envoy's `%UPSTREAM_TRANSPORT_FAILURE_REASON%` for a connection that could not be made; "" for a timeout of ours. */
 export function connectFailureText(errno: string): string {
+  const failure = tlsFailureOf(errno);
+  if (failure !== null) return `TLS_error:${failure}`;
   return errno === "" ? "" : `delayed connect error: ${ERRNO_TEXT[errno] ?? errno}`;
 }
 

@@ -11,7 +11,7 @@ import type { FilterContext } from "../filter/filter-context.ts";
 import type { NetworkFilterKinds } from "../filter/network-filter.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
 import type { Platform } from "../io/platform.ts";
-import type { Socket, SocketHandler } from "../io/socket.ts";
+import type { PlainSocket, SocketHandler } from "../io/socket.ts";
 import { compileRouteTable, type RouteTable } from "../route/route-table.ts";
 import type { StatsStore } from "../telemetry/stats.ts";
 import type { Clock } from "../time/clock.ts";
@@ -21,6 +21,7 @@ import type { FilterEnvironment } from "./http-filters.ts";
 import { type InForce, ListenerState, type RouteTables } from "./listener.ts";
 import { LogCompiler } from "./log-compiler.ts";
 import { Services } from "./services.ts";
+import type { Secrets } from "./tls-material.ts";
 
 export interface WorkerOptions {
   /** How many workers the process has: they divide circuit-breaker limits. */
@@ -58,6 +59,7 @@ export class Worker implements RouteTables {
   private extensions: InForce["extensions"] = new Map();
   private runtime: Snapshot["runtime"] = {};
   private drained = false;
+  private secrets: Secrets = new Map();
 
   constructor(platform: Platform, clock: Clock, stats: StatsStore, options: WorkerOptions) {
     this.services = new Services(platform, clock, stats, options.concurrency);
@@ -104,7 +106,8 @@ export class Worker implements RouteTables {
   apply(snapshot: Snapshot): void {
     this.runtime = snapshot.runtime;
     this.context.node = nodeInBytes(snapshot.node);
-    this.clusters.apply(snapshot.clusters, snapshot.endpoints);
+    this.secrets = new Map(snapshot.secrets?.map((secret) => [secret.name, secret]));
+    this.clusters.apply(snapshot.clusters, snapshot.endpoints, this.secrets);
     this.applyRoutes(snapshot.routes);
     this.extensions = new Map(snapshot.extensions.map((extension) => [extension.name, extension]));
     const names = new Set(snapshot.listeners.map((listener) => listener.name));
@@ -144,7 +147,7 @@ export class Worker implements RouteTables {
   }
 
   private get inForce(): InForce {
-    return { tables: this, extensions: this.extensions, runtime: this.runtime };
+    return { tables: this, extensions: this.extensions, runtime: this.runtime, secrets: this.secrets };
   }
 
   private retire(name: string, listener: ListenerState): void {
@@ -173,7 +176,7 @@ export class Worker implements RouteTables {
   // ── Connections ───────────────────────────────────────────────────────────────────────────────────────────
 
   /** Takes a connection accepted for that listener; null means close it at once. */
-  accept(listenerName: string, socket: Socket): SocketHandler | null {
+  accept(listenerName: string, socket: PlainSocket): SocketHandler | null {
     return this.active.get(listenerName)?.accept(socket) ?? null;
   }
 

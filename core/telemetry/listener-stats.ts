@@ -11,6 +11,10 @@ export class ListenerStats {
   downstreamCxTotal = 0;
   /** Gauge. */
   downstreamCxActive = 0;
+  /** Gauge: accepted, and not served yet. */
+  downstreamPreCxActive = 0;
+  /** Said too little for too long to be served. */
+  downstreamPreCxTimeout = 0;
   downstreamCxDestroy = 0;
   /** Closed at once: more than the runtime's `envoy.resource_limits.listener.<name>.connection_limit`. */
   downstreamCxOverflow = 0;
@@ -21,7 +25,7 @@ export class ListenerStats {
 }
 
 const LISTENER = layoutOf("listener", () => new ListenerStats(), {
-  gauges: ["downstreamCxActive"],
+  gauges: ["downstreamCxActive", "downstreamPreCxActive"],
   perWorker: ["downstreamCxTotal", "downstreamCxActive"],
 });
 

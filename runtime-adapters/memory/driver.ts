@@ -1,9 +1,11 @@
 /** The driver of the virtual network: the same turns as on a real runtime, with time that a test advances. */
+
 import type { LookupFamily, Platform, Resolution } from "../../core/io/platform.ts";
 import type { Address, PlainSocket, SocketHandler } from "../../core/io/socket.ts";
 import type { TlsContext, TlsContextOptions } from "../../core/io/tls.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import { SILENT } from "../connection.ts";
+import { hostCryptography } from "../host-cryptography.ts";
 import { ofFamily } from "../lookup-family.ts";
 import type { Accept, Core, Driver, ListenOptions, ListenSocket, Services } from "../runtime.ts";
 import { type TimeSource, Turn } from "../turn.ts";
@@ -179,6 +181,7 @@ class VirtualTime implements TimeSource {
 }
 
 class MemoryPlatform implements Platform {
+  readonly cryptography = hostCryptography;
   readonly log: Platform["log"];
   readonly logs: NonNullable<Platform["logs"]>;
   readonly openLog: Platform["openLog"];

@@ -1,4 +1,5 @@
 /** Clusters, assignments, endpoints and a name server for tests: short to write, every default filled in. */
+
 import type {
   Cluster,
   ClusterLoadAssignment,
@@ -11,6 +12,7 @@ import type {
 import type { LookupFamily, Platform, Resolution } from "../../core/io/platform.ts";
 import { Clock } from "../../core/time/clock.ts";
 import { Timers } from "../../core/time/timers.ts";
+import { hostCryptography } from "../../runtime-adapters/host-cryptography.ts";
 
 /** A seeded generator of numbers in [0, 1) (mulberry32): the same seed, the same test. */
 export function seeded(seed: number): () => number {
@@ -128,6 +130,7 @@ export class NameServer {
   readonly log: string[] = [];
   asked = 0;
   readonly platform: Platform = {
+    cryptography: hostCryptography,
     connect: unexpected,
     fillRandom: unexpected,
     uuid: unexpected,

@@ -2,6 +2,7 @@
  * A whole request through the engine, from the client's bytes to the client's answer, without a network: what no
  * filters, three that only look on, and three with every hook add to it.
  */
+
 import { toBytes } from "../../../core/bytes/ascii.ts";
 import type { HttpFilter } from "../../../core/config/model.ts";
 import type { Filter, FilterFactory, FilterKinds } from "../../../core/filter/filter.ts";
@@ -11,6 +12,7 @@ import type { Address, PlainSocket, SocketHandler } from "../../../core/io/socke
 import { Worker } from "../../../core/proxy/worker.ts";
 import { StatsStore } from "../../../core/telemetry/stats.ts";
 import { Clock } from "../../../core/time/clock.ts";
+import { hostCryptography } from "../../../runtime-adapters/host-cryptography.ts";
 import {
   cluster,
   httpManager,
@@ -67,6 +69,7 @@ export function requestLoop(
   let upstream: SocketHandler | null = null;
   const connected = new DeafSocket();
   const platform: Platform = {
+    cryptography: hostCryptography,
     connect(_to, handler) {
       upstream = handler;
       return connected;
@@ -75,7 +78,7 @@ export function requestLoop(
     fillRandom: (into) => into.fill(7),
     uuid: () => "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
     log() {},
-tlsContext: () => ({ fault: "" }),
+    tlsContext: () => ({ fault: "" }),
     openLog: () => ({ write() {} }),
   };
   const clock = new Clock();

@@ -115,6 +115,8 @@ function streamInfo(request: Request, response: Response, startWall: number, loc
     downstreamDirectRemote: unknown,
     downstreamRemote: unknown,
     requestedServerName: "",
+    secure: null,
+    upstreamSecure: null,
     connectionId: 0,
     streamId: "",
     filterChainName: "",

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { latin1, toBytes } from "../../../core/bytes/ascii.ts";
 import type { Cluster, TcpProxy, Thresholds } from "../../../core/config/model.ts";
-import type { Socket, SocketHandler } from "../../../core/io/socket.ts";
+import type { PlainSocket, SocketHandler } from "../../../core/io/socket.ts";
 import { at, type NetworkOptions } from "../../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { type Script, Story, silent } from "../../support/engine-story.ts";
@@ -215,8 +215,9 @@ describe("the end", () => {
 /** A client whose adapter tells things in an order of its own; what the proxy does to its socket is written down. */
 function puppet(s: Story) {
   const done: string[] = [];
-  const socket: Socket = {
+  const socket: PlainSocket = {
     handler: null,
+    secure: () => void done.push("secure"),
     local: ip("127.0.0.1", 80),
     remote: ip("127.0.0.1", 40000),
     pendingBytes: 0,

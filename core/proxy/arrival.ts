@@ -1,0 +1,136 @@
+/**
+ * An accepted connection before somebody serves it: its first bytes are looked at if the listener wants that, its filter
+ * chain is chosen, and it becomes TLS if that chain speaks it. A listener that does none of this has no arrivals.
+ *
+ *   first bytes ─▶ chain ─▶ handshake ─▶ served
+ *        └───────────┴──────────┴─────────▶ gone
+ */
+import type { FilterChain } from "../config/model.ts";
+import type { ListenerFilters } from "../config/tls.ts";
+import type { CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
+import type { Inspection } from "../route/filter-chain-match.ts";
+import type { SslStats } from "../telemetry/ssl-stats.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
+import type { DrainableConnection } from "./connection-owner.ts";
+import { FirstBytes, type FirstBytesOwner } from "./first-bytes.ts";
+import { Handshake, type HandshakeOwner } from "./handshake.ts";
+import type { Services } from "./services.ts";
+import type { TlsSide } from "./tls-material.ts";
+
+/** The listener, as its arrivals know it. */
+export interface ArrivalOwner {
+  readonly ssl: SslStats;
+  /** The chain for it; null: it was refused, and that was told. */
+  chooseChain(socket: PlainSocket, seen: Inspection): FilterChain | null;
+  /** How that chain speaks TLS, null if it does not. */
+  tlsOf(chain: FilterChain): TlsSide | null;
+  /** It is what it will be: the handler that serves it. */
+  arrived(chain: FilterChain, socket: PlainSocket, secure: SecureConnection | null): SocketHandler;
+  /** It has gone to be served, or has gone. `timedOut`: it said too little for too long. */
+  departed(arrival: Arrival, timedOut: boolean): void;
+}
+
+const NOTHING = new Uint8Array(0);
+
+export class Arrival implements DrainableConnection, FirstBytesOwner, HandshakeOwner {
+  place = -1;
+  readonly accepted: number;
+  private readonly services: Services;
+  private readonly socket: PlainSocket;
+  private readonly owner: ArrivalOwner;
+  private stage: FirstBytes | Handshake | null = null;
+  private chain: FilterChain | null = null;
+
+  constructor(services: Services, socket: PlainSocket, owner: ArrivalOwner) {
+    this.services = services;
+    this.socket = socket;
+    this.owner = owner;
+    this.accepted = services.clock.now;
+  }
+
+  /** Who hears of the socket first. With `filters` its first bytes are looked at; `chain` is the only one there is else. */
+  begin(filters: ListenerFilters): SocketHandler {
+    const stage = new FirstBytes(this.services, this.socket, filters, this);
+    this.stage = stage;
+    return stage;
+  }
+
+  /** Nobody has to look at its first bytes: it becomes TLS at once. */
+  beginSecure(chain: FilterChain, side: TlsSide): SocketHandler | null {
+    this.shake(chain, side, NOTHING);
+    return this.stage;
+  }
+
+  onInspected(seen: Inspection, unread: Uint8Array, ended: boolean): void {
+    const { owner, socket } = this;
+    this.stage = null;
+    const chain = owner.chooseChain(socket, seen);
+    if (chain === null) {
+      socket.close();
+      owner.departed(this, false);
+      return;
+    }
+    const side = owner.tlsOf(chain);
+    if (side !== null) {
+      this.shake(chain, side, unread);
+      return;
+    }
+    const handler = owner.arrived(chain, socket, null);
+    owner.departed(this, false);
+    socket.handler = handler;
+    if (unread.length > 0) handler.onData(unread);
+    if (ended) handler.onEnd();
+  }
+
+  onUninspected(why: string, timedOut: boolean): void {
+    if (why !== "") this.log(why);
+    this.stage = null;
+    this.owner.departed(this, timedOut);
+  }
+
+  private shake(chain: FilterChain, side: TlsSide, unread: Uint8Array): void {
+    const { services, socket, owner } = this;
+    this.chain = chain;
+    if (side.material === null) {
+      this.log(side.fault);
+      socket.reset();
+      owner.departed(this, false);
+      return;
+    }
+    const handshake = new Handshake(services, socket, side.material, owner.ssl, this);
+    this.stage = handshake;
+    handshake.start(unread, chain.handshakeTimeout ?? 0);
+  }
+
+  onTrusted(secure: SecureConnection): void {
+    const { owner, socket } = this;
+    this.stage = null;
+    const handler = owner.arrived(this.chain as FilterChain, socket, secure);
+    owner.departed(this, false);
+    socket.handler = handler;
+  }
+
+  onRefused(_reason: CloseReason, why: string): void {
+    this.stage = null;
+    if (why !== "") this.log(why);
+    this.owner.departed(this, false);
+  }
+
+  private log(why: string): void {
+    const { platform } = this.services;
+    if (platform.logs?.("debug", "connection") === false) return;
+    const { ip, port } = this.socket.remote;
+    platform.log("debug", "connection", `${ip}:${port}: ${why}`);
+  }
+
+  /** Nothing of it has begun. */
+  drain(): void {
+    const { stage } = this;
+    if (stage === null) return;
+    this.stage = null;
+    stage.cancel();
+    this.owner.departed(this, false);
+  }
+
+  addBuffered(): void {}
+}

@@ -1,0 +1,95 @@
+/**
+ * Connects to an endpoint, and makes the connection TLS where its cluster wants that, before whoever is going to use it
+ * hears that it is there.
+ *
+ * Law: who dials hears what it would hear of a plain connection: `onConnect` when it can be used, or `onClose`.
+ */
+import type { Address, CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
+import { tlsFailure } from "../io/tls.ts";
+import type { SslStats } from "../telemetry/ssl-stats.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
+import { Handshake, type HandshakeOwner } from "./handshake.ts";
+import type { Services } from "./services.ts";
+import type { TlsSide } from "./tls-material.ts";
+
+/** Who uses the connection. */
+export interface Dialler extends SocketHandler {
+  /** Null if it is plain; set before `onConnect`. */
+  secure: SecureConnection | null;
+  /** ALPN must agree upon this, "" = whatever. */
+  readonly protocol: string;
+}
+
+/** What has to be known of the cluster. */
+export interface SecuredCluster {
+  /** A `TlsSide`, or null: its connections are plain. */
+  readonly transport: unknown;
+  readonly sslStats: SslStats;
+}
+
+/** Starts connecting to an endpoint of that cluster. */
+export function dial(
+  services: Services,
+  to: Address,
+  dialler: Dialler,
+  cluster: SecuredCluster,
+): PlainSocket {
+  if (cluster.transport === null) return services.platform.connect(to, dialler);
+  const secure = new SecureDial(services, dialler, cluster);
+  const socket = services.platform.connect(to, secure);
+  secure.socket = socket;
+  return socket;
+}
+
+class SecureDial implements SocketHandler, HandshakeOwner {
+  socket: PlainSocket | null = null;
+  private readonly services: Services;
+  private readonly dialler: Dialler;
+  private readonly cluster: SecuredCluster;
+
+  constructor(services: Services, dialler: Dialler, cluster: SecuredCluster) {
+    this.services = services;
+    this.dialler = dialler;
+    this.cluster = cluster;
+  }
+
+  onConnect(): void {
+    const { services, cluster } = this;
+    const socket = this.socket as PlainSocket;
+    const { material, fault } = cluster.transport as TlsSide;
+    if (material === null) this.refuse(fault);
+    else new Handshake(services, socket, material, cluster.sslStats, this).start();
+  }
+
+  onTrusted(secure: SecureConnection): void {
+    const { dialler } = this;
+    const socket = this.socket as PlainSocket;
+    if (dialler.protocol !== "" && secure.info.alpn !== dialler.protocol) {
+      this.refuse(`the endpoint does not speak ${dialler.protocol}`);
+      return;
+    }
+    dialler.secure = secure;
+    socket.handler = dialler;
+    dialler.onConnect();
+  }
+
+  onRefused(reason: CloseReason, why: string): void {
+    this.dialler.onClose(why === "" ? reason : tlsFailure(why));
+  }
+
+  private refuse(why: string): void {
+    const socket = this.socket as PlainSocket;
+    socket.handler = null;
+    socket.close();
+    this.dialler.onClose(tlsFailure(why));
+  }
+
+  onData(): void {}
+  onEnd(): void {}
+  onBlocked(): void {}
+  onDrain(): void {}
+
+  onClose(reason: CloseReason): void {
+    this.dialler.onClose(reason);
+  }
+}
