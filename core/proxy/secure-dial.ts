@@ -4,7 +4,7 @@
  *
  * Law: who dials hears what it would hear of a plain connection: `onConnect` when it can be used, or `onClose`.
  */
-import type { Address, CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
+import { type Address, type CloseReason, formatAddress, type PlainSocket, type SocketHandler } from "../io/socket.ts";
 import { tlsFailure } from "../io/tls.ts";
 import type { SslStats } from "../telemetry/ssl-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
@@ -74,10 +74,18 @@ class SecureDial implements SocketHandler, HandshakeOwner {
   }
 
   onRefused(reason: CloseReason, why: string): void {
+    if (why !== "") this.log(why);
     this.dialler.onClose(why === "" ? reason : tlsFailure(why));
   }
 
+  private log(why: string): void {
+    const { platform } = this.services;
+    if (platform.logs?.("debug", "connection") === false) return;
+    platform.log("debug", "connection", `${formatAddress((this.socket as PlainSocket).remote)}: ${why}`);
+  }
+
   private refuse(why: string): void {
+    this.log(why);
     const socket = this.socket as PlainSocket;
     socket.handler = null;
     socket.close();
