@@ -2,7 +2,7 @@
 import type { ByteQueue } from "../core/bytes/byte-queue.ts";
 
 /** Most plaintext of a record (RFC 8446 5.1). */
-const RECORD_BYTES = 16 * 1024;
+export const RECORD_BYTES = 16 * 1024;
 
 const scratch: Uint8Array = new Uint8Array(new ArrayBuffer(RECORD_BYTES));
 const record = { bytes: scratch, start: 0, end: 0 };
@@ -11,7 +11,11 @@ const record = { bytes: scratch, start: 0, end: 0 };
  * The next bytes to be encrypted, at most until the next `gather`: a piece that is alone or fills a record is handed
  * out where it lies; otherwise as many bytes as go into a record, copied. Takes nothing off.
  */
-export function gather(queue: ByteQueue): { readonly bytes: Uint8Array; readonly start: number; readonly end: number } {
+export function gather(queue: ByteQueue): {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+} {
   const { first, last, chunks, starts, ends } = queue;
   if (last - first === 1 || ends[first] - starts[first] >= RECORD_BYTES) {
     record.bytes = chunks[first];

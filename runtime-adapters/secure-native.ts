@@ -26,14 +26,17 @@ export interface SecureNative extends TLSSocket {
 /** Makes `below` TLS. "secure" follows, or "error" and "close". */
 export function makeSecure(below: Duplex, context: HostTlsContext, serverName: string): SecureNative {
   const { native, alpn, options } = context;
-  const secure = new TLSSocket(below as never, {
-    isServer: options.server,
-    secureContext: native as NonNullable<typeof native>,
-    requestCert: !options.server || options.requestCertificate,
-    rejectUnauthorized: false,
-    allowHalfOpen: true,
-    ...(alpn === undefined ? {} : { ALPNProtocols: alpn }),
-  } as never) as SecureNative;
+  const secure = new TLSSocket(
+    below as never,
+    {
+      isServer: options.server,
+      secureContext: native as NonNullable<typeof native>,
+      requestCert: !options.server || options.requestCertificate,
+      rejectUnauthorized: false,
+      allowHalfOpen: true,
+      ...(alpn === undefined ? {} : { ALPNProtocols: alpn }),
+    } as never,
+  ) as SecureNative;
   secure._releaseControl();
   if (!options.server) {
     if (serverName !== "") secure.setServername(serverName);

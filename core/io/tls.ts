@@ -18,7 +18,11 @@ export interface TlsContextOptions {
   /** Which side it is for. */
   readonly server: boolean;
   /** At most one per kind of key (RSA, ECDSA); the chain's leaf first. A client may have none. */
-  readonly certificates: readonly { readonly chain: string; readonly privateKey: string; readonly password: string }[];
+  readonly certificates: readonly {
+    readonly chain: string;
+    readonly privateKey: string;
+    readonly password: string;
+  }[];
   /**
    * Who may vouch for peers: servers name them when they ask, and `TlsInfo.verifyError` says whether they do.
    * "" = the engine does not look, and the chain is exactly what the peer sent.

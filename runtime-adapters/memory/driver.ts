@@ -3,14 +3,14 @@ import type { LookupFamily, Platform, Resolution } from "../../core/io/platform.
 import type { Address, PlainSocket, SocketHandler } from "../../core/io/socket.ts";
 import type { TlsContext, TlsContextOptions } from "../../core/io/tls.ts";
 import type { Clock } from "../../core/time/clock.ts";
-import { SILENT } from "../connection.ts";
+import { SILENT } from "../connection-states.ts";
 import { ofFamily } from "../lookup-family.ts";
 import type { Accept, Core, Driver, ListenOptions, ListenSocket, Services } from "../runtime.ts";
 import { type TimeSource, Turn } from "../turn.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { FakeTlsContext } from "./fake-tls.ts";
 import type { Acceptor, Network } from "./network.ts";
 import type { Appointment } from "./schedule.ts";
-import { FakeTlsContext } from "./fake-tls.ts";
 import { MemorySocket } from "./socket.ts";
 
 export class MemoryDriver implements Driver {

@@ -1,6 +1,7 @@
 /** A driver's connection on the virtual network: `Connection` over an `Endpoint`. */
-import type { Address, Keepalive, SocketHandler } from "../../core/io/socket.ts";
+
 import type { ByteQueue } from "../../core/bytes/byte-queue.ts";
+import type { Address, Keepalive, SocketHandler } from "../../core/io/socket.ts";
 import { type TlsContext, type TlsInfo, tlsFailure } from "../../core/io/tls.ts";
 import { NOWHERE } from "../address.ts";
 import { Connection } from "../connection.ts";
@@ -169,6 +170,8 @@ export class MemorySocket extends Connection implements Side, EngineUser {
   onOut(): void {
     this.send((this.engine as TlsEngine).out);
   }
+
+  onRoom(): void {}
 
   onTlsFailed(detail: string): void {
     this.endpoint?.close();

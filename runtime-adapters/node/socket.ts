@@ -18,14 +18,14 @@ import { connect, Socket as NetSocket } from "node:net";
 import type { Address, Keepalive } from "../../core/io/socket.ts";
 import { type TlsContext, tlsFailure } from "../../core/io/tls.ts";
 import { ipAddress, NOWHERE, nativePath } from "../address.ts";
-import { SILENT } from "../connection.ts";
+import { SILENT } from "../connection-states.ts";
 import { HostSocket } from "../host-socket.ts";
 import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.ts";
 import { completeKeepalive } from "../keepalive.ts";
 import type { Accept } from "../runtime.ts";
+import { makeSecure, peerChain, type SecureNative, verifyError } from "../secure-native.ts";
 import type { NodeDriver } from "./driver.ts";
 import { giveBack, type Reader, readIntoOurs } from "./read-memory.ts";
-import { makeSecure, peerChain, type SecureNative, verifyError } from "../secure-native.ts";
 
 /** A socket of Node's, and whose it is. */
 export interface NativeSocket extends NetSocket {
@@ -205,7 +205,8 @@ export class NodeSocket extends HostSocket<NodeDriver> implements Reader {
     native._final(() => {
       native.ending = false;
       if (native.connection !== null) return;
-      if (this.cutting) (this.plain ?? native).resetAndDestroy(); // see `abort`; nothing, if it was destroyed
+      if (this.cutting)
+        (this.plain ?? native).resetAndDestroy(); // see `abort`; nothing, if it was destroyed
       else native.destroy();
     });
   }

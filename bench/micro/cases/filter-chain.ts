@@ -75,7 +75,7 @@ export function requestLoop(
     fillRandom: (into) => into.fill(7),
     uuid: () => "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
     log() {},
-tlsContext: () => ({ fault: "" }),
+    tlsContext: () => ({ fault: "" }),
     openLog: () => ({ write() {} }),
   };
   const clock = new Clock();
