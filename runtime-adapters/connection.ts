@@ -13,58 +13,35 @@
 
 import { ByteQueue } from "../core/bytes/byte-queue.ts";
 import type { Member } from "../core/io/roster.ts";
-import type { Address, CloseReason, Keepalive, PlainSocket, SocketHandler } from "../core/io/socket.ts";
+import type { CloseReason, Keepalive, PlainSocket, SocketHandler } from "../core/io/socket.ts";
 import { type TlsContext, type TlsInfo, tlsFailure } from "../core/io/tls.ts";
+import {
+  ABANDONED,
+  Closed,
+  CUT_SHORT,
+  Dialling,
+  Leaving,
+  NoWrite,
+  Open,
+  Plain,
+  Secured,
+  Shaking,
+  SILENT,
+  type Start,
+  Starting,
+  WantClose,
+  WantDial,
+  WantEnd,
+  WantFinish,
+  WantPause,
+  WantReset,
+} from "./connection-states.ts";
 import { joined } from "./joined.ts";
+import { NativeCalls } from "./native-calls.ts";
 import type { Accept } from "./runtime.ts";
 import type { Dirty, Turn } from "./turn.ts";
 
-const Dialling = 0;
-const Open = 1;
-const Closed = 2;
-
-const Plain = 0;
-const Starting = 1;
-const Shaking = 2;
-const Secured = 3;
-
-/** What the core asked for, as bits; each takes effect in `flush`. */
-const WantDial = 1;
-const WantEnd = 2;
-const WantClose = 4;
-const WantReset = 8;
-const WantPause = 16;
-const WantFinish = 32;
-/** After these the core hears nothing but `onClose`. */
-const Leaving = WantClose | WantReset;
-/** After these nothing can be written. */
-const NoWrite = WantEnd | Leaving;
-
-/** The reason when the core itself threw: "software caused connection abort". */
-const ABANDONED = "ECONNABORTED";
-/** The reason when the peer went away in the middle of a handshake. */
-const CUT_SHORT = tlsFailure("UNEXPECTED_EOF");
-
-/** What `secure` was asked for, until it begins. */
-interface Start {
-  readonly context: TlsContext;
-  readonly serverName: string;
-  unread: Uint8Array;
-  /** What was written since. */
-  readonly held: ByteQueue;
-}
-
-/** The handler of a connection that has none (yet, or any more). */
-export const SILENT: SocketHandler = Object.freeze({
-  onConnect() {},
-  onData() {},
-  onEnd() {},
-  onBlocked() {},
-  onDrain() {},
-  onClose() {},
-});
-
-export abstract class Connection implements PlainSocket, Dirty, Member {
+export abstract class Connection extends NativeCalls implements PlainSocket, Dirty, Member {
   handler: SocketHandler;
   place = -1;
   protected readonly turn: Turn;
@@ -87,6 +64,7 @@ export abstract class Connection implements PlainSocket, Dirty, Member {
 
   /** @param dials true for an outgoing connection: `dial` is called by the next flush. */
   constructor(turn: Turn, handler: SocketHandler, dials: boolean) {
+    super();
     this.turn = turn;
     this.handler = handler;
     if (dials) {
@@ -96,30 +74,6 @@ export abstract class Connection implements PlainSocket, Dirty, Member {
       this.state = Open;
     }
   }
-
-  // ── What the runtime supplies ─────────────────────────────────────────────────────────────────────────────
-
-  abstract get local(): Address;
-  abstract get remote(): Address;
-  /** Starts connecting; `opened` or `closed` follows. */
-  protected abstract dial(): void;
-  /** Hands the queue to the kernel. True if all of it was taken; otherwise `writable` follows later. */
-  protected abstract transmit(): boolean;
-  /** Sends FIN. The queue is empty. */
-  protected abstract shutdown(): void;
-  /** Closes both directions; `closed` need not follow. */
-  protected abstract destroy(): void;
-  /** Closes with RST where possible; `closed` need not follow. */
-  protected abstract abort(): void;
-  /** Starts or stops reading. Called only while open. */
-  protected abstract setReading(on: boolean): void;
-  /** Has the kernel probe the peer. Called only while open. */
-  protected abstract setKeepAlive(options: Keepalive): void;
-  /**
-   * Begins the handshake; `secured` or `closed` follows, and from then on all of the above is of the plaintext. The
-   * queue is not transmitted meanwhile. Reading is on.
-   */
-  protected abstract startTls(context: TlsContext, unread: Uint8Array, serverName: string): void;
 
   // ── Socket ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -311,8 +265,7 @@ export abstract class Connection implements PlainSocket, Dirty, Member {
   protected ended(): void {
     if (this.state !== Open || this.finSeen || (this.wants & Leaving) !== 0) return;
     if (this.unready) {
-      this.abort();
-      this.closed(CUT_SHORT);
+      this.refuseTls(CUT_SHORT);
       return;
     }
     this.finSeen = true;
@@ -372,8 +325,9 @@ export abstract class Connection implements PlainSocket, Dirty, Member {
 
   /** There is nothing to begin with. */
   protected refuseTls(detail: string): void {
+    this.reason = tlsFailure(detail);
     this.abort();
-    this.closed(tlsFailure(detail));
+    this.closed("");
   }
 
   /** The connection is gone, or never came to be. */
@@ -382,7 +336,7 @@ export abstract class Connection implements PlainSocket, Dirty, Member {
     // A runtime may report the FIN that completes the closing of both directions as the closing alone.
     if (reason === "" && this.finSent && !this.finSeen) this.ended();
     if (this.isClosed) return; // by what the core did in `onEnd`
-    if (reason === "" && this.unready) reason = CUT_SHORT;
+    if (reason === "" && this.unready && (this.wants & Leaving) === 0) reason = tlsFailure(CUT_SHORT);
     this.state = Closed;
     this.start = null;
     this.queue.clear();

@@ -5,7 +5,7 @@
  *
  * Law: nothing of the machine's own (root certificates, defaults of the runtime's command line) gets into a context.
  */
-import { constants } from "node:crypto";
+import { constants, createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext, type SecureVersion } from "node:tls";
 import type { TlsContext, TlsContextOptions, TlsInfo, TlsVersion } from "../core/io/tls.ts";
 
@@ -46,11 +46,10 @@ export class HostTlsContext implements TlsContext {
     this.alpn = options.alpn.length === 0 ? undefined : wireFormat(options.alpn);
     const ciphers = options.cipherSuites.length === 0 ? TLS12_SUITES : options.cipherSuites;
     try {
+      if (options.server && options.certificates.length === 0) throw new Error("no certificate");
       this.native = createSecureContext({
         cert: options.certificates.map(({ chain }) => chain),
-        key: options.certificates.map(({ privateKey, password }) =>
-          password === "" ? { pem: privateKey } : { pem: privateKey, passphrase: password },
-        ),
+        key: options.certificates.map(readKey),
         // An empty list is no list: without one, the root certificates of the machine would be trusted.
         ca: options.authorities === "" ? [] : [options.authorities],
         minVersion: VERSIONS[options.minVersion],
@@ -67,6 +66,17 @@ export class HostTlsContext implements TlsContext {
       this.fault = (error as Error).message || "unusable";
     }
   }
+}
+
+/**
+ * The key as PEM without a password. Throws if it is none, or not that of the certificate: not every engine looks, and
+ * those that do say so in the middle of a handshake.
+ */
+function readKey({ chain, privateKey, password }: TlsContextOptions["certificates"][number]): string {
+  const key = createPrivateKey({ key: privateKey, ...(password === "" ? {} : { passphrase: password }) });
+  if (!new X509Certificate(chain).checkPrivateKey(key))
+    throw new Error("the key is not that of the certificate");
+  return key.export({ type: "pkcs8", format: "pem" }) as string;
 }
 
 /** RFC 7301 3.1: each name behind its length. */

@@ -2,7 +2,7 @@
 import type { ByteQueue } from "../core/bytes/byte-queue.ts";
 
 /** Most plaintext of a record (RFC 8446 5.1). */
-const RECORD_BYTES = 16 * 1024;
+export const RECORD_BYTES = 16 * 1024;
 
 const scratch: Uint8Array = new Uint8Array(new ArrayBuffer(RECORD_BYTES));
 const record = { bytes: scratch, start: 0, end: 0 };

@@ -13,8 +13,10 @@ export interface EngineUser {
   onPlaintext(chunk: Uint8Array): void;
   /** The peer's close_notify. */
   onCloseNotify(): void;
-  /** There is more in `out`. */
+  /** There is more in `out`, and not for a call of `encrypt` or `end`, whose caller knows. */
   onOut(): void;
+  /** It can encrypt more. */
+  onRoom(): void;
   /** It is over; what is in `out` (an alert) should still leave. Nothing follows. */
   onTlsFailed(detail: string): void;
 }
@@ -24,7 +26,7 @@ export interface TlsEngine {
   readonly out: ByteQueue;
   /** Bytes of the peer; the engine owns them. */
   receive(chunk: Uint8Array): void;
-  /** The handshake is done: encrypts all of `queue` into `out`, and empties it. */
+  /** The handshake is done: encrypts `queue` into `out`, and takes it off. If something is left, `onRoom` follows. */
   encrypt(queue: ByteQueue): void;
   /** close_notify into `out`. Idempotent; the peer's bytes are still decrypted. */
   end(): void;

@@ -13,7 +13,7 @@
 import type { Address, Keepalive } from "../../core/io/socket.ts";
 import { type TlsContext, tlsFailure } from "../../core/io/tls.ts";
 import { ipAddress, nativePath } from "../address.ts";
-import { SILENT } from "../connection.ts";
+import { SILENT } from "../connection-states.ts";
 import { HostSocket } from "../host-socket.ts";
 import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.ts";
 import { completeKeepalive } from "../keepalive.ts";
@@ -62,6 +62,9 @@ const REPORTS = {
   },
 };
 
+/** Codes of a handshake that failed. Others are OpenSSL's names of what is wrong with a chain. */
+const FAILURES = /^(ERR_(?!TLS_CERT_ALTNAME_INVALID)|E[A-Z]+$|$)/;
+
 const SECURE_REPORTS = {
   ...REPORTS,
   open() {},
@@ -81,7 +84,8 @@ export class BunSocket extends HostSocket<BunDriver> {
   /** A write failed. What was received before can still be read. */
   private broken = false;
   private encrypted = false;
-  private serverName = "";
+  /** As a TLS client: the name that it asks for. Null for a server. */
+  private serverName: string | null = null;
 
   /** Takes over a connection that Bun accepted. */
   static accept(driver: BunDriver, native: NativeSocket, listener: Address, accept: Accept): void {
@@ -158,7 +162,7 @@ export class BunSocket extends HostSocket<BunDriver> {
     const { native: secureContext, alpn, options } = context as HostTlsContext;
     const plain = this.native as NativeSocket;
     this.encrypted = true;
-    this.serverName = options.server ? "" : serverName;
+    if (!options.server) this.serverName = serverName;
     plain.data = null;
     const [, native] = plain.upgradeTLS({
       data: this,
@@ -170,8 +174,7 @@ export class BunSocket extends HostSocket<BunDriver> {
         requestCert: !options.server || options.requestCertificate,
         rejectUnauthorized: false,
         ALPNProtocols: alpn,
-        serverName: this.serverName,
-        servername: this.serverName,
+        ...(options.server || serverName === "" ? {} : { serverName, servername: serverName }),
       },
     });
     if (this.isClosed) native.terminate();
@@ -233,13 +236,18 @@ export class BunSocket extends HostSocket<BunDriver> {
     this.opened();
   }
 
-  onHandshake(native: SecureNative, ok: boolean, error: string): void {
-    if (ok) {
-      const serverName = this.serverName || (native.getServername() ?? "");
+  onHandshake(native: SecureNative, ok: boolean, code: string): void {
+    // The name that Bun looks for in the chain may be the address that it dialled. Names are the core's.
+    const error = code === "ERR_TLS_CERT_ALTNAME_INVALID" ? "" : code;
+    // Bun is not content with a chain that it cannot verify, though told to be; whether there is a connection, the
+    // code says.
+    if (ok || !FAILURES.test(code)) {
+      // Of a client Bun would also tell the address that it dialled.
+      const serverName = this.serverName ?? native.getServername() ?? "";
       this.secured(tlsInfo(native, serverName, peerChain(native), error));
       return;
     }
-    this.closed(tlsFailure(failureName(error)));
+    this.closed(tlsFailure(failureName(code)));
     native.terminate();
   }
 

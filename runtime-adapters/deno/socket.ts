@@ -18,7 +18,7 @@ import { ByteQueue } from "../../core/bytes/byte-queue.ts";
 import type { Address, Keepalive } from "../../core/io/socket.ts";
 import { type TlsContext, type TlsInfo, tlsFailure } from "../../core/io/tls.ts";
 import { ipAddress, nativePath } from "../address.ts";
-import { SILENT } from "../connection.ts";
+import { SILENT } from "../connection-states.ts";
 import { HostSocket } from "../host-socket.ts";
 import type { HostTlsContext } from "../host-tls-context.ts";
 import { keepaliveOptions } from "../keepalive.ts";
@@ -51,6 +51,8 @@ export class DenoSocket extends HostSocket<DenoDriver> implements EngineUser {
   private readUnderWay = false;
   private writeUnderWay = false;
   private engine: TlsEngine | null = null;
+  /** FIN follows the write under way. */
+  private parting = false;
 
   /** Set between `destroy` and the last write: the connection, and what it has yet to write. */
   private leaving: NativeConnection | null = null;
@@ -96,7 +98,7 @@ export class DenoSocket extends HostSocket<DenoDriver> implements EngineUser {
   }
 
   override get pendingBytes(): number {
-    return super.pendingBytes + (this.engine === null ? 0 : this.engine.out.bytes);
+    return super.pendingBytes + (this.engine === null || this.isClosed ? 0 : this.engine.out.bytes);
   }
 
   /** What the connection carries. */
@@ -109,6 +111,7 @@ export class DenoSocket extends HostSocket<DenoDriver> implements EngineUser {
     if (engine !== null) {
       if (this.writeUnderWay) return false;
       engine.encrypt(this.queue);
+      return this.send() && this.queue.bytes === 0;
     }
     return this.send();
   }
@@ -132,14 +135,24 @@ export class DenoSocket extends HostSocket<DenoDriver> implements EngineUser {
   }
 
   protected shutdown(): void {
-    this.engine?.end();
+    if (this.engine !== null) {
+      this.engine.end();
+      this.send();
+      if (this.writeUnderWay) {
+        this.parting = true;
+        return;
+      }
+    }
     this.native?.closeWrite().catch(ignore); // a broken connection says so to the read
   }
 
   protected destroy(): void {
     const native = this.native;
     if (native === null) return;
-    this.engine?.end();
+    if (this.engine !== null) {
+      this.engine.end();
+      this.send();
+    }
     if (!this.writeUnderWay) {
       native.close();
       return;
@@ -267,6 +280,10 @@ export class DenoSocket extends HostSocket<DenoDriver> implements EngineUser {
       if (short) this.stalled();
       return;
     }
+    if (this.parting) {
+      this.parting = false;
+      this.native.closeWrite().catch(ignore);
+    }
     this.writable();
   }
 
@@ -303,6 +320,10 @@ export class DenoSocket extends HostSocket<DenoDriver> implements EngineUser {
 
   onOut(): void {
     if (this.native !== null) this.send();
+  }
+
+  onRoom(): void {
+    this.writable();
   }
 
   onTlsFailed(detail: string): void {

@@ -8,9 +8,17 @@
 import { Duplex } from "node:stream";
 import { ByteQueue } from "../../core/bytes/byte-queue.ts";
 import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.ts";
-import { gather } from "../record.ts";
+import { joined } from "../joined.ts";
+import { gather, RECORD_BYTES } from "../record.ts";
 import { makeSecure, peerChain, type SecureNative, verifyError } from "../secure-native.ts";
 import type { EngineUser, TlsEngine } from "../tls-engine.ts";
+import { hasProperShape } from "./certificate-shape.ts";
+
+/**
+ * Plaintext that the engine has not called back for. Below this it encrypts at once; what is more it would keep, and
+ * keep looking at, until later.
+ */
+const MOST_WAITING = 3 * RECORD_BYTES;
 
 /** What is below the engine. */
 class Wire extends Duplex {
@@ -55,6 +63,12 @@ export class DenoTls implements TlsEngine {
   private user: EngineUser | null;
   private ended = false;
   private calling = false;
+  /** A server begins one tick after it was made; until then, what it has been given. */
+  private early: Uint8Array | null = new Uint8Array(0);
+  /** See `MOST_WAITING`. */
+  private waiting = 0;
+  /** `encrypt` left something. */
+  private full = false;
   private readonly reports: Report[] = [];
 
   constructor(context: HostTlsContext, serverName: string, user: EngineUser) {
@@ -72,24 +86,46 @@ export class DenoTls implements TlsEngine {
     native.once("secure", () => this.report("secured"));
     native.on("error", (error: NodeJS.ErrnoException) => this.failed(error.code ?? error.message));
     native.on("close", () => this.failed("UNEXPECTED_EOF"));
+    if (context.options.server) process.nextTick(() => this.begin());
+    else this.early = null;
+  }
+
+  private begin(): void {
+    const { early } = this;
+    this.early = null;
+    if (early !== null && early.length !== 0 && this.user !== null) this.receive(early);
   }
 
   receive(chunk: Uint8Array): void {
+    if (this.early !== null) {
+      this.early = joined(this.early, chunk);
+      return;
+    }
     this.calling = true;
     this.wire.emit("data", chunk);
     this.calling = false;
     this.fetch();
+    // What is written because of it leaves together with what the engine itself has to say.
     for (let report = this.reports.shift(); report !== undefined; report = this.reports.shift())
       this.tell(report);
+    if (this.out.bytes !== 0) this.user?.onOut();
   }
 
   encrypt(queue: ByteQueue): void {
-    while (queue.bytes !== 0) {
+    while (queue.bytes !== 0 && this.waiting <= MOST_WAITING - RECORD_BYTES) {
       const { bytes, start, end } = gather(queue);
-      this.native._write(bytes.subarray(start, end), "buffer" as BufferEncoding, ignore);
-      queue.consume(end - start);
+      const length = Math.min(end - start, RECORD_BYTES);
+      this.waiting += length;
+      this.native._write(bytes.subarray(start, start + length), "buffer" as BufferEncoding, () => {
+        this.waiting -= length;
+        if (!this.full || this.calling) return;
+        this.full = false;
+        this.user?.onRoom();
+      });
+      queue.consume(length);
       this.fetch();
     }
+    this.full = queue.bytes !== 0;
   }
 
   end(): void {
@@ -119,7 +155,6 @@ export class DenoTls implements TlsEngine {
       const bytes = new Uint8Array(data as ArrayBuffer);
       this.out.push(bytes, 0, bytes.length);
     }
-    if (this.out.bytes !== 0) this.user?.onOut();
   }
 
   private report(what: Report): void {
@@ -134,12 +169,16 @@ export class DenoTls implements TlsEngine {
     else if (what !== "secured") user.onPlaintext(what);
     else {
       const serverName = this.serverName || (native as { servername?: string | false }).servername || "";
-      user.onSecured(tlsInfo(native, serverName, peerChain(native), verifyError(native)));
+      const chain = peerChain(native);
+      if (chain.length === 0 || hasProperShape(chain[0])) {
+        user.onSecured(tlsInfo(native, serverName, chain, verifyError(native)));
+      } else this.failed("UNPROVED_CERTIFICATE");
     }
   }
 
   private failed(code: string): void {
     const { user } = this;
+    if (this.out.bytes !== 0) user?.onOut();
     this.user = null;
     user?.onTlsFailed(failureName(code));
   }

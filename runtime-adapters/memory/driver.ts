@@ -4,7 +4,7 @@ import type { LookupFamily, Platform, Resolution } from "../../core/io/platform.
 import type { Address, PlainSocket, SocketHandler } from "../../core/io/socket.ts";
 import type { TlsContext, TlsContextOptions } from "../../core/io/tls.ts";
 import type { Clock } from "../../core/time/clock.ts";
-import { SILENT } from "../connection.ts";
+import { SILENT } from "../connection-states.ts";
 import { hostCryptography } from "../host-cryptography.ts";
 import { ofFamily } from "../lookup-family.ts";
 import type { Accept, Core, Driver, ListenOptions, ListenSocket, Services } from "../runtime.ts";

@@ -44,6 +44,7 @@ const HEADER = 5;
 const RECORD_BYTES = 16 * 1024;
 const CLOSE_NOTIFY = Uint8Array.of(1, 0);
 
+/** A context of the virtual network. */
 export class FakeTlsContext implements TlsContext {
   readonly options: TlsContextOptions;
   readonly fault: string;
@@ -70,6 +71,7 @@ interface Message {
   readonly asks: boolean;
 }
 
+/** One end of a fake TLS connection. */
 export class FakeTls implements TlsEngine {
   readonly out = new ByteQueue();
   private readonly context: FakeTlsContext;

@@ -171,6 +171,8 @@ export class MemorySocket extends Connection implements Side, EngineUser {
     this.send((this.engine as TlsEngine).out);
   }
 
+  onRoom(): void {}
+
   onTlsFailed(detail: string): void {
     this.endpoint?.close();
     this.closed(tlsFailure(detail));

@@ -18,7 +18,7 @@ import { connect, Socket as NetSocket } from "node:net";
 import type { Address, Keepalive } from "../../core/io/socket.ts";
 import { type TlsContext, tlsFailure } from "../../core/io/tls.ts";
 import { ipAddress, NOWHERE, nativePath } from "../address.ts";
-import { SILENT } from "../connection.ts";
+import { SILENT } from "../connection-states.ts";
 import { HostSocket } from "../host-socket.ts";
 import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.ts";
 import { completeKeepalive } from "../keepalive.ts";

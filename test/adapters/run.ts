@@ -9,6 +9,7 @@ import { MemoryRuntime } from "../../runtime-adapters/memory/runtime.ts";
 import type { Runtime } from "../../runtime-adapters/runtime.ts";
 import { cases } from "./compliance.ts";
 import { Lab } from "./lab.ts";
+import { tlsCases } from "./tls-compliance.ts";
 
 export interface Outcome {
   readonly name: string;
@@ -25,7 +26,7 @@ export async function load(name: string): Promise<Runtime> {
 
 /** Runs one case in a lab of its own. */
 export async function runCase(name: string, runtime: Runtime, secure = false): Promise<Outcome> {
-  const found = cases.find((one) => one.name === name);
+  const found = [...cases, ...tlsCases].find((one) => one.name === name);
   if (found === undefined) return { name, error: "no such case", ms: 0 };
   const folder = mkdtempSync(join(tmpdir(), "tulle-"));
   const lab = new Lab(runtime, folder, secure);
@@ -44,7 +45,8 @@ export async function runCase(name: string, runtime: Runtime, secure = false): P
 if (import.meta.main) {
   const [name, part = "", over = ""] = process.argv.slice(2);
   const runtime = await load(name);
-  for (const one of cases) {
+  for (const one of over === "" ? [...cases, ...tlsCases] : cases) {
+    if (over !== "" && one.exceptTls !== undefined) continue;
     if (one.except?.[runtime.name] !== undefined || !one.name.includes(part)) continue;
     console.log(JSON.stringify(await runCase(one.name, runtime, over === "tls")));
   }
