@@ -483,8 +483,10 @@ export interface RouteAction {
   readonly hostRewritePathRegex: RegexRewrite | null;
   readonly autoHostRewrite: boolean;
   readonly appendXForwardedHost: boolean;
-  /** Default 15 s; 0 = off. */
+  /** Default 15 s; 0 = off, as where the route limits the duration of streams instead. */
   readonly timeout: number;
+  /** Null = `grpc-timeout` means nothing to the proxy. */
+  readonly grpcTimeout: GrpcTimeoutRules | null;
   /** Null = the connection manager's stream idle timeout. */
   readonly idleTimeout: number | null;
   /** Null = the connection manager's. */
@@ -492,6 +494,16 @@ export interface RouteAction {
   readonly retryPolicy: RetryPolicy | null;
   readonly priority: "DEFAULT" | "HIGH";
   readonly upgrades: readonly UpgradeConfig[];
+}
+
+/** What a request's `grpc-timeout` does on a route. */
+export interface GrpcTimeoutRules {
+  /** Whether it limits the stream (`max_stream_duration.grpc_timeout_header_*`), or the answer (`max_grpc_timeout`). */
+  readonly of: "stream" | "answer";
+  /** 0 = unlimited. */
+  readonly max: number;
+  /** What is taken off. */
+  readonly offset: number;
 }
 
 export interface RetryPolicy {

@@ -57,6 +57,8 @@ export abstract class StreamTable {
   readonly bodies: BodySender;
   /** What is read now has to be given back: see `borrow`. */
   borrowed = false;
+  /** Which rule of the connection the peer has broken, or "". */
+  broken = "";
   readonly owner: SessionOwner;
   protected readonly output: SessionOutput;
   protected readonly writer: FrameWriter;
@@ -134,6 +136,7 @@ export abstract class StreamTable {
 
   /** Ends the connection for what the peer did, or has left undone. */
   fault(code: number, why: string): void {
+    this.broken = why;
     this.goAway(this.lastFromPeer, code);
     this.stop(code);
     this.owner.onFault(code, why);

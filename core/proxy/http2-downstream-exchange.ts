@@ -128,7 +128,8 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
     head.method = "GET";
     head.fields.setId(UPGRADE, this.protocol);
     head.fields.setId(CONNECTION, "Upgrade");
-    if (this.protocol !== "websocket") return;
+    // A proxy before us may have translated a request that had one, and wants the answer to it.
+    if (this.protocol !== "websocket" || head.fields.hasId(WEBSOCKET_KEY)) return;
     const key = new Uint8Array(16);
     this.services.platform.fillRandom(key);
     head.fields.setId(WEBSOCKET_KEY, toBase64(key));

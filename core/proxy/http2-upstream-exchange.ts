@@ -16,7 +16,7 @@ import { known } from "../http/names.ts";
 import type { ClientSession } from "../http2/client-session.ts";
 import { ClientStream } from "../http2/client-stream.ts";
 import { RESPONSE_FAULTS } from "../http2/faults.ts";
-import { Cancel, errorName, NoError, ProtocolError, RefusedStream } from "../http2/frames.ts";
+import { Cancel, NoError, RefusedStream } from "../http2/frames.ts";
 import type { Address } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
 import type { Http2Upstream } from "./http2-upstream.ts";
@@ -110,7 +110,10 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     this.attempt = null;
     if (this.unsendable !== null) this.connection.pool.services.timers.release(this.unsendable);
     if (this.closed) this.done();
-    else this.reset(this.remoteEnded ? NoError : Cancel);
+    else {
+      this.connection.pool.stats.upstreamRqTxReset++;
+      this.reset(this.remoteEnded ? NoError : Cancel);
+    }
   }
 
   pauseReading(): void {
@@ -161,16 +164,29 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
   protected onEnd(trailers: Fields | null): void {
     this.attempt?.onUpstreamEnd(trailers);
     if (this.tunnel || this.attempt === null) return;
-    this.attempt = null;
     // The request is complete but for what waits for the peer, which has no use for it any more.
-    if (!this.localEnded) this.reset(NoError);
+    this.attempt = null;
+    if (this.localEnded) return;
+    this.connection.pool.stats.upstreamRqTxReset++;
+    this.reset(NoError);
   }
 
   protected onReset(code: number, broken: string): void {
-    if (broken !== "") this.lose("protocol error", broken, RESPONSE_FAULTS.malformed);
-    else if (this.session.stopped) this.lose("connection termination", "", null);
-    else if (code === RefusedStream) this.lose("remote refused stream reset", "", null);
-    else this.lose("remote reset", code === ProtocolError ? errorName(code) : "", null);
+    const { stats } = this.connection.pool;
+    if (broken !== "") {
+      stats.upstreamRqTxReset++;
+      this.lose("protocol error", `http2.${broken}`, RESPONSE_FAULTS.malformed);
+    } else if (this.session.broken !== "") {
+      stats.upstreamRqTxReset++;
+      this.lose("protocol error", `http2.${this.session.broken}`, RESPONSE_FAULTS.malformed);
+    } else if (this.session.stopped) {
+      stats.upstreamRqPendingFailureEject++; // of one that waits for nothing but its answer, too (Envoy)
+      this.lose("connection termination", "", null);
+    } else if (code === RefusedStream) this.lose("remote refused stream reset", "", null);
+    else {
+      stats.upstreamRqRxReset++;
+      this.lose("remote reset", "", null);
+    }
   }
 
   private lose(reason: ResetReason, detail: string, fault: Fault | null): void {

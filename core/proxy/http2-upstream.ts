@@ -42,6 +42,8 @@ export class Http2Upstream implements SocketHandler, SessionOwner, KeepaliveOwne
   private state: typeof Connecting | typeof Open | typeof Draining | typeof Closed = Connecting;
   private made: ClientSession | null = null;
   private readonly spare: Http2UpstreamExchange[] = [];
+  /** Those that were over while the peer was heard. */
+  private readonly resting: Http2UpstreamExchange[] = [];
   private feeding = false;
   private keepalive: Http2Keepalive | null = null;
 
@@ -92,9 +94,13 @@ export class Http2Upstream implements SocketHandler, SessionOwner, KeepaliveOwne
     this.settle();
   }
 
-  /** An exchange is over, and nobody refers to it any more. */
+  /**
+   * An exchange is over, and nobody refers to it any more but whoever has just told it something: while the peer is
+   * heard it rests, lest the rest of what it is told is taken for the next request's.
+   */
   recycle(exchange: Http2UpstreamExchange): void {
-    if (this.spare.length < MOST_SPARE) this.spare.push(exchange);
+    const { spare, resting } = this;
+    if (spare.length + resting.length < MOST_SPARE) (this.feeding ? resting : spare).push(exchange);
   }
 
   addBuffered(): void {
@@ -136,6 +142,7 @@ export class Http2Upstream implements SocketHandler, SessionOwner, KeepaliveOwne
     this.feeding = true;
     this.session.feed(chunk);
     this.feeding = false;
+    while (this.resting.length > 0) this.spare.push(this.resting.pop() as Http2UpstreamExchange);
     this.settle();
   }
 

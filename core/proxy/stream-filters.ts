@@ -296,7 +296,7 @@ export class StreamFilters implements ChainOwner {
       length = this.chain.responseLeg.changedBody ? -1 : declaredLength(head.fields, length);
       if (framing === NoBody || ends) {
         // Only these may declare what does not follow.
-        if (!stream.toHead && head.status !== 304) length = 0;
+        if (!stream.toHead && head.status !== 304) length = Math.min(length, 0);
       } else {
         if (length >= 0) framing = ByLength;
         else if (framing === ByLength) framing = ByChunks;

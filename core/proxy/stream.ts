@@ -10,8 +10,8 @@
 import { toBytes } from "../bytes/ascii.ts";
 import type { Fault, ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
-import { ByLength, type Framing } from "../http/framing.ts";
-import { isGrpc } from "../http/grpc.ts";
+import { ByLength, type Framing, NoBody } from "../http/framing.ts";
+import { DEADLINE_EXCEEDED, isGrpc } from "../http/grpc.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
@@ -179,8 +179,9 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     // What follows was meant for a tunnel (RFC 9931), or comes from somebody who errs about HTTP (Envoy).
     if (this.upgrade !== "" || status === 400) connection.closeAfter();
     const bytes = toBytes(text);
-    if (this.filters !== null) head.fields.setId(CONTENT_LENGTH, String(bytes.length));
-    this.sendHead(head, ByLength, bytes.length, bytes.length === 0);
+    // An answer of gRPC that is nothing but trailers declares no length.
+    if (this.filters !== null && !grpc) head.fields.setId(CONTENT_LENGTH, String(bytes.length));
+    this.sendHead(head, grpc ? NoBody : ByLength, grpc ? -1 : bytes.length, bytes.length === 0);
     if (this.isAnswered) return false; // otherwise, by a filter that saw this head
     if (bytes.length > 0 && !this.toHead) this.sendBody(bytes, 0, bytes.length);
     this.sendEnd(null);
@@ -342,13 +343,11 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
       this.responseCodeDetails = "max_duration_timeout";
       this.router?.stop();
       this.abort();
-    } else
-      this.reply(
-        this.requestComplete ? 504 : 408,
-        "downstream duration timeout",
-        "max_duration_timeout",
-        this.requestComplete ? "" : "UMSDR",
-      );
+      return;
+    }
+    const [status, flag] = this.requestComplete ? ([504, ""] as const) : ([408, "UMSDR"] as const);
+    const text = "downstream duration timeout";
+    this.reply(status, text, "max_duration_timeout", flag, NO_HEADERS, null, DEADLINE_EXCEEDED);
   }
 
   onRouteTimeout(): void {

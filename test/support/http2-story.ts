@@ -1,4 +1,4 @@
-/** Stories over HTTP/2: clients and origins that speak it frame by frame, and the ways in which bytes may be cut. */
+/** Origins and clients of stories that speak HTTP/2 with the proxy, and the ways in which their bytes may be cut. */
 import type { Http2ProtocolOptions } from "../../core/config/model.ts";
 import type { NetworkOptions } from "../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../runtime-adapters/memory/peer.ts";
@@ -6,43 +6,20 @@ import { type Story, type StorySetup, story } from "./engine-story.ts";
 import { Http2Peer } from "./http2-peer.ts";
 import { HTTP2 } from "./snapshot-fixture.ts";
 
-/** How what is sent arrives: whole, byte by byte, at random splits. */
-export const CUTS: readonly (readonly [title: string, network: NetworkOptions])[] = [
-  ["whole", {}],
-  ["byte by byte", { maxRead: 1 }],
-  ...[1, 2, 3].map((seed) => [`split, seed ${seed}`, { seed, maxRead: 64, splitReads: true }] as const),
-];
-
-/** A proxy, and a client that has said its preface and SETTINGS. */
-export async function clientStory(
-  setup: StorySetup = {},
-  ...settings: number[]
-): Promise<{ s: Story; client: Http2Peer }> {
-  const s = await story(setup);
-  const client = new Http2Peer(s.client(), true);
-  client.settings(...settings);
-  s.settle();
-  client.heard();
-  return { s, client };
-}
-
-/** Options of a connection manager, or a cluster, that speaks HTTP/2. */
-export function http2(options: Partial<Http2ProtocolOptions>): { readonly http2: Http2ProtocolOptions } {
-  return { http2: { ...HTTP2, ...options } };
-}
-
-/** What an origin does when it has heard a line. */
+/** What is done about a line that an origin's connection hears. */
 export type OnLine = (line: string, peer: Http2Peer) => void;
 
-/** Origins that speak HTTP/2; `on` hears the lines that each connection says. */
-export class Http2Origins {
+/** Origins that speak HTTP/2; `on` is told what each connection hears. */
+export class Origins {
   readonly peers: Http2Peer[] = [];
   readonly heard: string[] = [];
   private readonly known = new Map<Peer, Http2Peer>();
   private readonly on: OnLine;
+  private readonly settings: readonly number[];
 
-  constructor(on: OnLine) {
+  constructor(on: OnLine, settings: readonly number[] = []) {
     this.on = on;
+    this.settings = settings;
   }
 
   readonly script = (peer: Peer): void => {
@@ -51,7 +28,7 @@ export class Http2Origins {
       mine = new Http2Peer(peer, false);
       this.known.set(peer, mine);
       this.peers.push(mine);
-      mine.settings();
+      mine.settings(...this.settings);
     }
     for (const line of mine.heard()) {
       this.heard.push(line);
@@ -61,12 +38,60 @@ export class Http2Origins {
   };
 }
 
-/** A proxy whose one origin speaks HTTP/2. */
-export async function originStory(
+/** The head of a whole small answer. */
+export const OK = [
+  [":status", "200"],
+  ["content-length", "2"],
+] as const;
+
+/** Answers each request when it is complete. */
+export function answer(line: string, peer: Http2Peer): void {
+  const [id] = line.split(" ");
+  if (line.endsWith(" end")) peer.head(Number(id), OK).data(Number(id), "ok", true);
+}
+
+/** The number of the stream that a line is about. */
+export function streamOf(line: string): number {
+  return Number(line.split(" ")[0]);
+}
+
+/** A proxy whose only origin speaks HTTP/2 and has said these settings. */
+export async function speaking(
   on: OnLine,
   setup: StorySetup = {},
-): Promise<{ s: Story; origins: Http2Origins }> {
-  const origins = new Http2Origins(on);
-  const cluster = { http2: HTTP2, ...setup.cluster };
-  return { s: await story({ ...setup, cluster, origins: [origins.script] }), origins };
+  settings: readonly number[] = [],
+): Promise<{ s: Story; origins: Origins }> {
+  const origins = new Origins(on, settings);
+  const s = await story({ ...setup, cluster: { http2: HTTP2, ...setup.cluster }, origins: [origins.script] });
+  return { s, origins };
 }
+
+/** A client that has said its preface and these settings. */
+export function http2Client(s: Story, ...settings: number[]): Http2Peer {
+  const client = new Http2Peer(s.client(), true);
+  client.settings(...settings);
+  s.settle();
+  client.heard();
+  return client;
+}
+
+/** A proxy, and a client that has said its preface and SETTINGS. */
+export async function clientStory(
+  setup: StorySetup = {},
+  ...settings: number[]
+): Promise<{ s: Story; client: Http2Peer }> {
+  const s = await story(setup);
+  return { s, client: http2Client(s, ...settings) };
+}
+
+/** Options of a connection manager, or a cluster, that speaks HTTP/2. */
+export function http2(options: Partial<Http2ProtocolOptions>): { readonly http2: Http2ProtocolOptions } {
+  return { http2: { ...HTTP2, ...options } };
+}
+
+/** How what is sent arrives: whole, byte by byte, at random splits. */
+export const CUTS: readonly (readonly [title: string, network: NetworkOptions])[] = [
+  ["whole", {}],
+  ["byte by byte", { maxRead: 1 }],
+  ...[1, 2, 3].map((seed) => [`split, seed ${seed}`, { seed, maxRead: 64, splitReads: true }] as const),
+];

@@ -5,7 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { get, gist } from "../../support/engine-story.ts";
 import type { Http2Peer } from "../../support/http2-peer.ts";
-import { CUTS, originStory } from "../../support/http2-story.ts";
+import { CUTS, speaking } from "../../support/http2-story.ts";
 
 type Say = (peer: Http2Peer) => unknown;
 /** What an origin says to a request, the status that the client sees (0: the answer is cut), what the origin hears next. */
@@ -19,21 +19,21 @@ const GONE = "goaway 0 PROTOCOL_ERROR";
 
 // biome-ignore format: a table
 const ROWS: readonly Row[] = [
-  ["P1", "a push", (p) => p.frame(5, 4, 1, [0, 0, 0, 2, 0x82]), 503, GONE],
-  ["P2", "a frame that is too long", (p) => p.frame(0, 0, 1, zeros(16_385)), 503, "goaway 0 FRAME_SIZE_ERROR"],
-  ["P3", "DATA on stream 0", (p) => p.frame(0, 0, 0, [1]), 503, GONE],
-  ["P4", "ENABLE_PUSH of 1", (p) => p.settings(2, 1), 503, GONE],
-  ["P4", "INITIAL_WINDOW_SIZE above 2^31 - 1", (p) => p.settings(4, 0x80000000), 503, "goaway 0 FLOW_CONTROL_ERROR"],
-  ["P5", "a block that is not well coded", (p) => p.frame(1, 5, 1, [0x80]), 503, "goaway 0 COMPRESSION_ERROR"],
-  ["S1", "an answer to nothing", (p) => p.head(3, OK), 503, GONE],
-  ["S1", "a stream of its own", (p) => p.head(2, OK), 503, GONE],
+  ["P1", "a push", (p) => p.frame(5, 4, 1, [0, 0, 0, 2, 0x82]), 502, GONE],
+  ["P2", "a frame that is too long", (p) => p.frame(0, 0, 1, zeros(16_385)), 502, "goaway 0 FRAME_SIZE_ERROR"],
+  ["P3", "DATA on stream 0", (p) => p.frame(0, 0, 0, [1]), 502, GONE],
+  ["P4", "ENABLE_PUSH of 1", (p) => p.settings(2, 1), 502, GONE],
+  ["P4", "INITIAL_WINDOW_SIZE above 2^31 - 1", (p) => p.settings(4, 0x80000000), 502, "goaway 0 FLOW_CONTROL_ERROR"],
+  ["P5", "a block that is not well coded", (p) => p.frame(1, 5, 1, [0x80]), 502, "goaway 0 COMPRESSION_ERROR"],
+  ["S1", "an answer to nothing", (p) => p.head(3, OK), 502, GONE],
+  ["S1", "a stream of its own", (p) => p.head(2, OK), 502, GONE],
   ["S1", "HEADERS behind the end", (p) => p.head(1, OK).data(1, "", true).head(1, OK, { end: true }), 200, "goaway 0 STREAM_CLOSED"],
   ["S3", "DATA in front of the head", (p) => p.data(1, "x"), 502, BAD],
   ["S3", "the end in front of the head", (p) => p.data(1, "", true), 502, BAD],
   ["S3", "trailers that do not end", (p) => p.head(1, OK).data(1, "x").head(1, [["x", "y"]]), 0, BAD],
   ["S3", "a status in trailers", (p) => p.head(1, OK).data(1, "x").head(1, OK, { end: true }), 0, BAD],
   ["S3", "an interim answer that ends", (p) => p.head(1, [[":status", "103"]], { end: true }), 502, BAD],
-  ["W1", "a window that opens by nothing", (p) => p.windowUpdate(0, 0), 503, GONE],
+  ["W1", "a window that opens by nothing", (p) => p.windowUpdate(0, 0), 502, GONE],
   ["W1", "a stream's window that opens by nothing", (p) => p.windowUpdate(1, 0), 502, BAD],
   ["W1", "a stream's window above 2^31 - 1", (p) => p.windowUpdate(1, LARGEST), 502, "1 reset FLOW_CONTROL_ERROR"],
   ["M1", "no status", (p) => p.head(1, [["x", "y"]], { end: true }), 502, BAD],
@@ -57,7 +57,7 @@ const ROWS: readonly Row[] = [
 
 describe.each(CUTS)("%s", (cutting, network) => {
   test.each(ROWS)("%s %s", async (_id, _title, say, status, ...heard) => {
-    const { s, origins } = await originStory(
+    const { s, origins } = await speaking(
       (line, peer) => {
         if (line.startsWith("1 head")) say(peer);
       },
@@ -81,7 +81,7 @@ describe.each(CUTS)("%s", (cutting, network) => {
 
   test("S1 what is on its way behind our reset is borne, and its bytes are given back", async () => {
     let after = "";
-    const { s, origins } = await originStory(
+    const { s, origins } = await speaking(
       (line, peer) => {
         if (line === "1 reset CANCEL") peer.data(1, "late").head(1, [["x", "y"]], { end: true });
         else if (line.startsWith("3 head")) peer.head(3, [[":status", "204"]], { end: true });
