@@ -208,9 +208,8 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
     this.beLast();
   }
 
-  onGoAway(): void {
-    this.closing = true;
-  }
+  /** It is about streams that we would open (6.8); the client closes the connection when it wants to (Envoy). */
+  onGoAway(): void {}
 
   onSettings(): void {}
 
