@@ -10,7 +10,7 @@ import type { Http2ProtocolOptions } from "../config/model.ts";
 import type { RequestHead } from "../http/head.ts";
 import type { ClientStream } from "./client-stream.ts";
 import { IGNORED_FIELDS } from "./field-section.ts";
-import { EnablePush, LARGEST_STREAM, NoError, ProtocolError, RefusedStream } from "./frames.ts";
+import { EnablePush, LARGEST_STREAM, NoError, ProtocolError, RefusedStream, StreamClosed } from "./frames.ts";
 import type { FieldSink } from "./hpack/decoder.ts";
 import type { Http2Limits } from "./limits.ts";
 import { OWN_FIELDS } from "./own-fields.ts";
@@ -91,7 +91,9 @@ export class ClientSession extends Session {
         this.fault(ProtocolError, "answer_without_request");
         return null;
       }
-      return IGNORED_FIELDS;
+      if (this.ignores(id)) return IGNORED_FIELDS;
+      this.fault(StreamClosed, "headers_on_closed_stream");
+      return null;
     }
     this.section.begin(stream.answer);
     return this.section;

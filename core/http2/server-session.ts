@@ -38,12 +38,17 @@ export interface ServerOwner extends SessionOwner {
 /** Names and values of all open requests of a connection, bytes. */
 const MOST_HEAD_BYTES = 4 * 1024 * 1024;
 
+/** Streams that come so long after the end was announced have not been on their way, ms. */
+const MOST_DEAF_MS = 1000;
+
 export class ServerSession extends Session {
   private readonly section: RequestSection;
   private readonly server: ServerOwner;
   private readonly maxStreams: number;
   /** No stream above this one is looked at. */
   private lastAccepted = LARGEST_STREAM;
+  /** Since when, ms. */
+  private closedAt = 0;
   private opening: ServerStream | null = null;
   private headBytes = 0;
   private readonly resets = new PrematureResets();
@@ -73,11 +78,12 @@ export class ServerSession extends Session {
     if (this.lastAccepted === LARGEST_STREAM) this.goAway(LARGEST_STREAM, NoError);
   }
 
-  /** No further stream is taken. */
-  closeToNew(): void {
+  /** No further stream is taken; the client hears why. */
+  closeToNew(code: number): void {
     if (this.lastAccepted < LARGEST_STREAM) return;
     this.lastAccepted = this.lastStream;
-    this.goAway(this.lastAccepted, NoError);
+    this.closedAt = this.owner.now;
+    this.goAway(this.lastAccepted, code);
   }
 
   protected get lastFromPeer(): number {
@@ -104,7 +110,11 @@ export class ServerSession extends Session {
       return null;
     }
     this.lastStream = id;
-    if (id > this.lastAccepted) return IGNORED_FIELDS; // it will be tried elsewhere
+    if (id > this.lastAccepted) {
+      // It will be tried elsewhere; a client that has had the time to hear of the end should not go on.
+      if (this.owner.now - this.closedAt > MOST_DEAF_MS && !this.glitch("refused")) return null;
+      return IGNORED_FIELDS;
+    }
     if (this.size >= this.maxStreams || this.headBytes > MOST_HEAD_BYTES) {
       this.refuse(id, RefusedStream);
       if (this.stopped || !this.glitch("refused")) return null;

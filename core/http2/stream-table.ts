@@ -73,6 +73,7 @@ export abstract class StreamTable {
   /** What we may send in a new stream. */
   protected peerStreamWindow: number = DEFAULT_WINDOW;
   private readonly glitches = new Glitches();
+  private flooded = false;
   private readonly resetHere = new Set<number>();
 
   /** `slab`: where frames are written. */
@@ -156,13 +157,20 @@ export abstract class StreamTable {
       this.flood(sort);
       return false;
     }
+    this.countFlood(sort);
     this.owner.onSuspicion(sort);
     return true;
   }
 
-  private flood(sort: GlitchSort): void {
+  /** Counts what the connection ends for. */
+  private countFlood(sort: GlitchSort): void {
     const count = FLOODS[sort];
-    if (count !== null) this.owner.counts[count]++;
+    if (count !== null && !this.flooded) this.owner.counts[count]++;
+    this.flooded = true;
+  }
+
+  private flood(sort: GlitchSort): void {
+    this.countFlood(sort);
     this.fault(EnhanceYourCalm, `too_many_${sort}`);
   }
 

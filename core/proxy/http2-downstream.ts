@@ -9,7 +9,7 @@
  *                                                                     └─(the last one is over)─▶ linger
  */
 import type { CopyCounter } from "../http1/section-reader.ts";
-import { Cancel, EnhanceYourCalm, errorName } from "../http2/frames.ts";
+import { Cancel, EnhanceYourCalm, errorName, NoError } from "../http2/frames.ts";
 import type { GlitchSort } from "../http2/glitches.ts";
 import { PREMATURE_RESETS } from "../http2/premature-resets.ts";
 import { type ServerOwner, ServerSession } from "../http2/server-session.ts";
@@ -40,6 +40,8 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
   private feeding = false;
   /** Runs while the client is told that the connection ends; null if it is not. */
   private announcement: Timer | null = null;
+  /** Why it ends. */
+  private endCode = NoError;
   private readonly keepalive: Http2Keepalive | null;
   /** Runs while a header block is not complete; and which one that is. */
   private slowBlock: Timer | null = null;
@@ -202,12 +204,12 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
 
   onSuspicion(sort: GlitchSort): void {
     this.services.platform.log("debug", "http2", `[C${this.connectionId}] many ${sort}: draining`);
+    this.endCode = EnhanceYourCalm;
     this.beLast();
   }
 
-  onGoAway(): void {
-    this.closing = true;
-  }
+  /** It is about streams that we would open (6.8); the client closes the connection when it wants to (Envoy). */
+  onGoAway(): void {}
 
   onSettings(): void {}
 
@@ -230,7 +232,7 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
 
   private closeToNew(): void {
     if (this.announcement !== null) this.services.timers.cancel(this.announcement);
-    this.session.closeToNew();
+    this.session.closeToNew(this.endCode);
     this.closing = true;
     this.settle();
   }
@@ -269,7 +271,7 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
 
   protected onSilence(): void {
     this.manager.stats.downstreamCxIdleTimeout++;
-    this.session.closeToNew();
+    this.session.closeToNew(NoError);
     this.linger();
   }
 

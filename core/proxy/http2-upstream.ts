@@ -49,6 +49,8 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
   /** Those that were over while the peer was heard. */
   private readonly resting: Http2UpstreamExchange[] = [];
   private feeding = false;
+  /** A stream was over meanwhile. */
+  private freed = false;
   private keepalive: Http2Keepalive | null = null;
 
   constructor(pool: ConnectionPool) {
@@ -144,10 +146,12 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
     if (this.state === Closed || this.state === Connecting) return;
     this.keepalive?.onBytes();
     this.feeding = true;
+    this.freed = false;
     this.session.feed(chunk);
     this.feeding = false;
     while (this.resting.length > 0) this.spare.push(this.resting.pop() as Http2UpstreamExchange);
-    this.settle();
+    // Bytes alone, answers to our PINGs say, make no idle connection any younger.
+    if (this.freed || this.state === Draining) this.settle();
   }
 
   /** A peer that ends its side answers nothing any more. */
@@ -239,6 +243,7 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
   }
 
   onStreamClosed(): void {
+    this.freed = true;
     if (!this.feeding) this.settle();
   }
 

@@ -26,8 +26,10 @@ export class KeptBody extends Body {
   /** As large as the route or the listener lets it be. `share`: the cluster's limit, 0 for none. */
   static of({ manager, connection }: Stream, route: RouteEntry, share: number): KeptBody {
     const limit = route.perRequestBufferLimitBytes ?? manager.bufferLimit;
-    // What waits goes to one upstream connection at once: the cluster has a say, too.
-    return new KeptBody(limit, Math.min(limit, share || limit), connection.pressure);
+    // What waits goes to one upstream connection at once: the cluster has a say, too. Over HTTP/2, where a client has many
+    // streams, its windows bound what waits: nothing is given back before it has left.
+    const waiting = connection.http2 ? 0 : Math.min(limit, share || limit);
+    return new KeptBody(limit, waiting, connection.pressure);
   }
 
   /** Takes a piece that no upstream has been sent. */

@@ -42,6 +42,8 @@ export class Http2Peer implements FrameSink {
   private readonly decoder = new HpackDecoder(4096);
   private readonly reader: FrameReader;
   private body = "";
+  /** Names of fields that came so that they stay out of every table. */
+  readonly secrets: string[] = [];
   /** Settings are not worth a line. */
   quiet = true;
 
@@ -137,8 +139,10 @@ export class Http2Peer implements FrameSink {
 
   onBlock(stream: number, bytes: Uint8Array, start: number, end: number, endStream: boolean): void {
     const fields: string[] = [];
+    const { secrets } = this;
     this.decoder.decode(bytes, start, end, {
-      onField(_id, name, value) {
+      onField(_id, name, value, secret) {
+        if (secret) secrets.push(name);
         if (name !== "date") fields.push(`${name}=${value}`);
         return true;
       },
@@ -162,9 +166,9 @@ export class Http2Peer implements FrameSink {
     if (!this.quiet) this.lines.push(ack ? "settings ack" : "settings");
   }
 
-  onPing(ack: boolean): void {
+  onPing(ack: boolean, bytes: Uint8Array, start: number): void {
     if (ack) this.lines.push("pong");
-    else this.frame(6, 1, 0, [...uint32(0), ...uint32(1)]);
+    else this.frame(6, 1, 0, bytes.slice(start, start + 8));
   }
 
   onGoAway(lastStream: number, code: number): void {

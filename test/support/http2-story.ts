@@ -1,4 +1,6 @@
-/** Origins and clients of stories that speak HTTP/2 with the proxy. */
+/** Origins and clients of stories that speak HTTP/2 with the proxy, and the ways in which their bytes may be cut. */
+import type { Http2ProtocolOptions } from "../../core/config/model.ts";
+import type { NetworkOptions } from "../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../runtime-adapters/memory/peer.ts";
 import { type Story, type StorySetup, story } from "./engine-story.ts";
 import { Http2Peer } from "./http2-peer.ts";
@@ -72,3 +74,24 @@ export function http2Client(s: Story, ...settings: number[]): Http2Peer {
   client.heard();
   return client;
 }
+
+/** A proxy, and a client that has said its preface and SETTINGS. */
+export async function clientStory(
+  setup: StorySetup = {},
+  ...settings: number[]
+): Promise<{ s: Story; client: Http2Peer }> {
+  const s = await story(setup);
+  return { s, client: http2Client(s, ...settings) };
+}
+
+/** Options of a connection manager, or a cluster, that speaks HTTP/2. */
+export function http2(options: Partial<Http2ProtocolOptions>): { readonly http2: Http2ProtocolOptions } {
+  return { http2: { ...HTTP2, ...options } };
+}
+
+/** How what is sent arrives: whole, byte by byte, at random splits. */
+export const CUTS: readonly (readonly [title: string, network: NetworkOptions])[] = [
+  ["whole", {}],
+  ["byte by byte", { maxRead: 1 }],
+  ...[1, 2, 3].map((seed) => [`split, seed ${seed}`, { seed, maxRead: 64, splitReads: true }] as const),
+];

@@ -28,7 +28,7 @@ export const NO_HEADERS: HeaderOperations = {
   responseRemove: [],
 };
 
-const COMMON: CommonHttpProtocolOptions = {
+export const COMMON: CommonHttpProtocolOptions = {
   idleTimeout: 3_600_000,
   maxConnectionDuration: 0,
   maxHeadersCount: 100,

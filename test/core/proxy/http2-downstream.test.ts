@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { get, OK, type Story, type StorySetup, silent, story } from "../../support/engine-story.ts";
 import { GET, Http2Peer, POST } from "../../support/http2-peer.ts";
+import { HTTP2 } from "../../support/snapshot-fixture.ts";
 
 /** A proxy and a client that has said its preface and empty SETTINGS. */
 async function begun(
@@ -33,10 +34,10 @@ describe("a request", () => {
   });
 
   test("comes byte by byte", async () => {
-    const { s, client } = await begun({ network: { mtu: 1 } as never });
+    const { s, client } = await begun({ network: { maxRead: 1 } });
     client.head(1, GET, { end: true, parts: 3 });
     s.advance(1000);
-    expect(client.heard()).toEqual([`1 ${ANSWER}`, "1 data ok end"]);
+    expect(client.heard()).toEqual([`1 ${ANSWER}`, "1 data o", "1 data k end"]);
     s.expectNothingLeft();
   });
 
@@ -161,12 +162,24 @@ describe("windows", () => {
   });
 
   test("credit comes back only for what has left the proxy", async () => {
-    const { s, client } = await begun({ origins: [silent], network: { sendBuffer: 1000 } as never });
+    const http2 = { ...HTTP2, initialStreamWindowSize: 65_535, initialConnectionWindowSize: 65_535 };
+    const { s, client } = await begun({
+      origins: [silent],
+      manager: { http2 },
+      limits: { maxConnections: 1 },
+    });
     client.quiet = false;
-    s.upstream()[0]?.pause();
-    client.head(1, POST);
-    for (let i = 0; i < 15; i++) client.data(1, "x".repeat(16_384));
+    client.head(1, GET, { end: true });
     s.settle();
+    client.head(3, POST);
+    for (let i = 0; i < 4; i++) client.data(3, "x".repeat(i < 3 ? 16_384 : 65_535 - 3 * 16_384));
+    s.advance(100);
+    expect(client.heard()).toEqual([]); // it waits for a connection
+    const [origin] = s.upstream();
+    origin.send(OK);
+    s.advance(100);
+    expect(client.heard()).toContain("0 window +65535");
+    expect(origin.receivedBytes).toBeGreaterThan(65_535);
     s.expectNothingLeft();
   });
 });

@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BreakerStats, ClusterStats, RemainingStats } from "../../../core/telemetry/cluster-stats.ts";
 import { Http1Stats, HttpStats } from "../../../core/telemetry/http-stats.ts";
+import { Http2Stats } from "../../../core/telemetry/http2-stats.ts";
 import { ListenerStats } from "../../../core/telemetry/listener-stats.ts";
 import { ResponseClassStats } from "../../../core/telemetry/response-stats.ts";
 import { RouteStats } from "../../../core/telemetry/route-stats.ts";
@@ -22,14 +23,18 @@ import {
 import { TcpStats } from "../../../core/telemetry/tcp-stats.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
-const WRITERS = ["core/http1", "core/cluster", "core/proxy", "runtime-adapters", "runtime-adapters/sidecar"];
+const WRITERS = [
+  "core/http",
+  "core/http1",
+  "core/http2",
+  "core/cluster",
+  "core/proxy",
+  "runtime-adapters",
+  "runtime-adapters/sidecar",
+];
 
 /** Set → fields that nobody writes yet, and why they are there. */
 const WAITING: { readonly [set: string]: { readonly [field: string]: string } } = {
-  ClusterStats: {
-    upstreamRqRxReset: "streams are reset in HTTP/2; Envoy counts nothing here for HTTP/1",
-    upstreamRqTxReset: "the same",
-  },
   HttpStats: {
     downstreamRqTooLarge: "413 is for filters that buffer a body; the first of them will count it",
   },
@@ -42,6 +47,7 @@ const SETS: readonly (readonly [string, object])[] = [
   ["ClusterUpdateStats", new ClusterUpdateStats()],
   ["FilesystemStats", new FilesystemStats()],
   ["Http1Stats", new Http1Stats()],
+  ["Http2Stats", new Http2Stats()],
   ["HttpStats", new HttpStats()],
   ["ListenerManagerStats", new ListenerManagerStats()],
   ["ListenerStats", new ListenerStats()],
