@@ -248,6 +248,8 @@ export interface Http2ProtocolOptions {
   /** What a peer may send ahead in one stream, and on the connection, bytes; defaults 256 KiB and 4 MiB. */
   readonly initialStreamWindowSize: number;
   readonly initialConnectionWindowSize: number;
+  /** Most bytes of an HPACK table, ours and the peer's; default 4096. */
+  readonly hpackTableSize: number;
   /** Clients may CONNECT, also for another protocol (RFC 8441). */
   readonly allowConnect: boolean;
   /** PINGs that ask whether the peer is still there; null = none. */

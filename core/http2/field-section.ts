@@ -40,6 +40,7 @@ export type SectionFault =
   | "path"
   | "authority"
   | "host"
+  | "underscore"
   | "protocol"
   | "status";
 
@@ -96,8 +97,12 @@ export abstract class FieldSection implements FieldSink {
     this.cookie = "";
   }
 
-  onField(id: number, name: string, value: string, _secret: boolean): boolean {
+  onField(id: number, name: string, value: string, secret: boolean): boolean {
     this.fault = this.take(id, name, value);
+    if (secret) {
+      this.fields.secrets ??= new Set();
+      this.fields.secrets.add(name);
+    }
     return this.fault === "";
   }
 

@@ -38,7 +38,7 @@ export class ResponseSection extends FieldSection {
   }
 }
 
-/** The trailers of a message, either way. */
+/** Trailers, of requests and answers (8.1). Each section has fields of its own. */
 export class TrailerSection extends FieldSection {
   protected fields: Fields = new Fields();
 

@@ -15,6 +15,10 @@ export abstract class ServerStream extends SessionStream {
   /** Names and values of the request's head, bytes. */
   headBytes = 0;
 
+  get hasHead(): boolean {
+    return true;
+  }
+
   /** The request's head is complete and sound. */
   abstract onHead(endStream: boolean): void;
   /** The head is larger than it may be: `head` holds as much of it as was read. */

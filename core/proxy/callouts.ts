@@ -192,7 +192,7 @@ class Exchange implements Callout, AttemptOwner {
     if (framing === AsTunnel) this.abandon("protocol error");
   }
 
-  readonly passesAnswer = false;
+  readonly answerPassing = 0;
 
   onResponseBody(bytes: Uint8Array, start: number, end: number): void {
     this.answerBody.push(bytes, start, end);

@@ -53,12 +53,12 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
     this.upstream.connect();
   }
 
-  get passes(): boolean {
-    return this.upstream?.direct === true;
+  get passing(): number {
+    return this.upstream?.direct === true ? Number.POSITIVE_INFINITY : 0;
   }
 
-  get passesAnswer(): boolean {
-    return this.stream.passesAnswer;
+  get answerPassing(): number {
+    return this.stream.answerPassing;
   }
 
   onData(bytes: Uint8Array, start: number, end: number): void {

@@ -7,11 +7,12 @@ import type { AuthorityOptions } from "../http/authority.ts";
 import { PathPolicy } from "../http/path.ts";
 import type { NameCase } from "../http1/head-writer.ts";
 import { DEFAULT_LIMITS, type Http1Limits } from "../http1/limits.ts";
-import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from "../http2/limits.ts";
+import { type Http2Limits, http2Limits } from "../http2/limits.ts";
 import type { RouteTable } from "../route/route-table.ts";
 import type { Runtime } from "../route/runtime-fraction.ts";
 import type { AccessLogger } from "../telemetry/access-log.ts";
-import { type Http2Stats, type HttpStats, httpScope, httpStats } from "../telemetry/http-stats.ts";
+import { type HttpStats, httpScope, httpStats } from "../telemetry/http-stats.ts";
+import type { Http2Stats } from "../telemetry/http2-stats.ts";
 import { listenerHttpScope, responseClassStats } from "../telemetry/listener-stats.ts";
 import type { ResponseClassStats } from "../telemetry/response-stats.ts";
 import type { Scope } from "../telemetry/stats.ts";
@@ -93,11 +94,7 @@ export class ConnectionManager {
       maxHeadBytes: config.maxRequestHeadersBytes,
       maxFields: config.common.maxHeadersCount,
     };
-    this.http2Limits = {
-      ...DEFAULT_HTTP2_LIMITS,
-      maxBytes: config.maxRequestHeadersBytes,
-      maxFields: config.common.maxHeadersCount,
-    };
+    this.http2Limits = http2Limits(config.maxRequestHeadersBytes, config.common.maxHeadersCount);
     this.http2Options = {
       ...config.http2,
       // Whoever configures upgrades wants them, whatever version they are asked for in.

@@ -72,8 +72,8 @@ export abstract class Http1Answers extends ConnectionLife implements MessageSink
   }
 
   /** What is written goes straight to the client. */
-  get direct(): boolean {
-    return this.socket.direct === true;
+  get direct(): number {
+    return this.socket.direct === true ? Number.POSITIVE_INFINITY : 0;
   }
 
   protected get endsWithUs(): boolean {

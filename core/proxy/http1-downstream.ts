@@ -52,7 +52,8 @@ export class Http1Downstream extends Http1Answers implements SocketHandler, Down
   onConnect(): void {}
 
   get passing(): number {
-    return this.state === Open && this.stream?.passesRequest === true ? this.parser.bodyAhead : 0;
+    if (this.state !== Open || this.stream === null) return 0;
+    return Math.min(this.stream.requestPassing, this.parser.bodyAhead);
   }
 
   onData(chunk: Uint8Array): void {

@@ -194,12 +194,13 @@ export class Http1Upstream implements SocketHandler, MessageSink, UpstreamExchan
   }
 
   /** What is written goes straight to the peer. */
-  get direct(): boolean {
-    return this.socket?.direct === true;
+  get direct(): number {
+    return this.socket?.direct === true ? Number.POSITIVE_INFINITY : 0;
   }
 
   get passing(): number {
-    return this.state === Busy && this.attempt?.passes === true ? this.parser.bodyAhead : 0;
+    if (this.state !== Busy || this.attempt === null) return 0;
+    return Math.min(this.attempt.passing, this.parser.bodyAhead);
   }
 
   onData(chunk: Uint8Array): void {

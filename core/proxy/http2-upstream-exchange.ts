@@ -28,8 +28,6 @@ const WEBSOCKET_ACCEPT = known("sec-websocket-accept");
 
 export class Http2UpstreamExchange extends ClientStream implements UpstreamExchange {
   readonly stale = false;
-  /** It is held back by windows, and by other streams. */
-  readonly direct = false;
   readonly passesTrailers = true;
   private readonly connection: Http2Upstream;
   private attempt: AttemptSink | null = null;
@@ -69,6 +67,7 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     this.attempt = attempt;
     this.over = false;
     this.answered = false;
+    this.interims = 0;
     this.tunnel = false;
     this.asked = "";
   }
@@ -99,7 +98,7 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     const head = this.unasked;
     this.unasked = null;
     if (head === null || this.attempt === null) return;
-    if (!session.peerConnectProtocol) this.refuse();
+    if (!session.peer.connectProtocol) this.refuse();
     else if (session.room === 0) this.lose("remote refused stream reset", "", null);
     else session.sendRequest(this, head, this.asked, -1, false, false);
   }
@@ -176,6 +175,10 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     answer.status = 101;
     answer.fields.setId(UPGRADE, asked);
     if (asked === "websocket") answer.fields.setId(WEBSOCKET_ACCEPT, webSocketAccept(this.key));
+  }
+
+  protected get passing(): number {
+    return this.attempt === null ? Number.POSITIVE_INFINITY : this.attempt.passing;
   }
 
   protected onBody(bytes: Uint8Array, start: number, end: number): void {

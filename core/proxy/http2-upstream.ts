@@ -8,11 +8,14 @@
  *   CONNECTING ─▶ OPEN ─▶ DRAINING ─▶ CLOSED
  */
 
+import type { CopyCounter } from "../http1/section-reader.ts";
 import { ClientSession } from "../http2/client-session.ts";
 import { Cancel, errorName, NoError } from "../http2/frames.ts";
-import type { SessionOwner } from "../http2/session.ts";
+import type { SessionOwner } from "../http2/stream-table.ts";
 import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import type { Http2Stats } from "../telemetry/http2-stats.ts";
 import { Timer } from "../time/timers.ts";
+import { Http2Keepalive, type KeepaliveOwner } from "./http2-keepalive.ts";
 import { Http2UpstreamExchange } from "./http2-upstream-exchange.ts";
 import type { ConnectionPool } from "./pool.ts";
 import type { PooledConnection } from "./pooled-connection.ts";
@@ -25,7 +28,7 @@ const Closed = 3;
 /** Exchanges that are kept for further requests. */
 const MOST_SPARE = 64;
 
-export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnection {
+export class Http2Upstream implements SocketHandler, SessionOwner, KeepaliveOwner, PooledConnection {
   readonly pool: ConnectionPool;
   place = -1;
   offered = false;
@@ -35,7 +38,6 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
   readonly timer: Timer;
   requests = 0;
   readonly expectedRoom: number;
-  /** The kernel takes no more. */
   private readonly maxStreams: number;
   private state: typeof Connecting | typeof Open | typeof Draining | typeof Closed = Connecting;
   private made: ClientSession | null = null;
@@ -47,6 +49,7 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
   informed = false;
   /** Exchanges that wait for them. */
   private readonly unsure: Http2UpstreamExchange[] = [];
+  private keepalive: Http2Keepalive | null = null;
 
   constructor(pool: ConnectionPool) {
     this.pool = pool;
@@ -100,6 +103,7 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
     this.requests++;
     if (this.requests === pool.maxRequests) pool.stats.upstreamCxMaxRequests++;
     pool.services.timers.cancel(this.timer);
+    this.keepalive?.onUse();
     return this.spare.pop() ?? new Http2UpstreamExchange(this);
   }
 
@@ -123,6 +127,7 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
     const { stats } = this.pool;
     if (this.socket !== null) stats.upstreamCxTxBytesBuffered += this.socket.pendingBytes;
     if (this.made !== null) stats.upstreamCxRxBytesBuffered += this.made.heldBytes;
+    if (this.made !== null) this.counts.pendingSendBytes += this.made.waitingBytes;
   }
 
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
@@ -133,12 +138,27 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
     services.timers.cancel(this.timer);
     this.state = Open;
     this.made = new ClientSession(this, services.slab, http2Limits, http2);
+    if (http2.keepalive !== null) this.keepalive = new Http2Keepalive(services, http2.keepalive, this);
     this.pool.onConnected(this);
+  }
+
+  get copied(): CopyCounter {
+    return this.pool.services.copied;
+  }
+
+  get direct(): boolean {
+    return this.socket?.direct === true;
+  }
+
+  /** Asked right before the bytes come: they may be lent. */
+  get passing(): number {
+    return this.made !== null && this.made.borrow() ? Number.POSITIVE_INFINITY : 0;
   }
 
   onData(chunk: Uint8Array): void {
     this.pool.stats.upstreamCxRxBytesTotal += chunk.length;
     if (this.state === Closed || this.state === Connecting) return;
+    this.keepalive?.onBytes();
     this.feeding = true;
     this.session.feed(chunk);
     this.feeding = false;
@@ -182,6 +202,23 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
     return this.pool.services.clock.now;
   }
 
+  get counts(): Http2Stats {
+    return this.pool.http2Stats;
+  }
+
+  ping(mark: number): void {
+    this.session.ping(mark);
+  }
+
+  /** The peer does not answer our PINGs. */
+  onDead(): void {
+    this.counts.keepaliveTimeout++;
+    this.close(false, "");
+  }
+
+  /** What waits for a peer is requests, which the pool bounds. */
+  onFull(): void {}
+
   write(bytes: Uint8Array, start: number, end: number): void {
     this.pool.stats.upstreamCxTxBytesTotal += end - start;
     this.socket?.write(bytes, start, end);
@@ -195,6 +232,7 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
   }
 
   onBroken(): void {
+    this.counts.rxMessagingError++;
     this.pool.stats.upstreamCxProtocolError++;
   }
 
@@ -214,7 +252,9 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
     if (this.state === Open) this.pool.onRoom(this);
   }
 
-  onPong(): void {}
+  onPong(mark: number): void {
+    this.keepalive?.onPong(mark);
+  }
 
   onStreamClosed(): void {
     if (!this.feeding) this.settle();
@@ -238,6 +278,7 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
     const busy = this.made !== null && !this.carriesNothing;
     this.state = Closed;
     this.pool.services.timers.release(this.timer);
+    this.keepalive?.release();
     this.made?.stop(busy ? Cancel : NoError);
     for (const exchange of this.unsure.splice(0)) exchange.unanswered();
     this.socket?.close();

@@ -52,8 +52,8 @@ export class RouterAccount {
   }
 
   /** What comes of the answer goes on, or is dropped: nothing of it is kept. */
-  get passesAnswer(): boolean {
-    return this.stream.passesAnswer;
+  get answerPassing(): number {
+    return this.stream.answerPassing;
   }
 
   // ── A try ─────────────────────────────────────────────────────────────────────────────────────────────────

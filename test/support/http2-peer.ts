@@ -146,8 +146,8 @@ export class Http2Peer implements FrameSink {
     this.lines.push(`${stream} head ${fields.join(" ")}${endStream ? " end" : ""}`);
   }
 
-  onPriority(stream: number): void {
-    this.lines.push(`${stream} priority`);
+  onIgnored(): void {
+    this.lines.push("ignored");
   }
 
   onReset(stream: number, code: number): void {
