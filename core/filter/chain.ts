@@ -113,6 +113,10 @@ class Link implements FilterCallbacks {
   addResponseTrailers(): Fields {
     return this.filter === null ? new Fields() : this.chain.responseLeg.addTrailers();
   }
+
+  addResponseBody(bytes: Uint8Array): void {
+    if (this.filter !== null) this.chain.responseLeg.addByLink(this.index, bytes);
+  }
 }
 
 class RequestLeg extends Leg {
@@ -176,6 +180,11 @@ class ResponseLeg extends Leg {
   /** `resume` by the place of the filter in the chain. */
   resumeLink(index: number): void {
     if (index < this.count) this.resume(this.count - 1 - index);
+  }
+
+  /** `addBody` by the place of the filter in the chain. */
+  addByLink(index: number, bytes: Uint8Array): void {
+    if (index < this.count) this.addBody(this.count - 1 - index, bytes);
   }
 
   /** `heldAt` by the place of the filter in the chain. */

@@ -59,6 +59,8 @@ export interface FilterCallbacks {
   /** Trailers to fill, for a half whose end this filter is being shown and that has none. */
   addRequestTrailers(): Fields;
   addResponseTrailers(): Fields;
+  /** Puts bytes, which are the answer's from now on, behind its body; while the filter is shown its trailers only. */
+  addResponseBody(bytes: Uint8Array): void;
 }
 
 /** One filter on one stream. Hooks that are not there are skipped without cost. */

@@ -158,6 +158,12 @@ export abstract class Leg {
     return this.trailers;
   }
 
+  /** The filter at station `at`, which is being shown the trailers, puts bytes before them. */
+  protected addBody(at: number, bytes: Uint8Array): void {
+    if (!this.stopped && this.calling === at && this.trailers !== null)
+      this.body.push(bytes, 0, bytes.length);
+  }
+
   /** What waits at a station that holds something, else null. */
   heldAt(at: number): Body | null {
     return this.stopped || at >= this.count || this.stations[at].state === FLOWING

@@ -40,6 +40,8 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
   private left = -1;
   /** Of a head that cannot be sent: the attempt hears when this poll is over. */
   private unsendable: Timer | null = null;
+  /** A request for another protocol that waits for the peer's settings, which say whether it takes one. */
+  private unasked: RequestHead | null = null;
   /** Nobody refers to it. */
   private over = true;
 
@@ -81,15 +83,35 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     this.toHead = head.method === "HEAD";
     this.asked = connect ? "connect" : upgrade;
     this.key = upgrade === "" ? "" : (head.fields.getId(WEBSOCKET_KEY) ?? "");
-    if (upgrade !== "" && !session.peer.connectProtocol) {
-      this.refuse();
+    this.left = -1;
+    if (upgrade !== "") {
+      this.unasked = head;
+      if (this.connection.informed) this.ask();
+      else this.connection.awaitSettings(this);
       return;
     }
     const ends = this.asked === "" && (framing === NoBody || (framing === ByLength && contentLength === 0));
     const known = framing === ByLength ? contentLength : -1;
     // A request of HTTP/1 whose length is known has no trailers: its end can be told with its last byte.
-    this.left = head.version !== 20 ? known : -1;
-    session.sendRequest(this, head, upgrade, known, te, ends);
+    if (head.version !== 20) this.left = known;
+    session.sendRequest(this, head, "", known, te, ends);
+  }
+
+  /** The peer has said whether it takes a request for another protocol. */
+  ask(): void {
+    const session = this.session as ClientSession;
+    const head = this.unasked;
+    this.unasked = null;
+    if (head === null || this.attempt === null) return;
+    if (!session.peer.connectProtocol) this.refuse();
+    else if (session.room === 0) this.lose("remote refused stream reset", "", null);
+    else session.sendRequest(this, head, this.asked, -1, false, false);
+  }
+
+  /** The connection is gone before the peer has said so. */
+  unanswered(): void {
+    this.unasked = null;
+    if (this.attempt !== null) this.lose("connection termination", "", null);
   }
 
   /** The peer takes no request for another protocol. */
@@ -113,6 +135,8 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
 
   abort(): void {
     this.attempt = null;
+    if (this.unasked !== null) this.connection.forget(this);
+    this.unasked = null;
     if (this.unsendable !== null) this.connection.pool.services.timers.release(this.unsendable);
     if (this.closed) this.done();
     else {

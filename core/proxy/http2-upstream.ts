@@ -51,6 +51,10 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
   private feeding = false;
   /** A stream was over meanwhile. */
   private freed = false;
+  /** The peer's settings have come. */
+  informed = false;
+  /** Exchanges that wait for them. */
+  private readonly unsure: Http2UpstreamExchange[] = [];
   private keepalive: Http2Keepalive | null = null;
 
   constructor(pool: ConnectionPool) {
@@ -81,7 +85,23 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
   }
 
   get idle(): boolean {
-    return this.state === Open && this.session.size === 0;
+    return this.state === Open && this.carriesNothing;
+  }
+
+  private get carriesNothing(): boolean {
+    return this.session.size === 0 && this.unsure.length === 0;
+  }
+
+  /** An exchange wants to know what the peer's settings say. */
+  awaitSettings(exchange: Http2UpstreamExchange): void {
+    this.unsure.push(exchange);
+  }
+
+  /** It does no more. */
+  forget(exchange: Http2UpstreamExchange): void {
+    const at = this.unsure.indexOf(exchange);
+    if (at >= 0) this.unsure.splice(at, 1);
+    this.onStreamClosed();
   }
 
   take(): Http2UpstreamExchange {
@@ -235,6 +255,8 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
   }
 
   onSettings(): void {
+    this.informed = true;
+    for (const exchange of this.unsure.splice(0)) exchange.ask();
     if (this.state === Open) this.pool.onRoom(this);
   }
 
@@ -252,21 +274,22 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
     const { pool } = this;
     if (this.state === Open) {
       if (this.room > 0) pool.onRoom(this);
-      else if (this.session.size === 0) {
+      else if (this.carriesNothing) {
         if (pool.isOld(this)) pool.stats.upstreamCxMaxDurationReached++;
         this.drain();
       }
-    } else if (this.state === Draining && this.session.size === 0) this.close(false, "");
+    } else if (this.state === Draining && this.carriesNothing) this.close(false, "");
   }
 
   private close(remote: boolean, reason: CloseReason): void {
     if (this.state === Closed) return;
     const connecting = this.state === Connecting;
-    const busy = this.made !== null && this.made.size > 0;
+    const busy = this.made !== null && !this.carriesNothing;
     this.state = Closed;
     this.pool.services.timers.release(this.timer);
     this.keepalive?.release();
     this.made?.stop(busy ? Cancel : NoError);
+    for (const exchange of this.unsure.splice(0)) exchange.unanswered();
     this.socket?.close();
     this.pool.onClosed(this, { connecting, busy, remote, reason });
   }

@@ -26,6 +26,7 @@ import { PausedByFilter } from "./pressure.ts";
 import type { Stream } from "./stream.ts";
 
 const CONTENT_LENGTH = known("content-length");
+const TE = known("te");
 
 const MISDECLARED = "filter_changed_declared_length";
 const THREW = "filter_exception";
@@ -259,6 +260,7 @@ export class StreamFilters implements ChainOwner {
       stream.requestLength = Math.max(length, 0);
       this.requestOwed = length;
     }
+    if (fields.hasId(TE) && fields.getId(TE) === "trailers") stream.trailers = true;
     stream.forward(ends || stream.upgrade !== "");
   }
 

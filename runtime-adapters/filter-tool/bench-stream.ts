@@ -158,6 +158,8 @@ export class BenchStream implements FilterCallbacks {
     this.responseTrailers ??= new Fields();
     return this.responseTrailers;
   }
+
+  addResponseBody(): void {}
 }
 
 function infoOf(stream: BenchStream): StreamInfo {

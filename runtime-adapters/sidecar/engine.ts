@@ -11,7 +11,14 @@ import { compileRegex } from "../../core/route/regex.ts";
 import type { StatsStore } from "../../core/telemetry/stats.ts";
 import { Clock } from "../../core/time/clock.ts";
 import type { Checks } from "../../core/xds/checks.ts";
-import { standardFilters, standardNetworkFilters, WASM_HTTP, WASM_NETWORK } from "../../filters/standard.ts";
+import {
+  NATIVE_CHECKS,
+  NATIVE_FILTERS,
+  standardFilters,
+  standardNetworkFilters,
+  WASM_HTTP,
+  WASM_NETWORK,
+} from "../../filters/standard.ts";
 import { checkPluginConfig } from "../../filters/wasm/plugin-config.ts";
 import { checkVmLimit } from "../../filters/wasm/vm-limits.ts";
 import type { WasmHost, WasmSupply } from "../../filters/wasm/wasm-host.ts";
@@ -29,14 +36,14 @@ type EngineOptions = Parameters<MakeEngine>[3];
 /** A worker whose filters may be WASM: the host of those is loaded when it is needed, for most workers have none. */
 class WasmWorker extends Worker implements Engine {
   private readonly options: EngineOptions;
-  /** Of the core's filters: they come when they are loaded. */
+  /** Of the core's filters: those of WASM come when they are loaded. */
   private readonly kinds: Map<string, FilterKind>;
   private readonly networkKinds: Map<string, NetworkFilterKind>;
   private wasm: WasmHost | null = null;
 
   constructor(platform: Platform, clock: Clock, stats: StatsStore, options: EngineOptions) {
     const { concurrency } = options;
-    const filters = new Map<string, FilterKind>();
+    const filters = new Map<string, FilterKind>(NATIVE_FILTERS);
     const networkFilters = new Map<string, NetworkFilterKind>();
     super(platform, clock, stats, { concurrency, filters, networkFilters, ...formatEnvironment(clock) });
     this.options = options;
@@ -72,7 +79,7 @@ const MAX_QUOTED_FILE = 16 << 20;
 
 /** See `Checks`. */
 export const checks: Checks = {
-  httpFilters: new Map([[WASM_HTTP, checkPluginConfig]]),
+  httpFilters: new Map([...NATIVE_CHECKS, [WASM_HTTP, checkPluginConfig]]),
   networkFilters: new Map([[WASM_NETWORK, checkPluginConfig]]),
   checkRegex: (pattern) => compileRegex(pattern).error,
   checkFormat: (format) => {

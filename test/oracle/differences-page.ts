@@ -21,6 +21,34 @@ const ROW_TITLES: { readonly [letter: string]: string } = {
   M: "Limits",
 };
 
+/** What the oracle, whose clients and upstreams speak HTTP/1.1, does not see; each has tests of its own. */
+const HTTP2: readonly (readonly [title: string, reason: string])[] = [
+  [
+    "What an upstream has not looked at is sent again once, without a policy",
+    "RFC 9113 8.7 calls it safe after GOAWAY and REFUSED_STREAM. Envoy answers 503 unless `retry_on` has `refused-stream`.",
+  ],
+  [
+    "A WebSocket to an upstream of HTTP/2 waits for its settings",
+    "RFC 8441 3: a CONNECT with a protocol must not be sent before the peer has said that it takes one. Who takes none is not asked: 502. Envoy sends it at once.",
+  ],
+  [
+    "WebSocket keys are made and checked where versions meet",
+    "From HTTP/2 to HTTP/1.1 the request gets a `sec-websocket-key` unless it has one, and the upstream's accept must fit; from HTTP/1.1 to HTTP/2 the client gets the accept that its key asks for. Envoy passes both fields on as they are, and a server that wants a key has none.",
+  ],
+  [
+    "`grpc_stats` has numbers of their own for 1000 methods at most",
+    "Names come from clients; Envoy's table grows with them. Messages are counted when the call ends, and a `grpc-status` that is none of gRPC's 17 is a failure without a number of its own.",
+  ],
+  [
+    "`grpc_web` leaves answers alone that are no gRPC",
+    "Envoy turns an error page into a `grpc-message`; here the client sees status and body as they are.",
+  ],
+  [
+    "A `grpc-timeout` has at most eight digits",
+    "So gRPC says; Envoy reads longer ones. What is none is passed on and means nothing.",
+  ],
+];
+
 /** The page as it should be. */
 export function differencesPage(): string {
   const lines = [
@@ -36,6 +64,8 @@ export function differencesPage(): string {
   for (const one of differences) {
     if (one.kind === "deliberate") lines.push(`- **${one.title}.** ${one.reason}`);
   }
+  lines.push("", "## HTTP/2 and gRPC", "");
+  for (const [title, reason] of HTTP2) lines.push(`- **${title}.** ${reason}`);
   lines.push("", "## Statistics", "");
   for (const one of statDifferences) {
     if (one.kind === "deliberate") lines.push(`- **${one.title}.** ${one.reason}`);

@@ -451,6 +451,11 @@ export const MESSAGES: { readonly [typeName: string]: string } = {
   "envoy.config.core.v3.ExtraSourceAddress": `
     1 envoy.config.core.v3.SocketAddress address {"required":true}
     2 envoy.config.core.v3.SocketOptionsOverride socket_options`,
+  "envoy.config.core.v3.GrpcMethodList": `
+    1 envoy.config.core.v3.GrpcMethodList.Service[] services`,
+  "envoy.config.core.v3.GrpcMethodList.Service": `
+    1 string name {"min_len":1}
+    2 string[] method_names {"min_items":1}`,
   "envoy.config.core.v3.GrpcProtocolOptions": `
     1 envoy.config.core.v3.Http2ProtocolOptions http2_protocol_options`,
   "envoy.config.core.v3.GrpcService": `
@@ -1491,6 +1496,16 @@ export const MESSAGES: { readonly [typeName: string]: string } = {
     1 envoy.config.core.v3.SubstitutionFormatString log_format oneof=access_log_format {"required":true}`,
   "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog": `
     1 envoy.config.core.v3.SubstitutionFormatString log_format oneof=access_log_format {"required":true}`,
+  "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig": `
+    1 bool emit_filter_state
+    2 envoy.config.core.v3.GrpcMethodList individual_method_stats_allowlist oneof=per_method_stat_specifier
+    3 google.protobuf.BoolValue stats_for_all_methods oneof=per_method_stat_specifier
+    4 bool enable_upstream_stats
+    5 bool replace_dots_in_grpc_service_name`,
+  "envoy.extensions.filters.http.grpc_stats.v3.FilterObject": `
+    1 uint64 request_message_count
+    2 uint64 response_message_count`,
+  "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb": "",
   "envoy.extensions.filters.http.router.v3.Router": `
     1 google.protobuf.BoolValue dynamic_stats
     2 bool start_child_span deprecated
