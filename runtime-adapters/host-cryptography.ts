@@ -2,7 +2,7 @@
  * The core's `Cryptography` by `node:crypto`, which Bun, Node and Deno have alike. Knows nothing of certificates.
  */
 import { constants, createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
-import type { Cryptography, SignatureScheme } from "../core/tls/cryptography.ts";
+import type { Cryptography, SignatureScheme } from "../core/io/cryptography.ts";
 
 /** Least bits of an RSA key that is believed (NIST SP 800-131A). */
 const MIN_RSA_BITS = 2048;

@@ -4,7 +4,7 @@
  */
 import type { ResponseFlag } from "../errors.ts";
 import type { Address } from "../io/socket.ts";
-import type { SecureConnection } from "../tls/secure-connection.ts";
+import type { TlsInfo } from "../io/tls.ts";
 import type { Fields } from "./fields.ts";
 import type { RequestHead, ResponseHead } from "./head.ts";
 
@@ -50,6 +50,26 @@ export interface EndpointView {
   readonly metadata: MetadataView;
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
   readonly localityMetadata: MetadataView;
+}
+
+/** Who is at the other end of a TLS connection; what it says is to be believed only if `verified`. */
+export interface PeerView {
+  readonly verified: boolean;
+  /** SHA-256 of its certificate (DER), lower-case hexadecimal. */
+  readonly sha256: string;
+  /** RFC 2253 texts. */
+  readonly subject: string;
+  readonly issuer: string;
+  readonly names: { readonly uri: readonly string[]; readonly dns: readonly string[] };
+  /** The name that policies know it by, "" unless it was verified. */
+  readonly principal: string;
+}
+
+/** What is known of a connection that is TLS. */
+export interface SecureView {
+  readonly info: TlsInfo;
+  /** Null if the peer showed nothing. */
+  readonly peer: PeerView | null;
 }
 
 export interface StreamInfo {
@@ -100,9 +120,9 @@ export interface StreamInfo {
   readonly downstreamRemote: Address;
   readonly requestedServerName: string;
   /** What is known of the client's connection, null if it is plain. */
-  readonly secure: SecureConnection | null;
+  readonly secure: SecureView | null;
   /** The same of the one to the upstream. */
-  readonly upstreamSecure: SecureConnection | null;
+  readonly upstreamSecure: SecureView | null;
   readonly connectionId: number;
   /** Wall-clock id generator for %STREAM_ID%: the request id if there is one. */
   readonly streamId: string;

@@ -3,7 +3,7 @@
  * given at construction; the core reaches the outside world through it and through `Socket` only.
  */
 
-import type { Cryptography } from "../tls/cryptography.ts";
+import type { Cryptography } from "../io/cryptography.ts";
 import type { Address, PlainSocket, SocketHandler } from "./socket.ts";
 import type { TlsContext, TlsContextOptions } from "./tls.ts";
 

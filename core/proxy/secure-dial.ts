@@ -4,7 +4,13 @@
  *
  * Law: who dials hears what it would hear of a plain connection: `onConnect` when it can be used, or `onClose`.
  */
-import { type Address, type CloseReason, formatAddress, type PlainSocket, type SocketHandler } from "../io/socket.ts";
+import {
+  type Address,
+  type CloseReason,
+  formatAddress,
+  type PlainSocket,
+  type SocketHandler,
+} from "../io/socket.ts";
 import { tlsFailure } from "../io/tls.ts";
 import type { SslStats } from "../telemetry/ssl-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";

@@ -1,7 +1,9 @@
 /** Statistics of TLS on one side, `listener.<address>.ssl.*` and `cluster.<name>.ssl.*`. Names are Envoy's. */
-import type { PeerFaultCounter } from "../tls/peer-fault.ts";
 import { layoutOf } from "./stat-layout.ts";
 import type { Scope } from "./stats.ts";
+
+/** Where a peer that was refused is counted (`ssl.fail_verify_…`). */
+export type PeerFaultCounter = "no_cert" | "error" | "san" | "cert_hash";
 
 export class SslStats {
   /** Handshakes that were completed, and whose peers were let in. */

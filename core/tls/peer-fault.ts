@@ -1,7 +1,6 @@
 /** Why a peer is refused: the words for logs, and where Envoy counts it. */
 
-/** Envoy's counters of refused peers (`ssl.fail_verify_…`). */
-export type PeerFaultCounter = "no_cert" | "error" | "san" | "cert_hash";
+import type { PeerFaultCounter } from "../telemetry/ssl-stats.ts";
 
 const FAULTS = {
   no_certificate: ["no_cert", "the peer showed no certificate"],

@@ -13,6 +13,7 @@
 import { toBase64 } from "../bytes/base64.ts";
 import type { ConfigFault } from "../config/config-fault.ts";
 import type { TlsValidation } from "../config/tls.ts";
+import type { Cryptography } from "../io/cryptography.ts";
 import {
   type Certificate,
   CLIENT_AUTH,
@@ -22,7 +23,6 @@ import {
   readCertificate,
   SERVER_AUTH,
 } from "./certificate.ts";
-import type { Cryptography } from "./cryptography.ts";
 import { hex } from "./der.ts";
 import { NameMatcher } from "./name-match.ts";
 import { Peer } from "./peer.ts";

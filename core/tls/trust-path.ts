@@ -7,8 +7,10 @@
  * even if it is no root (as in Envoy), and its own signature is not looked at; of several faults the one on the way
  * that led farthest is told.
  */
+
+import type { Cryptography } from "../io/cryptography.ts";
 import { ANY_PURPOSE, type Certificate, CRL_SIGN, KEY_CERT_SIGN } from "./certificate.ts";
-import { type Cryptography, signatureScheme } from "./cryptography.ts";
+import { signatureScheme } from "./cryptography.ts";
 import { sameBytes } from "./der.ts";
 import { forbiddenName } from "./name-constraints.ts";
 import type { PeerFault } from "./peer-fault.ts";

@@ -8,7 +8,7 @@
 import { fromBase64, toBase64 } from "../bytes/base64.ts";
 import type { ConfigFault } from "../config/config-fault.ts";
 import type { NameMatch, Secret, TlsCertificate, TlsValidation, TrustDomain } from "../config/tls.ts";
-import type { Cryptography } from "../tls/cryptography.ts";
+import type { Cryptography } from "../io/cryptography.ts";
 import { PeerJudge, readAnchors } from "../tls/peer-judge.ts";
 import { isTrustDomain } from "../tls/spiffe-id.ts";
 import { fieldPath } from "./faults.ts";
