@@ -16,7 +16,7 @@ import { firstField, firstValue } from "./first-value.ts";
 import { protocolName } from "./head.ts";
 import { queryParameter } from "./query-parameter.ts";
 import { FLAG_LONG_NAMES } from "./response-flags.ts";
-import type { StreamInfo } from "./stream-info.ts";
+import type { PeerView, SecureView, StreamInfo } from "./stream-info.ts";
 import { compileTimeFormat } from "./strftime.ts";
 
 /** What a format may refer to beyond the stream: injected, because the core has no process around it. */
@@ -173,6 +173,9 @@ const PLAIN = new Map<string, Operator>([
   ["UPSTREAM_TRANSPORT_FAILURE_REASON", (info) => textOrNull(info.upstreamFailure)],
   ["CONNECTION_ID", (info) => info.connectionId],
   ["REQUESTED_SERVER_NAME", (info) => textOrNull(info.requestedServerName)],
+  ...secureOperators("DOWNSTREAM", (info) => info.secure),
+  ...secureOperators("UPSTREAM", (info) => info.upstreamSecure),
+  ["DOWNSTREAM_PEER_FINGERPRINT_256", (info) => info.secure?.peer?.sha256 ?? null],
   ["ROUTE_NAME", (info) => textOrNull(info.routeName)],
   ["FILTER_CHAIN_NAME", (info) => textOrNull(info.filterChainName)],
   ["STREAM_ID", (info) => textOrNull(info.streamId)],
@@ -322,6 +325,25 @@ function commonDuration(argument: string): Operator | string {
   };
 }
 
+/** What is known of a connection that is TLS, and of the peer, whether it was verified or not (Envoy). */
+function secureOperators(
+  side: "DOWNSTREAM" | "UPSTREAM",
+  secure: (info: StreamInfo) => SecureView | null,
+): [string, Operator][] {
+  const peer = (read: (peer: PeerView) => string) => (info: StreamInfo) => {
+    const view = secure(info)?.peer ?? null;
+    return view === null ? null : textOrNull(read(view));
+  };
+  return [
+    [`${side}_TLS_VERSION`, (info) => secure(info)?.info.version.replace("TLSv1.0", "TLSv1") ?? null],
+    [`${side}_TLS_CIPHER`, (info) => secure(info)?.info.cipher ?? null],
+    [`${side}_PEER_SUBJECT`, peer(({ subject }) => subject)],
+    [`${side}_PEER_ISSUER`, peer(({ issuer }) => issuer)],
+    [`${side}_PEER_URI_SAN`, peer(({ names }) => names.uri.join(","))],
+    [`${side}_PEER_DNS_SAN`, peer(({ names }) => names.dns.join(","))],
+  ];
+}
+
 // What Envoy 1.40 also has (each was tried there).
 const NOT_IMPLEMENTED = new Set(
   `ACCESS_LOG_TYPE BYTES_RETRANSMITTED CEL CLUSTER_METADATA COALESCE CUSTOM_FLAGS
@@ -329,11 +351,9 @@ const NOT_IMPLEMENTED = new Set(
   DOWNSTREAM_LOCAL_DNS_SAN DOWNSTREAM_LOCAL_EMAIL_SAN DOWNSTREAM_LOCAL_IP_SAN
   DOWNSTREAM_LOCAL_OTHERNAME_SAN DOWNSTREAM_LOCAL_SUBJECT DOWNSTREAM_LOCAL_URI_SAN DOWNSTREAM_PEER_CERT
   DOWNSTREAM_PEER_CERT_V_END DOWNSTREAM_PEER_CERT_V_START DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1
-  DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256 DOWNSTREAM_PEER_CHAIN_SERIALS DOWNSTREAM_PEER_DNS_SAN
-  DOWNSTREAM_PEER_EMAIL_SAN DOWNSTREAM_PEER_FINGERPRINT_1 DOWNSTREAM_PEER_FINGERPRINT_256
-  DOWNSTREAM_PEER_IP_SAN DOWNSTREAM_PEER_ISSUER DOWNSTREAM_PEER_OTHERNAME_SAN DOWNSTREAM_PEER_SERIAL
-  DOWNSTREAM_PEER_SUBJECT DOWNSTREAM_PEER_URI_SAN DOWNSTREAM_TLS_CIPHER DOWNSTREAM_TLS_SESSION_ID
-  DOWNSTREAM_TLS_VERSION DOWNSTREAM_TRANSPORT_FAILURE_REASON DOWNSTREAM_WIRE_BYTES_RECEIVED
+  DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256 DOWNSTREAM_PEER_CHAIN_SERIALS   DOWNSTREAM_PEER_EMAIL_SAN DOWNSTREAM_PEER_FINGERPRINT_1   DOWNSTREAM_PEER_IP_SAN DOWNSTREAM_PEER_OTHERNAME_SAN DOWNSTREAM_PEER_SERIAL
+  DOWNSTREAM_TLS_SESSION_ID
+  DOWNSTREAM_TRANSPORT_FAILURE_REASON DOWNSTREAM_WIRE_BYTES_RECEIVED
   DOWNSTREAM_WIRE_BYTES_SENT DYNAMIC_METADATA EMIT_TIME_LOCAL GRPC_STATUS GRPC_STATUS_NUMBER
   LISTENER_NAME METADATA PACKETS_RETRANSMITTED QUERY_PARAMS ROUNDTRIP_DURATION SPAN_ID START_TIME_LOCAL
   TLS_JA3_FINGERPRINT TLS_JA4_FINGERPRINT TRACE_ID UNIQUE_ID UPSTREAM_CLUSTER_METADATA
@@ -342,8 +362,7 @@ const NOT_IMPLEMENTED = new Set(
   UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT UPSTREAM_HOST_NAME UPSTREAM_HOST_NAMES_ATTEMPTED
   UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT UPSTREAM_HOST_NAME_WITHOUT_PORT UPSTREAM_LOCAL_CLOSE_REASON
   UPSTREAM_LOCAL_DNS_SAN UPSTREAM_LOCAL_IP_SAN UPSTREAM_LOCAL_URI_SAN UPSTREAM_METADATA UPSTREAM_PEER_CERT
-  UPSTREAM_PEER_CERT_V_END UPSTREAM_PEER_CERT_V_START UPSTREAM_PEER_DNS_SAN UPSTREAM_PEER_IP_SAN
-  UPSTREAM_PEER_ISSUER UPSTREAM_PEER_SUBJECT UPSTREAM_PEER_URI_SAN UPSTREAM_PROTOCOL UPSTREAM_TLS_CIPHER
-  UPSTREAM_TLS_SESSION_ID UPSTREAM_TLS_VERSION UPSTREAM_WIRE_BYTES_RECEIVED UPSTREAM_WIRE_BYTES_SENT
+  UPSTREAM_PEER_CERT_V_END UPSTREAM_PEER_CERT_V_START UPSTREAM_PEER_IP_SAN
+  UPSTREAM_PROTOCOL   UPSTREAM_TLS_SESSION_ID UPSTREAM_WIRE_BYTES_RECEIVED UPSTREAM_WIRE_BYTES_SENT
   VIRTUAL_CLUSTER_NAME`.split(/\s+/),
 );

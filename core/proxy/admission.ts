@@ -49,7 +49,12 @@ export function admit(stream: Stream): boolean {
   }
   if (request.path !== "" && request.path !== "*" && !admitPath(stream)) return false;
   const internalOnly = manager.routeTable?.config.internalOnlyHeaders ?? NO_NAMES;
-  stream.downstreamRemote = manager.headerRules.apply(request, socket.remote, false, internalOnly);
+  stream.downstreamRemote = manager.headerRules.apply(
+    request,
+    socket.remote,
+    connection.secure !== null,
+    internalOnly,
+  );
   if (!manager.headerRules.via(request)) return refuse(stream, 508, "loop_detected", "");
   if (fields.hasId(EXPECT) && !admitExpectation(stream)) return false;
   if (request.method === "TRACE") return stream.reply(405, "", "trace_not_allowed", "", ALLOW);

@@ -65,7 +65,7 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
   /** True if idle connections are not waited for. */
   closesIdle = false;
   readonly stats: ListenerStats;
-  readonly ssl: SslStats;
+  private sslCounts: SslStats | null = null;
   private readonly services: Services;
   /** Null only if the configuration slipped through validation. */
   private readonly choice: FilterChainChoice | null;
@@ -102,7 +102,6 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
     const statName = config.statPrefix !== "" ? config.statPrefix : formatAddress(config.addresses[0]);
     this.scope = listenerScope(services.stats, statName);
     this.stats = listenerStats(this.scope);
-    this.ssl = sslStats(this.scope);
     this.loggers = logs.compile(config.accessLog);
     this.choice = compileFilterChains(config).choice;
     const chains =
@@ -138,6 +137,12 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
       }
     }
     this.update(inForce);
+  }
+
+  /** What becomes of handshakes; there as soon as there was one. */
+  get ssl(): SslStats {
+    this.sslCounts ??= sslStats(this.scope);
+    return this.sslCounts;
   }
 
   /** Connections that live. */
