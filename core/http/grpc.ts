@@ -4,6 +4,9 @@ import { known } from "./names.ts";
 
 const CONTENT_TYPE = known("content-type");
 
+/** The status of what took too long. */
+export const DEADLINE_EXCEEDED = 4;
+
 /** Envoy's gRPC status for an answer that says none. */
 export function grpcStatusOf(httpStatus: number): number {
   switch (httpStatus) {

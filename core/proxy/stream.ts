@@ -11,7 +11,7 @@ import { toBytes } from "../bytes/ascii.ts";
 import type { Fault, ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import { ByLength, type Framing, NoBody } from "../http/framing.ts";
-import { isGrpc } from "../http/grpc.ts";
+import { DEADLINE_EXCEEDED, isGrpc } from "../http/grpc.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
@@ -28,9 +28,6 @@ const CONTENT_LENGTH = known("content-length");
 
 /** How long the rest of an answered request is read and thrown away before its connection closes, ms. */
 const MAX_DISCARD_MS = 5000;
-
-/** The status of gRPC for a stream that took too long. */
-const DEADLINE_EXCEEDED = 4;
 
 /** More fields for a local reply: lower-case name, value. */
 export type ReplyHeaders = readonly (readonly [string, string])[];
@@ -346,16 +343,11 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
       this.responseCodeDetails = "max_duration_timeout";
       this.router?.stop();
       this.abort();
-    } else
-      this.reply(
-        this.requestComplete ? 504 : 408,
-        "downstream duration timeout",
-        "max_duration_timeout",
-        this.requestComplete ? "" : "UMSDR",
-        NO_HEADERS,
-        null,
-        DEADLINE_EXCEEDED,
-      );
+      return;
+    }
+    const [status, flag] = this.requestComplete ? ([504, ""] as const) : ([408, "UMSDR"] as const);
+    const text = "downstream duration timeout";
+    this.reply(status, text, "max_duration_timeout", flag, NO_HEADERS, null, DEADLINE_EXCEEDED);
   }
 
   onRouteTimeout(): void {
