@@ -150,6 +150,8 @@ export interface HttpConnectionManager {
     | "APPEND_FORWARD"
     | "SANITIZE_SET"
     | "ALWAYS_FORWARD_ONLY";
+  /** What our element of `x-forwarded-client-cert` says beside the hash. Absent = nothing. */
+  readonly clientCertDetails?: ClientCertDetails | undefined;
 
   readonly normalizePath: boolean;
   readonly mergeSlashes: boolean;
@@ -178,6 +180,15 @@ export interface HttpConnectionManager {
   readonly upgrades: readonly UpgradeConfig[];
   readonly localReply: LocalReplyConfig;
   readonly proxy100Continue: boolean;
+}
+
+/** `set_current_client_cert_details`. */
+export interface ClientCertDetails {
+  readonly subject: boolean;
+  readonly cert: boolean;
+  readonly chain: boolean;
+  readonly dns: boolean;
+  readonly uri: boolean;
 }
 
 export interface HttpFilter {

@@ -12,10 +12,10 @@ import type { Inspection } from "../route/filter-chain-match.ts";
 import type { SslStats } from "../telemetry/ssl-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { DrainableConnection } from "./connection-owner.ts";
-import { FirstBytes, type FirstBytesOwner } from "./first-bytes.ts";
+import { FirstLook, type FirstLookOwner } from "./first-look.ts";
 import { Handshake, type HandshakeOwner } from "./handshake.ts";
 import type { Services } from "./services.ts";
-import type { TlsSide } from "./tls-material.ts";
+import type { TlsSide } from "./tls-side.ts";
 
 /** The listener, as its arrivals know it. */
 export interface ArrivalOwner {
@@ -32,13 +32,13 @@ export interface ArrivalOwner {
 
 const NOTHING = new Uint8Array(0);
 
-export class Arrival implements DrainableConnection, FirstBytesOwner, HandshakeOwner {
+export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOwner {
   place = -1;
   readonly accepted: number;
   private readonly services: Services;
   private readonly socket: PlainSocket;
   private readonly owner: ArrivalOwner;
-  private stage: FirstBytes | Handshake | null = null;
+  private stage: FirstLook | Handshake | null = null;
   private chain: FilterChain | null = null;
 
   constructor(services: Services, socket: PlainSocket, owner: ArrivalOwner) {
@@ -50,7 +50,7 @@ export class Arrival implements DrainableConnection, FirstBytesOwner, HandshakeO
 
   /** Who hears of the socket first. With `filters` its first bytes are looked at; `chain` is the only one there is else. */
   begin(filters: ListenerFilters): SocketHandler {
-    const stage = new FirstBytes(this.services, this.socket, filters, this);
+    const stage = new FirstLook(this.services, this.socket, filters, this);
     this.stage = stage;
     return stage;
   }
@@ -91,13 +91,14 @@ export class Arrival implements DrainableConnection, FirstBytesOwner, HandshakeO
   private shake(chain: FilterChain, side: TlsSide, unread: Uint8Array): void {
     const { services, socket, owner } = this;
     this.chain = chain;
-    if (side.material === null) {
+    const { ready } = side;
+    if (ready === null) {
       this.log(side.fault);
       socket.reset();
       owner.departed(this, false);
       return;
     }
-    const handshake = new Handshake(services, socket, side.material, owner.ssl, this);
+    const handshake = new Handshake(services, socket, ready, owner.ssl, this);
     this.stage = handshake;
     handshake.start(unread, chain.handshakeTimeout ?? 0);
   }

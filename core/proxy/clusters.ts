@@ -13,14 +13,12 @@ import { clusterUpdateStats } from "../telemetry/server-stats.ts";
 import { nameCaseOf } from "./name-case.ts";
 import { ConnectionPool, type PoolOptions } from "./pool.ts";
 import type { Services } from "./services.ts";
-import { type Secrets, TlsSide } from "./tls-material.ts";
+import { TlsSide } from "./tls-side.ts";
 
 interface Pools {
   readonly normal: ConnectionPool | null;
   readonly high: ConnectionPool | null;
 }
-
-const NO_SECRETS: Secrets = new Map();
 
 /** What is derived from a cluster's configuration once. */
 interface Derived {
@@ -44,23 +42,19 @@ export class Clusters implements ClusterHandler {
   }
 
   /** Adds, changes and removes clusters so that they are exactly `clusters`, with these EDS endpoints. */
-  apply(
-    clusters: readonly Cluster[],
-    endpoints: readonly ClusterLoadAssignment[],
-    secrets: Secrets = NO_SECRETS,
-  ): void {
+  apply(clusters: readonly Cluster[], endpoints: readonly ClusterLoadAssignment[]): void {
     const names = new Set(clusters.map((cluster) => cluster.name));
     for (const [name, state] of this.states) {
       if (names.has(name)) continue;
       this.states.delete(name);
       this.derived.delete(name);
       this.endpointVersions.delete(name);
+      (state.transport as TlsSide | null)?.release();
       state.close();
     }
     const assignments = new Map(endpoints.map((assignment) => [assignment.clusterName, assignment]));
     for (const config of clusters) {
       this.applyCluster(config);
-      (this.states.get(config.name)?.transport as TlsSide | null)?.update(secrets);
       if (config.type !== "EDS") continue;
       const assignment = assignments.get(config.edsServiceName === "" ? config.name : config.edsServiceName);
       if (assignment === undefined || this.endpointVersions.get(config.name) === assignment.version) continue;
@@ -92,6 +86,7 @@ export class Clusters implements ClusterHandler {
       },
     });
     if (known !== undefined) {
+      (known.transport as TlsSide | null)?.release();
       known.transport = this.transportOf(config);
       known.applyConfig(config);
       this.reconfigurePools(known);
@@ -107,7 +102,7 @@ export class Clusters implements ClusterHandler {
   private transportOf(config: Cluster): TlsSide | null {
     if (config.tls == null) return null;
     const alpn = config.http2 === null ? [] : ["h2"];
-    return new TlsSide(this.services, config.tls, false, alpn, `cluster ${config.name}`);
+    return new TlsSide(this.services, `cluster ${config.name} ${config.version}`, config.tls, false, alpn);
   }
 
   /** The cluster of that name if requests may go to it, else null. */

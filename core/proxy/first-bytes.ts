@@ -1,123 +1,73 @@
 /**
- * A connection of which nobody knows yet what it speaks: its first bytes are looked at, and kept, until that is clear
- * (`tls_inspector`, `http_inspector`). It stands in the place of the handler that comes after it.
- *
- * Laws: what was read is handed on whole, to one owner. A client that says nothing is waited for as long as the
- * listener says, and then let go, or passed on unread. No more is kept than the inspectors allow.
+ * The listener filters on one connection: gathers its first bytes until it is known what they are, as far as the
+ * listener wants to know. Then a filter chain can be chosen, and everything that was gathered is handed on. Knows
+ * neither sockets nor timers: whoever holds it ends the wait
+ * after `ListenerFilters.timeout`, and takes it for what was found so far, or closes.
  */
 import type { ListenerFilters } from "../config/tls.ts";
-import type { CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
 import { type Inspection, NOT_INSPECTED } from "../route/filter-chain-match.ts";
-import { Timer } from "../time/timers.ts";
-import { BadHello, ClientHello, ClientHelloWatch, NotTls, Undecided } from "../tls/client-hello.ts";
+import { BadHello, ClientHello, ClientHelloWatch, NotTls } from "../tls/client-hello.ts";
 import { HTTP_PROTOCOLS, HttpUndecided, HttpWatch } from "./http-watch.ts";
-import type { Services } from "./services.ts";
 
-/** Who goes on with the connection. */
-export interface FirstBytesOwner {
-  /** `ended`: the client has sent FIN behind it. */
-  onInspected(seen: Inspection, unread: Uint8Array, ended: boolean): void;
-  /** It is over: `why` for logs, "" if the client just went; `timedOut` if it said too little for too long. */
-  onUninspected(why: string, timedOut: boolean): void;
-}
+/** More bytes are needed. */
+export const Waiting = 0;
+/** `inspection` says what they are; `bytes` are to be handed on. */
+export const Inspected = 1;
+/** They begin like TLS and make no sense, or are too long (`fault`): the connection is to be closed. */
+export const Refused = 2;
+export type FirstBytesVerdict = typeof Waiting | typeof Inspected | typeof Refused;
 
-const NOTHING: Uint8Array = new Uint8Array(0);
-
-export class FirstBytes implements SocketHandler {
-  private readonly services: Services;
-  private readonly socket: PlainSocket;
-  private readonly filters: ListenerFilters;
-  private readonly owner: FirstBytesOwner;
-  private readonly timer: Timer;
+export class FirstBytes {
+  /** What was found so far; until there is a verdict: plain text of an unknown kind. */
+  inspection: Inspection = NOT_INSPECTED;
   private hello: ClientHelloWatch | null;
-  private http: HttpWatch | null;
-  private unread = NOTHING;
-  private over = false;
+  private http: HttpWatch | null = null;
+  private readonly httpInspector: boolean;
 
-  constructor(services: Services, socket: PlainSocket, filters: ListenerFilters, owner: FirstBytesOwner) {
-    this.services = services;
-    this.socket = socket;
-    this.filters = filters;
-    this.owner = owner;
+  constructor(filters: ListenerFilters) {
     this.hello = filters.tlsInspector ? new ClientHelloWatch() : null;
-    this.http = filters.httpInspector ? new HttpWatch() : null;
-    this.timer = new Timer(() => this.onTimer());
-    if (filters.timeout > 0) services.timers.arm(this.timer, services.clock.now + filters.timeout);
+    this.httpInspector = filters.httpInspector;
   }
 
-  onConnect(): void {}
+  /** Everything that came. */
+  get bytes(): Uint8Array {
+    return this.http?.bytes ?? this.hello?.bytes ?? new Uint8Array(0);
+  }
 
-  onData(chunk: Uint8Array): void {
-    if (this.over) return;
+  /** Why it was refused, for logs. */
+  get fault(): string {
+    return this.hello?.fault ?? "";
+  }
+
+  /** Looks at the next chunk, which is kept. Not called any more after a verdict. */
+  feed(chunk: Uint8Array): FirstBytesVerdict {
     const { hello } = this;
-    if (hello === null) {
-      this.lookForHttp(chunk);
-      return;
+    if (hello === null) return this.feedHttp(chunk);
+    switch (hello.feed(chunk)) {
+      case ClientHello: {
+        const { serverName, applicationProtocols } = hello;
+        this.inspection = { transportProtocol: "tls", serverName, applicationProtocols };
+        return Inspected;
+      }
+      case BadHello:
+        return Refused;
+      case NotTls: {
+        const seen = hello.bytes;
+        this.hello = null;
+        return this.feedHttp(seen);
+      }
+      default:
+        return Waiting;
     }
-    const verdict = hello.feed(chunk);
-    this.unread = hello.bytes;
-    if (verdict === Undecided) return;
-    this.hello = null;
-    if (verdict === NotTls) this.lookForHttp(hello.bytes);
-    else if (verdict === ClientHello) {
-      const { serverName, applicationProtocols } = hello;
-      this.pass({ transportProtocol: "tls", serverName, applicationProtocols }, false);
-    } else if (verdict === BadHello) this.refuse(`ClientHello: ${hello.fault}`, false);
   }
 
-  private lookForHttp(bytes: Uint8Array): void {
-    const { http } = this;
-    if (http === null) {
-      this.unread = bytes;
-      this.pass(NOT_INSPECTED, false);
-      return;
-    }
-    const verdict = http.feed(bytes);
-    this.unread = http.bytes;
-    if (verdict === HttpUndecided) return;
+  private feedHttp(chunk: Uint8Array): FirstBytesVerdict {
+    this.http ??= new HttpWatch();
+    const verdict = this.http.feed(chunk);
+    if (!this.httpInspector) return Inspected;
+    if (verdict === HttpUndecided) return Waiting;
     const protocol = HTTP_PROTOCOLS[verdict];
-    this.pass({ ...NOT_INSPECTED, applicationProtocols: protocol === "" ? [] : [protocol] }, false);
-  }
-
-  /** There is no more to look at: what is here has to do. */
-  onEnd(): void {
-    if (!this.over) this.pass(NOT_INSPECTED, true);
-  }
-
-  onBlocked(): void {}
-  onDrain(): void {}
-
-  onClose(_reason: CloseReason): void {
-    if (this.over) return;
-    this.end();
-    this.owner.onUninspected("", false);
-  }
-
-  private onTimer(): void {
-    if (this.filters.continueOnTimeout) this.pass(NOT_INSPECTED, false);
-    else this.refuse("", true);
-  }
-
-  /** Gives it up from outside. */
-  cancel(): void {
-    if (this.over) return;
-    this.end();
-    this.socket.close();
-  }
-
-  private pass(seen: Inspection, ended: boolean): void {
-    this.end();
-    this.owner.onInspected(seen, this.unread, ended);
-  }
-
-  private refuse(why: string, timedOut: boolean): void {
-    this.end();
-    this.socket.close();
-    this.owner.onUninspected(why, timedOut);
-  }
-
-  private end(): void {
-    this.over = true;
-    this.services.timers.release(this.timer);
+    if (protocol !== "") this.inspection = { ...NOT_INSPECTED, applicationProtocols: [protocol] };
+    return Inspected;
   }
 }

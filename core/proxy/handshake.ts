@@ -13,7 +13,7 @@ import type { Peer } from "../tls/peer.ts";
 import { peerFaultCounter, peerFaultText } from "../tls/peer-fault.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { Services } from "./services.ts";
-import type { TlsMaterial } from "./tls-material.ts";
+import type { ReadyTls } from "./tls-side.ts";
 
 /** Who goes on with the connection. */
 export interface HandshakeOwner {
@@ -27,7 +27,7 @@ const NOTHING = new Uint8Array(0);
 export class Handshake implements SocketHandler {
   private readonly services: Services;
   private readonly socket: PlainSocket;
-  private readonly material: TlsMaterial;
+  private readonly material: ReadyTls;
   private readonly stats: SslStats;
   private readonly owner: HandshakeOwner;
   private readonly timer: Timer;
@@ -36,7 +36,7 @@ export class Handshake implements SocketHandler {
   constructor(
     services: Services,
     socket: PlainSocket,
-    material: TlsMaterial,
+    material: ReadyTls,
     stats: SslStats,
     owner: HandshakeOwner,
   ) {
@@ -83,7 +83,7 @@ export class Handshake implements SocketHandler {
     stats.handshake++;
     if (info.resumed) stats.sessionReused++;
     this.end();
-    this.owner.onTrusted({ info, peer });
+    this.owner.onTrusted({ info, peer, localUris: material.localUris });
   }
 
   onConnect(): void {}

@@ -36,7 +36,7 @@ import { NetworkFilters } from "./network-filters.ts";
 import type { Services } from "./services.ts";
 import { TcpProxyConnection } from "./tcp-connection.ts";
 import { TcpProxyFilter } from "./tcp-filter.ts";
-import { type Secrets, TlsSide } from "./tls-material.ts";
+import { TlsSide } from "./tls-side.ts";
 
 /** Where route tables come from: RDS by name, inline ones by content. */
 export interface RouteTables {
@@ -49,7 +49,6 @@ export interface InForce {
   readonly tables: RouteTables;
   readonly extensions: Extensions;
   readonly runtime: Runtime;
-  readonly secrets: Secrets;
 }
 
 /** What a server offers by ALPN whose configuration says nothing of it. */
@@ -114,8 +113,8 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
       if (factories.length > 0) this.networkFilters.set(chain, factories);
       if (chain.tls != null) {
         const alpn = filter.kind === "tcp_proxy" ? [] : ALPN[filter.codecType];
-        const what = `listener ${config.name}, filter chain ${chain.name}`;
-        this.sides.set(chain, new TlsSide(services, chain.tls, true, alpn, what));
+        const owner = `listener ${config.name} ${config.version}, filter chain ${chains.indexOf(chain)}`;
+        this.sides.set(chain, new TlsSide(services, owner, chain.tls, true, alpn));
       }
       if (filter.kind === "tcp_proxy") {
         this.tcp.set(chain, new TcpProxyFilter(filter, config, chain.name, services, clusters, logs));
@@ -157,8 +156,7 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
   }
 
   /** New tables, filters and runtime values hold for the next request, on old connections too. */
-  update({ tables, extensions, runtime, secrets }: InForce): void {
-    for (const side of this.sides.values()) side.update(secrets);
+  update({ tables, extensions, runtime }: InForce): void {
     const limit = runtime[`envoy.resource_limits.listener.${this.config.name}.connection_limit`];
     this.connectionLimit =
       typeof limit === "number" ? Math.ceil(limit / this.services.workers) : Number.POSITIVE_INFINITY;
@@ -356,6 +354,7 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
   release(): void {
     this.services.timers.release(this.retirement);
     for (const manager of this.managers.values()) manager.release();
+    for (const side of this.sides.values()) side.release();
     for (const filter of this.tcp.values()) filter.release();
     for (const factories of this.networkFilters.values()) for (const factory of factories) factory.release();
     this.scope.release();

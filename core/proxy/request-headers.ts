@@ -10,6 +10,7 @@ import { trimOws } from "../http/hop-by-hop.ts";
 import { known } from "../http/names.ts";
 import type { Platform } from "../io/platform.ts";
 import type { Address } from "../io/socket.ts";
+import { forwardClientCert } from "./client-cert-details.ts";
 
 const XFF = known("x-forwarded-for");
 const XFP = known("x-forwarded-proto");
@@ -17,7 +18,6 @@ const REQUEST_ID = known("x-request-id");
 const INTERNAL = known("x-envoy-internal");
 const EXTERNAL_ADDRESS = known("x-envoy-external-address");
 const VIA = known("via");
-const XFCC = known("x-forwarded-client-cert");
 
 /** Instructions to the proxy that only an internal client may give. */
 const CONTROL = (
@@ -74,9 +74,16 @@ export class RequestHeaderRules {
 
   /**
    * Applies the rules; returns the client's address as the rest of the proxy is to see it. `secure`: the
-   * connection is TLS. `internalOnly`: what the route configuration takes from internal clients alone.
+   * connection is TLS. `internalOnly`: what the route configuration takes from internal clients alone. `certificate`:
+   * see `clientCertElement`; null = the client showed none.
    */
-  apply(head: RequestHead, peer: Address, secure: boolean, internalOnly: readonly string[]): Address {
+  apply(
+    head: RequestHead,
+    peer: Address,
+    secure: boolean,
+    internalOnly: readonly string[],
+    certificate: string | null = null,
+  ): Address {
     const { config } = this;
     const fields = head.fields;
     const hadXff = fields.hasId(XFF);
@@ -116,7 +123,7 @@ export class RequestHeaderRules {
         fields.setId(EXTERNAL_ADDRESS, client.ip);
       }
     }
-    if (config.forwardClientCertDetails !== "ALWAYS_FORWARD_ONLY") fields.removeId(XFCC);
+    forwardClientCert(fields, config.forwardClientCertDetails, certificate);
     this.requestId(head, edge);
     return client;
   }

@@ -16,7 +16,7 @@ import type { SslStats } from "../telemetry/ssl-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import { Handshake, type HandshakeOwner } from "./handshake.ts";
 import type { Services } from "./services.ts";
-import type { TlsSide } from "./tls-material.ts";
+import type { TlsSide } from "./tls-side.ts";
 
 /** Who uses the connection. */
 export interface Dialler extends SocketHandler {
@@ -62,9 +62,10 @@ class SecureDial implements SocketHandler, HandshakeOwner {
   onConnect(): void {
     const { services, cluster } = this;
     const socket = this.socket as PlainSocket;
-    const { material, fault } = cluster.transport as TlsSide;
-    if (material === null) this.refuse(fault);
-    else new Handshake(services, socket, material, cluster.sslStats, this).start();
+    const side = cluster.transport as TlsSide;
+    const { ready } = side;
+    if (ready === null) this.refuse(side.fault);
+    else new Handshake(services, socket, ready, cluster.sslStats, this).start();
   }
 
   onTrusted(secure: SecureConnection): void {

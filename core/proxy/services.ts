@@ -11,6 +11,7 @@ import type { StatsStore } from "../telemetry/stats.ts";
 import type { Clock } from "../time/clock.ts";
 import { HttpDate } from "../time/http-date.ts";
 import { Timers } from "../time/timers.ts";
+import { TlsSecrets } from "../tls/tls-secrets.ts";
 import type { UpstreamBuffering } from "./connection-owner.ts";
 
 export class Services {
@@ -30,6 +31,8 @@ export class Services {
   readonly http1: Http1Stats;
   /** The codec of HTTP/2, `http2.*`. */
   readonly http2: Http2Stats;
+  /** What TLS comes to with the secrets that are there. */
+  readonly secrets: TlsSecrets;
   /** Connections to upstreams. */
   readonly buffering: Roster<UpstreamBuffering> = new Roster();
   /** Every answer says `connection: close`: the operator has failed the health check. */
@@ -46,6 +49,7 @@ export class Services {
     this.date = new HttpDate(clock);
     this.copied = tulleStats(stats);
     this.http1 = http1Stats(stats);
+    this.secrets = new TlsSecrets(platform.cryptography);
     this.http2 = http2Stats(stats);
     platform.fillRandom(new Uint8Array(this.seed.buffer));
     this.seed[0] |= 1;

@@ -21,7 +21,6 @@ import type { FilterEnvironment } from "./http-filters.ts";
 import { type InForce, ListenerState, type RouteTables } from "./listener.ts";
 import { LogCompiler } from "./log-compiler.ts";
 import { Services } from "./services.ts";
-import type { Secrets } from "./tls-material.ts";
 
 export interface WorkerOptions {
   /** How many workers the process has: they divide circuit-breaker limits. */
@@ -59,7 +58,6 @@ export class Worker implements RouteTables {
   private extensions: InForce["extensions"] = new Map();
   private runtime: Snapshot["runtime"] = {};
   private drained = false;
-  private secrets: Secrets = new Map();
 
   constructor(platform: Platform, clock: Clock, stats: StatsStore, options: WorkerOptions) {
     this.services = new Services(platform, clock, stats, options.concurrency);
@@ -106,8 +104,8 @@ export class Worker implements RouteTables {
   apply(snapshot: Snapshot): void {
     this.runtime = snapshot.runtime;
     this.context.node = nodeInBytes(snapshot.node);
-    this.secrets = new Map(snapshot.secrets?.map((secret) => [secret.name, secret]));
-    this.clusters.apply(snapshot.clusters, snapshot.endpoints, this.secrets);
+    this.services.secrets.update(snapshot.secrets ?? []);
+    this.clusters.apply(snapshot.clusters, snapshot.endpoints);
     this.applyRoutes(snapshot.routes);
     this.extensions = new Map(snapshot.extensions.map((extension) => [extension.name, extension]));
     const names = new Set(snapshot.listeners.map((listener) => listener.name));
@@ -147,7 +145,7 @@ export class Worker implements RouteTables {
   }
 
   private get inForce(): InForce {
-    return { tables: this, extensions: this.extensions, runtime: this.runtime, secrets: this.secrets };
+    return { tables: this, extensions: this.extensions, runtime: this.runtime };
   }
 
   private retire(name: string, listener: ListenerState): void {

@@ -7,7 +7,8 @@
  * - A certificate that claims a SPIFFE ID is held to the X.509-SVID standard by whichever validator, for its ID will
  *   be believed: one URI, well-formed, of a workload, no CA, no key that signs certificates.
  * - With the SPIFFE validator the bundle of the peer's own trust domain decides, and no other.
- * - A verdict is remembered for as long as nothing that it rests on expires.
+ * - Who was let in is remembered for as long as nothing that it rests on expires, also by its own certificate alone:
+ *   that is all that a session remembers which is resumed, and the way from there was found before.
  */
 
 import { toBase64 } from "../bytes/base64.ts";
@@ -32,7 +33,7 @@ import { type RevocationList, readRevocationList } from "./revocation-list.ts";
 import { claimsSpiffe, readSpiffeId, type SpiffeId } from "./spiffe-id.ts";
 import { MAX_SHOWN, TrustPath, type TrustRules } from "./trust-path.ts";
 
-/** Peers that are remembered; when there are more, all are forgotten. */
+/** Certificates and chains that are remembered; when there are more, all are forgotten. */
 const MAX_REMEMBERED = 1024;
 
 /** What became of a peer. */
@@ -132,7 +133,8 @@ export class PeerJudge {
       certificates.push(certificate);
     }
     const verdict = this.judgeCertificates(certificates, now);
-    if (verdict.fault === null) this.remember(digest, verdict, now);
+    if (verdict.fault === null)
+      this.remember(chain.length > 1 ? [digest, verdict.peer?.sha256 ?? ""] : [digest], verdict, now);
     return verdict;
   }
 
@@ -174,6 +176,8 @@ export class PeerJudge {
       const stranger = svid ? strangerAmong(path) : "";
       if (stranger !== "") return refuse("issuer_spiffe_id", stranger);
     }
+    // Names that nobody vouches for are worth nothing: a secret may have come without the CA that it was to bring.
+    else if (config.names.length > 0) return refuse("unknown_issuer", leaf.issuer);
     if (!this.hashFits(leaf, sha256)) return refuse("hash_mismatch", sha256);
     if (config.names.length > 0 && !this.names.some((name) => name.matches(leaf.names)))
       return refuse("name_mismatch", namesText(leaf));
@@ -199,10 +203,10 @@ export class PeerJudge {
     return publicKeyHashes.includes(toBase64(this.cryptography.sha256(leaf.publicKey)));
   }
 
-  private remember(digest: string, verdict: PeerVerdict, now: number): void {
+  private remember(digests: readonly string[], verdict: PeerVerdict, now: number): void {
     const { peer } = verdict;
-    // Who was let in in spite of a fault is looked at anew each time: the fault may go away.
-    if (peer === null || (this.demands && !peer.verified)) return;
+    // Others cost nothing to look at again, and anybody could fill the memory with them.
+    if (peer === null || !peer.verified) return;
     let from = Number.NEGATIVE_INFINITY;
     let until = Number.POSITIVE_INFINITY;
     if (!this.config.allowExpired)
@@ -215,8 +219,8 @@ export class PeerJudge {
       until = Math.min(until, nextUpdate);
     }
     if (now > until) return;
-    if (this.remembered.size === MAX_REMEMBERED) this.remembered.clear();
-    this.remembered.set(digest, { verdict, from, until });
+    if (this.remembered.size + digests.length > MAX_REMEMBERED) this.remembered.clear();
+    for (const digest of digests) this.remembered.set(digest, { verdict, from, until });
   }
 }
 

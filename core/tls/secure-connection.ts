@@ -6,4 +6,6 @@ export interface SecureConnection {
   readonly info: TlsInfo;
   /** Null if the peer showed nothing. `peer.verified` says whether to believe it. */
   readonly peer: Peer | null;
+  /** The URIs of the certificate that we have shown. */
+  readonly localUris: readonly string[];
 }

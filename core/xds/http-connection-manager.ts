@@ -11,6 +11,7 @@ import { readCidrRange } from "./address.ts";
 import { readConfigSource } from "./config-source.ts";
 import type {
   HttpConnectionManager_InternalAddressConfig,
+  HttpConnectionManager_SetCurrentClientCertDetails,
   HttpConnectionManager_UpgradeConfig,
   HttpConnectionManager as HttpConnectionManagerMessage,
   LocalReplyConfig as LocalReplyConfigMessage,
@@ -80,6 +81,7 @@ export function readHttpConnectionManager(
       "SANITIZE_SET",
       "ALWAYS_FORWARD_ONLY",
     ]),
+    ...readClientCertDetails(reader.child("setCurrentClientCertDetails")),
 
     normalizePath: reader.flag("normalizePath", false),
     mergeSlashes: reader.take("mergeSlashes"),
@@ -126,6 +128,15 @@ function readRoutes(
       break;
   }
   return { rds: "", routeConfig: null };
+}
+
+function readClientCertDetails(
+  reader: Reader<HttpConnectionManager_SetCurrentClientCertDetails> | null,
+): Pick<HttpConnectionManager, "clientCertDetails"> {
+  if (reader === null) return {};
+  const subject = reader.flag("subject", false);
+  const [cert, chain, dns, uri] = (["cert", "chain", "dns", "uri"] as const).map((key) => reader.take(key));
+  return { clientCertDetails: { subject, cert, chain, dns, uri } };
 }
 
 /** UUIDs with Envoy's defaults are what there is. */

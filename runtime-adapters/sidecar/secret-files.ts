@@ -28,7 +28,9 @@ export class SecretFiles {
             },
           };
     this.quotes.set(documentOf(want), quoted);
-    return want.inline === null ? readResourceFile("SDS", want.path, recording) : readInline(want, recording);
+    return want.inline === null
+      ? readResourceFile("SDS", want.path, recording)
+      : readInline(want, recording, quoted);
   }
 
   /** True if something that the secret quotes `changed`. */
@@ -48,9 +50,15 @@ function documentOf({ path, name }: WantedSecret): string {
   return path === "" ? name : `file ${path}`;
 }
 
-function readInline({ name, inline }: WantedSecret, checks: Checks): ResourceFile<"SDS"> {
+/** Where it stands was said when the configuration was read: what matters now is which file is wrong. */
+function readInline(
+  { name, inline }: WantedSecret,
+  checks: Checks,
+  quoted: ReadonlySet<string>,
+): ResourceFile<"SDS"> {
   const read = inline === null ? null : readInlineSecret(name, inline, checks);
-  const faults = read?.faults.map(({ path, message }) => `${path}: ${message}`) ?? [];
+  const faults =
+    read?.faults.map(({ path, message }) => `${[...quoted].join(", ")}: ${path}: ${message}`) ?? [];
   return {
     versionInfo: "",
     resources: read === null || read.resource === null ? [] : [read.resource],

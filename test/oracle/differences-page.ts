@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { catalogue } from "../conformance/catalogue.ts";
-import { differences, statDifferences } from "./differences.ts";
+import { differences, statDifferences, tlsDifferences } from "./differences.ts";
 
 const PAGE = new URL("../../docs/differences-from-envoy.md", import.meta.url);
 const SCORES = new URL("../conformance/rival-scores.golden.json", import.meta.url);
@@ -70,6 +70,8 @@ export function differencesPage(): string {
   for (const one of statDifferences) {
     if (one.kind === "deliberate") lines.push(`- **${one.title}.** ${one.reason}`);
   }
+  lines.push("", "## TLS", "");
+  for (const one of tlsDifferences) lines.push(`- **${one.title}.** ${one.reason}`);
   const scores = JSON.parse(readFileSync(SCORES, "utf8")) as { envoy: { failed: string[] } };
   const failed = new Set(scores.envoy.failed);
   const stricter = catalogue.filter((vector) => failed.has(vector.id));

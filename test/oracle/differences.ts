@@ -24,6 +24,31 @@ export interface StatDifference {
   readonly names: readonly string[];
 }
 
+/** TLS: what `test/core/tls/validation-oracle.test.ts` and the tests beside it compare with Envoy. */
+export const tlsDifferences: readonly { readonly title: string; readonly reason: string }[] = [
+  {
+    title: "A certificate that claims a SPIFFE ID has to be an X.509-SVID",
+    reason:
+      "One URI, an ID with a path, no CA, critical key usage with digital signature: by whichever validator. Envoy asks for some of it with its SPIFFE validator, and for none of it otherwise.",
+  },
+  {
+    title: "The purpose counts with the SPIFFE validator, too",
+    reason: "Envoy lets a certificate for servers pass as a client's there.",
+  },
+  {
+    title: "TLS that makes no sense is closed",
+    reason: "Envoy takes a broken ClientHello for plain text.",
+  },
+  {
+    title: "Names in `x-forwarded-client-cert` are quoted where they hold a separator",
+    reason: "Envoy writes them as they are, so that a URI with `,` looks like two elements.",
+  },
+  {
+    title: "A certificate that has expired is refused when it is configured",
+    reason: "Envoy serves it.",
+  },
+];
+
 export const differences: readonly Difference[] = [
   // ── Stricter, or nearer to the RFC ───────────────────────────────────────────────────────────────────────
   {

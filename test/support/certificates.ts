@@ -147,7 +147,12 @@ export async function revocationList(
     issuer: issuer.subject,
     thisUpdate: new Date(wish.from ?? NOW - DAY),
     ...(until === null ? {} : { nextUpdate: new Date(until) }),
-    entries: serials.map((serialNumber) => ({ serialNumber, revocationDate: new Date(NOW - DAY) })),
+    // With a reason: without one it writes an empty list of extensions, which BoringSSL refuses.
+    entries: serials.map((serialNumber) => ({
+      serialNumber,
+      revocationDate: new Date(NOW - DAY),
+      reason: x509.X509CrlReason.superseded,
+    })),
     signingAlgorithm: signingAlgorithm(issuer.keys.privateKey),
     signingKey: wish.signingKey ?? issuer.keys.privateKey,
   });

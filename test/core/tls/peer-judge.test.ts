@@ -493,6 +493,17 @@ describe("memory", () => {
   });
 });
 
+test("a session that is resumed brings the leaf alone: it is let in if its way was found before, and still holds", async () => {
+  const until = NOW + 10_000;
+  const brief = await subCa(root, "CN=brief", { until });
+  const low = await workload(brief);
+  const judged = new PeerJudge({ ...NOTHING, trustedCa: root.pem }, "client", hostCryptography);
+  expect(judged.judge([low.der], NOW).fault).toBe("unknown_issuer");
+  const { peer } = judged.judge([low.der, brief.der], NOW);
+  expect(judged.judge([low.der], until).peer).toBe(peer);
+  expect(judged.judge([low.der], until + 1000).fault).toBe("unknown_issuer");
+});
+
 test("the configuration's own faults have a path, and nobody is let in by what is left", () => {
   const faults: { path: string; message: string }[] = [];
   const config = {

@@ -1,0 +1,113 @@
+/**
+ * How one filter chain or cluster speaks TLS, in one worker: the engine's context, and the judge of peers, as the
+ * secrets of the moment have it. Connections keep what they began with.
+ *
+ * Law: what is missing or unusable makes it refuse, never makes it laxer.
+ */
+import type { DownstreamTls, UpstreamTls } from "../config/tls.ts";
+import type { TlsContext } from "../io/tls.ts";
+import type { PeerJudge } from "../tls/peer-judge.ts";
+import type { TlsMaterial } from "../tls/tls-secrets.ts";
+import type { Services } from "./services.ts";
+
+/** Ready for use. */
+export interface ReadyTls {
+  readonly context: TlsContext;
+  /** Null if peers are not asked who they are. */
+  readonly judge: PeerJudge | null;
+  /** A peer that shows no certificate is refused. */
+  readonly mustShow: boolean;
+  /** What a client asks for, "" = nothing. */
+  readonly serverName: string;
+  /** A client must name a server. */
+  readonly mustName: boolean;
+  /** The URIs of the certificate that is shown. */
+  readonly localUris: readonly string[];
+}
+
+const NO_URIS: readonly string[] = [];
+
+export class TlsSide {
+  /** Why it is not ready. */
+  fault = "";
+  private readonly services: Services;
+  private readonly owner: string;
+  private readonly config: DownstreamTls | UpstreamTls;
+  private readonly server: boolean;
+  private readonly alpn: readonly string[];
+  private material: TlsMaterial | null = null;
+  private made: ReadyTls | null = null;
+
+  /**
+   * `owner`: which listener or cluster, and version of it, for logs and to know the same question again. `alpn`: what is
+   * offered where the configuration says nothing.
+   */
+  constructor(
+    services: Services,
+    owner: string,
+    config: DownstreamTls | UpstreamTls,
+    server: boolean,
+    alpn: readonly string[],
+  ) {
+    this.services = services;
+    this.owner = owner;
+    this.config = config;
+    this.server = server;
+    this.alpn = alpn;
+  }
+
+  /** As it is now; null while something is missing or unusable. */
+  get ready(): ReadyTls | null {
+    const { config, server, services } = this;
+    const material = services.secrets.resolve(this.owner, config, server ? "client" : "server");
+    if (material === null) {
+      this.material = null;
+      this.made = null;
+      this.fault = "a secret has not been delivered";
+    } else if (material !== this.material) {
+      this.material = material;
+      this.made = this.make(material);
+    }
+    return this.made;
+  }
+
+  /** Its listener or cluster is gone, or has another version. */
+  release(): void {
+    this.services.secrets.release(this.owner);
+  }
+
+  private make({ certificates, judge, identities }: TlsMaterial): ReadyTls | null {
+    const { config, server, services } = this;
+    const { parameters } = config;
+    const down = server ? (config as DownstreamTls) : null;
+    const up = server ? null : (config as UpstreamTls);
+    const mustShow = down === null ? judge !== null : down.requireClientCertificate;
+    const context = services.platform.tlsContext({
+      server,
+      certificates,
+      authorities: "",
+      requestCertificate: server && (mustShow || judge !== null),
+      minVersion: parameters.minVersion,
+      maxVersion: parameters.maxVersion,
+      cipherSuites: parameters.cipherSuites,
+      curves: parameters.curves,
+      signatureAlgorithms: parameters.signatureAlgorithms,
+      alpn: config.alpn.length > 0 ? config.alpn : this.alpn,
+      resumption: down === null ? (up?.maxSessionKeys ?? 0) > 0 : down.sessionTickets,
+      sessionTimeout: down === null ? 0 : down.sessionTimeout / 1000,
+    });
+    this.fault = context.fault;
+    if (this.fault !== "") {
+      services.platform.log("error", "config", `${this.owner}: TLS: ${this.fault}`);
+      return null;
+    }
+    return {
+      context,
+      judge,
+      mustShow,
+      serverName: up?.sni ?? "",
+      mustName: down?.requireSni === true,
+      localUris: identities[0]?.names.uri ?? NO_URIS,
+    };
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * What the TLS of a listener or cluster comes to with the secrets that are there now: the certificates to show, and
+ * the judge of those that are shown. One per worker; the same configuration with the same secrets gives the same
+ * object, so whoever holds it knows by comparing whether there is something new.
+ *
+ * Laws: a secret that has not arrived makes the whole unusable, never laxer; a secret that is rotated makes a new
+ * object for the connections that come, and changes nothing about those that are there.
+ */
+import type { ConfigFault } from "../config/config-fault.ts";
+import type { CommonTls, Secret, TlsCertificate, TlsValidation } from "../config/tls.ts";
+import type { Cryptography } from "../io/cryptography.ts";
+import type { Certificate } from "./certificate.ts";
+import { PeerJudge, readAnchors } from "./peer-judge.ts";
+
+/** Certificates and rules, as they are in force. */
+export interface TlsMaterial {
+  /** Equal versions are the same content. */
+  readonly version: string;
+  readonly certificates: readonly TlsCertificate[];
+  /** The leaf of each of `certificates`, read. */
+  readonly identities: readonly Certificate[];
+  /** Null: peers are not asked who they are. */
+  readonly judge: PeerJudge | null;
+  /** PEM of every CA that the judge trusts, for an engine that wants to name them to its peers. */
+  readonly authorities: string;
+  /** When the first certificate that this rests on expires, Unix time in ms; +Infinity if there is none. */
+  readonly expires: number;
+}
+
+export class TlsSecrets {
+  private readonly cryptography: Cryptography;
+  private secrets = new Map<string, Secret>();
+  private readonly made = new Map<string, TlsMaterial>();
+
+  constructor(cryptography: Cryptography) {
+    this.cryptography = cryptography;
+  }
+
+  /** Takes the secrets of a new snapshot. What nobody asks for any more is forgotten. */
+  update(secrets: readonly Secret[]): void {
+    this.secrets = new Map(secrets.map((secret) => [secret.name, secret]));
+    const versions = new Set(secrets.map(({ name, version }) => `${name} ${version}`));
+    for (const [key, { version }] of this.made)
+      if (version.split("\n").some((part) => part !== "" && !versions.has(part))) this.made.delete(key);
+  }
+
+  /**
+   * What `tls` comes to, or null: a secret is not there, and no connection can be had (Envoy's
+   * `…_context_secrets_not_ready`). `owner`: name and version of the listener or cluster and which socket of it, so
+   * that the same question gets the same object. `peerIs`: the other side.
+   */
+  resolve(owner: string, tls: CommonTls, peerIs: "client" | "server"): TlsMaterial | null {
+    const used: Secret[] = [];
+    for (const name of tls.certificateSecrets) {
+      const secret = this.secrets.get(name);
+      if (secret === undefined || secret.certificate === null) return null;
+      used.push(secret);
+    }
+    if (tls.validationSecret !== "") {
+      const secret = this.secrets.get(tls.validationSecret);
+      if (secret === undefined || secret.validation === null) return null;
+      used.push(secret);
+    }
+    const version = used.map(({ name, version }) => `${name} ${version}`).join("\n");
+    const known = this.made.get(owner);
+    if (known !== undefined && known.version === version) return known;
+    const material = this.make(tls, used, version, peerIs);
+    this.made.set(owner, material);
+    return material;
+  }
+
+  /** Forgets what was made for an owner that is gone. */
+  release(owner: string): void {
+    this.made.delete(owner);
+  }
+
+  /** When the first certificate of all that is in use expires (`server.days_until_first_cert_expiring`). */
+  get expires(): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const { expires } of this.made.values()) first = Math.min(first, expires);
+    return first;
+  }
+
+  private make(
+    tls: CommonTls,
+    used: readonly Secret[],
+    version: string,
+    peerIs: "client" | "server",
+  ): TlsMaterial {
+    const certificates = [...tls.certificates, ...used.flatMap(({ certificate }) => certificate ?? [])];
+    const delivered = used.find(({ validation }) => validation !== null)?.validation ?? null;
+    const validation = combined(tls.validation, delivered);
+    const faults: ConfigFault[] = []; // there is none: each part was checked when it was read
+    const judge = validation === null ? null : new PeerJudge(validation, peerIs, this.cryptography, faults);
+    const identities = certificates.flatMap(({ chain }) => readAnchors(chain, "", faults).slice(0, 1));
+    return {
+      version,
+      certificates,
+      identities,
+      judge,
+      authorities: validation === null ? "" : authoritiesOf(validation),
+      expires: Math.min(
+        judge?.expires ?? Number.POSITIVE_INFINITY,
+        ...identities.map((each) => each.notAfter),
+      ),
+    };
+  }
+}
+
+/** As protobuf merges two messages, which is what Envoy does: lists one behind the other, the delivered value wins. */
+function combined(own: TlsValidation | null, delivered: TlsValidation | null): TlsValidation | null {
+  if (own === null || delivered === null) return own ?? delivered;
+  return {
+    trustedCa: delivered.trustedCa || own.trustedCa,
+    trustDomains: delivered.trustDomains ?? own.trustDomains,
+    names: [...own.names, ...delivered.names],
+    certificateHashes: [...own.certificateHashes, ...delivered.certificateHashes],
+    publicKeyHashes: [...own.publicKeyHashes, ...delivered.publicKeyHashes],
+    crl: delivered.crl || own.crl,
+    crlOfLeafOnly: own.crlOfLeafOnly || delivered.crlOfLeafOnly,
+    allowExpired: own.allowExpired || delivered.allowExpired,
+    acceptUntrusted: own.acceptUntrusted || delivered.acceptUntrusted,
+    maxDepth: Math.min(own.maxDepth, delivered.maxDepth),
+  };
+}
+
+function authoritiesOf({ trustedCa, trustDomains }: TlsValidation): string {
+  if (trustDomains === null) return trustedCa;
+  return trustDomains.map(({ bundle }) => bundle).join("\n");
+}

@@ -1,0 +1,126 @@
+/** Secrets that come, rotate and go: what a listener shows and whom it trusts at each moment. */
+import { beforeAll, describe, expect, test } from "bun:test";
+import type { CommonTls, Secret, TlsValidation } from "../../../core/config/tls.ts";
+import { TlsSecrets } from "../../../core/tls/tls-secrets.ts";
+import { hostCryptography } from "../../../runtime-adapters/host-cryptography.ts";
+import { type Issued, NOW, rootCa, workload } from "../../support/certificates.ts";
+
+const VALIDATION: TlsValidation = {
+  trustedCa: "",
+  trustDomains: null,
+  names: [],
+  certificateHashes: [],
+  publicKeyHashes: [],
+  crl: "",
+  crlOfLeafOnly: false,
+  allowExpired: false,
+  acceptUntrusted: false,
+  maxDepth: 100,
+};
+const TLS: CommonTls = {
+  parameters: {
+    minVersion: "TLSv1.2",
+    maxVersion: "TLSv1.3",
+    cipherSuites: [],
+    curves: [],
+    signatureAlgorithms: [],
+  },
+  certificates: [],
+  certificateSecrets: ["default"],
+  alpn: [],
+  validation: null,
+  validationSecret: "ROOTCA",
+};
+
+let root: Issued;
+let next: Issued;
+let own: Issued;
+let renewed: Issued;
+let peer: Issued;
+
+beforeAll(async () => {
+  root = await rootCa();
+  next = await rootCa("CN=next");
+  own = await workload(root, undefined, { until: NOW + 3_600_000 });
+  renewed = await workload(root);
+  peer = await workload(root);
+});
+
+const certificate = (version: string, { pem, keyPem }: Issued): Secret => ({
+  name: "default",
+  version,
+  certificate: { chain: pem, privateKey: keyPem, password: "" },
+  validation: null,
+});
+const trust = (version: string, fields: Partial<TlsValidation>): Secret => ({
+  name: "ROOTCA",
+  version,
+  certificate: null,
+  validation: { ...VALIDATION, ...fields },
+});
+
+function secretsOf(...secrets: Secret[]): TlsSecrets {
+  const all = new TlsSecrets(hostCryptography);
+  all.update(secrets);
+  return all;
+}
+
+describe("secrets", () => {
+  test("that are not all there, or are of another kind, make it unusable", () => {
+    const ca = trust("1", { trustedCa: root.pem });
+    expect(secretsOf().resolve("l", TLS, "client")).toBeNull();
+    expect(secretsOf(certificate("1", own)).resolve("l", TLS, "client")).toBeNull();
+    expect(secretsOf(ca).resolve("l", TLS, "client")).toBeNull();
+    expect(secretsOf({ ...ca, name: "default" }, ca).resolve("l", TLS, "client")).toBeNull();
+  });
+
+  test("are the same object until one of them changes", () => {
+    const secrets = secretsOf(certificate("1", own), trust("1", { trustedCa: root.pem }));
+    const first = secrets.resolve("l", TLS, "client");
+    expect(first?.certificates[0].chain).toBe(own.pem);
+    expect(first?.identities[0].names.uri).toEqual(["spiffe://mesh.test/ns/a/sa/b"]);
+    expect(first?.authorities).toBe(root.pem);
+    expect(first?.judge?.judge([peer.der], NOW).fault).toBeNull();
+    expect(secrets.expires).toBe(NOW + 3_600_000);
+
+    secrets.update([certificate("1", own), trust("1", { trustedCa: root.pem })]);
+    expect(secrets.resolve("l", TLS, "client")).toBe(first as never);
+
+    secrets.update([certificate("2", renewed), trust("1", { trustedCa: root.pem })]);
+    const second = secrets.resolve("l", TLS, "client");
+    expect(second?.certificates[0].chain).toBe(renewed.pem);
+    expect(secrets.expires).toBeGreaterThan(NOW + 3_600_000);
+
+    // A bundle that is empty of the old CA lets nobody of it in any more.
+    secrets.update([certificate("2", renewed), trust("2", { trustedCa: next.pem })]);
+    expect(secrets.resolve("l", TLS, "client")?.judge?.judge([peer.der], NOW).fault).toBe("unknown_issuer");
+
+    secrets.update([trust("2", { trustedCa: next.pem })]);
+    expect(secrets.resolve("l", TLS, "client")).toBeNull();
+    expect(secrets.expires).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test("complete what the context says itself", () => {
+    const name = (text: string) => [
+      { type: "URI" as const, oid: "", match: { kind: "exact" as const, text, ignoreCase: false } },
+    ];
+    const uri = "spiffe://mesh.test/ns/a/sa/b";
+    const judged = (names: TlsValidation["names"], fields: Partial<TlsValidation>) => {
+      const tls = { ...TLS, validation: { ...VALIDATION, names } };
+      const secrets = secretsOf(certificate("1", own), trust("1", fields));
+      return secrets.resolve("l", tls, "client")?.judge?.judge([peer.der], NOW).fault;
+    };
+    expect(judged(name(uri), { trustedCa: root.pem })).toBeNull();
+    expect(judged(name("spiffe://mesh.test/x"), { trustedCa: root.pem })).toBe("name_mismatch");
+    expect(judged(name("spiffe://mesh.test/x"), { trustedCa: root.pem, names: name(uri) })).toBeNull();
+    // A secret that brings no CA does not make the name alone enough.
+    expect(judged(name(uri), {})).toBe("unknown_issuer");
+  });
+
+  test("in the configuration itself need nobody to deliver them", () => {
+    const { certificate: inline } = certificate("1", own);
+    const tls = { ...TLS, certificates: [inline as never], certificateSecrets: [], validationSecret: "" };
+    const material = secretsOf().resolve("l", tls, "client");
+    expect([material?.certificates.length, material?.judge, material?.authorities]).toEqual([1, null, ""]);
+  });
+});
