@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { catalogue } from "../conformance/catalogue.ts";
 import { differences, statDifferences } from "./differences.ts";
+import { http2Differences } from "./http2-differences.ts";
 
 const PAGE = new URL("../../docs/differences-from-envoy.md", import.meta.url);
 const SCORES = new URL("../conformance/rival-scores.golden.json", import.meta.url);
@@ -36,6 +37,8 @@ export function differencesPage(): string {
   for (const one of differences) {
     if (one.kind === "deliberate") lines.push(`- **${one.title}.** ${one.reason}`);
   }
+  lines.push("", "## HTTP/2", "");
+  for (const [title, reason] of http2Differences) lines.push(`- **${title}.** ${reason}`);
   lines.push("", "## Statistics", "");
   for (const one of statDifferences) {
     if (one.kind === "deliberate") lines.push(`- **${one.title}.** ${one.reason}`);
