@@ -188,9 +188,12 @@ test("limits of HTTP/2 are those of the code", () => {
   );
   expect(rows.get("streams that a peer makes us reset")).toBe(per(BOUNDS.madeResets));
   expect(rows.get("streams above `max_concurrent_streams`")).toBe(per(BOUNDS.refused));
-  expect(rows.get("PINGs and SETTINGS")).toStartWith(per(BOUNDS.asks));
+  expect(rows.get("PINGs")).toStartWith(per(BOUNDS.asks));
+  expect(rows.get("SETTINGS")).toBe(per(BOUNDS.settings));
   expect(rows.get("window updates")).toStartWith(per(BOUNDS.updates));
-  expect(rows.get("PRIORITY, unknown frames, acknowledgements of nothing")).toStartWith(per(BOUNDS.idle));
+  expect(rows.get("PRIORITY, unknown frames, acknowledgements of nothing, GOAWAY")).toStartWith(
+    per(BOUNDS.idle),
+  );
   expect(rows.get("DATA that is empty and not the last")).toBe(per(BOUNDS.empty));
 });
 
