@@ -28,6 +28,7 @@ export const http2Differences: readonly (readonly [title: string, reason: string
     "A header block that does not end in time ends the connection",
     "Behind the first frame of a block nothing but the rest may come (RFC 9113 6.10): a 408, as Envoy sends it, would leave a connection that nobody can use.",
   ],
+  ["A Host that is another than `:authority` is malformed", "RFC 9113 8.3.1. Envoy forwards such a request."],
   ["CONNECT names a port", "RFC 9113 8.5. Without one it is malformed, as over HTTP/1."],
   [
     "What follows a request for another protocol waits for the upstream's word",

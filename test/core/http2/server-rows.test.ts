@@ -189,7 +189,14 @@ describe.each(CUTS)("%s", (_cut, network) => {
     const { s, client } = await clientStory({ ...SETUP, network });
     client.head(
       1,
-      [...GET, ["cookie", "a=1"], ["x", "y"], ["cookie", "b=2"], ["te", "trailers"], ["host", "A.example"]],
+      [
+        ...GET,
+        ["cookie", "a=1"],
+        ["x", "y"],
+        ["cookie", "b=2"],
+        ["te", "trailers"],
+        ["host", "A.example:80"],
+      ],
       { end: true },
     );
     s.advance(100);
