@@ -3,6 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DEFAULT_LIMITS } from "../core/http1/limits.ts";
+import { BOUNDS } from "../core/http2/glitches.ts";
+import { DEFAULT_HTTP2_LIMITS } from "../core/http2/limits.ts";
+import { readHttp2Options } from "../core/xds/http2-options.ts";
 import { makeCertificates } from "../examples/mtls-pair/certificates.mjs";
 import { parseFilterCommand } from "../runtime-adapters/filter-tool/tool-command-line.ts";
 import { ADMIN_COMMANDS } from "../runtime-adapters/sidecar/admin/admin-command.ts";
@@ -169,6 +172,33 @@ test("the limits of the codec are those of docs/limits.md", () => {
   expect(rows.get("interim (1xx) responses before the final one")).toBe(
     String(DEFAULT_LIMITS.maxInformational),
   );
+});
+
+test("limits of HTTP/2 are those of the code", () => {
+  const [, section] = /^## HTTP\/2$([\s\S]*?)^## /m.exec(read("docs/limits.md")) ?? ["", ""];
+  const cells = [...section.matchAll(/^\|([^|]+)\|([^|]+)\|/gm)];
+  const rows = new Map(cells.map(([, name, value]) => [name.trim(), value.trim()]));
+  const per = ({ most, within }: { most: number; within: number }) => `${most} in ${within / 1000} s`;
+  const { initialStreamWindowSize, initialConnectionWindowSize, maxConcurrentStreams, hpackTableSize } =
+    readHttp2Options(null);
+  expect(rows.get("what a peer may send ahead in a stream")).toBe(`${initialStreamWindowSize / 1024} KiB`);
+  expect(rows.get("what a peer may send ahead in all streams")).toBe(
+    `${initialConnectionWindowSize / 1024 / 1024} MiB`,
+  );
+  expect(rows.get("streams at once that a client opens")).toBe(String(maxConcurrentStreams));
+  expect(rows.get("HPACK table, the peer's and ours")).toBe(`${hpackTableSize} B`);
+  expect(rows.get("header block as it is sent")).toStartWith(
+    `${DEFAULT_HTTP2_LIMITS.maxBlockBytes / 1024} KiB`,
+  );
+  expect(rows.get("streams that a peer makes us reset")).toBe(per(BOUNDS.madeResets));
+  expect(rows.get("streams above `max_concurrent_streams`")).toBe(per(BOUNDS.refused));
+  expect(rows.get("PINGs")).toStartWith(per(BOUNDS.asks));
+  expect(rows.get("SETTINGS")).toBe(per(BOUNDS.settings));
+  expect(rows.get("window updates")).toStartWith(per(BOUNDS.updates));
+  expect(rows.get("PRIORITY, unknown frames, acknowledgements of nothing, GOAWAY")).toStartWith(
+    per(BOUNDS.idle),
+  );
+  expect(rows.get("DATA that is empty and not the last")).toBe(per(BOUNDS.empty));
 });
 
 test("the container file copies what is there", () => {

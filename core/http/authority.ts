@@ -161,3 +161,13 @@ function isIpv4(text: string, start: number, end: number): boolean {
     i++;
   }
 }
+
+/** True if two authorities name the same: case means nothing, nor does the port that `scheme` has anyway (row R2). */
+export function sameAuthority(a: string, b: string, scheme: string): boolean {
+  return equalHosts(withoutDefaultPort(a, scheme), withoutDefaultPort(b, scheme));
+}
+
+function withoutDefaultPort(authority: string, scheme: string): string {
+  const port = scheme === "http" ? ":80" : scheme === "https" ? ":443" : "";
+  return port !== "" && authority.endsWith(port) ? authority.slice(0, -port.length) : authority;
+}

@@ -4,6 +4,7 @@
  */
 import { IS_TCHAR, LOWER, latin1, latin1Again, parseDecimal } from "../bytes/ascii.ts";
 import type { Fault } from "../errors.ts";
+import { sameAuthority } from "../http/authority.ts";
 import { Fields } from "../http/fields.ts";
 import { ByChunks, ByLength, NoBody } from "../http/framing.ts";
 import { RequestHead } from "../http/head.ts";
@@ -261,17 +262,4 @@ function method(bytes: Uint8Array, start: number, end: number): string {
     if (i === length) return name;
   }
   return latin1(bytes, start, end);
-}
-
-/** Row R2: Host must name the same authority as an absolute-form target (default port and case aside). */
-function sameAuthority(host: string, authority: string, scheme: string): boolean {
-  return canonical(host, scheme) === canonical(authority, scheme);
-}
-
-function canonical(authority: string, scheme: string): string {
-  let out = "";
-  for (let i = 0; i < authority.length; i++)
-    out += String.fromCharCode(LOWER[authority.charCodeAt(i) & 0xff]);
-  const port = scheme === "http" ? ":80" : scheme === "https" ? ":443" : "";
-  return port !== "" && out.endsWith(port) ? out.slice(0, -port.length) : out;
 }

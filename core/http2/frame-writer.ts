@@ -116,7 +116,7 @@ export class FrameWriter {
 
   /** A pseudo header, kept out of every table if it is one of `secrets`. */
   pseudo(name: string, value: string, secrets: ReadonlySet<string> | null = null): void {
-    this.encoder.field(0, name, value, secrets !== null && secrets.has(name));
+    this.encoder.field(0, name, value, secrets?.has(name) === true);
   }
 
   /** `content-length`, which is ours to tell. */
@@ -131,7 +131,7 @@ export class FrameWriter {
       const id = fields.ids[slot];
       if (hidden[id] === 1) continue;
       const name = fields.nameAt(slot);
-      this.encoder.field(id, name, fields.valueAt(slot), secrets !== null && secrets.has(name));
+      this.encoder.field(id, name, fields.valueAt(slot), secrets?.has(name) === true);
     }
   }
 

@@ -23,13 +23,15 @@ export const BOUNDS = {
   madeResets: { most: 100, within: 30_000, free: false },
   /** Streams refused for there being too many. */
   refused: { most: 200, within: 1000, free: false },
-  /** PINGs and SETTINGS, each of which wants an answer. */
+  /** PINGs, each of which wants an answer. */
   asks: { most: 1000, within: 10_000, free: true },
+  /** SETTINGS, which want one, too, and may move the windows of all streams. */
+  settings: { most: 200, within: 10_000, free: false },
   /** DATA that is empty and does not end its stream. */
   empty: { most: 1000, within: 1000, free: false },
   /** Window updates. */
   updates: { most: 1000, within: 1000, free: true },
-  /** Frames that say nothing to us: PRIORITY, unknown types, acknowledgements of nothing, resets of what is over. */
+  /** Frames that say nothing to us: PRIORITY, unknown types, acknowledgements of nothing, resets of what is over, goodbyes. */
   idle: { most: 1000, within: 1000, free: true },
 } as const satisfies { readonly [sort: string]: Bound };
 

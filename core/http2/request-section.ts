@@ -5,8 +5,8 @@
  * Laws: one authority, whether it came as `:authority` or as `Host`; a path that is one in HTTP/1, too; a scheme of
  * HTTP. CONNECT has no other parts, unless it names a protocol and those were offered (`connectProtocol`).
  */
-import { IS_TCHAR, lowerCase } from "../bytes/ascii.ts";
-import { hostEnd } from "../http/authority.ts";
+import { IS_TCHAR } from "../bytes/ascii.ts";
+import { hostEnd, sameAuthority } from "../http/authority.ts";
 import type { Fields } from "../http/fields.ts";
 import { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
@@ -118,7 +118,7 @@ export class RequestSection extends FieldSection {
     if (head.method === "") return "missing_pseudo_header";
     if (host !== "") {
       if (head.authority === "") head.authority = host;
-      else if (!sameHost(head.authority, host)) return "host";
+      else if (!sameAuthority(head.authority, host, scheme)) return "host";
     }
     if (head.method === "CONNECT" && this.protocol === "") {
       if (scheme !== "" || head.path !== "" || this.contentLength >= 0) return "pseudo_header";
@@ -133,11 +133,6 @@ export class RequestSection extends FieldSection {
     head.fields.addId(HOST, head.authority);
     return isTarget(head.path, head.method) ? "" : "path";
   }
-}
-
-/** Equal but for the case of letters, which means nothing in a host. */
-function sameHost(a: string, b: string): boolean {
-  return a.length === b.length && lowerCase(a) === lowerCase(b);
 }
 
 function isToken(text: string): boolean {

@@ -36,6 +36,7 @@ export const FLOODS: {
   madeResets: null,
   refused: null,
   asks: "outboundControlFlood",
+  settings: "outboundControlFlood",
   empty: "inboundEmptyFramesFlood",
   updates: "inboundWindowUpdateFramesFlood",
   idle: "inboundPriorityFramesFlood",

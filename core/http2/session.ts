@@ -243,7 +243,7 @@ export abstract class Session extends StreamTable implements FrameSink {
       this.onAcknowledged();
       return;
     }
-    if (!this.glitch("asks")) return;
+    if (!this.glitch("settings")) return;
     const { peer } = this;
     peer.limit(this.writer.encoder);
     if (peer.streamWindow !== this.peerStreamWindow && !this.resizeWindows(peer.streamWindow)) return;
@@ -277,7 +277,7 @@ export abstract class Session extends StreamTable implements FrameSink {
   }
 
   onGoAway(lastStream: number, code: number, debug: string): void {
-    this.owner.onGoAway(lastStream, code, debug);
+    if (this.glitch("idle")) this.owner.onGoAway(lastStream, code, debug);
   }
 
   onStreamFault(id: number, code: number, why: string): void {

@@ -81,7 +81,11 @@ function certificateOf({ connection, manager }: Stream): string | null {
   if (secure === null || secure.peer === null) return null;
   let element = elements.get(secure);
   if (element === undefined) {
-    element = clientCertElement(manager.config.clientCertDetails ?? NO_DETAILS, secure.peer, secure.localUris);
+    element = clientCertElement(
+      manager.config.clientCertDetails ?? NO_DETAILS,
+      secure.peer,
+      secure.localUris,
+    );
     elements.set(secure, element);
   }
   return element;

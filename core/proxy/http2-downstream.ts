@@ -277,19 +277,23 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
 
   protected deafen(): boolean {
     this.session.stop(Cancel);
-    this.keepalive?.release();
-    if (this.slowBlock !== null) this.services.timers.release(this.slowBlock);
+    this.releasePatience();
     return false;
   }
 
-  protected onGone(_reason: CloseReason): void {
-    this.session.stop(Cancel);
-    for (const exchange of this.spare.splice(0)) exchange.release();
+  /** Nothing is waited for any more. */
+  private releasePatience(): void {
     const { timers } = this.services;
     this.keepalive?.release();
     if (this.announcement !== null) timers.release(this.announcement);
     if (this.slowBlock !== null) timers.release(this.slowBlock);
     if (this.unread !== null) timers.release(this.unread);
+  }
+
+  protected onGone(_reason: CloseReason): void {
+    this.session.stop(Cancel);
+    for (const exchange of this.spare.splice(0)) exchange.release();
+    this.releasePatience();
   }
 
   addBuffered(): void {

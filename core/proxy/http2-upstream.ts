@@ -49,6 +49,8 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
   /** Those that were over while the peer was heard. */
   private readonly resting: Http2UpstreamExchange[] = [];
   private feeding = false;
+  /** The peer does not read what we say. */
+  private full = false;
   /** A stream was over meanwhile. */
   private freed = false;
   /** The peer's settings have come. */
@@ -79,7 +81,7 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
 
   get room(): number {
     const { pool, session } = this;
-    if (this.state !== Open || pool.isOld(this)) return 0;
+    if (this.state !== Open || this.full || pool.isOld(this)) return 0;
     const left = pool.maxRequests > 0 ? pool.maxRequests - this.requests : Number.POSITIVE_INFINITY;
     return Math.min(left, session.room, this.maxStreams - session.size);
   }
@@ -158,7 +160,7 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
 
   /** Asked right before the bytes come: they may be lent. */
   get passing(): number {
-    return this.made !== null && this.made.borrow() ? Number.POSITIVE_INFINITY : 0;
+    return this.made?.borrow() === true ? Number.POSITIVE_INFINITY : 0;
   }
 
   onData(chunk: Uint8Array): void {
@@ -224,8 +226,11 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
     this.close(false, "");
   }
 
-  /** What waits for a peer is requests, which the pool bounds. */
-  onFull(): void {}
+  /** Requests that are given up make room for others, but their heads still wait for the peer. */
+  onFull(full: boolean): void {
+    this.full = full;
+    if (!full) this.settle();
+  }
 
   write(bytes: Uint8Array, start: number, end: number): void {
     this.pool.stats.upstreamCxTxBytesTotal += end - start;

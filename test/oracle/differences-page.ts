@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { catalogue } from "../conformance/catalogue.ts";
 import { differences, statDifferences, tlsDifferences } from "./differences.ts";
+import { http2Differences } from "./http2-differences.ts";
 
 const PAGE = new URL("../../docs/differences-from-envoy.md", import.meta.url);
 const SCORES = new URL("../conformance/rival-scores.golden.json", import.meta.url);
@@ -22,7 +23,7 @@ const ROW_TITLES: { readonly [letter: string]: string } = {
 };
 
 /** What the oracle, whose clients and upstreams speak HTTP/1.1, does not see; each has tests of its own. */
-const HTTP2: readonly (readonly [title: string, reason: string])[] = [
+const BETWEEN: readonly (readonly [title: string, reason: string])[] = [
   [
     "What an upstream has not looked at is sent again once, without a policy",
     "RFC 9113 8.7 calls it safe after GOAWAY and REFUSED_STREAM. Envoy answers 503 unless `retry_on` has `refused-stream`.",
@@ -65,7 +66,7 @@ export function differencesPage(): string {
     if (one.kind === "deliberate") lines.push(`- **${one.title}.** ${one.reason}`);
   }
   lines.push("", "## HTTP/2 and gRPC", "");
-  for (const [title, reason] of HTTP2) lines.push(`- **${title}.** ${reason}`);
+  for (const [title, reason] of [...http2Differences, ...BETWEEN]) lines.push(`- **${title}.** ${reason}`);
   lines.push("", "## Statistics", "");
   for (const one of statDifferences) {
     if (one.kind === "deliberate") lines.push(`- **${one.title}.** ${one.reason}`);

@@ -3,9 +3,9 @@
  * ends at once. A client that works hard does none of them, and is not cut.
  */
 import { describe, expect, test } from "bun:test";
-import { answers, OK, type Story, type StorySetup, silent } from "../../support/engine-story.ts";
+import { answers, get, OK, type Story, type StorySetup, silent } from "../../support/engine-story.ts";
 import { GET, type Http2Peer, POST } from "../../support/http2-peer.ts";
-import { clientStory, http2 } from "../../support/http2-story.ts";
+import { clientStory, http2, speaking } from "../../support/http2-story.ts";
 
 const zeros = (count: number) => new Uint8Array(count);
 const CALM = (line: string) => line.startsWith("goaway") && line.endsWith("ENHANCE_YOUR_CALM");
@@ -47,10 +47,11 @@ describe("an attacker is told to be calm, and cut", () => {
     ["MadeYouReset by malformed requests", 110, null,
       (c, i) => c.head(2 * i + 1, [...GET, ["connection", "x"]], { end: true })],
     ["PINGs", 1010, "http2.outbound_control_flood", (c, i) => c.ping(i)],
-    ["SETTINGS (CVE-2019-9515)", 1010, "http2.outbound_control_flood", (c) => c.settings(4, 65_535)],
-    ["empty SETTINGS", 1010, "http2.outbound_control_flood", (c) => c.settings()],
+    ["SETTINGS (CVE-2019-9515)", 210, "http2.outbound_control_flood", (c) => c.settings(4, 65_535)],
+    ["empty SETTINGS", 210, "http2.outbound_control_flood", (c) => c.settings()],
     ["empty DATA (CVE-2019-9518)", 1020, "http2.inbound_empty_frames_flood", (c, i) => (i === 0 ? c.head(1, POST) : c.data(1, ""))],
     ["PRIORITY (CVE-2019-9513)", 1010, "http2.inbound_priority_frames_flood", (c) => c.frame(2, 0, 7, zeros(5))],
+    ["GOAWAY", 1010, "http2.inbound_priority_frames_flood", (c) => c.goAway(0, 0)],
     ["unknown frames", 1010, "http2.inbound_priority_frames_flood", (c) => c.frame(0x99, 0, 0)],
     ["acknowledgements of nothing", 1010, "http2.inbound_priority_frames_flood", (c) => c.frame(6, 1, 0, zeros(8))],
     ["windows that open by a byte", 1030, "http2.inbound_window_update_frames_flood", (c, i) => (i === 0 ? c.head(1, POST) : c.windowUpdate(1, 1))],
@@ -302,5 +303,46 @@ describe("a client that works is not cut", () => {
     expect(last).toSatisfy(CALM);
     expect(steps).toBeLessThan(2100);
     s.expectNothingLeft();
+  });
+});
+
+describe("an upstream", () => {
+  test("that does not read gets no more requests", async () => {
+    const { s, origins } = await speaking(() => undefined, { network: { buffer: 20_000 } });
+    const first = s.client(get());
+    s.advance(10);
+    const [origin] = origins.peers;
+    origin.peer.pause();
+    // Requests that are given up at once: their streams are over, what was said of them waits.
+    for (let i = 0; i < 400 && origins.peers.length === 1; i++) {
+      s.client(get("/", `x: ${"v".repeat(2100)}\r\n`)).reset();
+      s.settle();
+    }
+    expect(origins.peers.length).toBe(2);
+    expect(s.stat("cluster.app.upstream_cx_tx_bytes_total")).toBeLessThan(320_000);
+    expect(first.closed).toBe(false);
+    origin.peer.resume();
+    s.expectNothingLeft();
+  });
+
+  test("that says too much is let go", async () => {
+    for (const flood of [
+      (p: Http2Peer) => p.ping(1),
+      (p: Http2Peer) => p.settings(4, 1),
+      (p: Http2Peer) => p.goAway(99, 0),
+      (p: Http2Peer) => p.windowUpdate(0, 1),
+      (p: Http2Peer) => p.data(1, ""),
+    ]) {
+      const { s } = await speaking((line, peer) => {
+        if (!line.startsWith("1 head")) return;
+        peer.head(1, [[":status", "200"]]);
+        for (let i = 0; i < 1100; i++) flood(peer);
+      });
+      s.client(get());
+      s.advance(20);
+      expect(s.stat("cluster.app.upstream_cx_active")).toBe(0);
+      expect(s.stat("cluster.app.upstream_cx_protocol_error")).toBe(1);
+      s.expectNothingLeft();
+    }
   });
 });

@@ -29,6 +29,7 @@ const ROWS: readonly Row[] = [
   ["S1", "a stream of its own", (p) => p.head(2, OK), 502, GONE],
   ["S1", "HEADERS behind the end", (p) => p.head(1, OK).data(1, "", true).head(1, OK, { end: true }), 200, "goaway 0 STREAM_CLOSED"],
   ["S3", "DATA in front of the head", (p) => p.data(1, "x"), 502, BAD],
+  ["S3", "a part of DATA in front of the head", (p) => p.peer.send(Uint8Array.of(0, 0, 9, 0, 0, 0, 0, 0, 1, 0x61)), 502, BAD],
   ["S3", "the end in front of the head", (p) => p.data(1, "", true), 502, BAD],
   ["S3", "trailers that do not end", (p) => p.head(1, OK).data(1, "x").head(1, [["x", "y"]]), 0, BAD],
   ["S3", "a status in trailers", (p) => p.head(1, OK).data(1, "x").head(1, OK, { end: true }), 0, BAD],

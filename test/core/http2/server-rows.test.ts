@@ -50,6 +50,7 @@ const CONNECTION: readonly Row[] = [
   ["P3", "padding as long as its HEADERS", (c) => c.frame(1, 0xd, 1, [3, 0x82, 0x84]), "goaway 0 PROTOCOL_ERROR"],
   ["P4", "ENABLE_PUSH of 2", (c) => open(c).settings(2, 2), BROKEN],
   ["P4", "INITIAL_WINDOW_SIZE above 2^31 - 1", (c) => open(c).settings(4, 0x80000000), "goaway 1 FLOW_CONTROL_ERROR"],
+  ["P4", "INITIAL_WINDOW_SIZE above 2^31 - 1, before there are streams", (c) => c.settings(4, 0x80000000), "goaway 0 FLOW_CONTROL_ERROR"],
   ["P4", "MAX_FRAME_SIZE below 16384", (c) => open(c).settings(5, 16_383), BROKEN],
   ["P4", "MAX_FRAME_SIZE above 2^24 - 1", (c) => open(c).settings(5, 16_777_216), BROKEN],
   ["P4", "ENABLE_CONNECT_PROTOCOL from 1 to 0", (c) => open(c).settings(8, 1).settings(8, 0), BROKEN],
@@ -188,7 +189,14 @@ describe.each(CUTS)("%s", (_cut, network) => {
     const { s, client } = await clientStory({ ...SETUP, network });
     client.head(
       1,
-      [...GET, ["cookie", "a=1"], ["x", "y"], ["cookie", "b=2"], ["te", "trailers"], ["host", "A.example"]],
+      [
+        ...GET,
+        ["cookie", "a=1"],
+        ["x", "y"],
+        ["cookie", "b=2"],
+        ["te", "trailers"],
+        ["host", "A.example:80"],
+      ],
       { end: true },
     );
     s.advance(100);
