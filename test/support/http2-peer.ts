@@ -42,6 +42,8 @@ export class Http2Peer implements FrameSink {
   private readonly decoder = new HpackDecoder(4096);
   private readonly reader: FrameReader;
   private body = "";
+  /** Whole bodies so far, by stream. */
+  readonly bodies: Map<number, string> = new Map();
   /** Settings are not worth a line. */
   quiet = true;
 
@@ -124,8 +126,10 @@ export class Http2Peer implements FrameSink {
 
   // ── What it hears ─────────────────────────────────────────────────────────────────────────────────────────
 
-  onData(_stream: number, bytes: Uint8Array, start: number, end: number): void {
-    this.body += latin1(bytes, start, end);
+  onData(stream: number, bytes: Uint8Array, start: number, end: number): void {
+    const text = latin1(bytes, start, end);
+    this.body += text;
+    this.bodies.set(stream, (this.bodies.get(stream) ?? "") + text);
   }
 
   onDataEnd(stream: number, _length: number, endStream: boolean): void {

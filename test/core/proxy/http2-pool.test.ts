@@ -1,10 +1,12 @@
 /** Connections of HTTP/2 to an endpoint: how many there are, what each of them carries, and how they end. */
 import { describe, expect, test } from "bun:test";
+import { Respond } from "../../../core/filter/verdict.ts";
 import { at } from "../../../runtime-adapters/memory/network.ts";
 import { get, gist, post, type StorySetup } from "../../support/engine-story.ts";
 import type { Http2Peer } from "../../support/http2-peer.ts";
 import { GET } from "../../support/http2-peer.ts";
 import { answer, http2Client, OK, type Origins, speaking, streamOf } from "../../support/http2-story.ts";
+import { recorded, reply } from "../../support/scripted-filter.ts";
 import { HTTP2, retryPolicy } from "../../support/snapshot-fixture.ts";
 
 const COMMON = {
@@ -306,22 +308,30 @@ describe("GOAWAY", () => {
 });
 
 describe("requests of one client of HTTP/1, one behind the other", () => {
-  test("come in order, whatever becomes of each stream", async () => {
-    const { s } = await speaking((line, peer) => {
-      const id = streamOf(line);
-      if (!line.includes(" head ")) return;
-      if (line.includes("/cut"))
-        peer
-          .head(id, [
-            [":status", "200"],
-            ["content-length", "0"],
-            ["x", "1"],
-          ])
-          .reset(id, 0);
-      else peer.head(id, [[":status", "204"]], { end: true });
-    });
+  // Each begins while the upstream's frame that ended the one before is still being dealt with.
+  const replaces = recorded("replaces", [], (callbacks) => ({
+    onResponseHeaders: () => {
+      callbacks.respond(reply(418, "tea"));
+      return Respond;
+    },
+  }));
+  test.each([
+    ["", [], "200 ok"],
+    [", and answers that a filter replaces", [replaces], "418 tea"],
+  ])("come in order%s", async (_what, filters, each) => {
+    const { s, origins } = await speaking(
+      (line, peer) => {
+        if (filters.length === 0) answer(line, peer);
+        else peer.head(streamOf(line), [[":status", "200"]], { end: true });
+      },
+      { filters },
+    );
     const client = s.client(get("/1") + get("/2") + get("/3"));
-    expect(client.received.split("204 No Content").length - 1).toBe(3);
+    expect(client.received.match(/HTTP\/1.1 (\d+)/g)?.map((line) => line.slice(-3))).toEqual(
+      Array.from({ length: 3 }, () => each.slice(0, 3)),
+    );
+    expect(client.received.split(each.slice(4)).length - 1).toBe(3);
+    expect(origins.heard.filter((line) => line.includes(" head ")).length).toBe(3);
     s.expectNothingLeft();
   });
 });
