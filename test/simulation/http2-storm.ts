@@ -15,6 +15,12 @@ const CLIENTS = 6;
 const REQUESTS = 12;
 const LENGTH_MS = 4000;
 
+/** What asks for a WebSocket, in both versions. */
+const TUNNEL = [[":method", "CONNECT"], [":protocol", "websocket"], ...GET.slice(1)] as const;
+const TUNNEL1 =
+  "GET /chat HTTP/1.1\r\nhost: a.example\r\nconnection: Upgrade\r\nupgrade: websocket\r\n" +
+  "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n";
+
 export interface Http2Outcome {
   readonly story: Story;
   readonly violations: readonly string[];
@@ -96,7 +102,7 @@ class Http2Storm {
     if (mine === undefined) {
       mine = new Http2Peer(peer, false);
       this.origins.set(peer, mine);
-      if (this.random.next() < 0.5) mine.settings();
+      if (this.random.next() < 0.5) mine.settings(8, 1);
       else mine.settings(3, this.random.between(1, 5), 4, this.random.between(0, 70_000));
     }
     for (const line of mine.heard()) if (line.includes(" head ")) this.serve(mine, line);
@@ -106,6 +112,10 @@ class Http2Storm {
   private serve(peer: Http2Peer, line: string): void {
     const { random } = this;
     const stream = Number(line.split(" ")[0]);
+    if (line.includes(":method=CONNECT")) {
+      this.tunnel(peer, stream);
+      return;
+    }
     const id = Number(/ :path=\/(\d+)/.exec(line)?.[1]);
     if (Number.isNaN(id)) return; // trailers
     const toHead = line.includes(":method=HEAD");
@@ -141,6 +151,27 @@ class Http2Storm {
     else if (chance < 0.93) act(() => peer.frame(6, 0, 0, [1]));
   }
 
+  /** Agrees, says something and ends; or refuses, or does neither. */
+  private tunnel(peer: Http2Peer, stream: number): void {
+    const { random } = this;
+    const act = (what: () => void) =>
+      this.later(200, () => {
+        if (!peer.peer.closed) what();
+      });
+    const chance = random.next();
+    if (chance < 0.6)
+      act(() => {
+        peer.head(stream, [[":status", "200"]]).data(stream, "tunnel");
+        act(() => {
+          const end = random.between(0, 2);
+          if (end === 0) peer.data(stream, "", true);
+          else if (end === 1) peer.reset(stream, 8);
+        });
+      });
+    else if (chance < 0.8) act(() => peer.head(stream, [[":status", "403"]], { end: true }));
+    else if (chance < 0.9) act(() => peer.reset(stream, 7));
+  }
+
   // ── Clients ───────────────────────────────────────────────────────────────────────────────────────────────
 
   private http2Client(): void {
@@ -158,6 +189,16 @@ class Http2Storm {
         if (client.peer.closed || client.peer.ended) return;
         const stream = next;
         next += 2;
+        if (random.next() < 0.15) {
+          client.head(stream, TUNNEL).data(stream, "ahead");
+          this.later(400, () => {
+            if (client.peer.closed || client.peer.ended) return;
+            const end = random.between(0, 3);
+            if (end < 2) client.data(stream, "more", end === 0);
+            else if (end === 2) client.reset(stream, 8);
+          });
+          return;
+        }
         const id = ++this.ids;
         asked.set(stream, id);
         const chance = random.next();
@@ -229,6 +270,18 @@ class Http2Storm {
     const id = ++this.ids;
     const { random } = this;
     const ask = `/${id} HTTP/1.1\r\nhost: a.example\r\n`;
+    const chance = random.next();
+    if (chance < 0.15) {
+      const tunnel = this.story.proxy.dial("127.0.0.1:80");
+      tunnel.send(`${TUNNEL1}${chance < 0.05 ? "ahead" : ""}`);
+      this.later(600, () => {
+        if (!tunnel.closed) tunnel.send("more").end();
+      });
+      this.story.proxy.network.schedule.after(LENGTH_MS + 2000, () => {
+        if (!tunnel.closed) tunnel.close();
+      });
+      return;
+    }
     const text = random.next() < 0.5 ? `GET ${ask}\r\n` : `POST ${ask}content-length: 5\r\n\r\nhello`;
     const cut = random.between(0, text.length);
     const client = this.story.proxy.dial("127.0.0.1:80");
