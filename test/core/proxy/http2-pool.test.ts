@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { Respond } from "../../../core/filter/verdict.ts";
 import { at } from "../../../runtime-adapters/memory/network.ts";
-import { get, gist, post, type StorySetup } from "../../support/engine-story.ts";
+import { get, gist, post, type StorySetup, storySnapshot } from "../../support/engine-story.ts";
 import type { Http2Peer } from "../../support/http2-peer.ts";
 import { GET } from "../../support/http2-peer.ts";
 import { answer, http2Client, OK, type Origins, speaking, streamOf } from "../../support/http2-story.ts";
@@ -156,6 +156,37 @@ describe("how long", () => {
     expect(gone(origins)).toEqual([true]);
     expect(origins.heard.at(-1)).toBe("goaway 0 NO_ERROR");
     expect(s.stat("cluster.app.upstream_cx_idle_timeout")).toBe(1);
+    s.expectNothingLeft();
+  });
+});
+
+describe("an endpoint that leaves its cluster", () => {
+  for (const [what, maxConcurrentStreams] of [
+    ["with room", 100],
+    ["that is full", 1],
+  ] as const) {
+    test(`its connection (${what}) finishes what it carries, and takes nothing more`, async () => {
+      const http2 = { ...HTTP2, maxConcurrentStreams };
+      const { s, origins, finish } = await holding({ cluster: { http2 } });
+      const client = s.client(get());
+      await s.apply(storySnapshot({ cluster: { http2 }, origins: [] }));
+      s.settle();
+      expect(gist(s.client(get()).received)).toStartWith("503 ");
+      expect(gone(origins)).toEqual([false]);
+      finish();
+      expect(gist(client.received)).toBe("200 ok");
+      expect(gone(origins)).toEqual([true]);
+      expect(origins.heard.at(-1)).toBe("goaway 0 NO_ERROR");
+      s.expectNothingLeft();
+    });
+  }
+
+  test("its idle connection closes at once", async () => {
+    const { s, origins } = await speaking(answer);
+    s.client(get());
+    await s.apply(storySnapshot({ cluster: { http2: HTTP2 }, origins: [] }));
+    s.settle();
+    expect(gone(origins)).toEqual([true]);
     s.expectNothingLeft();
   });
 });
