@@ -218,7 +218,9 @@ class Exchange implements Callout, AttemptOwner {
     this.attempt = null;
     if (this.over) return;
     // Row K3, as in the router: a reused connection that ends before any byte most likely crossed our request.
-    if (stale && fault === null && !this.retried && isIdempotent(this.request.method)) {
+    const refused = reason === "remote refused stream reset"; // it was not looked at, whatever it is
+    const harmless = refused || (stale && fault === null && isIdempotent(this.request.method));
+    if (harmless && !this.retried) {
       this.retried = true;
       const endpoint = this.cluster.chooseEndpoint(null);
       if (endpoint !== null) {

@@ -160,8 +160,22 @@ export class Clusters implements ClusterHandler {
     const { options } = this.derived.get(cluster.name) as Derived;
     for (const endpoint of cluster.endpoints.endpoints) {
       const pools = endpoint.pool as Pools | null;
-      pools?.normal?.configure(options);
-      pools?.high?.configure(options);
+      if (pools === null) continue;
+      endpoint.pool = {
+        normal: reconfigured(pools.normal, options),
+        high: reconfigured(pools.high, options),
+      };
     }
   }
+}
+
+/** The pool with those options; null if its connections speak another version of HTTP: it ends with what they carry. */
+function reconfigured(pool: ConnectionPool | null, options: PoolOptions): ConnectionPool | null {
+  if (pool === null) return null;
+  if (pool.isHttp2 === (options.http2 !== null)) {
+    pool.configure(options);
+    return pool;
+  }
+  pool.drain();
+  return null;
 }

@@ -111,6 +111,11 @@ export class ConnectionPool {
     return this.cluster.http2Stats;
   }
 
+  /** Its connections speak HTTP/2. */
+  get isHttp2(): boolean {
+    return this.options.http2 !== null;
+  }
+
   /** What HTTP/2 is spoken with. */
   get http2(): Http2ProtocolOptions {
     return this.options.http2 as Http2ProtocolOptions;

@@ -3,8 +3,7 @@
  * to: `cluster.<name>.grpc.<service>.<method>.…`, or `cluster.<name>.grpc.…` for methods that are not to have numbers of
  * their own.
  *
- * Laws: it changes nothing. Names come from clients, so there are at most so many of them (`MOST_METHODS`); the requests
- * beyond are counted without.
+ * Law: it changes nothing.
  */
 import type { ConfigFault } from "../../core/config/config-fault.ts";
 import type { Json } from "../../core/config/model.ts";
@@ -16,19 +15,15 @@ import type { Fields } from "../../core/http/fields.ts";
 import { isGrpc } from "../../core/http/grpc.ts";
 import type { RequestHead, ResponseHead } from "../../core/http/head.ts";
 import { known } from "../../core/http/names.ts";
-import { clusterScope } from "../../core/telemetry/cluster-stats.ts";
 import { JsonSection } from "../wasm/json-section.ts";
+import { CallOutcomes, methodOf } from "./call-outcomes.ts";
 import { MessageCounter } from "./message-counter.ts";
 
 /** The configuration message. */
 export const GRPC_STATS = "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig";
 
+const CONTENT_TYPE = known("content-type");
 const GRPC_STATUS = known("grpc-status");
-
-/** Methods with numbers of their own, per filter of a chain and worker. */
-const MOST_METHODS = 1000;
-/** A status is a small number; anything else a peer says has no counter. */
-const STATUS = /^(?:[0-9]|1[0-6])$/;
 
 interface GrpcStatsConfig {
   /** Every method has numbers of its own. */
@@ -83,35 +78,27 @@ export class GrpcStats implements FilterKind {
 
 class GrpcStatsFactory implements FilterFactory {
   readonly config: GrpcStatsConfig;
-  readonly context: FilterContext;
-  /** The part of the name that each method has, "" for those that have none. */
-  private readonly places = new Map<string, string>();
+  readonly outcomes: CallOutcomes;
 
   constructor(config: GrpcStatsConfig, context: FilterContext) {
     this.config = config;
-    this.context = context;
+    this.outcomes = new CallOutcomes(context, "grpc.", config.replaceDots);
   }
 
+  /** A filter before this one may yet make gRPC of gRPC-Web. */
   create(callbacks: FilterCallbacks): Filter | null {
-    return isGrpc(callbacks.request.fields) ? new GrpcStatsFilter(this, callbacks) : null;
+    const type = callbacks.request.fields.getId(CONTENT_TYPE);
+    return type?.startsWith("application/grpc") ? new GrpcStatsFilter(this, callbacks) : null;
   }
 
   release(): void {}
 
-  /** Where a request is counted below `grpc.`; null if its path names no method and that matters. */
+  /** Where a request is counted; null if its path names no method and that matters. */
   placeOf(path: string): string | null {
-    const { all, listed, replaceDots } = this.config;
-    const end = path.indexOf("?");
-    const parts = (end < 0 ? path : path.slice(0, end)).split("/").filter((part) => part !== "");
-    if (parts.length !== 2) return all ? null : "";
-    const method = `${parts[0]}/${parts[1]}`;
-    if (!all && !listed.has(method)) return "";
-    const place = this.places.get(method);
-    if (place !== undefined) return place;
-    if (this.places.size >= MOST_METHODS) return "";
-    const made = `${replaceDots ? parts[0].replaceAll(".", "_") : parts[0]}.${parts[1]}.`;
-    this.places.set(method, made);
-    return made;
+    const { all, listed } = this.config;
+    const method = methodOf(path);
+    if (method === null) return all ? null : "";
+    return all || listed.has(method) ? this.outcomes.placeOf(method) : "";
   }
 }
 
@@ -120,6 +107,7 @@ class GrpcStatsFilter implements Filter {
   private readonly callbacks: FilterCallbacks;
   private readonly requests = new MessageCounter();
   private readonly responses = new MessageCounter();
+  /** Null for what is no call. */
   private place: string | null = null;
   private grpcAnswer = false;
   /** Messages that are not counted yet: which cluster they are for is known a little later. */
@@ -132,12 +120,12 @@ class GrpcStatsFilter implements Filter {
   }
 
   onRequestHeaders(head: RequestHead): Verdict {
-    this.place = this.factory.placeOf(head.path);
+    this.place = isGrpc(head.fields) ? this.factory.placeOf(head.path) : null;
     return Continue;
   }
 
   onRequestBody(body: Body): Verdict {
-    this.sent += this.requests.count(body);
+    if (this.place !== null) this.sent += this.requests.count(body);
     return Continue;
   }
 
@@ -150,7 +138,7 @@ class GrpcStatsFilter implements Filter {
   }
 
   onResponseBody(body: Body): Verdict {
-    if (this.grpcAnswer) this.received += this.responses.count(body);
+    if (this.grpcAnswer && this.place !== null) this.received += this.responses.count(body);
     return Continue;
   }
 
@@ -162,27 +150,17 @@ class GrpcStatsFilter implements Filter {
   onLog(): void {
     const { place } = this;
     const { info } = this.callbacks;
+    const { outcomes, config } = this.factory;
     if (place === null || info.clusterStatName === "") return;
-    const scope = clusterScope(this.factory.context.stats, info.clusterStatName);
-    if (this.sent > 0) scope.counter(`grpc.${place}request_message_count`).value += this.sent;
-    if (this.received > 0) scope.counter(`grpc.${place}response_message_count`).value += this.received;
-    if (this.factory.config.upstream && info.upstreamRequestSent >= 0 && info.upstreamResponseEnded >= 0) {
-      const ms = info.upstreamResponseEnded - info.upstreamRequestSent;
-      scope.histogram(`grpc.${place}upstream_rq_time`).record(Math.max(0, ms));
-    }
-    scope.release();
+    outcomes.add(info.clusterStatName, `${place}request_message_count`, this.sent);
+    outcomes.add(info.clusterStatName, `${place}response_message_count`, this.received);
+    if (!config.upstream || info.upstreamRequestSent < 0 || info.upstreamResponseEnded < 0) return;
+    const ms = info.upstreamResponseEnded - info.upstreamRequestSent;
+    outcomes.record(info.clusterStatName, `${place}upstream_rq_time`, Math.max(0, ms));
   }
 
-  /** The head or the trailers of the answer say how it went, or nothing. */
   private chargeOutcome(fields: Fields): void {
-    const { place } = this;
-    const { clusterStatName } = this.callbacks.info;
-    const status = fields.getId(GRPC_STATUS);
-    if (status === null || place === null || clusterStatName === "") return;
-    const scope = clusterScope(this.factory.context.stats, clusterStatName);
-    if (STATUS.test(status)) scope.counter(`grpc.${place}${status}`).value++;
-    scope.counter(`grpc.${place}${status === "0" ? "success" : "failure"}`).value++;
-    scope.counter(`grpc.${place}total`).value++;
-    scope.release();
+    if (this.place !== null)
+      this.factory.outcomes.charge(this.callbacks.info.clusterStatName, this.place, fields);
   }
 }

@@ -1,7 +1,7 @@
 /**
  * `envoy.filters.http.grpc_web`: lets clients that speak gRPC-Web, browsers above all, talk to servers of gRPC. Requests
  * and answers of one message and of many from the server pass, as bytes or (`-text`) as Base64; the trailers of an answer
- * become the last frame of its body.
+ * become the last frame of its body. Outcomes are counted as `cluster.<name>.grpc-web.<service>.<method>.…`.
  *
  * Laws: a request that is no gRPC-Web is not touched, and neither is an answer that is no gRPC. Nothing is held but what
  * is left of a group of Base64, less than four characters.
@@ -13,6 +13,7 @@ import type { ConfigFault } from "../../core/config/config-fault.ts";
 import type { Json } from "../../core/config/model.ts";
 import type { Body } from "../../core/filter/body.ts";
 import type { Filter, FilterCallbacks, FilterFactory, FilterKind } from "../../core/filter/filter.ts";
+import type { FilterContext } from "../../core/filter/filter-context.ts";
 import { Continue, Respond, type Verdict } from "../../core/filter/verdict.ts";
 import type { Fields } from "../../core/http/fields.ts";
 import { isGrpc } from "../../core/http/grpc.ts";
@@ -20,6 +21,7 @@ import type { RequestHead, ResponseHead } from "../../core/http/head.ts";
 import { known } from "../../core/http/names.ts";
 import { JsonSection } from "../wasm/json-section.ts";
 import { Base64Stream } from "./base64-stream.ts";
+import { CallOutcomes, methodOf } from "./call-outcomes.ts";
 
 /** The configuration message, which has no field. */
 export const GRPC_WEB = "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb";
@@ -48,11 +50,12 @@ export function checkGrpcWeb(json: Json): readonly ConfigFault[] {
 
 /** The kind of the filter. */
 export class GrpcWeb implements FilterKind {
-  factory(): FilterFactory {
+  factory(_json: Json, _name: string, context: FilterContext): FilterFactory {
+    const outcomes = new CallOutcomes(context, "grpc-web.", false);
     return {
       create: (callbacks) => {
         const text = TYPES.get(callbacks.request.fields.getId(CONTENT_TYPE) ?? "");
-        return text === undefined ? null : new GrpcWebFilter(callbacks, text);
+        return text === undefined ? null : new GrpcWebFilter(callbacks, text, outcomes);
       },
       release: () => undefined,
     };
@@ -61,18 +64,24 @@ export class GrpcWeb implements FilterKind {
 
 class GrpcWebFilter implements Filter {
   private readonly callbacks: FilterCallbacks;
+  private readonly outcomes: CallOutcomes;
+  /** Where its outcome is counted, null for what names no method. */
+  private place: string | null = null;
   /** Null for a request that comes as bytes. */
   private readonly decoder: Base64Stream | null;
   private answersText = false;
   /** The answer is one of gRPC, and is translated. */
   private translates = false;
 
-  constructor(callbacks: FilterCallbacks, text: boolean) {
+  constructor(callbacks: FilterCallbacks, text: boolean, outcomes: CallOutcomes) {
     this.callbacks = callbacks;
+    this.outcomes = outcomes;
     this.decoder = text ? new Base64Stream() : null;
   }
 
-  onRequestHeaders({ fields }: RequestHead): Verdict {
+  onRequestHeaders({ fields, path }: RequestHead): Verdict {
+    const method = methodOf(path);
+    this.place = method === null ? null : this.outcomes.placeOf(method);
     const accept = fields.get("accept");
     this.answersText = accept !== null && TYPES.get(accept) === true;
     fields.removeId(CONTENT_LENGTH);
@@ -101,6 +110,7 @@ class GrpcWebFilter implements Filter {
   }
 
   onResponseHeaders({ fields }: ResponseHead): Verdict {
+    this.chargeOutcome(fields);
     this.translates = isGrpc(fields);
     if (!this.translates) return Continue;
     fields.removeId(CONTENT_LENGTH);
@@ -120,6 +130,7 @@ class GrpcWebFilter implements Filter {
   }
 
   onResponseTrailers(trailers: Fields): Verdict {
+    this.chargeOutcome(trailers);
     if (!this.translates) return Continue;
     let block = "";
     trailers.forEach((name, value) => {
@@ -132,5 +143,9 @@ class GrpcWebFilter implements Filter {
     trailers.clear();
     this.callbacks.addResponseBody(this.answersText ? toBytes(toBase64(bytes)) : bytes);
     return Continue;
+  }
+
+  private chargeOutcome(fields: Fields): void {
+    if (this.place !== null) this.outcomes.charge(this.callbacks.info.clusterStatName, this.place, fields);
   }
 }

@@ -29,12 +29,8 @@ const BETWEEN: readonly (readonly [title: string, reason: string])[] = [
     "RFC 9113 8.7 calls it safe after GOAWAY and REFUSED_STREAM. Envoy answers 503 unless `retry_on` has `refused-stream`.",
   ],
   [
-    "A WebSocket to an upstream of HTTP/2 waits for its settings",
-    "RFC 8441 3: a CONNECT with a protocol must not be sent before the peer has said that it takes one. Who takes none is not asked: 502. Envoy sends it at once.",
-  ],
-  [
     "WebSocket keys are made and checked where versions meet",
-    "From HTTP/2 to HTTP/1.1 the request gets a `sec-websocket-key` unless it has one, and the upstream's accept must fit; from HTTP/1.1 to HTTP/2 the client gets the accept that its key asks for. Envoy passes both fields on as they are, and a server that wants a key has none.",
+    "From HTTP/2 to HTTP/1.1 the request gets a `sec-websocket-key` unless it has one, and the upstream's accept must fit; from HTTP/1.1 to HTTP/2 the client gets the accept that its key asks for. Envoy passes both fields on as they are: a server that wants a key has none, and neither has a client its answer.",
   ],
   [
     "`grpc_stats` has numbers of their own for 1000 methods at most",

@@ -44,6 +44,8 @@ export class Http2Peer implements FrameSink {
   private body = "";
   /** Names of fields that came so that they stay out of every table. */
   readonly secrets: string[] = [];
+  /** Whole bodies so far, by stream. */
+  readonly bodies: Map<number, string> = new Map();
   /** Settings are not worth a line. */
   quiet = true;
 
@@ -126,8 +128,10 @@ export class Http2Peer implements FrameSink {
 
   // ── What it hears ─────────────────────────────────────────────────────────────────────────────────────────
 
-  onData(_stream: number, bytes: Uint8Array, start: number, end: number): void {
-    this.body += latin1(bytes, start, end);
+  onData(stream: number, bytes: Uint8Array, start: number, end: number): void {
+    const text = latin1(bytes, start, end);
+    this.body += text;
+    this.bodies.set(stream, (this.bodies.get(stream) ?? "") + text);
   }
 
   onDataEnd(stream: number, _length: number, endStream: boolean): void {

@@ -22,6 +22,11 @@ export class Origins {
     this.settings = settings;
   }
 
+  /** It has said something to that connection. */
+  knows(peer: Peer): boolean {
+    return this.known.has(peer);
+  }
+
   readonly script = (peer: Peer): void => {
     let mine = this.known.get(peer);
     if (mine === undefined) {

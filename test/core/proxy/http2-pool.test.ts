@@ -1,10 +1,21 @@
 /** Connections of HTTP/2 to an endpoint: how many there are, what each of them carries, and how they end. */
 import { describe, expect, test } from "bun:test";
+import { Respond } from "../../../core/filter/verdict.ts";
 import { at } from "../../../runtime-adapters/memory/network.ts";
-import { get, gist, post, type StorySetup } from "../../support/engine-story.ts";
+import {
+  get,
+  gist,
+  OK as OK1,
+  post,
+  type Script,
+  type StorySetup,
+  story,
+  storySnapshot,
+} from "../../support/engine-story.ts";
 import type { Http2Peer } from "../../support/http2-peer.ts";
 import { GET } from "../../support/http2-peer.ts";
-import { answer, http2Client, OK, type Origins, speaking, streamOf } from "../../support/http2-story.ts";
+import { answer, http2Client, OK, Origins, speaking, streamOf } from "../../support/http2-story.ts";
+import { recorded, reply } from "../../support/scripted-filter.ts";
 import { HTTP2, retryPolicy } from "../../support/snapshot-fixture.ts";
 
 const COMMON = {
@@ -158,6 +169,95 @@ describe("how long", () => {
   });
 });
 
+describe("a cluster whose version of HTTP changes", () => {
+  /** Speaks what it is spoken to in, and answers when told. */
+  function bilingual() {
+    const spoken: string[] = [];
+    const answers: (() => void)[] = [];
+    const origins = new Origins((line, peer) => {
+      if (!line.includes(" head ")) return;
+      spoken.push("2");
+      answers.push(() => answer(line, peer));
+    });
+    const script: Script = (peer) => {
+      if (peer.received.startsWith("GET ")) {
+        peer.take();
+        spoken.push("1");
+        answers.push(() => void peer.send(OK1));
+      } else if (peer.received.startsWith("PRI ") || origins.knows(peer)) origins.script(peer);
+      else if (peer.ended) peer.close();
+    };
+    return { spoken, answers, script };
+  }
+
+  for (const [from, to] of [
+    [null, HTTP2],
+    [HTTP2, null],
+  ]) {
+    const name = (http2: object | null) => (http2 === null ? "1" : "2");
+    test(`from ${name(from)} to ${name(to)}: the next request, while the last one is finished`, async () => {
+      const { spoken, answers, script } = bilingual();
+      const s = await story({ cluster: { http2: from }, origins: [script] });
+      const first = s.client(get());
+      await s.apply(storySnapshot({ cluster: { http2: to } }));
+      const second = s.client(get());
+      expect(spoken).toEqual([name(from), name(to)]);
+      for (const each of answers) each();
+      s.settle();
+      for (const client of [first, second]) expect(gist(client.received)).toBe("200 ok");
+      s.client(get());
+      expect(spoken[2]).toBe(name(to));
+      expect(s.upstream().filter((peer) => !peer.ended && !peer.closed).length).toBe(1);
+      s.expectNothingLeft();
+    });
+
+    test(`from ${name(from)} to ${name(to)}: while a connection is made`, async () => {
+      const { spoken, answers, script } = bilingual();
+      const s = await story({ network: { latency: 20 }, cluster: { http2: from }, origins: [script] });
+      const client = s.client(get());
+      s.advance(75); // the upstream has not accepted yet
+      await s.apply(storySnapshot({ cluster: { http2: to } }));
+      s.advance(100);
+      expect(spoken).toEqual([name(from)]);
+      for (const each of answers) each();
+      s.advance(100);
+      expect(gist(client.received)).toBe("200 ok");
+      s.expectNothingLeft();
+    });
+  }
+});
+
+describe("an endpoint that leaves its cluster", () => {
+  for (const [what, maxConcurrentStreams] of [
+    ["with room", 100],
+    ["that is full", 1],
+  ] as const) {
+    test(`its connection (${what}) finishes what it carries, and takes nothing more`, async () => {
+      const http2 = { ...HTTP2, maxConcurrentStreams };
+      const { s, origins, finish } = await holding({ cluster: { http2 } });
+      const client = s.client(get());
+      await s.apply(storySnapshot({ cluster: { http2 }, origins: [] }));
+      s.settle();
+      expect(gist(s.client(get()).received)).toStartWith("503 ");
+      expect(gone(origins)).toEqual([false]);
+      finish();
+      expect(gist(client.received)).toBe("200 ok");
+      expect(gone(origins)).toEqual([true]);
+      expect(origins.heard.at(-1)).toBe("goaway 0 NO_ERROR");
+      s.expectNothingLeft();
+    });
+  }
+
+  test("its idle connection closes at once", async () => {
+    const { s, origins } = await speaking(answer);
+    s.client(get());
+    await s.apply(storySnapshot({ cluster: { http2: HTTP2 }, origins: [] }));
+    s.settle();
+    expect(gone(origins)).toEqual([true]);
+    s.expectNothingLeft();
+  });
+});
+
 describe("a failure", () => {
   test("to connect fails all who wait, once each", async () => {
     const { s } = await speaking(answer, { cluster: { connectTimeout: 100 } });
@@ -306,22 +406,30 @@ describe("GOAWAY", () => {
 });
 
 describe("requests of one client of HTTP/1, one behind the other", () => {
-  test("come in order, whatever becomes of each stream", async () => {
-    const { s } = await speaking((line, peer) => {
-      const id = streamOf(line);
-      if (!line.includes(" head ")) return;
-      if (line.includes("/cut"))
-        peer
-          .head(id, [
-            [":status", "200"],
-            ["content-length", "0"],
-            ["x", "1"],
-          ])
-          .reset(id, 0);
-      else peer.head(id, [[":status", "204"]], { end: true });
-    });
+  // Each begins while the upstream's frame that ended the one before is still being dealt with.
+  const replaces = recorded("replaces", [], (callbacks) => ({
+    onResponseHeaders: () => {
+      callbacks.respond(reply(418, "tea"));
+      return Respond;
+    },
+  }));
+  test.each([
+    ["", [], "200 ok"],
+    [", and answers that a filter replaces", [replaces], "418 tea"],
+  ])("come in order%s", async (_what, filters, each) => {
+    const { s, origins } = await speaking(
+      (line, peer) => {
+        if (filters.length === 0) answer(line, peer);
+        else peer.head(streamOf(line), [[":status", "200"]], { end: true });
+      },
+      { filters },
+    );
     const client = s.client(get("/1") + get("/2") + get("/3"));
-    expect(client.received.split("204 No Content").length - 1).toBe(3);
+    expect(client.received.match(/HTTP\/1.1 (\d+)/g)?.map((line) => line.slice(-3))).toEqual(
+      Array.from({ length: 3 }, () => each.slice(0, 3)),
+    );
+    expect(client.received.split(each.slice(4)).length - 1).toBe(3);
+    expect(origins.heard.filter((line) => line.includes(" head ")).length).toBe(3);
     s.expectNothingLeft();
   });
 });

@@ -354,6 +354,28 @@ describe("a WebSocket", () => {
     s.expectNothingLeft();
   });
 
+  test("from HTTP/2 to HTTP/1: a key that a proxy before us has passed on is the one that is answered", async () => {
+    const s = await story({
+      origins: [
+        (peer) => {
+          if (!peer.received.includes(`sec-websocket-key: ${KEY}\r\n`)) return;
+          peer.take();
+          peer.send(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n" +
+              `sec-websocket-accept: ${webSocketAccept(KEY)}\r\n\r\n`,
+          );
+        },
+      ],
+    });
+    const client = http2Client(s);
+    client.head(1, [...ASK2, ["sec-websocket-key", KEY]]);
+    s.settle();
+    const [head] = client.heard();
+    expect(head).toStartWith("1 head :status=200");
+    expect(head).toContain(` sec-websocket-accept=${webSocketAccept(KEY)}`);
+    s.expectNothingLeft();
+  });
+
   test("from HTTP/2 to HTTP/1: a wrong accept is no tunnel", async () => {
     const s = await story({
       origins: [

@@ -1,8 +1,11 @@
 /** Upstreams that speak HTTP/2 with the proxy, frame by frame; clients of HTTP/1. */
 import { describe, expect, test } from "bun:test";
+import { latin1, toBytes } from "../../../core/bytes/ascii.ts";
+import type { FilterContext } from "../../../core/filter/filter-context.ts";
+import { RequestHead } from "../../../core/http/head.ts";
 import { get, post } from "../../support/engine-story.ts";
 import type { Http2Peer } from "../../support/http2-peer.ts";
-import { answer, OK, speaking } from "../../support/http2-story.ts";
+import { answer, OK, speaking, streamOf } from "../../support/http2-story.ts";
 
 describe("a request", () => {
   test("goes as a stream, and its answer comes back", async () => {
@@ -147,4 +150,42 @@ describe("GOAWAY", () => {
     expect(s.client(get()).received).toStartWith("HTTP/1.1 200 ");
     s.expectNothingLeft();
   });
+});
+
+test("a filter's own request goes as a stream, its body and the answer's trailers as well", async () => {
+  let tries = 0;
+  const { s, origins } = await speaking((line, peer) => {
+    const id = streamOf(line);
+    if (!line.endsWith(" end")) return;
+    if (tries++ === 0)
+      peer.reset(id, 7); // refused: it is sent again, even a POST
+    else
+      peer
+        .head(id, [[":status", "200"]])
+        .data(id, "yes")
+        .head(id, [["x-sum", "1"]], { end: true });
+  });
+  const { filters } = s.proxy.worker as unknown as { filters: { context: FilterContext } };
+  const head = new RequestHead();
+  head.method = "POST";
+  head.path = "/check";
+  head.authority = "callout.example";
+  let heard = "";
+  s.proxy.run(() => {
+    filters.context.callouts.send("app", head, toBytes("may I?"), 1000, {
+      onAnswer({ status }, bytes, trailers) {
+        heard = `${status} ${latin1(bytes, 0, bytes.length)} ${trailers?.get("x-sum")}`;
+      },
+    });
+  });
+  s.settle();
+  s.settle();
+  expect(heard).toBe("200 yes 1");
+  expect(origins.heard).toEqual([
+    "1 head :method=POST :scheme=http :path=/check :authority=callout.example content-length=6",
+    "1 data may I? end",
+    "3 head :method=POST :scheme=http :path=/check :authority=callout.example content-length=6",
+    "3 data may I? end",
+  ]);
+  s.expectNothingLeft();
 });

@@ -21,6 +21,13 @@ const ANSWER = [
 /** A message of gRPC. */
 const message = (text: string): string => `\0\0\0\0${String.fromCharCode(text.length)}${text}`;
 
+/** What was counted of calls. */
+const counted = (s: Story): string[] =>
+  [...(s as unknown as { stats(): Map<string, number> }).stats()]
+    .filter(([name, value]) => /\.grpc(-web)?\./.test(name) && value > 0)
+    .map(([name, value]) => `${name} ${value}`)
+    .sort();
+
 /** Two messages and a status for each call. */
 const serves =
   (status = "0"): OnLine =>
@@ -60,11 +67,6 @@ describe("grpc_stats", () => {
     });
     return s;
   }
-  const counted = (s: Story): string[] =>
-    [...(s as unknown as { stats(): Map<string, number> }).stats()]
-      .filter(([name, value]) => name.includes(".grpc.") && value > 0)
-      .map(([name, value]) => `${name} ${value}`)
-      .sort();
 
   test("counts calls of a cluster together, unless it is told otherwise", async () => {
     const s = await called({}, "0");
@@ -196,6 +198,25 @@ describe("grpc_web", () => {
       s.expectNothingLeft();
     },
   );
+
+  test("outcomes are counted by method, and a `grpc_stats` behind it sees calls of gRPC", async () => {
+    const both = [GRPC_WEB, GRPC_STATS].map((typeName) => ({
+      ...{ name: typeName, typeName, disabled: false, config: {}, discovery: null },
+    }));
+    const { s } = await speaking(serves(), { kinds: NATIVE_FILTERS, manager: { httpFilters: both } });
+    s.client(ask("application/grpc-web", message("a")));
+    expect(counted(s)).toEqual([
+      "cluster.app.grpc-web.shop.Cart.List.0 1",
+      "cluster.app.grpc-web.shop.Cart.List.success 1",
+      "cluster.app.grpc-web.shop.Cart.List.total 1",
+      "cluster.app.grpc.0 1",
+      "cluster.app.grpc.request_message_count 1",
+      "cluster.app.grpc.response_message_count 2",
+      "cluster.app.grpc.success 1",
+      "cluster.app.grpc.total 1",
+    ]);
+    s.expectNothingLeft();
+  });
 
   test("an answer that is nothing but trailers stays a head", async () => {
     const { s } = await speaking((line, peer) => {
