@@ -44,6 +44,38 @@ export interface ClusterView {
   readonly endpoints: { readonly total: number };
 }
 
+/** Names of a certificate (core/tls/certificate.ts), by kind. */
+interface NamesView {
+  readonly uri: readonly string[];
+  readonly dns: readonly string[];
+  readonly ip: readonly string[];
+  readonly email: readonly string[];
+}
+
+/** Who the client is by its certificate (core/tls/peer.ts). */
+export interface PeerView {
+  /** What follows is to be believed. */
+  readonly verified: boolean;
+  /** The name that policies know it by, "" unless it was verified. */
+  readonly principal: string;
+  readonly sha256: string;
+  readonly subject: string;
+  readonly issuer: string;
+  readonly names: NamesView;
+  readonly certificate: { readonly serial: string; readonly notBefore: number; readonly notAfter: number };
+  readonly pem: string;
+}
+
+/** What a handshake came to. */
+export interface TlsView {
+  readonly version: string;
+  readonly cipher: string;
+  /** Our certificate; null = not known. */
+  readonly local: { readonly subject: string; readonly names: NamesView } | null;
+  /** Null = the client showed none. */
+  readonly peer: PeerView | null;
+}
+
 /** The endpoint that a stream goes to. */
 export interface EndpointView {
   readonly metadata: MetadataView;
@@ -98,6 +130,8 @@ export interface StreamInfo {
   /** The client as decided by XFF rules. */
   readonly downstreamRemote: Address;
   readonly requestedServerName: string;
+  /** TLS of the client's connection; null or absent = plain text. */
+  readonly downstreamTls?: TlsView | null | undefined;
   readonly connectionId: number;
   /** Wall-clock id generator for %STREAM_ID%: the request id if there is one. */
   readonly streamId: string;

@@ -264,7 +264,7 @@ describe("formats that are refused", () => {
     ["%req(x)%", "not an operator"],
     ["%REQ(x%", "not an operator"],
     ["%DYNAMIC_METADATA(a:b)%", "not implemented"],
-    ["%DOWNSTREAM_TLS_VERSION%", "not implemented"],
+    ["%DOWNSTREAM_TLS_SESSION_ID%", "not implemented"],
     ["%REQ%", "not a header name"],
     ["%REQ(a?b?c)%", "at most one alternative"],
     ["%REQ(a b)%", "not a header name"],
