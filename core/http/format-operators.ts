@@ -16,8 +16,9 @@ import { firstField, firstValue } from "./first-value.ts";
 import { protocolName } from "./head.ts";
 import { queryParameter } from "./query-parameter.ts";
 import { FLAG_LONG_NAMES } from "./response-flags.ts";
-import type { PeerView, SecureView, StreamInfo } from "./stream-info.ts";
+import type { StreamInfo } from "./stream-info.ts";
 import { compileTimeFormat } from "./strftime.ts";
+import { TLS_OPERATORS } from "./tls-operators.ts";
 
 /** What a format may refer to beyond the stream: injected, because the core has no process around it. */
 export interface FormatEnvironment {
@@ -173,13 +174,11 @@ const PLAIN = new Map<string, Operator>([
   ["UPSTREAM_TRANSPORT_FAILURE_REASON", (info) => textOrNull(info.upstreamFailure)],
   ["CONNECTION_ID", (info) => info.connectionId],
   ["REQUESTED_SERVER_NAME", (info) => textOrNull(info.requestedServerName)],
-  ...secureOperators("DOWNSTREAM", (info) => info.secure),
-  ...secureOperators("UPSTREAM", (info) => info.upstreamSecure),
-  ["DOWNSTREAM_PEER_FINGERPRINT_256", (info) => info.secure?.peer?.sha256 ?? null],
   ["ROUTE_NAME", (info) => textOrNull(info.routeName)],
   ["FILTER_CHAIN_NAME", (info) => textOrNull(info.filterChainName)],
   ["STREAM_ID", (info) => textOrNull(info.streamId)],
   ["LOCAL_REPLY_BODY", (info) => info.localReplyBody],
+  ...TLS_OPERATORS,
 ]);
 
 /** What `PLAIN` cannot do: operators with arguments or with something from the environment. */
@@ -325,38 +324,16 @@ function commonDuration(argument: string): Operator | string {
   };
 }
 
-/** What is known of a connection that is TLS, and of the peer, whether it was verified or not (Envoy). */
-function secureOperators(
-  side: "DOWNSTREAM" | "UPSTREAM",
-  secure: (info: StreamInfo) => SecureView | null,
-): [string, Operator][] {
-  const peer = (read: (peer: PeerView) => string) => (info: StreamInfo) => {
-    const view = secure(info)?.peer ?? null;
-    return view === null ? null : textOrNull(read(view));
-  };
-  return [
-    [`${side}_TLS_VERSION`, (info) => secure(info)?.info.version.replace("TLSv1.0", "TLSv1") ?? null],
-    [`${side}_TLS_CIPHER`, (info) => secure(info)?.info.cipher ?? null],
-    [`${side}_PEER_SUBJECT`, peer(({ subject }) => subject)],
-    [`${side}_PEER_ISSUER`, peer(({ issuer }) => issuer)],
-    [`${side}_PEER_URI_SAN`, peer(({ names }) => names.uri.join(","))],
-    [`${side}_PEER_DNS_SAN`, peer(({ names }) => names.dns.join(","))],
-  ];
-}
-
 // What Envoy 1.40 also has (each was tried there).
 const NOT_IMPLEMENTED = new Set(
   `ACCESS_LOG_TYPE BYTES_RETRANSMITTED CEL CLUSTER_METADATA COALESCE CUSTOM_FLAGS
   DOWNSTREAM_DETECTED_CLOSE_TYPE DOWNSTREAM_HANDSHAKE_DURATION DOWNSTREAM_LOCAL_CLOSE_REASON
-  DOWNSTREAM_LOCAL_DNS_SAN DOWNSTREAM_LOCAL_EMAIL_SAN DOWNSTREAM_LOCAL_IP_SAN
-  DOWNSTREAM_LOCAL_OTHERNAME_SAN DOWNSTREAM_LOCAL_SUBJECT DOWNSTREAM_LOCAL_URI_SAN DOWNSTREAM_PEER_CERT
-  DOWNSTREAM_PEER_CERT_V_END DOWNSTREAM_PEER_CERT_V_START DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1
-  DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256 DOWNSTREAM_PEER_CHAIN_SERIALS   DOWNSTREAM_PEER_EMAIL_SAN DOWNSTREAM_PEER_FINGERPRINT_1   DOWNSTREAM_PEER_IP_SAN DOWNSTREAM_PEER_OTHERNAME_SAN DOWNSTREAM_PEER_SERIAL
-  DOWNSTREAM_TLS_SESSION_ID
-  DOWNSTREAM_TRANSPORT_FAILURE_REASON DOWNSTREAM_WIRE_BYTES_RECEIVED
-  DOWNSTREAM_WIRE_BYTES_SENT DYNAMIC_METADATA EMIT_TIME_LOCAL GRPC_STATUS GRPC_STATUS_NUMBER
-  LISTENER_NAME METADATA PACKETS_RETRANSMITTED QUERY_PARAMS ROUNDTRIP_DURATION SPAN_ID START_TIME_LOCAL
-  TLS_JA3_FINGERPRINT TLS_JA4_FINGERPRINT TRACE_ID UNIQUE_ID UPSTREAM_CLUSTER_METADATA
+  DOWNSTREAM_LOCAL_OTHERNAME_SAN DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1
+  DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256 DOWNSTREAM_PEER_CHAIN_SERIALS DOWNSTREAM_PEER_FINGERPRINT_1
+  DOWNSTREAM_PEER_OTHERNAME_SAN DOWNSTREAM_TLS_SESSION_ID DOWNSTREAM_TRANSPORT_FAILURE_REASON
+  DOWNSTREAM_WIRE_BYTES_RECEIVED DOWNSTREAM_WIRE_BYTES_SENT DYNAMIC_METADATA EMIT_TIME_LOCAL GRPC_STATUS
+  GRPC_STATUS_NUMBER LISTENER_NAME METADATA PACKETS_RETRANSMITTED QUERY_PARAMS ROUNDTRIP_DURATION SPAN_ID
+  START_TIME_LOCAL TLS_JA3_FINGERPRINT TLS_JA4_FINGERPRINT TRACE_ID UNIQUE_ID UPSTREAM_CLUSTER_METADATA
   UPSTREAM_CONNECTION_ID UPSTREAM_CONNECTION_POOL_READY_DURATION UPSTREAM_DETECTED_CLOSE_TYPE
   UPSTREAM_FILTER_STATE UPSTREAM_HEADER_BYTES_RECEIVED UPSTREAM_HEADER_BYTES_SENT UPSTREAM_HOSTS_ATTEMPTED
   UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT UPSTREAM_HOST_NAME UPSTREAM_HOST_NAMES_ATTEMPTED

@@ -4,7 +4,6 @@
  */
 import type { ResponseFlag } from "../errors.ts";
 import type { Address } from "../io/socket.ts";
-import type { TlsInfo } from "../io/tls.ts";
 import type { Fields } from "./fields.ts";
 import type { RequestHead, ResponseHead } from "./head.ts";
 
@@ -45,31 +44,43 @@ export interface ClusterView {
   readonly endpoints: { readonly total: number };
 }
 
+/** Names of a certificate (core/tls/certificate.ts), by kind. */
+interface NamesView {
+  readonly uri: readonly string[];
+  readonly dns: readonly string[];
+  readonly ip: readonly string[];
+  readonly email: readonly string[];
+}
+
+/** Who the client is by its certificate (core/tls/peer.ts). */
+export interface PeerView {
+  /** What follows is to be believed. */
+  readonly verified: boolean;
+  /** The name that policies know it by, "" unless it was verified. */
+  readonly principal: string;
+  readonly sha256: string;
+  readonly subject: string;
+  readonly issuer: string;
+  readonly names: NamesView;
+  readonly certificate: { readonly serial: string; readonly notBefore: number; readonly notAfter: number };
+  readonly pem: string;
+}
+
+/** What a handshake came to. */
+export interface TlsView {
+  readonly version: string;
+  readonly cipher: string;
+  /** Our certificate; null = not known. */
+  readonly local: { readonly subject: string; readonly names: NamesView } | null;
+  /** Null = the client showed none. */
+  readonly peer: PeerView | null;
+}
+
 /** The endpoint that a stream goes to. */
 export interface EndpointView {
   readonly metadata: MetadataView;
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
   readonly localityMetadata: MetadataView;
-}
-
-/** Who is at the other end of a TLS connection; what it says is to be believed only if `verified`. */
-export interface PeerView {
-  readonly verified: boolean;
-  /** SHA-256 of its certificate (DER), lower-case hexadecimal. */
-  readonly sha256: string;
-  /** RFC 2253 texts. */
-  readonly subject: string;
-  readonly issuer: string;
-  readonly names: { readonly uri: readonly string[]; readonly dns: readonly string[] };
-  /** The name that policies know it by, "" unless it was verified. */
-  readonly principal: string;
-}
-
-/** What is known of a connection that is TLS. */
-export interface SecureView {
-  readonly info: TlsInfo;
-  /** Null if the peer showed nothing. */
-  readonly peer: PeerView | null;
 }
 
 export interface StreamInfo {
@@ -119,10 +130,10 @@ export interface StreamInfo {
   /** The client as decided by XFF rules. */
   readonly downstreamRemote: Address;
   readonly requestedServerName: string;
-  /** What is known of the client's connection, null if it is plain. */
-  readonly secure: SecureView | null;
-  /** The same of the one to the upstream. */
-  readonly upstreamSecure: SecureView | null;
+  /** TLS of the client's connection; null or absent = plain text. */
+  readonly downstreamTls?: TlsView | null | undefined;
+  /** The same of the connection to the upstream. */
+  readonly upstreamTls?: TlsView | null | undefined;
   readonly connectionId: number;
   /** Wall-clock id generator for %STREAM_ID%: the request id if there is one. */
   readonly streamId: string;

@@ -84,7 +84,7 @@ function certificateOf({ connection, manager }: Stream): string | null {
     element = clientCertElement(
       manager.config.clientCertDetails ?? NO_DETAILS,
       secure.peer,
-      secure.localUris,
+      secure.local?.names.uri ?? [],
     );
     elements.set(secure, element);
   }

@@ -12,6 +12,7 @@
 import type { ClientCertDetails, HttpConnectionManager } from "../config/model.ts";
 import type { Fields } from "../http/fields.ts";
 import { known } from "../http/names.ts";
+import { urlEncodedPem } from "../http/tls-operators.ts";
 import type { Peer } from "../tls/peer.ts";
 
 const XFCC = known("x-forwarded-client-cert");
@@ -28,8 +29,8 @@ export function clientCertElement(
   const { uri, dns } = peer.names;
   const parts = localUris.map((local) => `By=${quoted(local)}`);
   parts.push(`Hash=${peer.sha256}`);
-  if (details.cert) parts.push(`Cert="${urlEncoded(peer.pem)}"`);
-  if (details.chain) parts.push(`Chain="${urlEncoded(peer.chainPem)}"`);
+  if (details.cert) parts.push(`Cert="${urlEncodedPem(peer.pem)}"`);
+  if (details.chain) parts.push(`Chain="${urlEncodedPem(peer.chainPem)}"`);
   // RFC 2253 text has its quotes escaped. It is there even if it is empty.
   if (details.subject) parts.push(`Subject="${peer.subject}"`);
   if (details.uri) {
@@ -60,15 +61,3 @@ export function forwardClientCert(
 function quoted(value: string): string {
   return /[,;"\\]/.test(value) ? `"${value.replace(/[\\"]/g, "\\$&")}"` : value;
 }
-
-function urlEncoded(pem: string): string {
-  return pem.replace(/[\n +/=]/g, (character) => ENCODED[character]);
-}
-
-const ENCODED: { readonly [character: string]: string } = {
-  "\n": "%0A",
-  " ": "%20",
-  "+": "%2B",
-  "/": "%2F",
-  "=": "%3D",
-};

@@ -40,7 +40,6 @@ export abstract class ConnectionInfo implements StreamInfo {
   upstreamAttempts = 0;
   /** Null if it is plain. */
   secure: SecureConnection | null = null;
-  readonly upstreamSecure = null;
   connectionId = 0;
   readonly streamId = "";
   readonly filterChainName: string;
@@ -58,6 +57,9 @@ export abstract class ConnectionInfo implements StreamInfo {
     this.startWall = startWall;
   }
 
+  get downstreamTls(): SecureConnection | null {
+    return this.secure;
+  }
   get requestedServerName(): string {
     return this.secure === null ? "" : this.secure.info.serverName;
   }

@@ -6,6 +6,7 @@
  */
 import type { ListenerFilters } from "../config/tls.ts";
 import { type Inspection, NOT_INSPECTED } from "../route/filter-chain-match.ts";
+import type { HttpInspectorStats, TlsInspectorStats } from "../telemetry/tls-stats.ts";
 import { BadHello, ClientHello, ClientHelloWatch, NotTls } from "../tls/client-hello.ts";
 import { HTTP_PROTOCOLS, HttpUndecided, HttpWatch } from "./http-watch.ts";
 
@@ -70,4 +71,29 @@ export class FirstBytes {
     if (protocol !== "") this.inspection = { ...NOT_INSPECTED, applicationProtocols: [protocol] };
     return Inspected;
   }
+}
+
+/** Counts what was found, once there is a verdict or the wait was ended. */
+export function countFirstBytes(
+  first: FirstBytes,
+  filters: ListenerFilters,
+  tls: TlsInspectorStats,
+  http: HttpInspectorStats,
+): void {
+  const { transportProtocol, serverName, applicationProtocols } = first.inspection;
+  if (filters.tlsInspector) {
+    if (first.fault === "too large") tls.clientHelloTooLarge++;
+    else if (transportProtocol === "tls") {
+      tls.tlsFound++;
+      if (serverName === "") tls.sniNotFound++;
+      else tls.sniFound++;
+      if (applicationProtocols.length === 0) tls.alpnNotFound++;
+      else tls.alpnFound++;
+    } else tls.tlsNotFound++;
+  }
+  if (!filters.httpInspector || transportProtocol === "tls" || first.fault !== "") return;
+  if (applicationProtocols.length === 0) http.httpNotFound++;
+  else if (applicationProtocols[0] === "h2c") http.http2Found++;
+  else if (applicationProtocols[0] === "http/1.1") http.http11Found++;
+  else http.http10Found++;
 }

@@ -7,11 +7,12 @@
  */
 import type { CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
 import { type TlsInfo, tlsFailureOf } from "../io/tls.ts";
-import { countRefusal, type SslStats } from "../telemetry/ssl-stats.ts";
+import type { TlsStats } from "../telemetry/tls-stats.ts";
 import { Timer } from "../time/timers.ts";
 import type { Peer } from "../tls/peer.ts";
-import { peerFaultCounter, peerFaultText } from "../tls/peer-fault.ts";
-import type { SecureConnection } from "../tls/secure-connection.ts";
+import { peerFaultText } from "../tls/peer-fault.ts";
+import { SecureConnection } from "../tls/secure-connection.ts";
+import { countPeerFault } from "../tls/tls-account.ts";
 import type { Services } from "./services.ts";
 import type { ReadyTls } from "./tls-side.ts";
 
@@ -28,7 +29,7 @@ export class Handshake implements SocketHandler {
   private readonly services: Services;
   private readonly socket: PlainSocket;
   private readonly material: ReadyTls;
-  private readonly stats: SslStats;
+  private readonly stats: TlsStats;
   private readonly owner: HandshakeOwner;
   private readonly timer: Timer;
   private over = false;
@@ -37,7 +38,7 @@ export class Handshake implements SocketHandler {
     services: Services,
     socket: PlainSocket,
     material: ReadyTls,
-    stats: SslStats,
+    stats: TlsStats,
     owner: HandshakeOwner,
   ) {
     this.services = services;
@@ -73,7 +74,7 @@ export class Handshake implements SocketHandler {
       if (material.judge !== null) {
         const verdict = material.judge.judge(info.peerCertificates, services.clock.wall);
         if (verdict.fault !== null) {
-          countRefusal(stats, peerFaultCounter(verdict.fault));
+          countPeerFault(stats, verdict.fault);
           this.fail("", peerFaultText(verdict.fault, verdict.detail));
           return;
         }
@@ -83,7 +84,7 @@ export class Handshake implements SocketHandler {
     stats.handshake++;
     if (info.resumed) stats.sessionReused++;
     this.end();
-    this.owner.onTrusted({ info, peer, localUris: material.localUris });
+    this.owner.onTrusted(new SecureConnection(info, peer, material.local));
   }
 
   onConnect(): void {}

@@ -179,7 +179,7 @@ export class Router extends RouterReplay implements Forwarder, AttemptOwner {
     const { stream } = this;
     stream.upstreamHost = connection.address;
     stream.upstreamLocal = connection.local;
-    stream.upstreamSecure = connection.secure;
+    stream.upstreamTls = connection.secure;
     connection.sendHead(
       stream.request,
       stream.upgrade !== "" ? NoBody : stream.requestFraming,

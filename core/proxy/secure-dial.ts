@@ -12,7 +12,7 @@ import {
   type SocketHandler,
 } from "../io/socket.ts";
 import { tlsFailure } from "../io/tls.ts";
-import type { SslStats } from "../telemetry/ssl-stats.ts";
+import type { TlsStats } from "../telemetry/tls-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import { Handshake, type HandshakeOwner } from "./handshake.ts";
 import type { Services } from "./services.ts";
@@ -30,7 +30,7 @@ export interface Dialler extends SocketHandler {
 export interface SecuredCluster {
   /** A `TlsSide`, or null: its connections are plain. */
   readonly transport: unknown;
-  readonly sslStats: SslStats;
+  readonly sslStats: TlsStats;
 }
 
 /** Starts connecting to an endpoint of that cluster. */

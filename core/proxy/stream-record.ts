@@ -51,7 +51,7 @@ export class StreamRecord implements ReplyDraft {
   clusterStatName = "";
   upstreamHost: Address | null = null;
   upstreamLocal: Address | null = null;
-  upstreamSecure: SecureConnection | null = null;
+  upstreamTls: SecureConnection | null = null;
   upstreamFailure = "";
   upstreamAttempts = 0;
   downstreamRemote: Address;
@@ -84,9 +84,9 @@ export class StreamRecord implements ReplyDraft {
     return this.connection.socket.remote;
   }
   get requestedServerName(): string {
-    return this.secure === null ? "" : this.secure.info.serverName;
+    return this.downstreamTls === null ? "" : this.downstreamTls.info.serverName;
   }
-  get secure(): SecureConnection | null {
+  get downstreamTls(): SecureConnection | null {
     return this.connection.secure;
   }
   get connectionId(): number {

@@ -6,6 +6,7 @@
  */
 import type { DownstreamTls, UpstreamTls } from "../config/tls.ts";
 import type { TlsContext } from "../io/tls.ts";
+import type { Certificate } from "../tls/certificate.ts";
 import type { PeerJudge } from "../tls/peer-judge.ts";
 import type { TlsMaterial } from "../tls/tls-secrets.ts";
 import type { Services } from "./services.ts";
@@ -21,11 +22,9 @@ export interface ReadyTls {
   readonly serverName: string;
   /** A client must name a server. */
   readonly mustName: boolean;
-  /** The URIs of the certificate that is shown. */
-  readonly localUris: readonly string[];
+  /** The certificate that is shown, null if there is none. */
+  readonly local: Certificate | null;
 }
-
-const NO_URIS: readonly string[] = [];
 
 export class TlsSide {
   /** Why it is not ready. */
@@ -107,7 +106,7 @@ export class TlsSide {
       mustShow,
       serverName: up?.sni ?? "",
       mustName: down?.requireSni === true,
-      localUris: identities[0]?.names.uri ?? NO_URIS,
+      local: identities[0] ?? null,
     };
   }
 }

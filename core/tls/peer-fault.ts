@@ -1,6 +1,7 @@
 /** Why a peer is refused: the words for logs, and where Envoy counts it. */
 
-import type { PeerFaultCounter } from "../telemetry/ssl-stats.ts";
+/** Envoy's counters of refused peers (`ssl.fail_verify_…`). */
+export type PeerFaultCounter = "no_cert" | "error" | "san" | "cert_hash";
 
 const FAULTS = {
   no_certificate: ["no_cert", "the peer showed no certificate"],

@@ -89,7 +89,8 @@ export class TlsSecrets {
   ): TlsMaterial {
     const certificates = [...tls.certificates, ...used.flatMap(({ certificate }) => certificate ?? [])];
     const delivered = used.find(({ validation }) => validation !== null)?.validation ?? null;
-    const validation = combined(tls.validation, delivered);
+    const asked = "requireClientCertificate" in tls && tls.requireClientCertificate === true;
+    const validation = combined(tls.validation, delivered) ?? (asked ? ANY_CERTIFICATE : null);
     const faults: ConfigFault[] = []; // there is none: each part was checked when it was read
     const judge = validation === null ? null : new PeerJudge(validation, peerIs, this.cryptography, faults);
     const identities = certificates.flatMap(({ chain }) => readAnchors(chain, "", faults).slice(0, 1));
@@ -106,6 +107,20 @@ export class TlsSecrets {
     };
   }
 }
+
+/** A client has to show one, and nothing is asked of it: it is let in, and not believed. */
+const ANY_CERTIFICATE: TlsValidation = {
+  trustedCa: "",
+  trustDomains: null,
+  names: [],
+  certificateHashes: [],
+  publicKeyHashes: [],
+  crl: "",
+  crlOfLeafOnly: false,
+  allowExpired: false,
+  acceptUntrusted: false,
+  maxDepth: 100,
+};
 
 /** As protobuf merges two messages, which is what Envoy does: lists one behind the other, the delivered value wins. */
 function combined(own: TlsValidation | null, delivered: TlsValidation | null): TlsValidation | null {

@@ -199,8 +199,6 @@ function infoOf(stream: BenchStream): StreamInfo {
     downstreamDirectRemote: at("10.0.0.9", 40_000),
     downstreamRemote: at("10.0.0.9", 40_000),
     requestedServerName: "",
-    secure: null,
-    upstreamSecure: null,
     connectionId: 1,
     streamId: "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
     filterChainName: "",

@@ -60,8 +60,6 @@ export function streamInfo(change: Partial<StreamInfo> = {}): StreamInfo {
     downstreamDirectRemote: { ip: "127.0.0.1", port: 54564, path: "" },
     downstreamRemote: client,
     requestedServerName: "",
-    secure: null,
-    upstreamSecure: null,
     connectionId: 3,
     streamId: "705fc6d0",
     filterChainName: "",

@@ -115,8 +115,6 @@ function streamInfo(request: Request, response: Response, startWall: number, loc
     downstreamDirectRemote: unknown,
     downstreamRemote: unknown,
     requestedServerName: "",
-    secure: null,
-    upstreamSecure: null,
     connectionId: 0,
     streamId: "",
     filterChainName: "",

@@ -12,7 +12,7 @@ import { Http2Peer, POST } from "../../support/http2-peer.ts";
 
 /** A client that keeps what it hears of each stream, and opens its windows by that. */
 class Reader extends Http2Peer {
-  readonly bodies = new Map<number, string>();
+  override readonly bodies = new Map<number, string>();
   readonly ended = new Set<number>();
 
   override onData(stream: number, bytes: Uint8Array, start: number, end: number): void {

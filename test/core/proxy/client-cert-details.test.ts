@@ -6,14 +6,17 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect as connectTls } from "node:tls";
 import type { ClientCertDetails, HttpConnectionManager, Json } from "../../../core/config/model.ts";
 import { Fields } from "../../../core/http/fields.ts";
+import { compileFormat } from "../../../core/http/formatter.ts";
 import { clientCertElement, forwardClientCert } from "../../../core/proxy/client-cert-details.ts";
 import type { Peer } from "../../../core/tls/peer.ts";
 import { PeerJudge } from "../../../core/tls/peer-judge.ts";
 import { readBootstrap } from "../../../core/xds/bootstrap.ts";
 import { hostCryptography } from "../../../runtime-adapters/host-cryptography.ts";
+import { formatEnvironment } from "../../../runtime-adapters/sidecar/engine.ts";
 import { type Issued, leaf, rootCa, subCa, workload } from "../../support/certificates.ts";
 import { freePorts } from "../../support/child-process.ts";
 import { envoyProgram, type Rival, startEnvoy } from "../../support/rivals.ts";
+import { streamInfo } from "../../support/stream-info-fixture.ts";
 
 type Mode = HttpConnectionManager["forwardClientCertDetails"];
 const NONE: ClientCertDetails = { subject: false, cert: false, chain: false, dns: false, uri: false };
@@ -117,6 +120,24 @@ describe("our element", () => {
   });
 });
 
+const OPERATORS = `<${[
+  ..."TLS_VERSION TLS_CIPHER LOCAL_URI_SAN LOCAL_DNS_SAN LOCAL_SUBJECT PEER_URI_SAN PEER_DNS_SAN PEER_SUBJECT".split(
+    " ",
+  ),
+  ..."PEER_ISSUER PEER_SERIAL PEER_FINGERPRINT_256 PEER_CERT PEER_CERT_V_START PEER_CERT_V_END".split(" "),
+]
+  .map((name) => `%DOWNSTREAM_${name}%`)
+  .join("|")}>`;
+
+/** What the operators say here. */
+function operators(peer: Peer | null): string {
+  const local = peerOf([server]).certificate;
+  const downstreamTls = { version: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256", local, peer };
+  const { formatter, errors } = compileFormat(OPERATORS, formatEnvironment(), true);
+  expect(errors).toEqual([]);
+  return formatter?.format(streamInfo({ downstreamTls })) ?? "";
+}
+
 const TYPE = "type.googleapis.com/envoy.extensions.";
 /** Listeners: a mode, and the details that it is asked for. */
 const SETTINGS: readonly (readonly [Mode, ClientCertDetails])[] = [
@@ -152,7 +173,10 @@ function listener(index: number, port: number): Json {
         {
           name: "all",
           domains: ["*"],
-          response_headers_to_add: [{ header: { key: "x-seen", value: "<%REQ(X-FORWARDED-CLIENT-CERT)%>" } }],
+          response_headers_to_add: [
+            { header: { key: "x-operators", value: OPERATORS } },
+            { header: { key: "x-seen", value: "<%REQ(X-FORWARDED-CLIENT-CERT)%>" } },
+          ],
           routes: [{ match: { prefix: "/" }, direct_response: { status: 200 } }],
         },
       ],
@@ -210,14 +234,23 @@ describe.skipIf(!installed)("Envoy writes the same", () => {
       for (const came of [[], ["By=x;Hash=y"]]) {
         const element = chain === null ? null : clientCertElement(details, peerOf(chain), [SERVER_URI]);
         const seen = await ask(ports[i], chain, came);
-        expect([name, seen]).toEqual([name, `<${forwarded(mode, element, ...came) ?? ""}>`]);
+        expect([name, seen["x-seen"]]).toEqual([name, `<${forwarded(mode, element, ...came) ?? ""}>`]);
+        if (i === 0)
+          expect([name, seen["x-operators"]]).toEqual([
+            name,
+            operators(chain === null ? null : peerOf(chain)),
+          ]);
       }
     }
   });
 });
 
 /** What the server saw. */
-function ask(port: number, chain: readonly Issued[] | null, came: readonly string[]): Promise<string> {
+function ask(
+  port: number,
+  chain: readonly Issued[] | null,
+  came: readonly string[],
+): Promise<{ [name: string]: string }> {
   return new Promise((resolve, reject) => {
     const identity =
       chain === null ? {} : { cert: chain.map(({ pem }) => pem).join(""), key: chain[0].keyPem };
@@ -227,10 +260,13 @@ function ask(port: number, chain: readonly Issued[] | null, came: readonly strin
     socket.on("secureConnect", () => socket.write(`GET / HTTP/1.1\r\nHost: a\r\n${lines}\r\n`));
     socket.on("data", (chunk) => {
       answer += chunk.toString("latin1");
-      const seen = /^x-seen: (.*)\r$/m.exec(answer)?.[1];
-      if (seen === undefined) return;
+      if (!answer.includes("\r\n\r\n")) return;
       socket.destroy();
-      resolve(seen);
+      resolve(
+        Object.fromEntries(
+          [...answer.matchAll(/^([a-z-]+): (.*)\r$/gm)].map(([, name, value]) => [name, value]),
+        ),
+      );
     });
     socket.on("error", reject);
     socket.on("close", () => reject(new Error(`no answer: ${answer}`)));

@@ -53,8 +53,6 @@ function stream(change: Partial<StreamInfo> = {}): StreamInfo {
     downstreamDirectRemote: CLIENT,
     downstreamRemote: CLIENT,
     requestedServerName: "",
-    secure: null,
-    upstreamSecure: null,
     connectionId: 1,
     streamId: "1ffa38fd-7623-4e38-a52f-6bf87a8014a2",
     filterChainName: "",

@@ -122,5 +122,10 @@ describe("secrets", () => {
     const tls = { ...TLS, certificates: [inline as never], certificateSecrets: [], validationSecret: "" };
     const material = secretsOf().resolve("l", tls, "client");
     expect([material?.certificates.length, material?.judge, material?.authorities]).toEqual([1, null, ""]);
+
+    // A server may ask for a certificate without asking anything of it.
+    const asking = { ...tls, requireClientCertificate: true };
+    const verdict = secretsOf().resolve("l", asking, "client")?.judge?.judge([peer.der], NOW);
+    expect([verdict?.fault, verdict?.peer?.verified, verdict?.peer?.principal]).toEqual([null, false, ""]);
   });
 });

@@ -1,0 +1,72 @@
+/**
+ * What TLS does: `listener.<a>.ssl.*` and `cluster.<c>.ssl.*` by what handshakes came to, `tls_inspector.*` and
+ * `http_inspector.*` by what the first bytes of connections were. Names are Envoy's.
+ */
+import { layoutOf } from "./stat-layout.ts";
+import type { Scope, StatsStore } from "./stats.ts";
+
+/** Field names are Envoy's in camel case. */
+export class TlsStats {
+  /** Handshakes that failed for another reason than the peer's certificate. */
+  connectionError = 0;
+  handshake = 0;
+  sessionReused = 0;
+  /** Handshakes with a peer that showed no certificate, and need not. */
+  noCertificate = 0;
+  failVerifyNoCert = 0;
+  failVerifyError = 0;
+  failVerifySan = 0;
+  failVerifyCertHash = 0;
+}
+
+/** What the tls_inspectors of all listeners found. */
+export class TlsInspectorStats {
+  tlsFound = 0;
+  tlsNotFound = 0;
+  sniFound = 0;
+  sniNotFound = 0;
+  alpnFound = 0;
+  alpnNotFound = 0;
+  clientHelloTooLarge = 0;
+}
+
+/** What the http_inspectors of all listeners found. */
+export class HttpInspectorStats {
+  http10Found = 0;
+  http11Found = 0;
+  http2Found = 0;
+  httpNotFound = 0;
+}
+
+const TLS = layoutOf("ssl", () => new TlsStats());
+const TLS_INSPECTOR = layoutOf("tls_inspector", () => new TlsInspectorStats());
+const HTTP_INSPECTOR = layoutOf("http_inspector", () => new HttpInspectorStats());
+
+/** Of a listener or cluster; goes with its scope. */
+export function tlsStats(scope: Scope): TlsStats {
+  return scope.set(TLS, "ssl.");
+}
+
+/** Counts a handshake by what was agreed upon (`ssl.versions.<version>`, `ssl.ciphers.<cipher>`). */
+export function countHandshake(
+  scope: Scope,
+  stats: TlsStats,
+  version: string,
+  cipher: string,
+  resumed: boolean,
+): void {
+  stats.handshake++;
+  if (resumed) stats.sessionReused++;
+  scope.counter(`ssl.versions.${version}`).value++;
+  scope.counter(`ssl.ciphers.${cipher}`).value++;
+}
+
+/** Of the process; never released. */
+export function tlsInspectorStats(store: StatsStore): TlsInspectorStats {
+  return store.scope("tls_inspector.", "tls_inspector.", {}).set(TLS_INSPECTOR);
+}
+
+/** Of the process; never released. */
+export function httpInspectorStats(store: StatsStore): HttpInspectorStats {
+  return store.scope("http_inspector.", "http_inspector.", {}).set(HTTP_INSPECTOR);
+}
