@@ -270,7 +270,6 @@ export class FrameReader {
     const skipped = Math.min(this.left, end - at);
     if (this.left <= this.padding && skipped > 0) {
       this.left -= skipped;
-      this.padding -= skipped;
       at += skipped;
     }
     if (this.left === 0) this.endData();
