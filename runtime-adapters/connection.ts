@@ -5,43 +5,43 @@
  *
  *   Dialling ──opened()──▶ Open ──flush after close()/reset(), or closed() from the runtime──▶ Closed
  *       └──────────────── the same, before it opened ────────────────────────────────────────────┘
+ *
+ * An open one is plain, until it is on the way to TLS:
+ *
+ *   Plain ──secure()──▶ Starting ──what was written before has left──▶ Shaking ──secured()──▶ Secured
  */
+
+import { ByteQueue } from "../core/bytes/byte-queue.ts";
 import type { Member } from "../core/io/roster.ts";
-import type { Address, CloseReason, Keepalive, Socket, SocketHandler } from "../core/io/socket.ts";
+import type { CloseReason, Keepalive, PlainSocket, SocketHandler } from "../core/io/socket.ts";
+import { type TlsContext, type TlsInfo, tlsFailure } from "../core/io/tls.ts";
+import {
+  ABANDONED,
+  Closed,
+  CUT_SHORT,
+  Dialling,
+  Leaving,
+  NoWrite,
+  Open,
+  Plain,
+  Secured,
+  Shaking,
+  SILENT,
+  type Start,
+  Starting,
+  WantClose,
+  WantDial,
+  WantEnd,
+  WantFinish,
+  WantPause,
+  WantReset,
+} from "./connection-states.ts";
+import { joined } from "./joined.ts";
+import { NativeCalls } from "./native-calls.ts";
 import type { Accept } from "./runtime.ts";
 import type { Dirty, Turn } from "./turn.ts";
-import { ByteQueue } from "../core/bytes/byte-queue.ts";
 
-const Dialling = 0;
-const Open = 1;
-const Closed = 2;
-
-/** What the core asked for, as bits; each takes effect in `flush`. */
-const WantDial = 1;
-const WantEnd = 2;
-const WantClose = 4;
-const WantReset = 8;
-const WantPause = 16;
-const WantFinish = 32;
-/** After these the core hears nothing but `onClose`. */
-const Leaving = WantClose | WantReset;
-/** After these nothing can be written. */
-const NoWrite = WantEnd | Leaving;
-
-/** The reason when the core itself threw: "software caused connection abort". */
-const ABANDONED = "ECONNABORTED";
-
-/** The handler of a connection that has none (yet, or any more). */
-export const SILENT: SocketHandler = Object.freeze({
-  onConnect() {},
-  onData() {},
-  onEnd() {},
-  onBlocked() {},
-  onDrain() {},
-  onClose() {},
-});
-
-export abstract class Connection implements Socket, Dirty, Member {
+export abstract class Connection extends NativeCalls implements PlainSocket, Dirty, Member {
   handler: SocketHandler;
   place = -1;
   protected readonly turn: Turn;
@@ -56,12 +56,15 @@ export abstract class Connection implements Socket, Dirty, Member {
   private owes = false;
   /** The kernel said no; a `writable()` is to come. */
   private blocked = false;
+  private tls = Plain;
+  private start: Start | null = null;
   private finSent = false;
   protected finSeen = false;
   private reason: CloseReason = "";
 
   /** @param dials true for an outgoing connection: `dial` is called by the next flush. */
   constructor(turn: Turn, handler: SocketHandler, dials: boolean) {
+    super();
     this.turn = turn;
     this.handler = handler;
     if (dials) {
@@ -72,29 +75,10 @@ export abstract class Connection implements Socket, Dirty, Member {
     }
   }
 
-  // ── What the runtime supplies ─────────────────────────────────────────────────────────────────────────────
-
-  abstract get local(): Address;
-  abstract get remote(): Address;
-  /** Starts connecting; `opened` or `closed` follows. */
-  protected abstract dial(): void;
-  /** Hands the queue to the kernel. True if all of it was taken; otherwise `writable` follows later. */
-  protected abstract transmit(): boolean;
-  /** Sends FIN. The queue is empty. */
-  protected abstract shutdown(): void;
-  /** Closes both directions; `closed` need not follow. */
-  protected abstract destroy(): void;
-  /** Closes with RST where possible; `closed` need not follow. */
-  protected abstract abort(): void;
-  /** Starts or stops reading. Called only while open. */
-  protected abstract setReading(on: boolean): void;
-  /** Has the kernel probe the peer. Called only while open. */
-  protected abstract setKeepAlive(options: Keepalive): void;
-
   // ── Socket ────────────────────────────────────────────────────────────────────────────────────────────────
 
   get pendingBytes(): number {
-    return this.queue.bytes;
+    return this.queue.bytes + (this.start === null ? 0 : this.start.held.bytes);
   }
 
   get direct(): boolean {
@@ -103,7 +87,7 @@ export abstract class Connection implements Socket, Dirty, Member {
 
   write(bytes: Uint8Array, start: number, end: number): void {
     if (start >= end || this.state === Closed || (this.wants & NoWrite) !== 0) return;
-    this.queue.push(bytes, start, end);
+    (this.start === null ? this.queue : this.start.held).push(bytes, start, end);
     this.turn.written += end - start;
     if (!this.dirty) this.mark();
   }
@@ -111,13 +95,13 @@ export abstract class Connection implements Socket, Dirty, Member {
   pause(): void {
     if ((this.wants & (WantPause | Leaving)) !== 0 || this.state === Closed) return;
     this.wants |= WantPause;
-    if (this.state === Open) this.setReading(false);
+    if (this.state === Open && this.tls !== Shaking) this.setReading(false);
   }
 
   resume(): void {
     if ((this.wants & WantPause) === 0 || (this.wants & Leaving) !== 0 || this.state === Closed) return;
     this.wants &= ~WantPause;
-    if (this.state === Open) this.setReading(true);
+    if (this.state === Open && this.tls !== Shaking) this.setReading(true);
   }
 
   keepAlive(options: Keepalive): void {
@@ -142,6 +126,13 @@ export abstract class Connection implements Socket, Dirty, Member {
     this.want(WantReset);
   }
 
+  secure(context: TlsContext, unread: Uint8Array, serverName: string): void {
+    if (this.state === Closed || (this.wants & NoWrite) !== 0 || this.tls !== Plain) return;
+    this.tls = Starting;
+    this.start = { context, unread, serverName, held: new ByteQueue() };
+    if (!this.dirty) this.mark();
+  }
+
   /** For a driver that is closing: closes, and nobody hears of it, so that nobody dials again for it. */
   discard(): void {
     this.handler = SILENT;
@@ -153,6 +144,22 @@ export abstract class Connection implements Socket, Dirty, Member {
   flush(): void {
     this.takeEffect();
     if (this.pendingBytes !== 0) this.turn.unsent++;
+  }
+
+  /** On the way to TLS. */
+  private get unready(): boolean {
+    return this.tls === Starting || this.tls === Shaking;
+  }
+
+  private beginTls(): void {
+    const { start } = this;
+    if (start === null || this.blocked) return;
+    this.start = null;
+    this.tls = Shaking;
+    this.queue = start.held;
+    if ((this.wants & WantPause) !== 0) this.setReading(true);
+    if (start.context.fault !== "") this.refuseTls(start.context.fault);
+    else this.startTls(start.context, start.unread, start.serverName);
   }
 
   private takeEffect(): void {
@@ -174,9 +181,10 @@ export abstract class Connection implements Socket, Dirty, Member {
       }
       return;
     }
-    if (this.queue.bytes !== 0 && !this.blocked && !this.transmit()) this.block();
+    if (this.tls !== Shaking && this.queue.bytes !== 0 && !this.blocked && !this.transmit()) this.block();
     if (this.isClosed) return; // the write itself may have found the connection broken
-    if ((this.wants & WantClose) !== 0) this.leave(false);
+    if (this.unready && (this.wants & WantClose) === 0) this.beginTls();
+    else if ((this.wants & WantClose) !== 0) this.leave(false);
     else if ((this.wants & WantEnd) !== 0) this.sendFin();
   }
 
@@ -221,6 +229,10 @@ export abstract class Connection implements Socket, Dirty, Member {
   /** Bytes came; the chunk is the core's from now on. */
   protected received(chunk: Uint8Array): void {
     if (this.state !== Open || (this.wants & Leaving) !== 0) return;
+    if (this.start !== null) {
+      this.start.unread = joined(this.start.unread, chunk);
+      return;
+    }
     this.turn.begin();
     try {
       this.handler.onData(chunk);
@@ -252,6 +264,10 @@ export abstract class Connection implements Socket, Dirty, Member {
   /** FIN came. */
   protected ended(): void {
     if (this.state !== Open || this.finSeen || (this.wants & Leaving) !== 0) return;
+    if (this.unready) {
+      this.refuseTls(CUT_SHORT);
+      return;
+    }
     this.finSeen = true;
     this.turn.begin();
     try {
@@ -274,7 +290,7 @@ export abstract class Connection implements Socket, Dirty, Member {
   /** The kernel takes bytes again. A runtime that says so for no reason is not listened to. */
   protected writable(): void {
     if (this.state !== Open || (this.wants & Leaving) !== 0) return;
-    if (!this.blocked && (this.wants & WantEnd) === 0) return;
+    if (this.tls === Shaking || (!this.blocked && (this.wants & WantEnd) === 0)) return;
     if (this.queue.bytes !== 0 && !this.transmit()) return;
     if (this.isClosed) return;
     this.turn.begin();
@@ -286,8 +302,32 @@ export abstract class Connection implements Socket, Dirty, Member {
         this.turn.fault(error, this);
       }
     }
-    if ((this.wants & WantEnd) !== 0 && !this.dirty) this.mark();
+    if (((this.wants & WantEnd) !== 0 || this.start !== null) && !this.dirty) this.mark();
     this.turn.finish();
+  }
+
+  /** The handshake is done. Of the peer's bytes nothing may be reported before. */
+  protected secured(info: TlsInfo): void {
+    if (this.state !== Open || this.tls !== Shaking) return;
+    this.tls = Secured;
+    if ((this.wants & Leaving) !== 0) return;
+    this.turn.begin();
+    if ((this.wants & WantPause) !== 0) this.setReading(false);
+    try {
+      this.handler.onSecured?.(info);
+    } catch (error) {
+      this.turn.fault(error, this);
+    }
+    // Bytes written meanwhile have waited for this.
+    if (!this.dirty) this.mark();
+    this.turn.finish();
+  }
+
+  /** There is nothing to begin with. */
+  protected refuseTls(detail: string): void {
+    this.reason = tlsFailure(detail);
+    this.abort();
+    this.closed("");
   }
 
   /** The connection is gone, or never came to be. */
@@ -296,7 +336,9 @@ export abstract class Connection implements Socket, Dirty, Member {
     // A runtime may report the FIN that completes the closing of both directions as the closing alone.
     if (reason === "" && this.finSent && !this.finSeen) this.ended();
     if (this.isClosed) return; // by what the core did in `onEnd`
+    if (reason === "" && this.unready && (this.wants & Leaving) === 0) reason = tlsFailure(CUT_SHORT);
     this.state = Closed;
+    this.start = null;
     this.queue.clear();
     const handler = this.handler;
     this.handler = SILENT;

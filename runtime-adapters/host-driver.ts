@@ -4,7 +4,7 @@
  */
 
 import { Roster } from "../core/io/roster.ts";
-import type { Address, Socket, SocketHandler } from "../core/io/socket.ts";
+import type { Address, PlainSocket, SocketHandler } from "../core/io/socket.ts";
 import type { Clock } from "../core/time/clock.ts";
 import type { Connection } from "./connection.ts";
 import { Descriptors } from "./descriptors.ts";
@@ -39,7 +39,7 @@ export abstract class HostDriver implements Driver {
   }
 
   abstract listen(address: Address, options: ListenOptions, accept: Accept): Promise<ListenSocket>;
-  protected abstract dial(to: Address, handler: SocketHandler): Socket;
+  protected abstract dial(to: Address, handler: SocketHandler): PlainSocket;
 
   get clock(): Clock {
     return this.turn.clock;

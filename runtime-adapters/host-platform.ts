@@ -1,7 +1,9 @@
 /** `Platform` for the real runtimes: everything but dialling is the same on all of them. */
 import type { LogLevel, LogSink, LookupFamily, Platform, Resolution } from "../core/io/platform.ts";
-import type { Address, Socket, SocketHandler } from "../core/io/socket.ts";
+import type { Address, PlainSocket, SocketHandler } from "../core/io/socket.ts";
+import type { TlsContext, TlsContextOptions } from "../core/io/tls.ts";
 import { Entropy } from "./entropy.ts";
+import { HostTlsContext } from "./host-tls-context.ts";
 import { Resolver } from "./resolver.ts";
 import type { Services } from "./runtime.ts";
 import type { Turn } from "./turn.ts";
@@ -18,8 +20,12 @@ export class HostPlatform implements Platform {
     this.resolver = new Resolver(turn);
   }
 
-  connect(to: Address, handler: SocketHandler): Socket {
+  connect(to: Address, handler: SocketHandler): PlainSocket {
     return this.dial(to, handler);
+  }
+
+  tlsContext(options: TlsContextOptions): TlsContext {
+    return new HostTlsContext(options);
   }
 
   resolve(hostname: string, family: LookupFamily, done: (result: Resolution) => void): void {

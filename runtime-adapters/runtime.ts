@@ -6,7 +6,7 @@
  * sets `clock.now` before it, and after it flushes what the core wrote and sets the alarm to `nextDeadline()`.
  */
 import type { LogLevel, LogSink, Platform } from "../core/io/platform.ts";
-import type { Address, Socket, SocketHandler } from "../core/io/socket.ts";
+import type { Address, PlainSocket, SocketHandler } from "../core/io/socket.ts";
 import type { Clock } from "../core/time/clock.ts";
 
 /** What a driver drives: `core/proxy/worker.ts`, or a test's stand-in. */
@@ -27,7 +27,7 @@ export interface ListenOptions {
 }
 
 /** Decides about an accepted connection: a handler, or null to close it at once. */
-export type Accept = (socket: Socket) => SocketHandler | null;
+export type Accept = (socket: PlainSocket) => SocketHandler | null;
 
 export interface ListenSocket {
   /** With the real port where 0 was asked for. */

@@ -2,7 +2,8 @@
  * Everything else that the core is handed: dialling, name resolution, randomness, logs. One object per worker,
  * given at construction; the core reaches the outside world through it and through `Socket` only.
  */
-import type { Address, Socket, SocketHandler } from "./socket.ts";
+import type { Address, PlainSocket, SocketHandler } from "./socket.ts";
+import type { TlsContext, TlsContextOptions } from "./tls.ts";
 
 /** What a name resolved to. `addresses` is empty when resolution failed or the name has none. */
 export interface Resolution {
@@ -26,7 +27,9 @@ export interface LogSink {
 
 export interface Platform {
   /** Starts connecting; `handler.onConnect` or `handler.onClose` follows, never before `connect` returned. */
-  connect(to: Address, handler: SocketHandler): Socket;
+  connect(to: Address, handler: SocketHandler): PlainSocket;
+  /** Makes a context for `PlainSocket.secure`. Takes ms: once per configuration, never per connection. */
+  tlsContext(options: TlsContextOptions): TlsContext;
   /** Looks a host name up; calls back exactly once, never before `resolve` returned. */
   resolve(hostname: string, family: LookupFamily, done: (result: Resolution) => void): void;
   /** Fills `into` with cryptographically strong random bytes. */

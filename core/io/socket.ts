@@ -9,6 +9,7 @@
  *   can (one `writev`) when that call returns. Order is kept.
  * - After `onClose` nothing is called any more; after `close()` nothing but `onClose`.
  */
+import type { TlsContext, TlsInfo } from "./tls.ts";
 
 /** An IP endpoint or a Unix socket path. Immutable once made. */
 export interface Address {
@@ -73,13 +74,27 @@ export interface Socket {
   reset(): void;
 }
 
-/** Why a socket closed: "" for an orderly close, otherwise an errno name such as "ECONNREFUSED". */
+/** A connection that is not TLS yet. Accepted and dialled ones are. */
+export interface PlainSocket extends Socket {
+  /**
+   * Makes the connection TLS. What was written before leaves plain; what is written from now on waits for the end of
+   * the handshake. `unread` is what was read and is the peer's first flight, or part of it; the engine owns it now.
+   * Then `onSecured` or `onClose(reason)` follows, and no other report meanwhile; of a connection that is still being
+   * dialled, `onConnect` comes first. Once, and not after `end`.
+   * @param serverName what a client asks for, "" = nothing.
+   */
+  secure(context: TlsContext, unread: Uint8Array, serverName: string): void;
+}
+
+/** Why a socket closed: "" for an orderly close, an errno name such as "ECONNREFUSED", or what `tlsFailure` makes. */
 export type CloseReason = string;
 
 /** One connection, as it reports to the core. Implemented by the core. */
 export interface SocketHandler {
   /** An outgoing connection is established. Never called on an accepted one. */
   onConnect(): void;
+  /** It is TLS now (`PlainSocket.secure`). No byte of the peer's came before; none comes if this closes. */
+  onSecured?(info: TlsInfo): void;
   /** Bytes arrived; the chunk now belongs to the core. Never empty. */
   onData(chunk: Uint8Array): void;
   /**

@@ -1,5 +1,5 @@
 /** Bun's driver: `Bun.listen` and `Bun.connect`, one `writev` per turn and socket. */
-import type { Address, Socket, SocketHandler } from "../../core/io/socket.ts";
+import type { Address, PlainSocket, SocketHandler } from "../../core/io/socket.ts";
 import { ipAddress, nativePath } from "../address.ts";
 import { HostDriver } from "../host-driver.ts";
 import {
@@ -38,7 +38,7 @@ export class BunDriver extends HostDriver {
     }
   }
 
-  protected dial(to: Address, handler: SocketHandler): Socket {
+  protected dial(to: Address, handler: SocketHandler): PlainSocket {
     return new BunSocket(this, handler, to);
   }
 

@@ -6,15 +6,22 @@
  * inside `connect`, `close` and `terminate`; `drain` comes without need; a chunk has a buffer of its own. A write
  * that finds the connection broken answers -1, and takes the kernel's error with it: reading then ends in what looks
  * like a FIN, and a paused socket hears of nothing any more.
+ *
+ * TLS is Bun's own, too: `upgradeTLS` makes another native socket of the descriptor. The first one goes on telling what
+ * it reads (as it came), to nobody.
  */
 import type { Address, Keepalive } from "../../core/io/socket.ts";
+import { type TlsContext, tlsFailure } from "../../core/io/tls.ts";
 import { ipAddress, nativePath } from "../address.ts";
-import { SILENT } from "../connection.ts";
+import { SILENT } from "../connection-states.ts";
 import { HostSocket } from "../host-socket.ts";
+import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.ts";
 import { completeKeepalive } from "../keepalive.ts";
+import { gather } from "../record.ts";
 import type { Accept } from "../runtime.ts";
 import type { BunDriver } from "./driver.ts";
 import { setKeepalive } from "./keepalive.ts";
+import { peerChain, type SecureNative } from "./secure-native.ts";
 
 /** The part of Bun's socket that is used here, undocumented members included. */
 export interface NativeSocket {
@@ -31,6 +38,8 @@ export interface NativeSocket {
   pause(): void;
   resume(): void;
   setKeepAlive(on: boolean, delay: number): boolean;
+  /** Undocumented: [what it was, what it is now]. */
+  upgradeTLS(options: object): [NativeSocket, SecureNative];
 }
 
 /** What Bun reports about an open socket: the same functions for every connection. */
@@ -53,12 +62,30 @@ const REPORTS = {
   },
 };
 
+/** Codes of a handshake that failed. Others are OpenSSL's names of what is wrong with a chain. */
+const FAILURES = /^(ERR_(?!TLS_CERT_ALTNAME_INVALID)|E[A-Z]+$|$)/;
+
+const SECURE_REPORTS = {
+  ...REPORTS,
+  open() {},
+  handshake(native: SecureNative, ok: boolean, error: NodeJS.ErrnoException | null) {
+    native.data?.onHandshake(native, ok, error?.code ?? "");
+  },
+  error(native: NativeSocket, error: NodeJS.ErrnoException) {
+    native.data?.onClose(tlsFailure(failureName(error.code)));
+    native.terminate();
+  },
+};
+
 export class BunSocket extends HostSocket<BunDriver> {
   private native: NativeSocket | null = null;
   private fd = -1;
   private reading = true;
   /** A write failed. What was received before can still be read. */
   private broken = false;
+  private encrypted = false;
+  /** As a TLS client: the name that it asks for. Null for a server. */
+  private serverName: string | null = null;
 
   /** Takes over a connection that Bun accepted. */
   static accept(driver: BunDriver, native: NativeSocket, listener: Address, accept: Accept): void {
@@ -96,6 +123,7 @@ export class BunSocket extends HostSocket<BunDriver> {
   protected transmit(): boolean {
     const queue = this.queue;
     const native = this.native as NativeSocket;
+    if (this.encrypted) return this.encrypt(native);
     const writev = this.driver.vectoredWrite;
     if (writev !== null) {
       // Again and again: a peer that sends chunks of one byte makes thousands of pieces in one turn.
@@ -115,6 +143,42 @@ export class BunSocket extends HostSocket<BunDriver> {
       if (taken < length) return false;
     }
     return true;
+  }
+
+  /** Short pieces go as one record: each costs 22 bytes and a system call. */
+  private encrypt(native: NativeSocket): boolean {
+    const queue = this.queue;
+    while (queue.bytes !== 0) {
+      const { bytes, start, end } = gather(queue);
+      const taken = native.write(bytes, start, end - start);
+      if (taken > 0) queue.consume(taken);
+      else if (taken < 0) this.fail();
+      if (taken < end - start) return false;
+    }
+    return true;
+  }
+
+  protected startTls(context: TlsContext, unread: Uint8Array, serverName: string): void {
+    const { native: secureContext, alpn, options } = context as HostTlsContext;
+    const plain = this.native as NativeSocket;
+    this.encrypted = true;
+    if (!options.server) this.serverName = serverName;
+    plain.data = null;
+    const [, native] = plain.upgradeTLS({
+      data: this,
+      socket: SECURE_REPORTS,
+      isServer: options.server,
+      initialData: unread.length === 0 ? undefined : unread,
+      tls: {
+        secureContext: secureContext?.context,
+        requestCert: !options.server || options.requestCertificate,
+        rejectUnauthorized: false,
+        ALPNProtocols: alpn,
+        ...(options.server || serverName === "" ? {} : { serverName, servername: serverName }),
+      },
+    });
+    if (this.isClosed) native.terminate();
+    else this.native = native;
   }
 
   protected shutdown(): void {
@@ -170,6 +234,21 @@ export class BunSocket extends HostSocket<BunDriver> {
       return;
     }
     this.opened();
+  }
+
+  onHandshake(native: SecureNative, ok: boolean, code: string): void {
+    // The name that Bun looks for in the chain may be the address that it dialled. Names are the core's.
+    const error = code === "ERR_TLS_CERT_ALTNAME_INVALID" ? "" : code;
+    // Bun is not content with a chain that it cannot verify, though told to be; whether there is a connection, the
+    // code says.
+    if (ok || !FAILURES.test(code)) {
+      // Of a client Bun would also tell the address that it dialled.
+      const serverName = this.serverName ?? native.getServername() ?? "";
+      this.secured(tlsInfo(native, serverName, peerChain(native), error));
+      return;
+    }
+    this.closed(tlsFailure(failureName(code)));
+    native.terminate();
   }
 
   onData(chunk: Uint8Array): void {

@@ -7,8 +7,8 @@
  * why (a full buffer, a broken connection), and be told when the kernel takes more. SIGPIPE is ignored by Bun.
  */
 import { dlopen, FFIType, ptr } from "bun:ffi";
-import { openLibc } from "../libc.ts";
 import type { ByteQueue } from "../../core/bytes/byte-queue.ts";
+import { openLibc } from "../libc.ts";
 
 /** Pieces per call; more wait for the next. POSIX guarantees 16, Linux and macOS take 1024. */
 const MOST_PIECES = 64;

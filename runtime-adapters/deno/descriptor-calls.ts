@@ -9,10 +9,10 @@
  * dialled one can be found, for what is done once in its life.
  */
 import { readdirSync } from "node:fs";
+import type { ByteQueue } from "../../core/bytes/byte-queue.ts";
 import { parseIp } from "../../core/bytes/cidr.ts";
 import { applyOptions, type SocketOption } from "../keepalive.ts";
 import { openLibc } from "../libc.ts";
-import type { ByteQueue } from "../../core/bytes/byte-queue.ts";
 import { deno, type NativeAddress, type NativeConnection } from "./native.ts";
 
 const MSG_DONTWAIT = 0x40;

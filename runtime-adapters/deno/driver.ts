@@ -2,7 +2,7 @@
  * Deno's driver. Deno's listeners cannot be told to be IPv6 only: `[::]` takes IPv4 connections, too, and closes
  * them at once; on the same port as `0.0.0.0` it needs `reusePort` on both.
  */
-import type { Address, Socket, SocketHandler } from "../../core/io/socket.ts";
+import type { Address, PlainSocket, SocketHandler } from "../../core/io/socket.ts";
 import { ipAddress, nativePath } from "../address.ts";
 import { HostDriver } from "../host-driver.ts";
 import { type Accept, ListenError, type ListenOptions, type ListenSocket } from "../runtime.ts";
@@ -24,7 +24,7 @@ export class DenoDriver extends HostDriver {
     }
   }
 
-  protected dial(to: Address, handler: SocketHandler): Socket {
+  protected dial(to: Address, handler: SocketHandler): PlainSocket {
     return new DenoSocket(this, handler, to);
   }
 

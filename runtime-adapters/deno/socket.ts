@@ -10,18 +10,24 @@
  *   (descriptor-calls.ts), that write is made only for what the kernel did not take at once.
  * - A write that is under way when the core writes again, or that came back short, means "blocked".
  * - Reads go into one buffer, one behind the other: a chunk is a window of it that nothing else touches.
+ * - TLS is between the queue and the connection: what is sent is what the engine has left, in place of the queue.
  * - While paused no read is under way, so a peer's FIN or RST is noticed only on `resume` or `write`.
  */
+
+import { ByteQueue } from "../../core/bytes/byte-queue.ts";
 import type { Address, Keepalive } from "../../core/io/socket.ts";
+import { type TlsContext, type TlsInfo, tlsFailure } from "../../core/io/tls.ts";
 import { ipAddress, nativePath } from "../address.ts";
-import { SILENT } from "../connection.ts";
+import { SILENT } from "../connection-states.ts";
 import { HostSocket } from "../host-socket.ts";
+import type { HostTlsContext } from "../host-tls-context.ts";
 import { keepaliveOptions } from "../keepalive.ts";
 import type { Accept } from "../runtime.ts";
-import { ByteQueue } from "../../core/bytes/byte-queue.ts";
+import type { EngineUser, TlsEngine } from "../tls-engine.ts";
 import { callable, findDescriptor, sendQueue, sendReset, setOptions } from "./descriptor-calls.ts";
 import type { DenoDriver } from "./driver.ts";
 import { deno, errorCode, type NativeConnection } from "./native.ts";
+import { DenoTls } from "./tls.ts";
 
 /** Buffer of a connection that reads little, and of one that fills its reads; bytes. */
 const SMALL_BUFFER = 16 * 1024;
@@ -34,7 +40,7 @@ const FAREWELL = 100;
 const NO_BUFFER = new Uint8Array(0);
 const NO_QUEUE = new ByteQueue();
 
-export class DenoSocket extends HostSocket<DenoDriver> {
+export class DenoSocket extends HostSocket<DenoDriver> implements EngineUser {
   private native: NativeConnection | null = null;
   /** For direct calls, or -1. */
   private fd = -1;
@@ -44,6 +50,9 @@ export class DenoSocket extends HostSocket<DenoDriver> {
   private reading = true;
   private readUnderWay = false;
   private writeUnderWay = false;
+  private engine: TlsEngine | null = null;
+  /** FIN follows the write under way. */
+  private parting = false;
 
   /** Set between `destroy` and the last write: the connection, and what it has yet to write. */
   private leaving: NativeConnection | null = null;
@@ -88,10 +97,31 @@ export class DenoSocket extends HostSocket<DenoDriver> {
     }
   }
 
+  override get pendingBytes(): number {
+    return super.pendingBytes + (this.engine === null || this.isClosed ? 0 : this.engine.out.bytes);
+  }
+
+  /** What the connection carries. */
+  private get wire(): ByteQueue {
+    return this.engine === null ? this.queue : this.engine.out;
+  }
+
   protected transmit(): boolean {
+    const { engine } = this;
+    if (engine !== null) {
+      if (this.writeUnderWay) return false;
+      engine.encrypt(this.queue);
+      return this.send() && this.queue.bytes === 0;
+    }
+    return this.send();
+  }
+
+  private send(): boolean {
     if (this.writeUnderWay) return false;
+    const { wire } = this;
+    if (wire.bytes === 0) return true;
     if (this.fd >= 0) {
-      if (sendQueue(this.fd, this.queue)) return true;
+      if (sendQueue(this.fd, wire)) return true;
       this.startWrite();
       return false;
     }
@@ -99,20 +129,37 @@ export class DenoSocket extends HostSocket<DenoDriver> {
     return true;
   }
 
+  protected startTls(context: TlsContext, unread: Uint8Array, serverName: string): void {
+    this.engine = new DenoTls(context as HostTlsContext, serverName, this);
+    if (unread.length !== 0) this.engine.receive(unread);
+  }
+
   protected shutdown(): void {
+    if (this.engine !== null) {
+      this.engine.end();
+      this.send();
+      if (this.writeUnderWay) {
+        this.parting = true;
+        return;
+      }
+    }
     this.native?.closeWrite().catch(ignore); // a broken connection says so to the read
   }
 
   protected destroy(): void {
     const native = this.native;
     if (native === null) return;
+    if (this.engine !== null) {
+      this.engine.end();
+      this.send();
+    }
     if (!this.writeUnderWay) {
       native.close();
       return;
     }
     // Of what was written in this turn one piece is on its way: see the others off.
     this.leaving = native;
-    this.rest = this.queue;
+    this.rest = this.wire;
     this.queue = new ByteQueue();
     this.farewell = setTimeout(this.onFarewell, FAREWELL);
   }
@@ -144,7 +191,9 @@ export class DenoSocket extends HostSocket<DenoDriver> {
     this.native = null;
     this.fd = -1;
     this.buffer = NO_BUFFER;
+    const { engine } = this;
     super.closed(reason);
+    engine?.close();
     if (native !== null && reason !== "") closeQuietly(native);
   }
 
@@ -191,7 +240,8 @@ export class DenoSocket extends HostSocket<DenoDriver> {
     this.used += count;
     const chunk = this.buffer.subarray(start, this.used);
     if (this.used === this.buffer.length && count >= SMALL_BUFFER - LEAST_ROOM) this.takeBuffer(LARGE_BUFFER);
-    this.received(chunk);
+    if (this.engine === null) this.received(chunk);
+    else this.engine.receive(chunk);
     this.startRead();
   }
 
@@ -204,7 +254,7 @@ export class DenoSocket extends HostSocket<DenoDriver> {
 
   private startWrite(): void {
     this.writeUnderWay = true;
-    this.writeFirst(this.native as NativeConnection, this.queue);
+    this.writeFirst(this.native as NativeConnection, this.wire);
   }
 
   private writeFirst(native: NativeConnection, { first, chunks, starts, ends }: ByteQueue): void {
@@ -222,13 +272,17 @@ export class DenoSocket extends HostSocket<DenoDriver> {
     }
     if (this.native === null) return;
     this.writeUnderWay = false;
-    const queue = this.queue;
+    const queue = this.wire;
     const short = count < queue.ends[queue.first] - queue.starts[queue.first];
     queue.consume(count);
     if (queue.bytes !== 0) {
       this.startWrite();
       if (short) this.stalled();
       return;
+    }
+    if (this.parting) {
+      this.parting = false;
+      this.native.closeWrite().catch(ignore);
     }
     this.writable();
   }
@@ -248,6 +302,34 @@ export class DenoSocket extends HostSocket<DenoDriver> {
     closeQuietly(this.leaving);
     this.leaving = null;
     this.rest = NO_QUEUE;
+  }
+
+  // ── EngineUser ────────────────────────────────────────────────────────────────────────────────────────────
+
+  onSecured(info: TlsInfo): void {
+    this.secured(info);
+  }
+
+  onPlaintext(chunk: Uint8Array): void {
+    this.received(chunk);
+  }
+
+  onCloseNotify(): void {
+    this.ended();
+  }
+
+  onOut(): void {
+    if (this.native !== null) this.send();
+  }
+
+  onRoom(): void {
+    this.writable();
+  }
+
+  onTlsFailed(detail: string): void {
+    const native = this.native;
+    this.closed(tlsFailure(detail));
+    if (native !== null) closeQuietly(native);
   }
 }
 

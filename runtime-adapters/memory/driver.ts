@@ -1,12 +1,14 @@
 /** The driver of the virtual network: the same turns as on a real runtime, with time that a test advances. */
 import type { LookupFamily, Platform, Resolution } from "../../core/io/platform.ts";
-import type { Address, Socket, SocketHandler } from "../../core/io/socket.ts";
+import type { Address, PlainSocket, SocketHandler } from "../../core/io/socket.ts";
+import type { TlsContext, TlsContextOptions } from "../../core/io/tls.ts";
 import type { Clock } from "../../core/time/clock.ts";
-import { SILENT } from "../connection.ts";
+import { SILENT } from "../connection-states.ts";
 import { ofFamily } from "../lookup-family.ts";
 import type { Accept, Core, Driver, ListenOptions, ListenSocket, Services } from "../runtime.ts";
 import { type TimeSource, Turn } from "../turn.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { FakeTlsContext } from "./fake-tls.ts";
 import type { Acceptor, Network } from "./network.ts";
 import type { Appointment } from "./schedule.ts";
 import { MemorySocket } from "./socket.ts";
@@ -106,7 +108,7 @@ export class MemoryDriver implements Driver {
     this.turn.close();
   }
 
-  private connect(to: Address, handler: SocketHandler): Socket {
+  private connect(to: Address, handler: SocketHandler): PlainSocket {
     const socket = new MemorySocket(this.network, this.turn, handler, to, this.ip, this.track.gone);
     if (this.sockets.size >= this.maxSockets) socket.fail("EMFILE");
     this.sockets.add(socket);
@@ -206,6 +208,10 @@ class MemoryPlatform implements Platform {
       }
       this.turn.finish();
     });
+  }
+
+  tlsContext(options: TlsContextOptions): TlsContext {
+    return new FakeTlsContext(options);
   }
 
   uuid(): string {

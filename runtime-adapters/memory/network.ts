@@ -13,6 +13,7 @@ import { type Address, formatAddress } from "../../core/io/socket.ts";
 import { ListenError, type Services } from "../runtime.ts";
 import { MemoryDriver } from "./driver.ts";
 import { Endpoint, type LineOptions, type Side } from "./endpoint.ts";
+import { PLAIN_SAILING, type TlsScript } from "./fake-tls.ts";
 import { Peer } from "./peer.ts";
 import { Random } from "./random.ts";
 import { Schedule } from "./schedule.ts";
@@ -69,6 +70,8 @@ export class Network {
   readonly epoch: number;
   /** In force for connections made from now on. */
   line: LineOptions;
+  /** In force for handshakes begun from now on. */
+  tls: TlsScript = PLAIN_SAILING;
   /** Names: what `resolve` answers, and after how long. */
   private readonly names = new Map<string, { readonly resolution: Resolution; readonly delay: number }>();
   private readonly acceptors = new Map<string, Acceptor[]>();

@@ -1,21 +1,27 @@
 /** A driver's connection on the virtual network: `Connection` over an `Endpoint`. */
+
+import type { ByteQueue } from "../../core/bytes/byte-queue.ts";
 import type { Address, Keepalive, SocketHandler } from "../../core/io/socket.ts";
+import { type TlsContext, type TlsInfo, tlsFailure } from "../../core/io/tls.ts";
 import { NOWHERE } from "../address.ts";
 import { Connection } from "../connection.ts";
+import type { EngineUser, TlsEngine } from "../tls-engine.ts";
 import type { Turn } from "../turn.ts";
 import type { Endpoint, Side } from "./endpoint.ts";
+import { FakeTls, type FakeTlsContext } from "./fake-tls.ts";
 import type { Network } from "./network.ts";
 
 /** What the core has given back is overwritten: whoever still looks at it (`SocketHandler.passing`) shows. */
 const SPOILT = 0xdb;
 
-export class MemorySocket extends Connection implements Side {
+export class MemorySocket extends Connection implements Side, EngineUser {
   private endpoint: Endpoint | null = null;
   private readonly network: Network;
   private readonly target: Address;
   private readonly from: string;
   /** Dialling fails with this, "" = it does not. */
   private failure = "";
+  private engine: TlsEngine | null = null;
   private readonly onGone: (socket: MemorySocket) => void;
 
   /** @param target where to dial, or null for an accepted connection (`bind` follows). */
@@ -60,8 +66,18 @@ export class MemorySocket extends Connection implements Side {
     this.endpoint = this.network.connect(this.from, this.target, this);
   }
 
+  override get pendingBytes(): number {
+    return super.pendingBytes + (this.engine === null ? 0 : this.engine.out.bytes);
+  }
+
   protected transmit(): boolean {
-    const queue = this.queue;
+    const { engine } = this;
+    if (engine === null) return this.send(this.queue);
+    engine.encrypt(this.queue);
+    return this.send(engine.out);
+  }
+
+  private send(queue: ByteQueue): boolean {
     const endpoint = this.endpoint as Endpoint;
     while (queue.pieces > 0) {
       const start = queue.starts[queue.first];
@@ -73,12 +89,28 @@ export class MemorySocket extends Connection implements Side {
     return true;
   }
 
+  protected startTls(context: TlsContext, unread: Uint8Array, serverName: string): void {
+    const { schedule, tls } = this.network;
+    this.engine = new FakeTls(context as FakeTlsContext, serverName, tls, this, (delay, job) => {
+      schedule.after(delay, job);
+    });
+    if (unread.length !== 0) this.engine.receive(unread);
+  }
+
   protected shutdown(): void {
+    this.notify();
     this.endpoint?.end();
   }
 
   protected destroy(): void {
+    this.notify();
     this.endpoint?.close();
+  }
+
+  private notify(): void {
+    if (this.engine === null) return;
+    this.engine.end();
+    this.send(this.engine.out);
   }
 
   protected abort(): void {
@@ -100,6 +132,10 @@ export class MemorySocket extends Connection implements Side {
   }
 
   read(chunk: Uint8Array): void {
+    if (this.engine !== null) {
+      this.engine.receive(chunk);
+      return;
+    }
     if (!this.lent(chunk)) return;
     chunk.fill(SPOILT);
     this.network.spoiltBytes += chunk.length;
@@ -110,15 +146,42 @@ export class MemorySocket extends Connection implements Side {
   }
 
   canWrite(): void {
-    this.writable();
+    if (this.engine === null || this.send(this.engine.out)) this.writable();
   }
 
   gone(reason: string): void {
     this.closed(reason);
   }
 
+  // ── EngineUser ────────────────────────────────────────────────────────────────────────────────────────────
+
+  onSecured(info: TlsInfo): void {
+    this.secured(info);
+  }
+
+  onPlaintext(chunk: Uint8Array): void {
+    this.received(chunk);
+  }
+
+  onCloseNotify(): void {
+    this.ended();
+  }
+
+  onOut(): void {
+    this.send((this.engine as TlsEngine).out);
+  }
+
+  onRoom(): void {}
+
+  onTlsFailed(detail: string): void {
+    this.endpoint?.close();
+    this.closed(tlsFailure(detail));
+  }
+
   protected override closed(reason: string): void {
     if (!this.isClosed) this.onGone(this);
+    this.engine?.close();
+    this.engine?.out.clear();
     super.closed(reason);
   }
 }

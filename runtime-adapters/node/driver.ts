@@ -1,6 +1,6 @@
 /** Node's driver, on `node:net`. */
 import { createServer, type ListenOptions as NetListenOptions } from "node:net";
-import type { Address, Socket, SocketHandler } from "../../core/io/socket.ts";
+import type { Address, PlainSocket, SocketHandler } from "../../core/io/socket.ts";
 import { ipAddress, nativePath } from "../address.ts";
 import { HostDriver } from "../host-driver.ts";
 import { type Accept, ListenError, type ListenOptions, type ListenSocket } from "../runtime.ts";
@@ -62,7 +62,7 @@ export class NodeDriver extends HostDriver {
     });
   }
 
-  protected dial(to: Address, handler: SocketHandler): Socket {
+  protected dial(to: Address, handler: SocketHandler): PlainSocket {
     return new NodeSocket(this, handler, to);
   }
 }

@@ -10,15 +10,20 @@
  * - One write is under way at most: what comes meanwhile waits in the queue, as with every other runtime.
  * - Bytes that the stream still holds come before those that the socket reads next.
  *
+ * TLS is a `tls.TLSSocket` in its place, which is a `net.Socket` and works alike: the bytes stay below JavaScript.
+ *
  * Listeners are plain functions that find the connection on `this`: no closure per connection or chunk.
  */
 import { connect, Socket as NetSocket } from "node:net";
 import type { Address, Keepalive } from "../../core/io/socket.ts";
+import { type TlsContext, tlsFailure } from "../../core/io/tls.ts";
 import { ipAddress, NOWHERE, nativePath } from "../address.ts";
-import { SILENT } from "../connection.ts";
+import { SILENT } from "../connection-states.ts";
 import { HostSocket } from "../host-socket.ts";
+import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.ts";
 import { completeKeepalive } from "../keepalive.ts";
 import type { Accept } from "../runtime.ts";
+import { makeSecure, peerChain, type SecureNative, verifyError } from "../secure-native.ts";
 import type { NodeDriver } from "./driver.ts";
 import { giveBack, type Reader, readIntoOurs } from "./read-memory.ts";
 
@@ -45,6 +50,10 @@ interface NodeKeepAlive {
 /** The descriptor of a socket, or -1 where Node does not tell. */
 export function descriptor(native: NetSocket): number {
   return (native as NativeSocket)._handle?.fd ?? -1;
+}
+
+function onSecure(this: NativeSocket): void {
+  this.connection?.onSecure();
 }
 
 function onConnect(this: NativeSocket): void {
@@ -92,6 +101,13 @@ export class NodeSocket extends HostSocket<NodeDriver> implements Reader {
   private reading = true;
   /** A write failed. What was received before can still be read. */
   private broken = false;
+  /** Once it is TLS: the socket that `native` has been put around. */
+  private plain: NativeSocket | null = null;
+  private serverName = "";
+  /** To be told the end of it when the write under way is done. */
+  private parting: NativeSocket | null = null;
+  /** It ends, and is to be reset then. */
+  private cutting = false;
   /** It reads into memory of ours, see read-memory.ts: its stream hears of the end alone. */
   ours = false;
   slab: Buffer | null = null;
@@ -115,8 +131,8 @@ export class NodeSocket extends HostSocket<NodeDriver> implements Reader {
   }
 
   override get pendingBytes(): number {
-    if (this.underWay === 0) return this.queue.bytes;
-    return this.queue.bytes + (this.native?._handle?.writeQueueSize ?? this.underWay);
+    if (this.underWay === 0) return super.pendingBytes;
+    return super.pendingBytes + this.waiting;
   }
 
   protected dial(): void {
@@ -155,21 +171,52 @@ export class NodeSocket extends HostSocket<NodeDriver> implements Reader {
       native._writev?.(pieces as never, this.onWritten);
     }
     this.transmitting = false;
-    return this.underWay === 0 && !this.broken;
+    // A write of TLS is reported as done later on, even if the kernel has taken all of it.
+    return (this.underWay === 0 || this.waiting === 0) && !this.broken;
+  }
+
+  /** Bytes of the write under way, of TLS in ciphertext, that the kernel has not taken. */
+  private get waiting(): number {
+    return (this.plain ?? this.native)?._handle?.writeQueueSize ?? this.underWay;
+  }
+
+  protected startTls(context: TlsContext, unread: Uint8Array, serverName: string): void {
+    const plain = this.native as NativeSocket;
+    plain.connection = null;
+    giveBack(this, false);
+    this.plain = plain;
+    this.serverName = (context as HostTlsContext).options.server ? "" : serverName;
+    const native = makeSecure(plain, context as HostTlsContext, serverName);
+    native.once("secure", onSecure as never);
+    this.bind(native as unknown as NativeSocket);
+    this.startReading(native as unknown as NativeSocket);
+    if (unread.length !== 0) native._handle?.receive(unread);
   }
 
   protected shutdown(): void {
     const native = this.native as NativeSocket;
     native.ending = true;
-    // No error is of interest: a broken connection says so to the read.
+    if (this.underWay === 0) this.sayEnd(native);
+    else this.parting = native;
+  }
+
+  /** No error is of interest: a broken connection says so to the read. */
+  private sayEnd(native: NativeSocket): void {
     native._final(() => {
       native.ending = false;
-      if (native.connection === null) native.resetAndDestroy(); // see `abort`; nothing, if it was destroyed
+      if (native.connection !== null) return;
+      if (this.cutting)
+        (this.plain ?? native).resetAndDestroy(); // see `abort`; nothing, if it was destroyed
+      else native.destroy();
     });
   }
 
   protected destroy(): void {
-    this.native?.destroy();
+    const native = this.native;
+    if (native === null) return;
+    // The peer of TLS is told that this was all, so that nothing can be cut off unnoticed.
+    if (this.plain === null || this.broken || (this.underWay !== 0 && this.waiting !== 0)) native.destroy();
+    else if (!native.ending) this.shutdown();
   }
 
   protected abort(): void {
@@ -177,7 +224,8 @@ export class NodeSocket extends HostSocket<NodeDriver> implements Reader {
     if (native === null) return;
     // RST is a matter of TCP; before the handshake and on a Unix socket there is only closing.
     if (native.pending || this.isUnix) native.destroy();
-    else if (!native.ending) native.resetAndDestroy();
+    else if (native.ending) this.cutting = true;
+    else (this.plain ?? native).resetAndDestroy();
   }
 
   protected setReading(on: boolean): void {
@@ -210,6 +258,12 @@ export class NodeSocket extends HostSocket<NodeDriver> implements Reader {
     this.opened();
   }
 
+  onSecure(): void {
+    const native = this.native as unknown as SecureNative;
+    const serverName = this.serverName || (native as { servername?: string | false }).servername || "";
+    this.secured(tlsInfo(native, serverName, peerChain(native), verifyError(native)));
+  }
+
   onData(chunk: Uint8Array): void {
     this.received(chunk);
   }
@@ -227,7 +281,10 @@ export class NodeSocket extends HostSocket<NodeDriver> implements Reader {
   }
 
   private written(error: Error | null | undefined): void {
+    const { parting } = this;
     this.underWay = 0;
+    this.parting = null;
+    if (parting !== null) this.sayEnd(parting);
     if (error) this.fail(error);
     else if (!this.transmitting) this.writable();
   }
@@ -245,7 +302,9 @@ export class NodeSocket extends HostSocket<NodeDriver> implements Reader {
   }
 
   onError(code: string): void {
-    if (this.failure === "") this.failure = code;
+    const ofTls = this.plain !== null && (code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_"));
+    if (this.failure === "") this.failure = ofTls ? tlsFailure(failureName(code)) : code;
+    if (ofTls) this.native?.destroy(); // an established one reports without closing
   }
 
   onClose(): void {

@@ -1,16 +1,22 @@
-/** Every case of compliance.ts on every runtime: Bun and memory here, Node and Deno in processes of their own. */
+/**
+ * Every case of compliance.ts on every runtime, on plain sockets and on sockets that are TLS, and those of
+ * tls-compliance.ts: Bun and memory here, Node and Deno in processes of their own.
+ */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Runtime, RuntimeName } from "../../runtime-adapters/runtime.ts";
 import { cases } from "./compliance.ts";
 import { load, type Outcome, runCase } from "./run.ts";
 import { COMMANDS } from "./runtimes.ts";
+import { tlsCases } from "./tls-compliance.ts";
 
 const LIMIT = 60_000;
 
-function each(name: RuntimeName, verdict: (caseName: string) => Promise<Outcome> | Outcome): void {
-  for (const one of cases) {
-    const why = one.except?.[name];
+type Verdict = (caseName: string) => Promise<Outcome> | Outcome;
+
+function each(name: RuntimeName, verdict: Verdict, overTls = false): void {
+  for (const one of overTls ? cases : [...cases, ...tlsCases]) {
+    const why = one.except?.[name] ?? (overTls ? one.exceptTls : undefined);
     if (why !== undefined) {
       test.skip(`${one.name} (${why})`, () => {});
       continue;
@@ -30,6 +36,10 @@ for (const name of ["memory", "bun"] as const) {
   describe(`${name} adapter`, async () => {
     const runtime = await load(name);
     each(name, (caseName) => runCase(caseName, runtime));
+  });
+  describe(`${name} adapter over TLS`, async () => {
+    const runtime = await load(name);
+    each(name, (caseName) => runCase(caseName, runtime, true), true);
   });
 }
 
@@ -53,20 +63,25 @@ describe("bun adapter without FFI", async () => {
 const WITHOUT_OWN_MEMORY = join(import.meta.dir, "no-user-buffer.mjs");
 
 const PROCESSES = [
-  ["node", "node adapter", []],
-  ["node", "node adapter without memory of its own", ["--import", WITHOUT_OWN_MEMORY]],
-  ["deno", "deno adapter", []],
+  ["node", "node adapter", [], []],
+  ["node", "node adapter without memory of its own", ["--import", WITHOUT_OWN_MEMORY], []],
+  ["node", "node adapter over TLS", [], ["", "tls"]],
+  ["deno", "deno adapter", [], []],
+  ["deno", "deno adapter over TLS", [], ["", "tls"]],
 ] as const;
 
-for (const [name, title, options] of PROCESSES) {
+for (const [name, title, options, words] of PROCESSES) {
   describe(title, () => {
     const outcomes = new Map<string, Outcome>();
     let complaint = "";
     beforeAll(async () => {
-      const child = Bun.spawn([...COMMANDS[name], ...options, join(import.meta.dir, "run.ts"), name], {
-        stdout: "pipe",
-        stderr: "pipe",
-      });
+      const child = Bun.spawn(
+        [...COMMANDS[name], ...options, join(import.meta.dir, "run.ts"), name, ...words],
+        {
+          stdout: "pipe",
+          stderr: "pipe",
+        },
+      );
       const [out, errors] = await Promise.all([
         new Response(child.stdout).text(),
         new Response(child.stderr).text(),
@@ -78,8 +93,8 @@ for (const [name, title, options] of PROCESSES) {
         outcomes.set(outcome.name, outcome);
       }
     }, 2 * LIMIT);
-    each(name, (caseName) => {
-      return outcomes.get(caseName) ?? { name: caseName, error: `no outcome; stderr: ${complaint}`, ms: 0 };
-    });
+    const verdict: Verdict = (caseName) =>
+      outcomes.get(caseName) ?? { name: caseName, error: `no outcome; stderr: ${complaint}`, ms: 0 };
+    each(name, verdict, words.length !== 0);
   });
 }

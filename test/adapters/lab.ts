@@ -5,6 +5,7 @@
 import type { Address, Socket, SocketHandler } from "../../core/io/socket.ts";
 import { at, Network } from "../../runtime-adapters/memory/network.ts";
 import type { Driver, ListenOptions, ListenSocket, Runtime } from "../../runtime-adapters/runtime.ts";
+import { SecureDriver } from "./secure-driver.ts";
 
 export const NO_OPTIONS: ListenOptions = { reusePort: false, backlog: 512, mode: 0 };
 
@@ -138,8 +139,11 @@ export class Lab {
   readonly folder: string;
   private readonly drivers: Driver[] = [];
   private unixPaths = 0;
+  /** Everything is said over TLS. */
+  readonly secure: boolean;
 
-  constructor(runtime: Runtime, folder: string) {
+  constructor(runtime: Runtime, folder: string, secure = false) {
+    this.secure = secure;
     this.runtime = runtime;
     this.folder = folder;
     this.network = runtime.name === "memory" ? new Network({ latency: 0.5, jitter: 0.5 }) : null;
@@ -153,7 +157,8 @@ export class Lab {
       },
       openLog: () => ({ write() {} }),
     };
-    const driver = this.network?.createDriver(services) ?? this.runtime.createDriver(services);
+    const plain = this.network?.createDriver(services) ?? this.runtime.createDriver(services);
+    const driver = this.secure ? new SecureDriver(plain) : plain;
     driver.attach(core);
     this.drivers.push(driver);
     return driver;

@@ -1,6 +1,6 @@
 /**
  * Runs the compliance cases on the runtime that executes this file and prints one JSON line per case:
- * `node test/adapters/run.ts node [part of a case's name]`.
+ * `node test/adapters/run.ts node [part of a case's name] [tls]`.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import { MemoryRuntime } from "../../runtime-adapters/memory/runtime.ts";
 import type { Runtime } from "../../runtime-adapters/runtime.ts";
 import { cases } from "./compliance.ts";
 import { Lab } from "./lab.ts";
+import { tlsCases } from "./tls-compliance.ts";
 
 export interface Outcome {
   readonly name: string;
@@ -24,11 +25,11 @@ export async function load(name: string): Promise<Runtime> {
 }
 
 /** Runs one case in a lab of its own. */
-export async function runCase(name: string, runtime: Runtime): Promise<Outcome> {
-  const found = cases.find((one) => one.name === name);
+export async function runCase(name: string, runtime: Runtime, secure = false): Promise<Outcome> {
+  const found = [...cases, ...tlsCases].find((one) => one.name === name);
   if (found === undefined) return { name, error: "no such case", ms: 0 };
   const folder = mkdtempSync(join(tmpdir(), "tulle-"));
-  const lab = new Lab(runtime, folder);
+  const lab = new Lab(runtime, folder, secure);
   const start = performance.now();
   let error = "";
   try {
@@ -42,11 +43,12 @@ export async function runCase(name: string, runtime: Runtime): Promise<Outcome> 
 }
 
 if (import.meta.main) {
-  const [name, part = ""] = process.argv.slice(2);
+  const [name, part = "", over = ""] = process.argv.slice(2);
   const runtime = await load(name);
-  for (const one of cases) {
+  for (const one of over === "" ? [...cases, ...tlsCases] : cases) {
+    if (over !== "" && one.exceptTls !== undefined) continue;
     if (one.except?.[runtime.name] !== undefined || !one.name.includes(part)) continue;
-    console.log(JSON.stringify(await runCase(one.name, runtime)));
+    console.log(JSON.stringify(await runCase(one.name, runtime, over === "tls")));
   }
   process.exit(0);
 }

@@ -131,6 +131,7 @@ export class NameServer {
     connect: unexpected,
     fillRandom: unexpected,
     uuid: unexpected,
+    tlsContext: unexpected,
     openLog: unexpected,
     log: (_level, _component, message) => this.log.push(message),
     resolve: (hostname, family, done) => {

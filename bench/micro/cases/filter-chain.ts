@@ -7,7 +7,7 @@ import type { HttpFilter } from "../../../core/config/model.ts";
 import type { Filter, FilterFactory, FilterKinds } from "../../../core/filter/filter.ts";
 import { Continue, type Verdict } from "../../../core/filter/verdict.ts";
 import type { Platform } from "../../../core/io/platform.ts";
-import type { Address, Socket, SocketHandler } from "../../../core/io/socket.ts";
+import type { Address, PlainSocket, SocketHandler } from "../../../core/io/socket.ts";
 import { Worker } from "../../../core/proxy/worker.ts";
 import { StatsStore } from "../../../core/telemetry/stats.ts";
 import { Clock } from "../../../core/time/clock.ts";
@@ -35,7 +35,7 @@ const UPLOAD = toBytes(
 );
 const REST = toBytes("x".repeat(1000));
 
-class DeafSocket implements Socket {
+class DeafSocket implements PlainSocket {
   handler: SocketHandler | null = null;
   readonly local: Address = ip("10.0.0.9", 80);
   readonly remote: Address = ip("10.0.0.8", 4000);
@@ -48,6 +48,7 @@ class DeafSocket implements Socket {
   pause(): void {}
   resume(): void {}
   keepAlive(): void {}
+  secure(): void {}
   end(): void {}
   finish(): void {}
   close(): void {}
@@ -74,6 +75,7 @@ export function requestLoop(
     fillRandom: (into) => into.fill(7),
     uuid: () => "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
     log() {},
+    tlsContext: () => ({ fault: "" }),
     openLog: () => ({ write() {} }),
   };
   const clock = new Clock();

@@ -1,0 +1,62 @@
+/**
+ * Node's own TLS on a connected `net.Socket`: `tls.TLSSocket` takes over its handle, so that bytes are encrypted and
+ * decrypted below JavaScript. Also on Deno, where the socket below is made of JavaScript.
+ */
+import type { X509Certificate } from "node:crypto";
+import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
+import type { HostTlsContext } from "./host-tls-context.ts";
+
+/** Undocumented members of `tls.TLSSocket`. */
+export interface SecureNative extends TLSSocket {
+  readonly _handle: {
+    /** Bytes of the peer, as if they had just been read. */
+    receive(bytes: Uint8Array): void;
+    verifyError(): { readonly code?: string } | null | undefined;
+    readonly fd?: number;
+    readonly writeQueueSize?: number;
+  } | null;
+  setServername(name: string): void;
+  /** Begins the handshake of a client. */
+  _start(): void;
+  /** Errors are reported from now on. */
+  _releaseControl(): boolean;
+}
+
+/** Makes `below` TLS. "secure" follows, or "error" and "close". */
+export function makeSecure(below: Duplex, context: HostTlsContext, serverName: string): SecureNative {
+  const { native, alpn, options } = context;
+  const secure = new TLSSocket(
+    below as never,
+    {
+      isServer: options.server,
+      secureContext: native as NonNullable<typeof native>,
+      requestCert: !options.server || options.requestCertificate,
+      rejectUnauthorized: false,
+      allowHalfOpen: true,
+      ...(alpn === undefined ? {} : { ALPNProtocols: alpn }),
+    } as never,
+  ) as SecureNative;
+  secure._releaseControl();
+  if (!options.server) {
+    if (serverName !== "") secure.setServername(serverName);
+    secure._start();
+  }
+  return secure;
+}
+
+/** What the peer has shown, DER, leaf first. */
+export function peerChain(native: TLSSocket): Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  let one: X509Certificate | undefined = native.getPeerX509Certificate();
+  while (one !== undefined && one !== null) {
+    chain.push(one.raw);
+    one = one.issuerCertificate;
+  }
+  return chain;
+}
+
+/** OpenSSL's name of what is wrong with it. */
+export function verifyError(native: SecureNative): string {
+  return native._handle?.verifyError()?.code ?? "";
+}
