@@ -59,6 +59,8 @@ export class DenoTls implements TlsEngine {
   readonly out: ByteQueue;
   private readonly wire: Wire;
   private readonly native: SecureNative;
+  /** Kept, because the socket forgets it before the last alert has been fetched. */
+  private readonly handle: Drain;
   private readonly serverName: string;
   private user: EngineUser | null;
   private ended = false;
@@ -78,6 +80,7 @@ export class DenoTls implements TlsEngine {
     this.out = this.wire.out;
     const native = makeSecure(this.wire, context, serverName);
     this.native = native;
+    this.handle = (native._handle ?? {}) as Drain;
     native.push = (chunk: Uint8Array | null) => {
       if (chunk === null) this.report("notified");
       else if (chunk.length !== 0) this.report(chunk);
@@ -109,6 +112,7 @@ export class DenoTls implements TlsEngine {
     for (let report = this.reports.shift(); report !== undefined; report = this.reports.shift())
       this.tell(report);
     if (this.out.bytes !== 0) this.user?.onOut();
+    this.makeRoom();
   }
 
   encrypt(queue: ByteQueue): void {
@@ -118,9 +122,7 @@ export class DenoTls implements TlsEngine {
       this.waiting += length;
       this.native._write(bytes.subarray(start, start + length), "buffer" as BufferEncoding, () => {
         this.waiting -= length;
-        if (!this.full || this.calling) return;
-        this.full = false;
-        this.user?.onRoom();
+        if (!this.calling) this.makeRoom();
       });
       queue.consume(length);
       this.fetch();
@@ -145,10 +147,17 @@ export class DenoTls implements TlsEngine {
     this.user?.onOut();
   }
 
+  /** What `encrypt` left can be encrypted now, or some of it. */
+  private makeRoom(): void {
+    if (!this.full || this.waiting > MOST_WAITING - RECORD_BYTES) return;
+    this.full = false;
+    this.user?.onRoom();
+  }
+
   /** Takes what is for the peer. */
   private fetch(): void {
-    const handle: Drain | null = this.native._handle as Drain | null;
-    if (handle === null || typeof handle.drainEncOut !== "function") return;
+    const { handle } = this;
+    if (typeof handle.drainEncOut !== "function") return;
     for (;;) {
       const data = handle.drainEncOut();
       if (data === null || data === undefined || data.byteLength === 0) break;

@@ -22,6 +22,7 @@ import { SILENT } from "../connection-states.ts";
 import { HostSocket } from "../host-socket.ts";
 import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.ts";
 import { completeKeepalive } from "../keepalive.ts";
+import { gather, RECORD_BYTES } from "../record.ts";
 import type { Accept } from "../runtime.ts";
 import { makeSecure, peerChain, type SecureNative, verifyError } from "../secure-native.ts";
 import type { NodeDriver } from "./driver.ts";
@@ -161,6 +162,11 @@ export class NodeSocket extends HostSocket<NodeDriver> implements Reader {
       const only = piece(chunks[first], starts[first], ends[first]);
       this.queue.clear();
       native._write(only, "buffer" as BufferEncoding, this.onWritten);
+    } else if (this.plain !== null && bytes <= RECORD_BYTES) {
+      // The engine would put pieces together itself, and take memory for it each time.
+      const { bytes: record, end } = gather(this.queue);
+      this.queue.clear();
+      native._write(record.subarray(0, end), "buffer" as BufferEncoding, this.onWritten);
     } else {
       const pieces: Pieces = [];
       for (let i = first; i < last; i++) {

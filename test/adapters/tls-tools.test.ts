@@ -1,0 +1,131 @@
+/** TLS of the real runtimes, tried with tools that others wrote: curl and openssl s_client. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CLIENT } from "../support/tls-fixture.ts";
+import { COMMANDS } from "./runtimes.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "tulle-tls-"));
+const certificate = join(folder, "client.pem");
+const key = join(folder, "client.key");
+writeFileSync(certificate, CLIENT.chain);
+writeFileSync(key, CLIENT.privateKey);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const has = (tool: string) => Bun.which(tool) !== null;
+for (const tool of ["curl", "openssl"]) {
+  if (!has(tool)) console.log(`without ${tool}: its tests of TLS are skipped`);
+}
+
+/** Runs a tool; what it printed, both ways. */
+async function run(command: string[], input = "", linger = 300): Promise<string> {
+  const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+  for (const line of input.split("|")) {
+    child.stdin.write(line);
+    child.stdin.flush();
+    await Bun.sleep(linger); // s_client reads commands between the answers
+  }
+  child.stdin.end();
+  const [out, errors] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return out + errors;
+}
+
+for (const name of ["bun", "node", "deno"] as const) {
+  describe(`${name} as a TLS server`, () => {
+    let child: Bun.Subprocess<"ignore", "pipe", "inherit">;
+    let port = 0;
+    let closed = "";
+
+    beforeAll(async () => {
+      child = Bun.spawn([...COMMANDS[name], join(import.meta.dir, "tls-server.ts"), name], {
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "inherit",
+      });
+      const reader = child.stdout.getReader();
+      const decoder = new TextDecoder();
+      while (!closed.includes("\n")) closed += decoder.decode((await reader.read()).value);
+      port = Number(/port (\d+)/.exec(closed)?.[1]);
+      void (async () => {
+        for (let part = await reader.read(); !part.done; part = await reader.read()) {
+          closed += decoder.decode(part.value);
+        }
+      })();
+    });
+    afterAll(() => child.kill());
+
+    const client = (...options: string[]) => [
+      "openssl",
+      "s_client",
+      "-connect",
+      `127.0.0.1:${port}`,
+      "-quiet",
+      "-no_ign_eof",
+      ...options,
+    ];
+
+    test.skipIf(!has("curl"))("curl with a certificate, a name and ALPN", async () => {
+      const url = `https://server.example:${port}/`;
+      const out = await run([
+        ...["curl", "-sk", "--http1.1", "--resolve", `server.example:${port}:127.0.0.1`],
+        ...["--cert", certificate, "--key", key, url, url],
+      ]);
+      const [first] = out.split("}");
+      expect(JSON.parse(`${first}}`)).toMatchObject({
+        version: "TLSv1.3",
+        alpn: "http/1.1",
+        serverName: "server.example",
+        verifyError: "",
+      });
+      expect(JSON.parse(`${first}}`).peers).toBeGreaterThan(0);
+      expect(out.split("version").length).toBe(3);
+    });
+
+    test.skipIf(!has("openssl"))("s_client with TLS 1.2, without a certificate", async () => {
+      const out = await run(client("-tls1_2"), "GET / HTTP/1.1\r\n\r\n");
+      expect(out).toContain('"version":"TLSv1.2"');
+      expect(out).toContain('"peers":0');
+      expect(out).toContain("ECDHE-ECDSA-");
+    });
+
+    test.skipIf(!has("openssl"))("s_client that wants to negotiate anew is refused", async () => {
+      const out = await run(client("-tls1_2"), "GET / HTTP/1.1\r\n\r\n|R\n|GET /again HTTP/1.1\r\n\r\n");
+      expect(out).toMatch(/no renegotiation|unexpected|alert|error/i);
+      expect(out.split('"version"').length).toBe(2);
+    });
+
+    test.skipIf(!has("openssl"))(
+      "s_client with a version from before 1.2 is refused, with a reason",
+      async () => {
+        const out = await run(client("-tls1_1", "-cipher", "ALL:@SECLEVEL=0"), "GET / HTTP/1.1\r\n\r\n");
+        expect(out).not.toContain("200 OK");
+        expect(out).toMatch(/alert/i);
+        for (let i = 0; i < 50 && !closed.includes("closed TLS:"); i++) await Bun.sleep(20);
+        expect(closed).toContain("closed TLS:");
+      },
+    );
+
+    test("garbage in the place of records, at every stage", async () => {
+      for (const garbage of [
+        "\x16\x03\x01\xff\xff",
+        "\x16\x03\x01\x00\x05hello",
+        "\x80\x2e\x01\x00\x02",
+        "\x15\x03\x03\x00\x02\x02\x28",
+      ]) {
+        const ended = await new Promise<boolean>((resolve) => {
+          const socket = connect(port, "127.0.0.1", () => socket.end(garbage, "latin1"));
+          socket.on("close", () => resolve(true));
+          socket.on("error", () => {});
+          socket.resume();
+        });
+        expect(ended).toBe(true);
+      }
+      expect(child.exitCode).toBe(null);
+    });
+  });
+}
