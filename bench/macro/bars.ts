@@ -41,6 +41,19 @@ export function barsOf(result: Result): Bar[] {
     judge.against(what, id, "cpuUs", "tulle-deno", 1.8, "nginx");
   }
   for (const [id, what] of [
+    ["http2", "65 B GET over HTTP/2, CPU"],
+    ["http2-both", "the same to HTTP/2, CPU"],
+  ]) {
+    judge.against(what, id, "cpuUs", "tulle-bun", 0.5, "envoy");
+    judge.against(what, id, "cpuUs", "tulle-node", 0.65, "envoy");
+  }
+  for (const [id, what] of [
+    ["http2-download", "1 MiB download over HTTP/2, CPU"],
+    ["http2-upload", "1 MiB upload over HTTP/2, CPU"],
+  ]) {
+    for (const ours of ["tulle-bun", "tulle-node"]) judge.against(what, id, "cpuMsPerMiB", ours, 1, "envoy");
+  }
+  for (const [id, what] of [
     ["download", "1 MiB download, CPU"],
     ["upload", "1 MiB upload, CPU"],
   ]) {

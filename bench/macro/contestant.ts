@@ -10,6 +10,8 @@ export interface Contestant {
   readonly ours: boolean;
   /** Whether it can be given tables of routes and clusters. */
   readonly hasTables: boolean;
+  /** Whether it takes an Envoy bootstrap: has filters, and speaks HTTP/2 on either side. */
+  readonly likeEnvoy: boolean;
   /** Scenarios that it takes part in, by id; null for all. */
   readonly scenarios: readonly string[] | null;
   /** Looks for the program. Never throws. */

@@ -13,6 +13,7 @@ export function envoyBootstrap(topology: Topology): string {
       name: `cluster_${i}`,
       type: "STATIC",
       connect_timeout: "5s",
+      ...(topology.http2.up ? { typed_extension_protocol_options: HTTP2 } : {}),
       load_assignment: {
         cluster_name: `cluster_${i}`,
         endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(topology.upstream) } }] }],
@@ -24,7 +25,7 @@ export function envoyBootstrap(topology: Topology): string {
     "@type":
       "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
     stat_prefix: "bench",
-    codec_type: "HTTP1",
+    codec_type: topology.http2.down ? "AUTO" : "HTTP1",
     use_remote_address: true,
     http_filters: [
       ...topology.chain.filters,
@@ -69,6 +70,14 @@ export function envoyBootstrap(topology: Topology): string {
     1,
   );
 }
+
+/** For the upstream. */
+const HTTP2 = {
+  "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+    explicit_http_config: { http2_protocol_options: {} },
+  },
+};
 
 /** Envoy takes the key and has no use for it. */
 const UNMETERED = { name: "bench", static_layer: { "tulle.wasm.fuel": false } };

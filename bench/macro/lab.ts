@@ -10,7 +10,7 @@ import { descendantsOf, ownersOf } from "./accounting.ts";
 import { Child } from "./children.ts";
 import type { Contestant } from "./contestant.ts";
 import { type FilterChain, NO_FILTERS } from "./filter-chains.ts";
-import { PLAIN, type Table } from "./topology.ts";
+import { type Http2Sides, NO_HTTP2, PLAIN, type Table } from "./topology.ts";
 import { startUpstream, type Upstream } from "./upstream.ts";
 
 export interface Cores {
@@ -35,6 +35,7 @@ export interface Running {
 export interface RunOptions {
   readonly table?: Table;
   readonly chain?: FilterChain;
+  readonly http2?: Http2Sides;
   readonly clients?: number;
   readonly traceCollector?: boolean;
 }
@@ -61,13 +62,14 @@ export class Lab {
     chmodSync(folder, 0o755); // nginx's worker may run as somebody else
     process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
     const port = await freePort(firstPort);
-    const upstream = startUpstream(port, folder, cores.load);
+    const http2Port = await freePort(port + 1);
+    const upstream = startUpstream(port, http2Port, folder, cores.load);
     await answers(
       port,
       () => (upstream.child.exited ? "the upstream ended at once" : ""),
       join(folder, "upstream.log"),
     );
-    return new Lab(cores, folder, upstream, port + 1);
+    return new Lab(cores, folder, upstream, http2Port + 1);
   }
 
   /** Starts a proxy as one worker on its core and waits until it forwards a request. Throws with its log if it does not. */
@@ -81,7 +83,8 @@ export class Lab {
       {
         listen,
         admin,
-        upstream: this.upstream.port,
+        upstream: options.http2?.up === true ? this.upstream.http2Port : this.upstream.port,
+        http2: options.http2 ?? NO_HTTP2,
         clients: options.clients ?? 2048,
         table: options.table ?? PLAIN,
         chain: options.chain ?? NO_FILTERS,

@@ -30,8 +30,8 @@ docs/benchmarks.md says how to read the result.
   --only a,b        scenarios (default: all but pause):
 ${ids.map((id) => `                    ${id}`).join("\n")}
   --long            also run pause: one minute of open loop per proxy
-  --rounds N        rounds per scenario (default 5); the median of the rounds is told
-  --duration S      seconds per measurement (default 4)
+  --rounds N        rounds per scenario (default 15); the median of the rounds is told
+  --duration S      seconds per measurement (default 1)
   --runtimes a,b    ${RUNTIMES.join(", ")}, or none (default: all)
   --rivals a,b      ${RIVALS.join(", ")}, or none (default: all)
   --json FILE       also write the result, every round of it, to FILE
@@ -99,8 +99,8 @@ export function readOptions(
   const text = (name: string) => (typeof values[name] === "string" ? (values[name] as string) : "");
   const options: Options = {
     only: list("only", ids, usual),
-    rounds: Math.floor(number("rounds", quick ? 1 : 5, 1)),
-    duration: Math.ceil(number("duration", quick ? 1 : 4, 1)),
+    rounds: Math.floor(number("rounds", quick ? 1 : 15, 1)),
+    duration: Math.ceil(number("duration", 1, 1)),
     runtimes: list("runtimes", RUNTIMES, RUNTIMES),
     rivals: list("rivals", RIVALS, RIVALS),
     json: text("json"),

@@ -33,7 +33,7 @@ export async function runFilters(session: Session, scenario: FiltersScenario): P
     session.say(`  ✗ ${cell.contestant}, ${scenario.variants[cell.variant].title}: ${why}`);
   };
   for (const contestant of session.contestants) {
-    if (!contestant.hasTables) continue;
+    if (!contestant.likeEnvoy) continue;
     for (const [place, variant] of scenario.variants.entries()) {
       const chain = variant.chain(contestant.name, keys);
       if (chain === null) continue;

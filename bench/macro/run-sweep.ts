@@ -15,6 +15,9 @@ import { SMALL } from "./upstream.ts";
 
 const CONNECTIONS = 50;
 
+/** A sweep has many processes, and asks for a ratio within one proxy only. */
+const MOST_ROUNDS = 10;
+
 export async function runSweep(session: Session, scenario: SweepScenario): Promise<Section> {
   const { lab, settings } = session;
   const cells: MutableCell[] = [];
@@ -34,7 +37,7 @@ export async function runSweep(session: Session, scenario: SweepScenario): Promi
       }
       if (cell.invalid !== "") session.say(`  ✗ ${contestant.name}, ${size}: ${cell.invalid}`);
     }
-    for (let round = -1; round < Math.min(settings.rounds, 3); round++) {
+    for (let round = -1; round < Math.min(settings.rounds, MOST_ROUNDS); round++) {
       for (const { running, cell, table } of entrants) {
         if (cell.invalid !== "") continue;
         const load: WrkLoad = {

@@ -7,10 +7,12 @@ import { readFileSync } from "node:fs";
 import { coreTime, cpuNs, memoryOf } from "./accounting.ts";
 import { checkFeatures, checkScenario } from "./guard.ts";
 import type { Running } from "./lab.ts";
+import { loadWithH2load } from "./load-h2load.ts";
 import { loadWithWrk, type WrkLoad, type WrkResult } from "./load-wrk.ts";
 import type { Cell, Round, Section } from "./result.ts";
 import type { ThroughputScenario } from "./scenario.ts";
 import type { Session } from "./session.ts";
+import { NO_HTTP2 } from "./topology.ts";
 
 const CONNECTIONS = 50;
 
@@ -19,10 +21,11 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
   const cells: MutableCell[] = [];
   const entrants: { running: Running; cell: MutableCell }[] = [];
   for (const contestant of session.contestants) {
+    if (scenario.http2 !== undefined && !contestant.likeEnvoy) continue;
     const cell: MutableCell = { contestant: contestant.name, variant: 0, invalid: "", rounds: [] };
     cells.push(cell);
     try {
-      const running = await lab.start(contestant);
+      const running = await lab.start(contestant, { http2: scenario.http2 ?? NO_HTTP2 });
       cell.invalid = (await checkFeatures(running.port)) || (await checkScenario(running.port, scenario));
       if (cell.invalid === "") entrants.push({ running, cell });
       else await running.stop();
@@ -39,6 +42,7 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
     paths: [scenario.path],
     bodyBytes: scenario.requestBytes,
     newConnections: scenario.newConnections,
+    http2: scenario.http2?.down ?? false,
   });
   for (const { running } of entrants) await warmUp(session, load(running, settings.warmup));
   for (let round = 0; round < settings.rounds; round++) {
@@ -72,6 +76,11 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
   return { id: scenario.id, cells };
 }
 
+/** Runs the load to its end, by the program for it. */
+function runLoad(load: WrkLoad, core: number, folder: string): Promise<WrkResult> {
+  return load.http2 ? loadWithH2load(load, core, folder) : loadWithWrk(load, core, folder);
+}
+
 /** The load of the plain scenario, as hard as it goes. */
 export function keepAliveGet(port: number, seconds: number): WrkLoad {
   return {
@@ -94,7 +103,7 @@ export async function warmUp(session: Session, load: WrkLoad): Promise<void> {
   let answers = 0;
   let mib = 0;
   for (let i = 0; i < 10 && answers < WARM_ANSWERS && mib < WARM_MIB; i++) {
-    const result = await loadWithWrk(load, session.lab.cores.load, session.lab.folder);
+    const result = await runLoad(load, session.lab.cores.load, session.lab.folder);
     answers += result.requests;
     mib += (result.bytes + result.requests * load.bodyBytes) / 2 ** 20;
   }
@@ -133,7 +142,7 @@ export async function measure(session: Session, running: Running, load: WrkLoad)
   let result: WrkResult;
   try {
     const before = cpuNs(running.family);
-    result = await loadWithWrk(load, lab.cores.load, lab.folder);
+    result = await runLoad(load, lab.cores.load, lab.folder);
     cpu = cpuNs(running.family) - before;
   } catch (error) {
     const fault = `died under load (${(error as Error).message}): ${lastWords(running.log)}`;

@@ -15,6 +15,7 @@ import {
   ratelimit,
   ratelimitByKey,
 } from "./filter-chains.ts";
+import type { Http2Sides } from "./topology.ts";
 import { BLOB, SMALL } from "./upstream.ts";
 
 /** wrk, 50 connections, as fast as it goes: CPU per request and requests per second. */
@@ -27,6 +28,8 @@ export interface ThroughputScenario {
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly newConnections: boolean;
+  /** Where HTTP/2 is spoken, in cleartext; absent: nowhere. */
+  readonly http2?: Http2Sides;
   /** CPU is told per request in µs, or per MiB of body in ms. */
   readonly unit: "µs/request" | "ms/MiB";
 }
@@ -176,6 +179,46 @@ const throughput = {
 export const SCENARIOS: readonly Scenario[] = [
   { ...throughput, id: "get", title: "65 B keep-alive GET" },
   { ...throughput, id: "post", title: "1 KiB POST", method: "POST", path: "/upload", requestBytes: 1024 },
+  {
+    ...throughput,
+    id: "http2",
+    title: "65 B GET over HTTP/2, upstream HTTP/1",
+    http2: { down: true, up: false },
+  },
+  {
+    ...throughput,
+    id: "http2-both",
+    title: "65 B GET over HTTP/2, upstream HTTP/2",
+    http2: { down: true, up: true },
+  },
+  {
+    ...throughput,
+    id: "http2-post",
+    title: "1 KiB POST over HTTP/2, upstream HTTP/2",
+    method: "POST",
+    path: "/upload",
+    requestBytes: 1024,
+    http2: { down: true, up: true },
+  },
+  {
+    ...throughput,
+    id: "http2-download",
+    title: "1 MiB download over HTTP/2, upstream HTTP/2",
+    path: "/blob",
+    responseBytes: BLOB,
+    unit: "ms/MiB",
+    http2: { down: true, up: true },
+  },
+  {
+    ...throughput,
+    id: "http2-upload",
+    title: "1 MiB upload over HTTP/2, upstream HTTP/2",
+    method: "POST",
+    path: "/upload",
+    requestBytes: BLOB,
+    unit: "ms/MiB",
+    http2: { down: true, up: true },
+  },
   {
     ...throughput,
     id: "download",

@@ -14,11 +14,20 @@ export interface Topology {
   /** Most client connections at once. Proxies that set memory aside per connection are told, not left to guess. */
   readonly clients: number;
   readonly table: Table;
+  readonly http2: Http2Sides;
   /** Filters before the router. Only what takes an Envoy bootstrap is given any. */
   readonly chain: FilterChain;
   /** Folder for its configuration files. */
   readonly folder: string;
 }
+
+/** Where HTTP/2 is spoken instead of HTTP/1. */
+export interface Http2Sides {
+  readonly down: boolean;
+  readonly up: boolean;
+}
+
+export const NO_HTTP2: Http2Sides = { down: false, up: false };
 
 /** What stands between listener and upstream besides the catch-all route to it. */
 export interface Table {

@@ -30,6 +30,7 @@ export function tulleOn(runtime: RuntimeName): Contestant {
     name: `tulle-${runtime}`,
     ours: true,
     hasTables: true,
+    likeEnvoy: true,
     scenarios: null,
     find: () => find(runtime),
     prepare: (topology, options) => prepare(runtime, topology, options),

@@ -17,19 +17,21 @@ export const BLOB = 1 << 20;
 
 export interface Upstream {
   readonly port: number;
+  /** Where it speaks HTTP/2, in cleartext; nobody listens there if it is built-in. */
+  readonly http2Port: number;
   /** "nginx" or "built-in". */
   readonly kind: string;
   readonly child: Child;
 }
 
 /** Starts it on `core`; the caller waits until it answers. */
-export function startUpstream(port: number, folder: string, core: number): Upstream {
+export function startUpstream(port: number, http2Port: number, folder: string, core: number): Upstream {
   const log = join(folder, "upstream.log");
   const nginx = Bun.which("nginx");
   if (nginx === null) {
     const program = join(import.meta.dir, "upstream-builtin.ts");
     const child = new Child([process.execPath, program, String(port)], { core, log });
-    return { port, kind: "built-in", child };
+    return { port, http2Port, kind: "built-in", child };
   }
   // A copy of the program: the pages of one file are shared, and the rival nginx would look smaller for it.
   const program = join(folder, "nginx-upstream");
@@ -37,16 +39,16 @@ export function startUpstream(port: number, folder: string, core: number): Upstr
   writeFileSync(join(folder, "blob"), Buffer.alloc(BLOB, "tulle"));
   for (const name of ["small", "upload"]) writeFileSync(join(folder, name), smallBody());
   const file = join(folder, "upstream.conf");
-  writeFileSync(file, configuration(port, folder));
+  writeFileSync(file, configuration(port, http2Port, folder));
   const child = new Child([program, "-c", file, "-p", folder, "-e", "stderr"], { core, log });
-  return { port, kind: "nginx", child };
+  return { port, http2Port, kind: "nginx", child };
 }
 
 export function smallBody(): string {
   return `${"0123456789abcdef".repeat(4)}\n`;
 }
 
-function configuration(port: number, folder: string): string {
+function configuration(port: number, http2Port: number, folder: string): string {
   return `${mainBlock(folder, 16384).replace("nginx.pid", "upstream.pid")}
 http {
   access_log off;
@@ -60,6 +62,7 @@ http {
   client_body_temp_path ${folder}/upstream-body;
   server {
     listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${http2Port} http2 backlog=4096;
     root ${folder};
     keepalive_requests 1000000000;
     keepalive_timeout 1h;

@@ -15,6 +15,7 @@ import {
   clusterStats,
   remainingStats,
 } from "../telemetry/cluster-stats.ts";
+import { clusterHttp2Stats, type Http2Stats } from "../telemetry/http2-stats.ts";
 import type { ResponseCodeStats } from "../telemetry/response-stats.ts";
 import type { ClusterUpdateStats } from "../telemetry/server-stats.ts";
 import type { Scope, StatsStore } from "../telemetry/stats.ts";
@@ -64,6 +65,7 @@ export class ClusterState implements DnsHandler {
   private readonly environment: ClusterEnvironment;
   private readonly handler: ClusterHandler;
   private readonly scope: Scope;
+  private http2: Http2Stats | null = null;
   private alternatives: AlternativeStats | null = null;
   private dns: DnsCluster | null = null;
 
@@ -79,6 +81,12 @@ export class ClusterState implements DnsHandler {
     this.highBreaker = new Breaker(breakerStats(this.scope, "high"));
     this.endpoints = new EndpointSet(this.setOptions());
     this.configureBreakers();
+  }
+
+  /** What its connections of HTTP/2 do; there as soon as one was made. */
+  get http2Stats(): Http2Stats {
+    this.http2 ??= clusterHttp2Stats(this.scope);
+    return this.http2;
   }
 
   /** Brings the endpoints in: at once (STATIC), by asking (DNS), or not yet (EDS). Call once. */

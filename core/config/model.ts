@@ -248,6 +248,8 @@ export interface Http2ProtocolOptions {
   /** What a peer may send ahead in one stream, and on the connection, bytes; defaults 256 KiB and 4 MiB. */
   readonly initialStreamWindowSize: number;
   readonly initialConnectionWindowSize: number;
+  /** Most bytes of an HPACK table, ours and the peer's; default 4096. */
+  readonly hpackTableSize: number;
   /** Clients may CONNECT, also for another protocol (RFC 8441). */
   readonly allowConnect: boolean;
   /** PINGs that ask whether the peer is still there; null = none. */
@@ -481,8 +483,10 @@ export interface RouteAction {
   readonly hostRewritePathRegex: RegexRewrite | null;
   readonly autoHostRewrite: boolean;
   readonly appendXForwardedHost: boolean;
-  /** Default 15 s; 0 = off. */
+  /** Default 15 s; 0 = off, as where the route limits the duration of streams instead. */
   readonly timeout: number;
+  /** Null = `grpc-timeout` means nothing to the proxy. */
+  readonly grpcTimeout: GrpcTimeoutRules | null;
   /** Null = the connection manager's stream idle timeout. */
   readonly idleTimeout: number | null;
   /** Null = the connection manager's. */
@@ -490,6 +494,16 @@ export interface RouteAction {
   readonly retryPolicy: RetryPolicy | null;
   readonly priority: "DEFAULT" | "HIGH";
   readonly upgrades: readonly UpgradeConfig[];
+}
+
+/** What a request's `grpc-timeout` does on a route. */
+export interface GrpcTimeoutRules {
+  /** Whether it limits the stream (`max_stream_duration.grpc_timeout_header_*`), or the answer (`max_grpc_timeout`). */
+  readonly of: "stream" | "answer";
+  /** 0 = unlimited. */
+  readonly max: number;
+  /** What is taken off. */
+  readonly offset: number;
 }
 
 export interface RetryPolicy {

@@ -20,6 +20,8 @@ export class Fields {
   slots = 0;
   /** Fields that are there. */
   count = 0;
+  /** Names whose values their sender wants to be kept out of every HPACK table (RFC 7541 6.2.3); null: none. */
+  secrets: Set<string> | null = null;
   /** Known id per slot, 0 = another name, 255 = hole. */
   readonly ids: number[] = [];
   /** nameStart, nameEnd, valueStart, valueEnd per slot; -1 where the text below is all there is. */
@@ -39,6 +41,7 @@ export class Fields {
     }
     this.slots = 0;
     this.count = 0;
+    this.secrets = null;
     this.seen0 = 0;
     this.seen1 = 0;
   }
@@ -49,6 +52,7 @@ export class Fields {
     this.forEach((name, value) => {
       copy.add(name, value);
     });
+    copy.secrets = this.secrets;
     return copy;
   }
 

@@ -1,8 +1,11 @@
-/** Which requests are gRPC: they are routed by it, and answered in gRPC's own terms. */
+/** What the proxy knows of gRPC: which requests speak it, its statuses, and how it writes times down. */
 import type { Fields } from "./fields.ts";
 import { known } from "./names.ts";
 
 const CONTENT_TYPE = known("content-type");
+
+/** The status of what took too long. */
+export const DEADLINE_EXCEEDED = 4;
 
 /** Envoy's gRPC status for an answer that says none. */
 export function grpcStatusOf(httpStatus: number): number {
@@ -30,4 +33,52 @@ export function isGrpc(fields: Fields): boolean {
   const type = fields.getId(CONTENT_TYPE);
   if (type === null || !type.startsWith("application/grpc")) return false;
   return type.length === 16 || type.charCodeAt(16) === 0x2b;
+}
+
+/** Whether an answer with that `grpc-status` (null: none) counts as a success of its endpoint: Envoy's statuses below 500. */
+export function isGrpcSuccess(status: string | null): boolean {
+  switch (status) {
+    case "0":
+    case "1":
+    case "3":
+    case "5":
+    case "6":
+    case "7":
+    case "8":
+    case "9":
+    case "10":
+    case "11":
+    case "16":
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** ms of each unit. */
+const UNITS: { readonly [unit: string]: number } = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1000,
+  m: 1,
+  u: 1e-3,
+  n: 1e-6,
+};
+
+/** The time that a `grpc-timeout` says, ms, rounded up; -1 if it is none (1 to 8 digits and a unit). */
+export function parseGrpcTimeout(text: string): number {
+  if (!/^[0-9]{1,8}[HMSmun]$/.test(text)) return -1;
+  return Math.ceil(Number(text.slice(0, -1)) * UNITS[text[text.length - 1]]);
+}
+
+/** Most that eight digits say. */
+const MOST = 99_999_999;
+
+/** `ms`, a whole number, as a `grpc-timeout`, rounded down to a unit in which it has at most eight digits. */
+export function formatGrpcTimeout(ms: number): string {
+  if (ms <= MOST) return `${ms}m`;
+  let time = Math.floor(ms / 1000);
+  if (time <= MOST) return `${time}S`;
+  time = Math.floor(time / 60);
+  return time <= MOST ? `${time}M` : `${Math.min(Math.floor(time / 60), MOST)}H`;
 }

@@ -8,10 +8,10 @@
 import { LOWER, lowerCase } from "../bytes/ascii.ts";
 import { Slab } from "../bytes/slab.ts";
 import type { Fields } from "../http/fields.ts";
+import { ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { KNOWN_COUNT, known, nameOf } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
-import { ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 
 const UPGRADE = known("upgrade");
 

@@ -5,11 +5,18 @@
 import { IS_TCHAR, LOWER, latin1, latin1Again, parseDecimal } from "../bytes/ascii.ts";
 import type { Fault } from "../errors.ts";
 import { Fields } from "../http/fields.ts";
+import { ByChunks, ByLength, NoBody } from "../http/framing.ts";
 import { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
+import {
+  DroppedField,
+  judgeUnderscores,
+  RefusedField,
+  type UnderscoreAction,
+  type UnderscoreCounter,
+} from "../http/underscores.ts";
 import { REQUEST_FAULTS as FAULTS } from "./faults.ts";
 import type { Http1Limits } from "./limits.ts";
-import { ByChunks, ByLength, NoBody } from "../http/framing.ts";
 import { type CopyCounter, MessageParser, type MessageSink } from "./message-parser.ts";
 
 const HOST = known("host");
@@ -21,21 +28,6 @@ const MAX_LENGTH = Number.MAX_SAFE_INTEGER;
 /** Bytes a target may consist of: visible ASCII without "#" (row R4). */
 const IS_TARGET = new Uint8Array(256);
 for (let b = 0x21; b < 0x7f; b++) IS_TARGET[b] = b === 0x23 ? 0 : 1;
-
-/** Names that must not come back to life when a backend folds "_" to "-" (row L15). */
-const FOLDED = new Set([
-  "content-length", "transfer-encoding", "host", "connection", "upgrade", "expect", "authorization", "cookie",
-  "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-client-cert",
-  "x-request-id", "forwarded", "x-real-ip", "x-envoy-external-address", "x-envoy-internal",
-]); // biome-ignore format: one list
-
-export type UnderscoreAction = "ALLOW" | "REJECT_REQUEST" | "DROP_HEADER";
-
-/** Counts what the underscore action did. */
-export interface UnderscoreCounter {
-  droppedHeadersWithUnderscores: number;
-  requestsRejectedWithUnderscoresInHeaders: number;
-}
 
 export class RequestParser extends MessageParser {
   readonly head: RequestHead;
@@ -187,14 +179,9 @@ export class RequestParser extends MessageParser {
       if (!fields.live(i) || fields.ids[i] !== 0) continue;
       const name = fields.nameAt(i);
       if (!name.includes("_")) continue;
-      const counter = this.underscoreCounter;
-      if (this.underscoreAction === "DROP_HEADER") {
-        fields.drop(i);
-        if (counter !== null) counter.droppedHeadersWithUnderscores++;
-      } else if (this.underscoreAction === "REJECT_REQUEST" || FOLDED.has(name.replaceAll("_", "-"))) {
-        if (counter !== null) counter.requestsRejectedWithUnderscoresInHeaders++;
-        return FAULTS.underscore;
-      }
+      const verdict = judgeUnderscores(name, this.underscoreAction, this.underscoreCounter);
+      if (verdict === RefusedField) return FAULTS.underscore;
+      if (verdict === DroppedField) fields.drop(i);
     }
     return null;
   }

@@ -5,11 +5,11 @@
 import { IS_FIELD_VALUE } from "../bytes/ascii.ts";
 import type { Fault } from "../errors.ts";
 import { Fields } from "../http/fields.ts";
+import { AsTunnel, ByChunks, ByClose, ByLength, NoBody } from "../http/framing.ts";
 import { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { RESPONSE_FAULTS as FAULTS } from "./faults.ts";
 import type { Http1Limits } from "./limits.ts";
-import { AsTunnel, ByChunks, ByClose, ByLength, NoBody } from "../http/framing.ts";
 import { type CopyCounter, MessageParser, type MessageSink } from "./message-parser.ts";
 import { CHUNKED, codingOf, lengthOf } from "./request-parser.ts";
 

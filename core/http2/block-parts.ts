@@ -3,7 +3,9 @@
  * Bounded by bytes and by frames, because a peer may send parts for ever (CVE-2024-27983, CVE-2024-30255).
  */
 
-/** Frames of one block. */
+import { DEFAULT_FRAME } from "./frames.ts";
+
+/** Frames of one block, beside those that its bytes fill. */
 const MAX_PARTS = 16;
 
 const NO_BYTES = new Uint8Array(0);
@@ -33,7 +35,7 @@ export class BlockParts {
   /** Adds a part; why the block is refused, or "". */
   append(bytes: Uint8Array, start: number, end: number): string {
     const length = this.length + end - start;
-    if (++this.parts > MAX_PARTS) return "too_many_continuations";
+    if (++this.parts > MAX_PARTS + Math.floor(length / DEFAULT_FRAME)) return "too_many_continuations";
     if (length > this.maxBytes) return "header_block_too_large";
     if (length > this.bytes.length) {
       const larger = new Uint8Array(Math.max(length, this.bytes.length * 2));

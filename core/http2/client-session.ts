@@ -15,11 +15,13 @@ import type { FieldSink } from "./hpack/decoder.ts";
 import type { Http2Limits } from "./limits.ts";
 import { OWN_FIELDS } from "./own-fields.ts";
 import { ResponseSection } from "./response-section.ts";
-import { Session, type SessionOwner } from "./session.ts";
-import type { SessionStream } from "./session-stream.ts";
+import { Session } from "./session.ts";
+import type { SessionOwner } from "./stream-table.ts";
+
+/** Interim answers to one request (row E1). */
+const MOST_INTERIMS = 16;
 
 export class ClientSession extends Session {
-  protected readonly mayBePushed = false;
   protected readonly lastFromPeer = 0;
   private readonly section: ResponseSection;
   private reading: ClientStream | null = null;
@@ -30,14 +32,14 @@ export class ClientSession extends Session {
     super(owner, slab, false, limits, options);
     this.section = new ResponseSection(limits);
     this.writer.preface();
-    this.flush();
+    this.output.flush();
     this.greet([EnablePush, 0]);
   }
 
   /** How many more streams may be opened now. */
   get room(): number {
     if (this.ending || this.stopped || this.lastStream > LARGEST_STREAM - 4) return 0;
-    return Math.max(0, this.peerMaxStreams - this.size);
+    return Math.max(0, this.peer.maxStreams - this.size);
   }
 
   /**
@@ -53,6 +55,7 @@ export class ClientSession extends Session {
     endStream: boolean,
   ): number {
     const { writer } = this;
+    const { secrets } = head.fields;
     this.admit(stream, this.lastStream === 0 ? 1 : this.lastStream + 2);
     writer.beginHeaders();
     const connect = protocol !== "" || head.method === "CONNECT";
@@ -60,9 +63,9 @@ export class ClientSession extends Session {
     if (protocol !== "") writer.pseudo(":protocol", protocol);
     if (protocol !== "" || !connect) {
       writer.pseudo(":scheme", head.scheme);
-      writer.pseudo(":path", head.path);
+      writer.pseudo(":path", head.path, secrets);
     }
-    writer.pseudo(":authority", head.authority);
+    writer.pseudo(":authority", head.authority, secrets);
     writer.fields(head.fields, OWN_FIELDS);
     if (te) writer.pseudo("te", "trailers");
     if (length >= 0) writer.length(length);
@@ -78,10 +81,6 @@ export class ClientSession extends Session {
 
   protected isIdle(id: number): boolean {
     return id > this.lastStream || (id & 1) === 0;
-  }
-
-  protected expectsTrailers(stream: SessionStream): boolean {
-    return (stream as ClientStream).answered;
   }
 
   protected headSink(id: number): FieldSink | null {
@@ -104,12 +103,15 @@ export class ClientSession extends Session {
     if (stream === null) return;
     const fault = section.end();
     if (fault !== "") {
+      if (section.tooMuch) this.owner.counts.headerOverflow++;
       this.breakStream(stream, ProtocolError, fault);
       return;
     }
     const { status } = stream.answer;
     if (status < 200) {
       if (endStream) this.breakStream(stream, ProtocolError, "interim_answer_ends");
+      else if (++stream.interims > MOST_INTERIMS)
+        this.breakStream(stream, ProtocolError, "too_many_informational");
       else stream.onInformational();
       return;
     }
@@ -131,9 +133,7 @@ export class ClientSession extends Session {
     this.ending = true;
     for (const stream of [...this.streams.values()]) {
       if (stream.id <= lastStream) continue;
-      this.streams.delete(stream.id);
-      stream.cut(RefusedStream, "");
-      this.owner.onStreamClosed();
+      this.cut(stream, RefusedStream, "");
     }
     super.onGoAway(lastStream, code, debug);
   }

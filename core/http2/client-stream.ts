@@ -10,6 +10,13 @@ export abstract class ClientStream extends SessionStream {
   /** The request was HEAD: what the answer declares is not sent. */
   toHead = false;
 
+  /** Interim answers so far. */
+  interims = 0;
+
+  get hasHead(): boolean {
+    return this.answered;
+  }
+
   /** `answer` is an interim one. */
   abstract onInformational(): void;
   /** `answer` is the final one; it declares that length, -1 for none. With `endStream`, `onEnd` follows. */

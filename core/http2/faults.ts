@@ -2,7 +2,13 @@
 import { fault } from "../errors.ts";
 
 export const RESPONSE_FAULTS = {
-  malformed: fault("http2.malformed", "upstream", 502, "upstream_reset_before_response_started{protocol_error}", "UPE"),
+  malformed: fault(
+    "http2.malformed",
+    "upstream",
+    502,
+    "upstream_reset_before_response_started{protocol_error}",
+    "UPE",
+  ),
 } as const;
 
 export const REQUEST_FAULTS = {

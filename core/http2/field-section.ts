@@ -40,11 +40,16 @@ export type SectionFault =
   | "path"
   | "authority"
   | "host"
+  | "underscore"
   | "protocol"
   | "status";
 
 /** Faults of sections that are sound as far as they were read, but too large. */
-const TOO_MUCH: ReadonlySet<SectionFault> = new Set(["too_many_fields", "section_too_large", "path_too_long"]);
+const TOO_MUCH: ReadonlySet<SectionFault> = new Set([
+  "too_many_fields",
+  "section_too_large",
+  "path_too_long",
+]);
 
 /** Takes the fields of a section that nobody wants. */
 export const IGNORED_FIELDS: FieldSink = { onField: () => false };
@@ -92,8 +97,12 @@ export abstract class FieldSection implements FieldSink {
     this.cookie = "";
   }
 
-  onField(id: number, name: string, value: string, _secret: boolean): boolean {
+  onField(id: number, name: string, value: string, secret: boolean): boolean {
     this.fault = this.take(id, name, value);
+    if (secret) {
+      this.fields.secrets ??= new Set();
+      this.fields.secrets.add(name);
+    }
     return this.fault === "";
   }
 

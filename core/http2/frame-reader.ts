@@ -80,9 +80,9 @@ export class FrameReader {
     this.state = preface ? PREFACE_STATE : HEADER;
   }
 
-  /** Nothing of a frame has been read. */
-  get idle(): boolean {
-    return this.state === HEADER && this.count === 0 && this.block.stream === 0;
+  /** A header block has begun to come, and is not complete. */
+  get inBlock(): boolean {
+    return this.block.stream !== 0 || (this.state === WHOLE && this.type === Headers);
   }
 
   /** Bytes that are held because something is not complete. For statistics. */
@@ -186,11 +186,17 @@ export class FrameReader {
       return;
     }
     if (this.type === Data) this.beginData();
-    else if (this.type > Continuation) this.state = this.left === 0 ? HEADER : SKIP;
+    else if (this.type > Continuation) this.ignore();
     else {
       this.state = WHOLE;
       if (this.left === 0) this.finish(NO_BYTES, 0);
     }
+  }
+
+  /** Nobody knows its type (5.5). */
+  private ignore(): void {
+    this.state = this.left === 0 ? HEADER : SKIP;
+    this.sink.onIgnored();
   }
 
   /** What is wrong with a frame's header, or "". */
@@ -216,13 +222,8 @@ export class FrameReader {
         return open === 0 ? "unexpected_continuation" : "";
       case Settings:
         if (stream !== 0) return "frame_on_a_stream";
-        return (this.flags & Ack) !== 0
-          ? length !== 0
-            ? "frame_size"
-            : ""
-          : length % 6 !== 0
-            ? "frame_size"
-            : "";
+        if ((this.flags & Ack) !== 0) return length !== 0 ? "frame_size" : "";
+        return length % 6 !== 0 ? "frame_size" : "";
       case Ping:
         if (stream !== 0) return "frame_on_a_stream";
         return length !== 8 ? "frame_size" : "";
@@ -316,7 +317,7 @@ export class FrameReader {
         this.continuation(bytes, at, at + length);
         break;
       case Priority:
-        if (length === 5) sink.onPriority(stream);
+        if (length === 5) sink.onIgnored();
         else sink.onStreamFault(stream, FrameSizeError, "frame_size");
         break;
       case ResetStream:

@@ -8,8 +8,8 @@ export interface FrameSink {
   onDataEnd(stream: number, length: number, endStream: boolean): void;
   /** A whole header block, the sink's until it returns. */
   onBlock(stream: number, bytes: Uint8Array, start: number, end: number, endStream: boolean): void;
-  /** A PRIORITY frame, which asks for nothing any more. */
-  onPriority(stream: number): void;
+  /** A frame that means nothing to us: PRIORITY, which asks for nothing any more, or one of an unknown type. */
+  onIgnored(): void;
   onReset(stream: number, code: number): void;
   onSetting(id: number, value: number): void;
   /** After the last of its `onSetting`, of which an acknowledgement has none. */

@@ -6,6 +6,7 @@
 import type { Slab } from "../bytes/slab.ts";
 import type { Fields } from "../http/fields.ts";
 import { known } from "../http/names.ts";
+import { PREFACE } from "./frame-reader.ts";
 import {
   Ack,
   Continuation,
@@ -20,7 +21,6 @@ import {
   Settings,
   WindowUpdate,
 } from "./frames.ts";
-import { PREFACE } from "./frame-reader.ts";
 import { HpackEncoder } from "./hpack/encoder.ts";
 
 const CONTENT_LENGTH = known("content-length");
@@ -31,10 +31,10 @@ export class FrameWriter {
   /** Where the block of the HEADERS frame under way begins. */
   private blockAt = 0;
 
-  /** Writes to `slab`, which others may use between two pieces. */
-  constructor(slab: Slab) {
+  /** Writes to `slab`, which others may use between two pieces. `table`: most bytes of the peer's HPACK table to use. */
+  constructor(slab: Slab, table: number) {
     this.slab = slab;
-    this.encoder = new HpackEncoder(slab);
+    this.encoder = new HpackEncoder(slab, table);
   }
 
   /** The piece, for who hands it on at once. */
@@ -114,9 +114,9 @@ export class FrameWriter {
     this.encoder.beginBlock();
   }
 
-  /** A pseudo header. */
-  pseudo(name: string, value: string): void {
-    this.encoder.field(0, name, value, false);
+  /** A pseudo header, kept out of every table if it is one of `secrets`. */
+  pseudo(name: string, value: string, secrets: ReadonlySet<string> | null = null): void {
+    this.encoder.field(0, name, value, secrets !== null && secrets.has(name));
   }
 
   /** `content-length`, which is ours to tell. */
@@ -126,10 +126,12 @@ export class FrameWriter {
 
   /** The fields that are there, but for those whose ids are `hidden` (1 by id): they belong to a hop of HTTP/1. */
   fields(fields: Fields, hidden: Uint8Array): void {
+    const { secrets } = fields;
     for (let slot = 0; slot < fields.slots; slot++) {
       const id = fields.ids[slot];
       if (hidden[id] === 1) continue;
-      this.encoder.field(id, fields.nameAt(slot), fields.valueAt(slot), false);
+      const name = fields.nameAt(slot);
+      this.encoder.field(id, name, fields.valueAt(slot), secrets !== null && secrets.has(name));
     }
   }
 

@@ -75,5 +75,8 @@ export const LARGEST_FRAME = 16_777_215;
 export const DEFAULT_WINDOW = 65_535;
 export const LARGEST_WINDOW = 0x7fffffff;
 
+/** HEADER_TABLE_SIZE of a peer that says nothing (6.5.2), bytes. */
+export const DEFAULT_TABLE = 4096;
+
 /** Stream identifiers have 31 bits. */
 export const LARGEST_STREAM = 0x7fffffff;

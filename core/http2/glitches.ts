@@ -3,8 +3,8 @@
  * are reset at once, resets that it makes us send, frames that ask for nothing, answers that we owe. A peer that goes
  * on so is told to be calm, and then cut.
  *
- * Law: a bound for each sort, per time or per work done, so that a peer that works is never mistaken for one that does
- * not.
+ * Law: a peer that works is never mistaken for one that does not. Frames that belong to work (a window that opens, a
+ * PING that measures) are free in proportion to what we have sent; the bounds are for those beyond.
  */
 
 /** Oddities of one sort within a while. */
@@ -13,23 +13,31 @@ export interface Bound {
   readonly most: number;
   /** Within this time, ms. */
   readonly within: number;
+  /** Frames of this sort belong to work. */
+  readonly free: boolean;
 }
 
 /** What is counted. The figures are those of docs/limits.md. */
 export const BOUNDS = {
-  /** Streams that the client reset before their answer was complete, beyond half of all (Rapid Reset). */
-  resets: { most: 200, within: 1000 },
-  /** Streams that the peer made us reset (MadeYouReset). */
-  madeResets: { most: 100, within: 30_000 },
+  /** Streams that the peer made us reset (MadeYouReset), and frames that would have done so. */
+  madeResets: { most: 100, within: 30_000, free: false },
   /** Streams refused for there being too many. */
-  refused: { most: 200, within: 1000 },
+  refused: { most: 200, within: 1000, free: false },
   /** PINGs and SETTINGS, each of which wants an answer. */
-  asks: { most: 1000, within: 10_000 },
-  /** Frames that carry nothing: empty DATA without an end, PRIORITY, updates of a byte, unknown ones. */
-  idle: { most: 1000, within: 1000 },
+  asks: { most: 1000, within: 10_000, free: true },
+  /** DATA that is empty and does not end its stream. */
+  empty: { most: 1000, within: 1000, free: false },
+  /** Window updates. */
+  updates: { most: 1000, within: 1000, free: true },
+  /** Frames that say nothing to us: PRIORITY, unknown types, acknowledgements of nothing, resets of what is over. */
+  idle: { most: 1000, within: 1000, free: true },
 } as const satisfies { readonly [sort: string]: Bound };
 
 export type GlitchSort = keyof typeof BOUNDS;
+
+/** Each DATA frame that we send, and each stream, makes so many frames free, up to this sum. */
+const FREE_PER_WORK = 10;
+const MOST_FREE = 10_000;
 
 const SORTS = Object.keys(BOUNDS) as GlitchSort[];
 
@@ -46,11 +54,22 @@ const SUSPICION = 0.75;
 export class Glitches {
   private readonly counts: number[] = SORTS.map(() => 0);
   private readonly since: number[] = SORTS.map(() => 0);
+  /** Frames that are free. */
+  private free = 0;
+
+  /** A DATA frame was sent, or a stream began. */
+  worked(): void {
+    if (this.free < MOST_FREE) this.free += FREE_PER_WORK;
+  }
 
   /** Counts one at `now`, ms. */
   add(sort: GlitchSort, now: number): GlitchVerdict {
+    const { most, within, free } = BOUNDS[sort];
+    if (free && this.free > 0) {
+      this.free--;
+      return Bearable;
+    }
     const i = SORTS.indexOf(sort);
-    const { most, within } = BOUNDS[sort];
     if (now - this.since[i] > within) {
       this.since[i] = now;
       this.counts[i] = 0;

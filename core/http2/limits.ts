@@ -27,3 +27,9 @@ export const DEFAULT_HTTP2_LIMITS: Http2Limits = Object.freeze({
   maxTrailerBytes: 8192,
   maxBlockBytes: 64 * 1024,
 });
+
+/** The defaults, but for what a configuration names; a block that is not compressed is not larger than its fields. */
+export function http2Limits(maxBytes: number, maxFields: number): Http2Limits {
+  const maxBlockBytes = Math.max(DEFAULT_HTTP2_LIMITS.maxBlockBytes, maxBytes + 8 * maxFields);
+  return { ...DEFAULT_HTTP2_LIMITS, maxBytes, maxFields, maxBlockBytes };
+}

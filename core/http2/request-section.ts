@@ -10,6 +10,13 @@ import { hostEnd } from "../http/authority.ts";
 import type { Fields } from "../http/fields.ts";
 import { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
+import {
+  DroppedField,
+  judgeUnderscores,
+  RefusedField,
+  type UnderscoreAction,
+  type UnderscoreCounter,
+} from "../http/underscores.ts";
 import { FieldSection, type SectionFault } from "./field-section.ts";
 import type { Http2Limits } from "./limits.ts";
 
@@ -27,9 +34,19 @@ export class RequestSection extends FieldSection {
   private readonly connectProtocol: boolean;
   private readonly maxPath: number;
 
+  private readonly underscores: UnderscoreAction;
+  private readonly counter: UnderscoreCounter;
+
   /** `connectProtocol`: we have offered SETTINGS_ENABLE_CONNECT_PROTOCOL. */
-  constructor(limits: Http2Limits, connectProtocol: boolean) {
+  constructor(
+    limits: Http2Limits,
+    connectProtocol: boolean,
+    underscores: UnderscoreAction,
+    counter: UnderscoreCounter,
+  ) {
     super(limits);
+    this.underscores = underscores;
+    this.counter = counter;
     this.connectProtocol = connectProtocol;
     this.maxPath = limits.maxPathBytes;
   }
@@ -79,6 +96,11 @@ export class RequestSection extends FieldSection {
   }
 
   protected override regularField(id: number, name: string, value: string): SectionFault {
+    if (id === 0 && name.includes("_")) {
+      const verdict = judgeUnderscores(name, this.underscores, this.counter);
+      if (verdict === RefusedField) return "underscore";
+      if (verdict === DroppedField) return "";
+    }
     if (id !== HOST) return super.regularField(id, name, value);
     if (this.host !== "" || hostEnd(value) < 0) return "host";
     this.host = value;
@@ -100,7 +122,9 @@ export class RequestSection extends FieldSection {
     }
     if (head.method === "CONNECT" && this.protocol === "") {
       if (scheme !== "" || head.path !== "" || this.contentLength >= 0) return "pseudo_header";
-      return head.authority === "" ? "missing_pseudo_header" : "";
+      if (head.authority === "") return "missing_pseudo_header";
+      // Where to connect to, port and all (8.5).
+      return hostEnd(head.authority) === head.authority.length ? "authority" : "";
     }
     if (this.protocol !== "" && head.method !== "CONNECT") return "pseudo_header";
     if (scheme === "" || head.path === "") return "missing_pseudo_header";

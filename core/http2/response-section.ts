@@ -38,6 +38,7 @@ export class ResponseSection extends FieldSection {
   }
 }
 
+/** Trailers, of requests and answers (8.1). Each section has fields of its own. */
 export class TrailerSection extends FieldSection {
   protected fields: Fields = new Fields();
 

@@ -7,9 +7,11 @@
 import type { Slab } from "../bytes/slab.ts";
 import type { Http2ProtocolOptions } from "../config/model.ts";
 import type { ResponseHead } from "../http/head.ts";
+import type { UnderscoreAction } from "../http/underscores.ts";
 import { IGNORED_FIELDS } from "./field-section.ts";
 import {
   EnableConnectProtocol,
+  EnhanceYourCalm,
   LARGEST_STREAM,
   MaxConcurrentStreams,
   MaxHeaderListSize,
@@ -21,9 +23,11 @@ import {
 import type { FieldSink } from "./hpack/decoder.ts";
 import type { Http2Limits } from "./limits.ts";
 import { OWN_FIELDS } from "./own-fields.ts";
+import { PREMATURE_MS, PREMATURE_RESETS, PrematureResets } from "./premature-resets.ts";
 import { RequestSection } from "./request-section.ts";
 import type { ServerStream } from "./server-stream.ts";
-import { Session, type SessionOwner } from "./session.ts";
+import { Session } from "./session.ts";
+import type { SessionOwner } from "./stream-table.ts";
 
 /** Who makes the streams. */
 export interface ServerOwner extends SessionOwner {
@@ -35,7 +39,6 @@ export interface ServerOwner extends SessionOwner {
 const MOST_HEAD_BYTES = 4 * 1024 * 1024;
 
 export class ServerSession extends Session {
-  protected readonly mayBePushed = true;
   private readonly section: RequestSection;
   private readonly server: ServerOwner;
   private readonly maxStreams: number;
@@ -43,12 +46,19 @@ export class ServerSession extends Session {
   private lastAccepted = LARGEST_STREAM;
   private opening: ServerStream | null = null;
   private headBytes = 0;
+  private readonly resets = new PrematureResets();
 
-  constructor(owner: ServerOwner, slab: Slab, limits: Http2Limits, options: Http2ProtocolOptions) {
+  constructor(
+    owner: ServerOwner,
+    slab: Slab,
+    limits: Http2Limits,
+    options: Http2ProtocolOptions,
+    underscores: UnderscoreAction,
+  ) {
     super(owner, slab, true, limits, options);
     this.server = owner;
     this.maxStreams = options.maxConcurrentStreams;
-    this.section = new RequestSection(limits, options.allowConnect);
+    this.section = new RequestSection(limits, options.allowConnect, underscores, owner.counts);
     this.greet([
       MaxConcurrentStreams,
       this.maxStreams,
@@ -80,10 +90,6 @@ export class ServerSession extends Session {
 
   protected override ignores(id: number): boolean {
     return id > this.lastAccepted || super.ignores(id);
-  }
-
-  protected expectsTrailers(): boolean {
-    return true;
   }
 
   protected headSink(id: number): FieldSink | null {
@@ -119,8 +125,10 @@ export class ServerSession extends Session {
     this.headBytes += section.bytes;
     stream.protocol = section.protocol;
     stream.contentLength = section.contentLength;
-    if (section.tooMuch) stream.onTooMuch(fault, endStream);
-    else if (fault !== "" || (endStream && section.contentLength > 0)) {
+    if (section.tooMuch) {
+      this.owner.counts.headerOverflow++;
+      stream.onTooMuch(fault, endStream);
+    } else if (fault !== "" || (endStream && section.contentLength > 0)) {
       this.breakStream(stream, ProtocolError, fault || "content_length");
     } else {
       if (endStream) stream.remoteEnded = true;
@@ -149,9 +157,11 @@ export class ServerSession extends Session {
   forget(stream: ServerStream): void {
     this.headBytes -= stream.headBytes;
     stream.headBytes = 0;
+    this.resets.over();
   }
 
-  protected onEarlyReset(): void {
-    this.glitch("resets");
+  protected onEarlyReset(opened: number): void {
+    if (this.owner.now - opened >= PREMATURE_MS || !this.resets.add()) return;
+    this.fault(EnhanceYourCalm, PREMATURE_RESETS);
   }
 }

@@ -5,7 +5,7 @@ import type { ServerSession } from "./server-session.ts";
 import { SessionStream } from "./session-stream.ts";
 
 export abstract class ServerStream extends SessionStream {
-  protected declare readonly session: ServerSession;
+  declare protected readonly session: ServerSession;
   /** Of the request. */
   readonly head: RequestHead = new RequestHead();
   /** The protocol that an extended CONNECT asks for, or "". */
@@ -14,6 +14,10 @@ export abstract class ServerStream extends SessionStream {
   contentLength = -1;
   /** Names and values of the request's head, bytes. */
   headBytes = 0;
+
+  get hasHead(): boolean {
+    return true;
+  }
 
   /** The request's head is complete and sound. */
   abstract onHead(endStream: boolean): void;

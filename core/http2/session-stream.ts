@@ -23,6 +23,8 @@ export abstract class SessionStream {
   id = 0;
   /** It is over, or has not begun. */
   closed = true;
+  /** When it was opened, ms. */
+  opened = 0;
   /** We have sent END_STREAM. */
   localEnded = false;
   /** The peer has. */
@@ -54,6 +56,8 @@ export abstract class SessionStream {
     this.session = session;
   }
 
+  /** So many bytes of a body `onBody` would pass on at once, and keep nothing of them. */
+  protected abstract readonly passing: number;
   /** A piece of the body, never empty. */
   protected abstract onBody(bytes: Uint8Array, start: number, end: number): void;
   /** The peer's side is complete. */
@@ -65,8 +69,9 @@ export abstract class SessionStream {
   protected abstract onDrain(): void;
 
   /** It begins. Called by the session. */
-  open(id: number, sendWindow: number, receiveWindow: number): void {
+  open(id: number, now: number, sendWindow: number, receiveWindow: number): void {
     this.id = id;
+    this.opened = now;
     this.closed = false;
     this.localEnded = false;
     this.remoteEnded = false;
@@ -82,6 +87,9 @@ export abstract class SessionStream {
     this.trailers = null;
   }
 
+  /** The final head of what the peer sends is here: bodies and trailers may follow. */
+  abstract readonly hasHead: boolean;
+
   // ── Receiving ─────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The head of what the peer sends declares this length, -1 for none. */
@@ -92,17 +100,21 @@ export abstract class SessionStream {
   /** Why a piece of the body must not be there, as an error code, or 0. */
   receive(bytes: Uint8Array, start: number, end: number): number {
     if (this.remoteEnded) return StreamClosed;
+    if (!this.hasHead) return ProtocolError;
     this.received += end - start;
     if (this.declared >= 0 && this.received > this.declared) return ProtocolError;
-    this.onBody(bytes, start, end);
+    if (this.session.borrowed && this.passing < end - start) {
+      this.session.owner.copied.copiedBytes += end - start;
+      this.onBody(bytes.slice(start, end), 0, end - start);
+    } else this.onBody(bytes, start, end);
     return 0;
   }
 
   /** A DATA frame of `length` bytes is complete; false if the peer was not allowed so much. */
   charge(length: number): boolean {
     this.receiveWindow -= length;
-    if (this.receiveWindow < 0) return false;
     this.held += length;
+    if (this.receiveWindow < 0) return false;
     if (!this.holding) this.giveBack();
     return true;
   }
@@ -141,16 +153,23 @@ export abstract class SessionStream {
 
   // ── Sending ───────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** So many bytes would be sent at once, and not wait for anybody. */
+  get direct(): number {
+    if (this.closed || this.localEnded || (this.queue !== null && this.queue.bytes > 0)) return 0;
+    return Math.min(this.sendWindow, this.session.direct);
+  }
+
   /** Sends a piece of the body now, or as soon as the peer allows. `last`: it is the last, and there are no trailers. */
   send(bytes: Uint8Array, start: number, end: number, last: boolean): void {
     if (this.closed || this.localEnded) return;
     let at = start;
-    if (this.queue === null || this.queue.bytes === 0) at = this.session.sendNow(this, bytes, start, end, last);
+    if (this.queue === null || this.queue.bytes === 0)
+      at = this.session.bodies.sendNow(this, bytes, start, end, last);
     if (at === end) return;
     this.queue ??= new ByteQueue();
     this.queue.push(bytes, at, end);
     this.ending = last;
-    this.session.wait(this);
+    this.session.bodies.wait(this);
     if (this.blocked || (this.queue.bytes < MOST_WAITING && this.queue.pieces < MOST_PIECES)) return;
     this.blocked = true;
     this.onBlocked();

@@ -8,11 +8,11 @@ import { lowerCase, parseDecimalText } from "../bytes/ascii.ts";
 import type { RouteAction } from "../config/model.ts";
 import type { ResponseFlag } from "../errors.ts";
 import { hostEnd, stripAuthority } from "../http/authority.ts";
+import { NoBody } from "../http/framing.ts";
 import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
 import { known } from "../http/names.ts";
 import { PATH_DETAILS, PathAccepted, PathRedirected } from "../http/path.ts";
 import { reasonPhrase } from "../http/status.ts";
-import { NoBody } from "../http/framing.ts";
 import type { ReplyHeaders, Stream } from "./stream.ts";
 
 const EXPECT = known("expect");

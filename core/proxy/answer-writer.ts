@@ -5,9 +5,9 @@
  * Laws: what the head declares is what is delivered; a body for which no framing is left ends with the connection.
  */
 import type { Fields } from "../http/fields.ts";
+import { AsTunnel, ByChunks, ByClose, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { Close, type HeadWriter, LAST_CHUNK, type NameCase, Persistent } from "../http1/head-writer.ts";
-import { AsTunnel, ByChunks, ByClose, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import type { Socket } from "../io/socket.ts";
 
 /** Where the bytes written are counted. */

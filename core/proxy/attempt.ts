@@ -13,8 +13,8 @@ import type { EndpointState } from "../cluster/endpoint.ts";
 import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
-import type { ResponseHead } from "../http/head.ts";
 import type { Framing } from "../http/framing.ts";
+import type { ResponseHead } from "../http/head.ts";
 import type { ConnectionPool, PoolWaiter } from "./pool.ts";
 import type { AttemptSink, UpstreamExchange } from "./upstream-exchange.ts";
 import { connectFailureText } from "./upstream-failure.ts";
@@ -29,8 +29,8 @@ export interface AttemptOwner {
   onAttemptReady(connection: UpstreamExchange): void;
   onInformational(head: ResponseHead): void;
   onResponseHead(head: ResponseHead, framing: Framing, contentLength: number, endOfStream: boolean): void;
-  /** `onResponseBody` writes what it is given to the client, and keeps nothing of it. */
-  readonly passesAnswer: boolean;
+  /** So many bytes `onResponseBody` would write to the client at once, and keep nothing of them. */
+  readonly answerPassing: number;
   onResponseBody(bytes: Uint8Array, start: number, end: number): void;
   /** The response is complete, with these trailers, if any; in a tunnel: the upstream sent FIN. */
   onResponseEnd(trailers: Fields | null): void;
@@ -160,8 +160,8 @@ export class Attempt implements AttemptSink, PoolWaiter {
     this.owner.onResponseHead(head, framing, contentLength, endOfStream);
   }
 
-  get passes(): boolean {
-    return this.owner.passesAnswer;
+  get passing(): number {
+    return this.owner.answerPassing;
   }
 
   onUpstreamBody(bytes: Uint8Array, start: number, end: number): void {

@@ -24,8 +24,8 @@ import {
   NotSent,
 } from "../filter/callout.ts";
 import type { Fields } from "../http/fields.ts";
-import { type RequestHead, ResponseHead } from "../http/head.ts";
 import { AsTunnel, ByLength, type Framing, NoBody } from "../http/framing.ts";
+import { type RequestHead, ResponseHead } from "../http/head.ts";
 import { Timer } from "../time/timers.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import type { Clusters } from "./clusters.ts";
@@ -192,7 +192,7 @@ class Exchange implements Callout, AttemptOwner {
     if (framing === AsTunnel) this.abandon("protocol error");
   }
 
-  readonly passesAnswer = false;
+  readonly answerPassing = 0;
 
   onResponseBody(bytes: Uint8Array, start: number, end: number): void {
     this.answerBody.push(bytes, start, end);

@@ -7,8 +7,8 @@ import { type ClusterEnvironment, type ClusterHandler, ClusterState } from "../c
 import type { EndpointState } from "../cluster/endpoint.ts";
 import { type CompiledRetryPolicy, compileRetryPolicy } from "../cluster/retry-policy.ts";
 import type { Cluster, ClusterLoadAssignment, RetryPolicy } from "../config/model.ts";
-import { DEFAULT_HTTP2_LIMITS } from "../http2/limits.ts";
 import { DEFAULT_LIMITS } from "../http1/limits.ts";
+import { http2Limits } from "../http2/limits.ts";
 import { clusterUpdateStats } from "../telemetry/server-stats.ts";
 import { nameCaseOf } from "./name-case.ts";
 import { ConnectionPool, type PoolOptions } from "./pool.ts";
@@ -75,11 +75,7 @@ export class Clusters implements ClusterHandler {
         nameCase: nameCaseOf(config.http1.headerKeyFormat),
         keepalive: config.tcpKeepalive,
         http2: config.http2,
-        http2Limits: {
-          ...DEFAULT_HTTP2_LIMITS,
-          maxBytes: config.maxResponseHeadersBytes,
-          maxFields: config.common.maxHeadersCount,
-        },
+        http2Limits: http2Limits(config.maxResponseHeadersBytes, config.common.maxHeadersCount),
         limits: {
           ...DEFAULT_LIMITS,
           maxHeadBytes: config.maxResponseHeadersBytes,
@@ -122,7 +118,7 @@ export class Clusters implements ClusterHandler {
     const pool = pools === null ? null : high ? pools.high : pools.normal;
     if (pool !== null) return pool;
     const { options } = this.derived.get(cluster.name) as Derived;
-    const made = new ConnectionPool(this.services, endpoint, cluster.stats, breaker, options);
+    const made = new ConnectionPool(this.services, endpoint, cluster, breaker, options);
     endpoint.pool = high
       ? { normal: pools?.normal ?? null, high: made }
       : { normal: made, high: pools?.high ?? null };

@@ -6,8 +6,8 @@
  */
 import type { ClusterState } from "../cluster/cluster.ts";
 import type { ResetReason } from "../cluster/reset-reason.ts";
-import { ResponseHead } from "../http/head.ts";
 import { AsTunnel } from "../http/framing.ts";
+import { ResponseHead } from "../http/head.ts";
 import type { CloseReason } from "../io/socket.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { PausedByUpstream } from "./pressure.ts";
@@ -53,12 +53,12 @@ export class ConnectTermination implements Forwarder, TcpUpstreamOwner {
     this.upstream.connect();
   }
 
-  get passes(): boolean {
-    return this.upstream?.direct === true;
+  get passing(): number {
+    return this.upstream?.direct === true ? Number.POSITIVE_INFINITY : 0;
   }
 
-  get passesAnswer(): boolean {
-    return this.stream.passesAnswer;
+  get answerPassing(): number {
+    return this.stream.answerPassing;
   }
 
   onData(bytes: Uint8Array, start: number, end: number): void {

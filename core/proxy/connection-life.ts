@@ -10,9 +10,10 @@
  *   Open ─(linger)─▶ Lingering ─(FIN, quiet, or 64 KiB)─▶ Closed
  *     └────────────(cut, reset, left by the client)─────────▶ Closed
  */
+import type { StreamInfo } from "../http/stream-info.ts";
 import type { CloseReason, Socket } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
-import type { ConnectionManager } from "./connection-manager.ts";
+import type { ConnectionManager, Spoken } from "./connection-manager.ts";
 import type { ConnectionOwner, DrainableConnection } from "./connection-owner.ts";
 import { ANY_REASON, Pressure } from "./pressure.ts";
 import type { Services } from "./services.ts";
@@ -32,10 +33,14 @@ const MIN_LINGER_STEP = 100;
 
 export abstract class ConnectionLife implements DrainableConnection {
   readonly manager: ConnectionManager;
-  abstract readonly http2: boolean;
+  /** What it speaks, as far as that is known. */
+  abstract readonly spoken: Spoken;
   readonly services: Services;
   readonly socket: Socket;
-  readonly id: number;
+  /** Its number, for logs. */
+  readonly connectionId: number;
+  /** What the network filters on it know, null if there are none; set before anything is read. */
+  networkInfo: StreamInfo | null = null;
   readonly accepted: number;
   place = -1;
   /** Reading from the client, paused for one reason or another. */
@@ -62,7 +67,7 @@ export abstract class ConnectionLife implements DrainableConnection {
     this.services = services;
     this.socket = socket;
     this.owner = owner;
-    this.id = services.nextConnectionId++;
+    this.connectionId = services.nextConnectionId++;
     this.accepted = services.clock.now;
     this.pressure = new Pressure(socket, manager.stats);
     this.silence = new Timer(() => this.onTimer());
@@ -199,7 +204,7 @@ export abstract class ConnectionLife implements DrainableConnection {
   private gone(remote: boolean, reason: CloseReason): void {
     this.state = Closed;
     const { clock } = this.services;
-    this.manager.connectionClosed(remote, this.busy, clock.now - this.accepted, this.http2);
+    this.manager.connectionClosed(remote, this.busy, clock.now - this.accepted, this.spoken);
     this.onGone(reason);
     this.releaseTimers();
     this.owner.connectionClosed(this);

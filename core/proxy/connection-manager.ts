@@ -6,12 +6,13 @@ import type { Http2ProtocolOptions, HttpConnectionManager, Listener } from "../c
 import type { AuthorityOptions } from "../http/authority.ts";
 import { PathPolicy } from "../http/path.ts";
 import type { NameCase } from "../http1/head-writer.ts";
-import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from "../http2/limits.ts";
 import { DEFAULT_LIMITS, type Http1Limits } from "../http1/limits.ts";
+import { type Http2Limits, http2Limits } from "../http2/limits.ts";
 import type { RouteTable } from "../route/route-table.ts";
 import type { Runtime } from "../route/runtime-fraction.ts";
 import type { AccessLogger } from "../telemetry/access-log.ts";
-import { type Http2Stats, type HttpStats, httpScope, httpStats } from "../telemetry/http-stats.ts";
+import { type HttpStats, httpScope, httpStats } from "../telemetry/http-stats.ts";
+import type { Http2Stats } from "../telemetry/http2-stats.ts";
 import { listenerHttpScope, responseClassStats } from "../telemetry/listener-stats.ts";
 import type { ResponseClassStats } from "../telemetry/response-stats.ts";
 import type { Scope } from "../telemetry/stats.ts";
@@ -22,6 +23,12 @@ import type { LogCompiler } from "./log-compiler.ts";
 import { nameCaseOf } from "./name-case.ts";
 import { RequestHeaderRules } from "./request-headers.ts";
 import type { Services } from "./services.ts";
+
+/** What a connection speaks, as far as that is known. */
+export const Unspoken = 0;
+export const Http1 = 1;
+export const Http2 = 2;
+export type Spoken = typeof Unspoken | typeof Http1 | typeof Http2;
 
 export class ConnectionManager {
   readonly config: HttpConnectionManager;
@@ -87,11 +94,7 @@ export class ConnectionManager {
       maxHeadBytes: config.maxRequestHeadersBytes,
       maxFields: config.common.maxHeadersCount,
     };
-    this.http2Limits = {
-      ...DEFAULT_HTTP2_LIMITS,
-      maxBytes: config.maxRequestHeadersBytes,
-      maxFields: config.common.maxHeadersCount,
-    };
+    this.http2Limits = http2Limits(config.maxRequestHeadersBytes, config.common.maxHeadersCount);
     this.http2Options = {
       ...config.http2,
       // Whoever configures upgrades wants them, whatever version they are asked for in.
@@ -114,23 +117,32 @@ export class ConnectionManager {
   }
 
   /** Counts a connection by what it turned out to speak. */
-  protocolKnown(http2: boolean): void {
+  protocolKnown(spoken: Spoken): void {
     const { stats } = this;
-    if (http2) {
+    if (spoken === Http2) {
       stats.downstreamCxHttp2Total++;
       stats.downstreamCxHttp2Active++;
-    } else {
+    } else if (spoken === Http1) {
       stats.downstreamCxHttp1Total++;
       stats.downstreamCxHttp1Active++;
     }
   }
 
+  /** Counts a request that begins. */
+  requestBegun(http2: boolean): void {
+    const { stats } = this;
+    stats.downstreamRqTotal++;
+    if (http2) stats.downstreamRqHttp2Total++;
+    else stats.downstreamRqHttp1Total++;
+    stats.downstreamRqActive++;
+  }
+
   /** Counts its end: `remote` if the client ended it, `busy` if a request was under way; its life in ms. */
-  connectionClosed(remote: boolean, busy: boolean, life: number, http2: boolean): void {
+  connectionClosed(remote: boolean, busy: boolean, life: number, spoken: Spoken): void {
     const { stats } = this;
     stats.downstreamCxActive--;
-    if (http2) stats.downstreamCxHttp2Active--;
-    else stats.downstreamCxHttp1Active--;
+    if (spoken === Http2) stats.downstreamCxHttp2Active--;
+    else if (spoken === Http1) stats.downstreamCxHttp1Active--;
     stats.downstreamCxDestroy++;
     if (remote) stats.downstreamCxDestroyRemote++;
     else stats.downstreamCxDestroyLocal++;

@@ -50,8 +50,8 @@ export interface DownstreamExchange {
   readonly endsWithAnswer: boolean;
   /** The client does not take what we write. */
   readonly blocked: boolean;
-  /** What is written goes straight to the client. */
-  readonly direct: boolean;
+  /** So many bytes that are written next go straight to the client's socket. */
+  readonly direct: number;
   /** The client may have left, and nothing would show it. */
   readonly mayBeGone: boolean;
   /** Trailers go on, either way. */

@@ -4,8 +4,8 @@ import type { Fields } from "../http/fields.ts";
 export interface Forwarder {
   /** Sends the request on its way. The stream knows us by now. */
   start(): void;
-  /** `onData` writes what it is given to the upstream, and keeps nothing of it. */
-  readonly passes: boolean;
+  /** So many bytes `onData` would write to the upstream at once, and keep nothing of them. */
+  readonly passing: number;
   /** A piece of the body (or of what a tunnel carries). */
   onData(bytes: Uint8Array, start: number, end: number): void;
   /** The request is complete; in a tunnel: the client sent FIN. */

@@ -1,7 +1,6 @@
 /**
- * One accepted HTTP/1 connection: the server side of the codec, and one stream at a time. It decides how an answer
- * is framed for this client and whether the connection goes on; how long it may be silent and how it ends is the
- * life that it extends.
+ * One accepted HTTP/1 connection: the server side of the codec, and one stream at a time. How an answer
+ * is framed for its client is in what it extends, and so are how long it may be silent and how it ends.
  *
  * Laws: answers leave in the order of the requests, and the next request is parsed only when the answer before
  * it is complete. A truncated answer never looks complete: it closes without a terminator. After an error or an
@@ -11,20 +10,13 @@
  *                          └──(else)──▶ linger, or cut
  */
 import type { Fault } from "../errors.ts";
-import type { Fields } from "../http/fields.ts";
-import { ResponseHead } from "../http/head.ts";
-import { known } from "../http/names.ts";
-import type { StreamInfo } from "../http/stream-info.ts";
-import { AsTunnel, ByClose, ByLength, type Framing, NoBody } from "../http/framing.ts";
-import { type MessageSink } from "../http1/message-parser.ts";
-import { IsHttp1, PrefaceWatch, Undecided } from "../http2/preface.ts";
-import { RequestParser } from "../http1/request-parser.ts";
+import { AsTunnel, ByLength, NoBody } from "../http/framing.ts";
 import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
-import { AnswerWriter } from "./answer-writer.ts";
-import { ConnectionLife, Open } from "./connection-life.ts";
+import { Open } from "./connection-life.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
 import type { DownstreamExchange } from "./downstream-exchange.ts";
+import { Http1Answers } from "./http1-answers.ts";
 import { PausedByAnswers, PausedByPipeline } from "./pressure.ts";
 import type { Services } from "./services.ts";
 import { Stream } from "./stream.ts";
@@ -35,87 +27,33 @@ const MAX_UNSENT_BYTES = 1024 * 1024;
 /** No more than this and a chunk is read behind a request in search of a FIN, bytes. */
 const MAX_AHEAD_BYTES = 64 * 1024;
 
-const DATE = known("date");
-
-export class Http1Downstream
-  extends ConnectionLife
-  implements SocketHandler, MessageSink, DownstreamExchange
-{
-  readonly http2 = false;
-  readonly protocol = "";
-  /** Looks out for the preface of HTTP/2; null if that is not spoken here, or no longer to be expected. */
-  private preface: PrefaceWatch | null = null;
-  readonly parser: RequestParser;
+export class Http1Downstream extends Http1Answers implements SocketHandler, DownstreamExchange {
   /** When the first byte of the current request was read, ms. */
   requestStarted = 0;
-  /** The client speaks HTTP/1.0, so nothing chunked and no second request. */
-  private http10 = false;
   /** The request being answered, or null. */
   stream: Stream | null = null;
-  /** For answers made here. */
-  readonly localHead: ResponseHead = new ResponseHead();
-  private readonly answer: AnswerWriter;
   private requests = 0;
-  private lastRequest = false;
-  /** The client said `connection: close`. */
-  private heardLast = false;
-  /** The parser is on the stack: it goes on with the next request by itself. */
-  private parsing = false;
   /** The first byte of a head was seen, and its time runs. */
   private inHead = false;
   /** The next request waits until the client has read more of the answers before it. */
   private holding = false;
   /** True while the kernel does not take what we write. */
   blocked = false;
-  /** What the network filters on it know, null if there are none; set before anything is read. */
-  networkInfo: StreamInfo | null = null;
   /** The deadlines of its stream. */
   readonly timers: StreamTimers;
 
   constructor(manager: ConnectionManager, services: Services, socket: Socket, owner: ConnectionOwner) {
     super(manager, services, socket, owner);
-    this.parser = new RequestParser(
-      this,
-      manager.limits,
-      manager.config.common.headersWithUnderscoresAction,
-      services.copied,
-      services.http1,
-    );
-    this.answer = new AnswerWriter(socket, services.writer, manager.nameCase, manager.stats);
     this.timers = new StreamTimers(services.timers, () => this.stream);
-    if (manager.config.codecType === "AUTO") this.preface = new PrefaceWatch();
-    else manager.protocolKnown(false);
   }
 
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
 
   onConnect(): void {}
 
-  /** What the stream sees of the request. */
-  get message(): RequestParser {
-    return this.parser;
-  }
-
-  /** Row C6: trailers go on, either way, only where the listener enables them. */
-  get passesTrailers(): boolean {
-    return this.manager.config.http1.enableTrailers;
-  }
-
-  get connectionId(): number {
-    return this.id;
-  }
-
-  get endsWithAnswer(): boolean {
-    return this.closing;
-  }
-
-  /** What is written goes straight to the client. */
-  get direct(): boolean {
-    return this.socket.direct === true;
-  }
-
   get passing(): number {
-    return this.state === Open && this.stream?.passesRequest === true ? this.parser.bodyAhead : 0;
+    if (this.state !== Open || this.stream === null) return 0;
+    return Math.min(this.stream.requestPassing, this.parser.bodyAhead);
   }
 
   onData(chunk: Uint8Array): void {
@@ -126,29 +64,9 @@ export class Http1Downstream
     }
     if (this.idle && !this.inHead) this.beginHead();
     this.parsing = true;
-    const bytes = this.preface === null ? chunk : this.decide(chunk, this.preface);
-    if (bytes !== null) this.parser.feed(bytes);
+    this.parser.feed(chunk);
     this.parsing = false;
     this.settle();
-  }
-
-  /** What HTTP/1 is to read of the first bytes; null while it is not known whether they are, or if they are not. */
-  private decide(chunk: Uint8Array, preface: PrefaceWatch): Uint8Array | null {
-    const verdict = preface.feed(chunk);
-    if (verdict === Undecided) {
-      this.awaitHead();
-      return null;
-    }
-    this.preface = null;
-    if (verdict === IsHttp1) {
-      this.manager.protocolKnown(false);
-      return preface.bytes;
-    }
-    this.leave();
-    this.parser.stop();
-    this.timers.release();
-    this.owner.speaksHttp2(this, preface.bytes);
-    return null;
   }
 
   onEnd(): void {
@@ -218,56 +136,6 @@ export class Http1Downstream
   }
 
   // ── The stream's side ─────────────────────────────────────────────────────────────────────────────────────
-
-  /** The current answer is the last one. Takes effect in its head if that is not written yet. */
-  closeAfter(): void {
-    this.closing = true;
-  }
-
-  /** The client said that this request is its last one. */
-  clientCloses(): void {
-    this.closing = true;
-    this.heardLast = true;
-  }
-
-  /** An interim response; HTTP/1.0 clients never get one (row E1). */
-  writeInformational(head: ResponseHead): void {
-    if (!this.http10 && this.state === Open) this.answer.informational(head);
-  }
-
-  /**
-   * The head of the answer. `framing` and `length` (-1 = unknown) say how the source delimits the body; `toHead`
-   * that there is none although the head may declare one. Returns the bytes written.
-   */
-  writeHead(
-    head: ResponseHead,
-    framing: Framing,
-    length: number,
-    endOfStream: boolean,
-    toHead: boolean,
-    upgrade: string,
-  ): number {
-    if ((this.owner.draining || this.services.closing) && !this.closing && upgrade === "") {
-      this.manager.stats.downstreamCxDrainClose++;
-      this.closing = true;
-    }
-    if (!head.fields.hasId(DATE)) head.fields.addId(DATE, this.services.date.now());
-    const { answer } = this;
-    answer.choose(head, framing, endOfStream, toHead, !this.http10);
-    const noMore = this.peerEnded && !this.parsing && this.parser.restLength === 0;
-    if (this.http10 || this.lastRequest || noMore || answer.framing === ByClose) this.closing = true;
-    const declared = framing === ByLength || framing === NoBody ? length : endOfStream && !toHead ? 0 : -1;
-    return answer.head(head, declared, upgrade, this.closing && upgrade === "");
-  }
-
-  writeBody(bytes: Uint8Array, start: number, end: number): void {
-    this.answer.body(bytes, start, end);
-  }
-
-  /** The answer is complete. */
-  writeEnd(trailers: Fields | null): void {
-    this.answer.end(trailers);
-  }
 
   /** The stream is over and was logged. `clean`: request and answer are complete, so another may follow. */
   streamDone(clean: boolean): void {
@@ -368,10 +236,6 @@ export class Http1Downstream
     return this.stream === null && this.parser.idle;
   }
 
-  protected get endsWithUs(): boolean {
-    return this.answer.framing === ByClose;
-  }
-
   /** The first byte of a request is here. */
   private beginHead(): void {
     this.inHead = true;
@@ -382,6 +246,19 @@ export class Http1Downstream
   private awaitHead(): void {
     const { headTimeout } = this.manager;
     if (headTimeout > 0) this.services.timers.arm(this.silence, this.requestStarted + headTimeout);
+  }
+
+  /** Of a request there are bytes that nobody can tell anything from. */
+  protected awaitFirstBytes(): void {
+    if (!this.inHead) this.beginHead();
+    this.awaitHead();
+  }
+
+  /** Makes way for another, which goes on with the socket. */
+  protected override leave(): void {
+    super.leave();
+    this.parser.stop();
+    this.timers.release();
   }
 
   protected onSilence(): void {

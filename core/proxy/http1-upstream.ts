@@ -11,12 +11,12 @@
 import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
+import { AsTunnel, ByChunks, type Framing } from "../http/framing.ts";
 import type { RequestHead } from "../http/head.ts";
 import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
 import { RESPONSE_FAULTS } from "../http1/faults.ts";
 import { LAST_CHUNK, LowerCase } from "../http1/head-writer.ts";
-import { AsTunnel, ByChunks, type Framing } from "../http/framing.ts";
-import { type MessageSink } from "../http1/message-parser.ts";
+import type { MessageSink } from "../http1/message-parser.ts";
 import { ResponseParser } from "../http1/response-parser.ts";
 import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
@@ -194,12 +194,13 @@ export class Http1Upstream implements SocketHandler, MessageSink, UpstreamExchan
   }
 
   /** What is written goes straight to the peer. */
-  get direct(): boolean {
-    return this.socket?.direct === true;
+  get direct(): number {
+    return this.socket?.direct === true ? Number.POSITIVE_INFINITY : 0;
   }
 
   get passing(): number {
-    return this.state === Busy && this.attempt?.passes === true ? this.parser.bodyAhead : 0;
+    if (this.state !== Busy || this.attempt === null) return 0;
+    return Math.min(this.attempt.passing, this.parser.bodyAhead);
   }
 
   onData(chunk: Uint8Array): void {

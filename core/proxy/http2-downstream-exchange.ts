@@ -6,9 +6,10 @@
  * nothing behind its head is handed on before that was granted. A cut answer ends with a reset, never with END_STREAM.
  * What a client does not read is bounded by its window and, in time, by the stream idle timeout.
  */
-import { toBase64 } from "../bytes/base64.ts";
-import { ByteQueue } from "../bytes/byte-queue.ts";
+
 import { lowerCase } from "../bytes/ascii.ts";
+import { toBase64 } from "../bytes/base64.ts";
+import { Body } from "../filter/body.ts";
 import type { Fields } from "../http/fields.ts";
 import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import { ResponseHead } from "../http/head.ts";
@@ -16,7 +17,7 @@ import { known } from "../http/names.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
 import { REQUEST_FAULTS } from "../http2/faults.ts";
 import type { SectionFault } from "../http2/field-section.ts";
-import { Cancel, InternalError, NoError } from "../http2/frames.ts";
+import { Cancel, EnhanceYourCalm, InternalError, NoError } from "../http2/frames.ts";
 import { ServerStream } from "../http2/server-stream.ts";
 import type { Socket } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
@@ -27,6 +28,9 @@ import { ANY_REASON, Pressure } from "./pressure.ts";
 import type { Services } from "./services.ts";
 import { Stream } from "./stream.ts";
 import { StreamTimers } from "./stream-timers.ts";
+
+/** What a client may send behind a request for another protocol before that is granted, bytes. */
+const MOST_EARLY = 64 * 1024;
 
 const DATE = known("date");
 const UPGRADE = known("upgrade");
@@ -42,8 +46,6 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
   readonly endsWithAnswer = true;
   readonly mayBeGone = false;
   readonly passesTrailers = true;
-  /** It is held back by windows, and by other streams. */
-  readonly direct = false;
   framing: Framing = NoBody;
   requestStarted = 0;
   readonly timers: StreamTimers;
@@ -55,11 +57,13 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
   /** Bytes of the answer that are still to come, if their end is known to be the end of the stream; else -1. */
   private left = -1;
   /** What a client sent behind a request for another protocol, which is not granted yet; null for other requests. */
-  private early: ByteQueue | null = null;
+  private early: Body | null = null;
   private earlyEnd = false;
   /** Time for the client to read what is left of a complete answer. */
   private flush: Timer | null = null;
   private flushed = 0;
+  /** It waits for that only. */
+  private deferred = false;
   /** Nobody refers to it. */
   private over = true;
 
@@ -70,11 +74,14 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
     this.services = connection.services;
     this.socket = connection.socket;
     this.timers = new StreamTimers(this.services.timers, () => this.stream);
-    this.pressure = new Pressure({ pause: () => this.hold(), resume: () => this.letGo() }, this.manager.stats);
+    this.pressure = new Pressure(
+      { pause: () => this.hold(), resume: () => this.letGo() },
+      this.manager.stats,
+    );
   }
 
   get connectionId(): number {
-    return this.connection.id;
+    return this.connection.connectionId;
   }
 
   get networkInfo(): StreamInfo | null {
@@ -85,8 +92,8 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
     return this;
   }
 
-  override open(id: number, sendWindow: number, receiveWindow: number): void {
-    super.open(id, sendWindow, receiveWindow);
+  override open(id: number, now: number, sendWindow: number, receiveWindow: number): void {
+    super.open(id, now, sendWindow, receiveWindow);
     this.over = false;
   }
 
@@ -108,7 +115,7 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
     this.earlyEnd = false;
     if (this.protocol !== "" || head.method === "CONNECT") {
       this.framing = NoBody;
-      this.early = new ByteQueue();
+      this.early = new Body();
       if (this.protocol !== "") this.asUpgrade();
     } else if (endStream) this.framing = NoBody;
     else this.framing = contentLength >= 0 ? ByLength : ByChunks;
@@ -121,7 +128,8 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
     head.method = "GET";
     head.fields.setId(UPGRADE, this.protocol);
     head.fields.setId(CONNECTION, "Upgrade");
-    if (this.protocol !== "websocket") return;
+    // A proxy before us may have translated a request that had one, and wants the answer to it.
+    if (this.protocol !== "websocket" || head.fields.hasId(WEBSOCKET_KEY)) return;
     const key = new Uint8Array(16);
     this.services.platform.fillRandom(key);
     head.fields.setId(WEBSOCKET_KEY, toBase64(key));
@@ -133,7 +141,15 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
     this.begin(endStream);
     const stream = new Stream(this);
     this.stream = stream;
-    stream.onCodecFault(fault === "path_too_long" ? REQUEST_FAULTS.path_too_long : REQUEST_FAULTS.head_too_large, true);
+    stream.onCodecFault(
+      fault === "path_too_long" ? REQUEST_FAULTS.path_too_long : REQUEST_FAULTS.head_too_large,
+      true,
+    );
+  }
+
+  protected get passing(): number {
+    if (this.early !== null) return 0;
+    return this.stream === null ? Number.POSITIVE_INFINITY : this.stream.requestPassing;
   }
 
   protected onBody(bytes: Uint8Array, start: number, end: number): void {
@@ -141,6 +157,8 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
     else {
       this.early.push(bytes, start, end);
       this.hold();
+      if (this.early.size > MOST_EARLY)
+        this.session.breakStream(this, EnhanceYourCalm, "too_much_early_data");
     }
   }
 
@@ -211,10 +229,7 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
     const { early } = this;
     this.early = null;
     this.framing = AsTunnel;
-    if (early !== null) {
-      for (let i = early.first; i < early.last; i++)
-        this.stream?.onRequestBody(early.chunks[i], early.starts[i], early.ends[i]);
-    }
+    early?.replay({ sendBody: (bytes, start, end) => this.stream?.onRequestBody(bytes, start, end) });
     this.letGo();
     if (this.earlyEnd) this.stream?.onRequestEnd(null);
   }
@@ -229,8 +244,11 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
     this.early = null;
     if (this.closed) this.done();
     else if (this.localEnded) this.reset(NoError);
-    else if (this.queue !== null && this.queue.bytes > 0) this.awaitFlush();
-    else this.reset(InternalError);
+    else if (this.queue !== null && this.queue.bytes > 0) {
+      this.deferred = true;
+      this.manager.http2.deferredStreamClose++;
+      this.awaitFlush();
+    } else this.reset(InternalError);
   }
 
   abort(): void {
@@ -264,6 +282,8 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
   /** The session has no more to do with it. */
   override close(): void {
     super.close();
+    if (this.deferred) this.manager.http2.deferredStreamClose--;
+    this.deferred = false;
     if (this.flush !== null) this.services.timers.cancel(this.flush);
     if (this.stream === null) this.done();
   }

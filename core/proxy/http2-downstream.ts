@@ -8,45 +8,77 @@
  *   Open ─(drain, too many requests, too old)─▶ announced ─(an answer to our PING, or 1 s)─▶ closed to new streams
  *                                                                     └─(the last one is over)─▶ linger
  */
-import type { StreamInfo } from "../http/stream-info.ts";
-import { Cancel, errorName } from "../http2/frames.ts";
+import type { CopyCounter } from "../http1/section-reader.ts";
+import { Cancel, EnhanceYourCalm, errorName } from "../http2/frames.ts";
 import type { GlitchSort } from "../http2/glitches.ts";
+import { PREMATURE_RESETS } from "../http2/premature-resets.ts";
 import { type ServerOwner, ServerSession } from "../http2/server-session.ts";
 import type { CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import type { Http2Stats } from "../telemetry/http2-stats.ts";
 import { Timer } from "../time/timers.ts";
 import { ConnectionLife, Open } from "./connection-life.ts";
-import type { ConnectionManager } from "./connection-manager.ts";
+import { type ConnectionManager, Http2 } from "./connection-manager.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
 import { Http2DownstreamExchange } from "./http2-downstream-exchange.ts";
+import { Http2Keepalive, type KeepaliveOwner } from "./http2-keepalive.ts";
+import { PausedByAnswers } from "./pressure.ts";
 import type { Services } from "./services.ts";
 
 /** How long a client may take to hear that the connection ends, ms. */
 const MAX_ANNOUNCEMENT_MS = 1000;
+/** How long a client that takes none of many answers is borne, if streams may be silent for ever, ms. */
+const MAX_UNREAD_MS = 300_000;
+/** The mark of the PING behind the announcement. */
+const ANNOUNCEMENT_MARK = 1;
 /** Exchanges that are kept for further requests. */
 const MOST_SPARE = 64;
 
-export class Http2Downstream extends ConnectionLife implements SocketHandler, ServerOwner {
-  readonly http2 = true;
+export class Http2Downstream extends ConnectionLife implements SocketHandler, ServerOwner, KeepaliveOwner {
+  readonly spoken = Http2;
   readonly session: ServerSession;
-  /** What the network filters on it know, null if there are none; set before anything is read. */
-  networkInfo: StreamInfo | null = null;
-  /** When the chunk was read that is being looked at, ms. */
   private requests = 0;
   private feeding = false;
   /** Runs while the client is told that the connection ends; null if it is not. */
   private announcement: Timer | null = null;
+  private readonly keepalive: Http2Keepalive | null;
+  /** Runs while a header block is not complete; and which one that is. */
+  private slowBlock: Timer | null = null;
+  private block = 0;
+  /** Runs while the client does not read what it asks for. */
+  private unread: Timer | null = null;
   private readonly spare: Http2DownstreamExchange[] = [];
 
   constructor(manager: ConnectionManager, services: Services, socket: Socket, owner: ConnectionOwner) {
     super(manager, services, socket, owner);
-    manager.protocolKnown(true);
-    const { http2Limits, http2Options } = manager;
-    this.session = new ServerSession(this, services.slab, http2Limits, http2Options);
+    const { http2Limits, http2Options, config } = manager;
+    const { headersWithUnderscoresAction } = config.common;
+    this.session = new ServerSession(
+      this,
+      services.slab,
+      http2Limits,
+      http2Options,
+      headersWithUnderscoresAction,
+    );
+    const { keepalive } = http2Options;
+    this.keepalive = keepalive === null ? null : new Http2Keepalive(services, keepalive, this);
   }
 
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
 
   onConnect(): void {}
+
+  get copied(): CopyCounter {
+    return this.services.copied;
+  }
+
+  get direct(): boolean {
+    return this.socket.direct === true;
+  }
+
+  /** Asked right before the bytes come: they may be lent. */
+  get passing(): number {
+    return this.state === Open && this.session.borrow() ? Number.POSITIVE_INFINITY : 0;
+  }
 
   onData(chunk: Uint8Array): void {
     this.manager.stats.downstreamCxRxBytesTotal += chunk.length;
@@ -54,10 +86,33 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
       this.discard(chunk.length);
       return;
     }
+    this.keepalive?.onBytes();
     this.feeding = true;
     this.session.feed(chunk);
     this.feeding = false;
+    this.watchBlock();
     this.settle();
+  }
+
+  /** A header block may not take longer to come than a head of HTTP/1 may. */
+  private watchBlock(): void {
+    const { session, slowBlock } = this;
+    const { timers, clock } = this.services;
+    const { headTimeout } = this.manager;
+    if (!session.inBlock || headTimeout === 0) {
+      if (slowBlock !== null) timers.cancel(slowBlock);
+    } else if (slowBlock?.armed !== true || this.block !== session.blocks) {
+      this.block = session.blocks;
+      this.slowBlock ??= new Timer(() => this.onSlowBlock());
+      timers.arm(this.slowBlock, clock.now + headTimeout);
+    }
+  }
+
+  private onSlowBlock(): void {
+    const { manager } = this;
+    if (manager.headIdles) manager.stats.downstreamRqIdleTimeout++;
+    else manager.stats.downstreamRqHeaderTimeout++;
+    this.session.fault(EnhanceYourCalm, "header_timeout");
   }
 
   /** A client that ends its side takes no answer: unlike in HTTP/1, nothing can tell it from one that has gone. */
@@ -70,6 +125,19 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
     this.session.onBlocked();
   }
 
+  /** Heads of answers, too, must not pile up for a client that asks and does not read (CVE-2019-9517). */
+  onFull(full: boolean): void {
+    const { timers, clock } = this.services;
+    if (!full) {
+      this.pressure.release(PausedByAnswers);
+      if (this.unread !== null) timers.cancel(this.unread);
+      return;
+    }
+    this.pressure.press(PausedByAnswers);
+    this.unread ??= new Timer(() => this.cut());
+    timers.arm(this.unread, clock.now + (this.manager.config.streamIdleTimeout || MAX_UNREAD_MS));
+  }
+
   onDrain(): void {
     this.session.onDrain();
   }
@@ -78,6 +146,20 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
 
   get now(): number {
     return this.services.clock.now;
+  }
+
+  get counts(): Http2Stats {
+    return this.manager.http2;
+  }
+
+  ping(mark: number): void {
+    this.session.ping(mark);
+  }
+
+  /** The client does not answer our PINGs. */
+  onDead(): void {
+    this.manager.http2.keepaliveTimeout++;
+    this.cut();
   }
 
   write(bytes: Uint8Array, start: number, end: number): void {
@@ -109,7 +191,8 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
   onFault(code: number, why: string): void {
     const { stats } = this.manager;
     stats.downstreamCxProtocolError++;
-    this.services.platform.log("debug", "http2", `[C${this.id}] ${errorName(code)}: ${why}`);
+    if (why === PREMATURE_RESETS) stats.downstreamRqTooManyPrematureResets++;
+    this.services.platform.log("debug", "http2", `[C${this.connectionId}] ${errorName(code)}: ${why}`);
     this.linger();
   }
 
@@ -118,7 +201,7 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
   }
 
   onSuspicion(sort: GlitchSort): void {
-    this.services.platform.log("debug", "http2", `[C${this.id}] many ${sort}: draining`);
+    this.services.platform.log("debug", "http2", `[C${this.connectionId}] many ${sort}: draining`);
     this.beLast();
   }
 
@@ -128,8 +211,9 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
 
   onSettings(): void {}
 
-  onPong(): void {
-    if (this.announcement?.armed === true) this.closeToNew();
+  onPong(mark: number): void {
+    this.keepalive?.onPong(mark);
+    if (mark === ANNOUNCEMENT_MARK && this.announcement?.armed === true) this.closeToNew();
   }
 
   // ── The end ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -139,7 +223,7 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
     if (this.announcement !== null || this.state !== Open) return;
     const { timers, clock } = this.services;
     this.session.announceEnd();
-    this.session.ping(1);
+    this.session.ping(ANNOUNCEMENT_MARK);
     this.announcement = new Timer(() => this.closeToNew());
     timers.arm(this.announcement, clock.now + MAX_ANNOUNCEMENT_MS);
   }
@@ -191,18 +275,25 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
 
   protected deafen(): boolean {
     this.session.stop(Cancel);
+    this.keepalive?.release();
+    if (this.slowBlock !== null) this.services.timers.release(this.slowBlock);
     return false;
   }
 
   protected onGone(_reason: CloseReason): void {
     this.session.stop(Cancel);
     for (const exchange of this.spare.splice(0)) exchange.release();
-    if (this.announcement !== null) this.services.timers.release(this.announcement);
+    const { timers } = this.services;
+    this.keepalive?.release();
+    if (this.announcement !== null) timers.release(this.announcement);
+    if (this.slowBlock !== null) timers.release(this.slowBlock);
+    if (this.unread !== null) timers.release(this.unread);
   }
 
   addBuffered(): void {
     const { stats } = this.manager;
     stats.downstreamCxTxBytesBuffered += this.socket.pendingBytes;
     stats.downstreamCxRxBytesBuffered += this.session.heldBytes;
+    this.manager.http2.pendingSendBytes += this.session.waitingBytes;
   }
 }

@@ -5,17 +5,18 @@
  * Law: a request for another protocol goes as the extended CONNECT that HTTP/2 has for it (RFC 8441), if the peer takes
  * one, and its answer comes back as the answer of HTTP/1 that the stream has asked for.
  */
-import type { ResetReason } from "../cluster/reset-reason.ts";
+
 import { webSocketAccept } from "../bytes/websocket-accept.ts";
+import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
 import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import type { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
-import { ClientStream } from "../http2/client-stream.ts";
-import { Cancel, errorName, NoError, ProtocolError, RefusedStream } from "../http2/frames.ts";
 import type { ClientSession } from "../http2/client-session.ts";
+import { ClientStream } from "../http2/client-stream.ts";
 import { RESPONSE_FAULTS } from "../http2/faults.ts";
+import { Cancel, NoError, RefusedStream } from "../http2/frames.ts";
 import type { Address } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
 import type { Http2Upstream } from "./http2-upstream.ts";
@@ -27,8 +28,6 @@ const WEBSOCKET_ACCEPT = known("sec-websocket-accept");
 
 export class Http2UpstreamExchange extends ClientStream implements UpstreamExchange {
   readonly stale = false;
-  /** It is held back by windows, and by other streams. */
-  readonly direct = false;
   readonly passesTrailers = true;
   private readonly connection: Http2Upstream;
   private attempt: AttemptSink | null = null;
@@ -66,6 +65,7 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     this.attempt = attempt;
     this.over = false;
     this.answered = false;
+    this.interims = 0;
     this.tunnel = false;
     this.asked = "";
   }
@@ -76,7 +76,7 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     this.toHead = head.method === "HEAD";
     this.asked = connect ? "connect" : upgrade;
     this.key = upgrade === "" ? "" : (head.fields.getId(WEBSOCKET_KEY) ?? "");
-    if (upgrade !== "" && !session.peerConnectProtocol) {
+    if (upgrade !== "" && !session.peer.connectProtocol) {
       this.refuse();
       return;
     }
@@ -110,7 +110,10 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     this.attempt = null;
     if (this.unsendable !== null) this.connection.pool.services.timers.release(this.unsendable);
     if (this.closed) this.done();
-    else this.reset(this.remoteEnded ? NoError : Cancel);
+    else {
+      this.connection.pool.stats.upstreamRqTxReset++;
+      this.reset(this.remoteEnded ? NoError : Cancel);
+    }
   }
 
   pauseReading(): void {
@@ -150,6 +153,10 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
     if (asked === "websocket") answer.fields.setId(WEBSOCKET_ACCEPT, webSocketAccept(this.key));
   }
 
+  protected get passing(): number {
+    return this.attempt === null ? Number.POSITIVE_INFINITY : this.attempt.passing;
+  }
+
   protected onBody(bytes: Uint8Array, start: number, end: number): void {
     this.attempt?.onUpstreamBody(bytes, start, end);
   }
@@ -157,16 +164,29 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
   protected onEnd(trailers: Fields | null): void {
     this.attempt?.onUpstreamEnd(trailers);
     if (this.tunnel || this.attempt === null) return;
-    this.attempt = null;
     // The request is complete but for what waits for the peer, which has no use for it any more.
-    if (!this.localEnded) this.reset(NoError);
+    this.attempt = null;
+    if (this.localEnded) return;
+    this.connection.pool.stats.upstreamRqTxReset++;
+    this.reset(NoError);
   }
 
   protected onReset(code: number, broken: string): void {
-    if (broken !== "") this.lose("protocol error", broken, RESPONSE_FAULTS.malformed);
-    else if (this.session.stopped) this.lose("connection termination", "", null);
-    else if (code === RefusedStream) this.lose("remote refused stream reset", "", null);
-    else this.lose("remote reset", code === ProtocolError ? errorName(code) : "", null);
+    const { stats } = this.connection.pool;
+    if (broken !== "") {
+      stats.upstreamRqTxReset++;
+      this.lose("protocol error", `http2.${broken}`, RESPONSE_FAULTS.malformed);
+    } else if (this.session.broken !== "") {
+      stats.upstreamRqTxReset++;
+      this.lose("protocol error", `http2.${this.session.broken}`, RESPONSE_FAULTS.malformed);
+    } else if (this.session.stopped) {
+      stats.upstreamRqPendingFailureEject++; // of one that waits for nothing but its answer, too (Envoy)
+      this.lose("connection termination", "", null);
+    } else if (code === RefusedStream) this.lose("remote refused stream reset", "", null);
+    else {
+      stats.upstreamRqRxReset++;
+      this.lose("remote reset", "", null);
+    }
   }
 
   private lose(reason: ResetReason, detail: string, fault: Fault | null): void {

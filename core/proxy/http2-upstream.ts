@@ -7,11 +7,15 @@
  *
  *   CONNECTING ─▶ OPEN ─▶ DRAINING ─▶ CLOSED
  */
-import { Cancel, errorName, NoError } from "../http2/frames.ts";
+
+import type { CopyCounter } from "../http1/section-reader.ts";
 import { ClientSession } from "../http2/client-session.ts";
-import type { SessionOwner } from "../http2/session.ts";
+import { Cancel, errorName, NoError } from "../http2/frames.ts";
+import type { SessionOwner } from "../http2/stream-table.ts";
 import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import type { Http2Stats } from "../telemetry/http2-stats.ts";
 import { Timer } from "../time/timers.ts";
+import { Http2Keepalive, type KeepaliveOwner } from "./http2-keepalive.ts";
 import { Http2UpstreamExchange } from "./http2-upstream-exchange.ts";
 import type { ConnectionPool } from "./pool.ts";
 import type { PooledConnection } from "./pooled-connection.ts";
@@ -24,7 +28,7 @@ const Closed = 3;
 /** Exchanges that are kept for further requests. */
 const MOST_SPARE = 64;
 
-export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnection {
+export class Http2Upstream implements SocketHandler, SessionOwner, KeepaliveOwner, PooledConnection {
   readonly pool: ConnectionPool;
   place = -1;
   offered = false;
@@ -34,12 +38,14 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
   readonly timer: Timer;
   requests = 0;
   readonly expectedRoom: number;
-  /** The kernel takes no more. */
   private readonly maxStreams: number;
   private state: typeof Connecting | typeof Open | typeof Draining | typeof Closed = Connecting;
   private made: ClientSession | null = null;
   private readonly spare: Http2UpstreamExchange[] = [];
+  /** Those that were over while the peer was heard. */
+  private readonly resting: Http2UpstreamExchange[] = [];
   private feeding = false;
+  private keepalive: Http2Keepalive | null = null;
 
   constructor(pool: ConnectionPool) {
     this.pool = pool;
@@ -77,6 +83,7 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
     this.requests++;
     if (this.requests === pool.maxRequests) pool.stats.upstreamCxMaxRequests++;
     pool.services.timers.cancel(this.timer);
+    this.keepalive?.onUse();
     return this.spare.pop() ?? new Http2UpstreamExchange(this);
   }
 
@@ -87,15 +94,20 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
     this.settle();
   }
 
-  /** An exchange is over, and nobody refers to it any more. */
+  /**
+   * An exchange is over, and nobody refers to it any more but whoever has just told it something: while the peer is
+   * heard it rests, lest the rest of what it is told is taken for the next request's.
+   */
   recycle(exchange: Http2UpstreamExchange): void {
-    if (this.spare.length < MOST_SPARE) this.spare.push(exchange);
+    const { spare, resting } = this;
+    if (spare.length + resting.length < MOST_SPARE) (this.feeding ? resting : spare).push(exchange);
   }
 
   addBuffered(): void {
     const { stats } = this.pool;
     if (this.socket !== null) stats.upstreamCxTxBytesBuffered += this.socket.pendingBytes;
     if (this.made !== null) stats.upstreamCxRxBytesBuffered += this.made.heldBytes;
+    if (this.made !== null) this.counts.pendingSendBytes += this.made.waitingBytes;
   }
 
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
@@ -106,15 +118,31 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
     services.timers.cancel(this.timer);
     this.state = Open;
     this.made = new ClientSession(this, services.slab, http2Limits, http2);
+    if (http2.keepalive !== null) this.keepalive = new Http2Keepalive(services, http2.keepalive, this);
     this.pool.onConnected(this);
+  }
+
+  get copied(): CopyCounter {
+    return this.pool.services.copied;
+  }
+
+  get direct(): boolean {
+    return this.socket?.direct === true;
+  }
+
+  /** Asked right before the bytes come: they may be lent. */
+  get passing(): number {
+    return this.made !== null && this.made.borrow() ? Number.POSITIVE_INFINITY : 0;
   }
 
   onData(chunk: Uint8Array): void {
     this.pool.stats.upstreamCxRxBytesTotal += chunk.length;
     if (this.state === Closed || this.state === Connecting) return;
+    this.keepalive?.onBytes();
     this.feeding = true;
     this.session.feed(chunk);
     this.feeding = false;
+    while (this.resting.length > 0) this.spare.push(this.resting.pop() as Http2UpstreamExchange);
     this.settle();
   }
 
@@ -154,6 +182,23 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
     return this.pool.services.clock.now;
   }
 
+  get counts(): Http2Stats {
+    return this.pool.http2Stats;
+  }
+
+  ping(mark: number): void {
+    this.session.ping(mark);
+  }
+
+  /** The peer does not answer our PINGs. */
+  onDead(): void {
+    this.counts.keepaliveTimeout++;
+    this.close(false, "");
+  }
+
+  /** What waits for a peer is requests, which the pool bounds. */
+  onFull(): void {}
+
   write(bytes: Uint8Array, start: number, end: number): void {
     this.pool.stats.upstreamCxTxBytesTotal += end - start;
     this.socket?.write(bytes, start, end);
@@ -167,6 +212,7 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
   }
 
   onBroken(): void {
+    this.counts.rxMessagingError++;
     this.pool.stats.upstreamCxProtocolError++;
   }
 
@@ -184,7 +230,9 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
     if (this.state === Open) this.pool.onRoom(this);
   }
 
-  onPong(): void {}
+  onPong(mark: number): void {
+    this.keepalive?.onPong(mark);
+  }
 
   onStreamClosed(): void {
     if (!this.feeding) this.settle();
@@ -208,6 +256,7 @@ export class Http2Upstream implements SocketHandler, SessionOwner, PooledConnect
     const busy = this.made !== null && this.made.size > 0;
     this.state = Closed;
     this.pool.services.timers.release(this.timer);
+    this.keepalive?.release();
     this.made?.stop(busy ? Cancel : NoError);
     this.socket?.close();
     this.pool.onClosed(this, { connecting, busy, remote, reason });

@@ -14,14 +14,15 @@ import type { AccessLogger } from "../telemetry/access-log.ts";
 import { type ListenerStats, listenerScope, listenerStats } from "../telemetry/listener-stats.ts";
 import type { Scope } from "../telemetry/stats.ts";
 import { Timer } from "../time/timers.ts";
+import { AutoDownstream } from "./auto-downstream.ts";
 import type { Clusters } from "./clusters.ts";
+import { ConnectionLife } from "./connection-life.ts";
 import { ConnectionManager } from "./connection-manager.ts";
 import type { ConnectionOwner, DrainableConnection } from "./connection-owner.ts";
 import { ConnectionRecord } from "./connection-record.ts";
-import { ConnectionLife } from "./connection-life.ts";
+import type { Extensions, FilterEnvironment } from "./http-filters.ts";
 import { Http1Downstream } from "./http1-downstream.ts";
 import { Http2Downstream } from "./http2-downstream.ts";
-import type { Extensions, FilterEnvironment } from "./http-filters.ts";
 import type { LogCompiler } from "./log-compiler.ts";
 import { NetworkFilters } from "./network-filters.ts";
 import type { Services } from "./services.ts";
@@ -40,6 +41,9 @@ export interface InForce {
   readonly extensions: Extensions;
   readonly runtime: Runtime;
 }
+
+/** What is made of an accepted connection, by its connection manager's `codec_type`. */
+const CONNECTIONS = { AUTO: AutoDownstream, HTTP1: Http1Downstream, HTTP2: Http2Downstream } as const;
 
 export class ListenerState implements ConnectionOwner {
   readonly config: Listener;
@@ -185,16 +189,17 @@ export class ListenerState implements ConnectionOwner {
         ? null
         : new ConnectionRecord(socket, this.config, manager.filterChainName, services.clock);
     manager.connectionOpened();
-    const Connection = manager.config.codecType === "HTTP2" ? Http2Downstream : Http1Downstream;
+    const Connection = CONNECTIONS[manager.config.codecType];
     const connection = new Connection(manager, services, record ?? socket, this);
+    manager.protocolKnown(connection.spoken);
     if (socket instanceof NetworkFilters) {
-      socket.connectionId = connection.id;
+      socket.connectionId = connection.connectionId;
       connection.networkInfo = socket;
     }
     this.connections.add(connection);
     if (record === null) return connection;
     record.handler = connection;
-    record.connectionId = connection.id;
+    record.connectionId = connection.connectionId;
     return record;
   }
 
@@ -202,6 +207,7 @@ export class ListenerState implements ConnectionOwner {
     const { manager, socket, networkInfo } = connection;
     const successor = new Http2Downstream(manager, this.services, socket, this);
     successor.networkInfo = networkInfo;
+    manager.protocolKnown(successor.spoken);
     this.connections.remove(connection);
     this.connections.add(successor);
     socket.handler = successor;

@@ -15,10 +15,11 @@ import type { Http1Limits } from "../http1/limits.ts";
 import type { Http2Limits } from "../http2/limits.ts";
 import type { Keepalive, SocketHandler } from "../io/socket.ts";
 import type { ClusterStats } from "../telemetry/cluster-stats.ts";
-import type { Services } from "./services.ts";
+import type { Http2Stats } from "../telemetry/http2-stats.ts";
 import { Http1Upstream } from "./http1-upstream.ts";
 import { Http2Upstream } from "./http2-upstream.ts";
 import type { Closing, PooledConnection } from "./pooled-connection.ts";
+import type { Services } from "./services.ts";
 import type { UpstreamExchange } from "./upstream-exchange.ts";
 
 /** An attempt in the queue. */
@@ -48,11 +49,19 @@ export interface PoolOptions {
   readonly http2: Http2ProtocolOptions | null;
 }
 
+/** Whose connections they are. */
+export interface PoolCluster {
+  readonly stats: ClusterStats;
+  /** Made when first asked for. */
+  readonly http2Stats: Http2Stats;
+}
+
 export class ConnectionPool {
   readonly services: Services;
   readonly endpoint: EndpointState;
   readonly stats: ClusterStats;
   readonly breaker: Breaker;
+  private readonly cluster: PoolCluster;
   private options: PoolOptions;
   /** Connections with room, or that had some when they were last looked at. */
   private readonly offered: PooledConnection[] = [];
@@ -65,13 +74,14 @@ export class ConnectionPool {
   constructor(
     services: Services,
     endpoint: EndpointState,
-    stats: ClusterStats,
+    cluster: PoolCluster,
     breaker: Breaker,
     options: PoolOptions,
   ) {
     this.services = services;
     this.endpoint = endpoint;
-    this.stats = stats;
+    this.cluster = cluster;
+    this.stats = cluster.stats;
     this.breaker = breaker;
     this.options = options;
   }
@@ -94,6 +104,10 @@ export class ConnectionPool {
 
   get forwardTrailers(): boolean {
     return this.options.forwardTrailers;
+  }
+
+  get http2Stats(): Http2Stats {
+    return this.cluster.http2Stats;
   }
 
   /** What HTTP/2 is spoken with. */

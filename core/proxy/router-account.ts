@@ -13,19 +13,20 @@ import { LimitExceeded, Overflow, type RetryDecision } from "../cluster/retry-st
 import type { RouteAction, RouterOptions } from "../config/model.ts";
 import type { Fault, ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
-import { isGrpc } from "../http/grpc.ts";
+import { isGrpc, isGrpcSuccess } from "../http/grpc.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import type { ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import type { ResponseCodeStats } from "../telemetry/response-stats.ts";
 import type { Stream } from "./stream.ts";
-import { describeFailure, underscored } from "./upstream-failure.ts";
+import { describeFailure, flagOf, underscored } from "./upstream-failure.ts";
 
 const ATTEMPT_COUNT = known("x-envoy-attempt-count");
 const SERVICE_TIME = known("x-envoy-upstream-service-time");
 const ALT_STAT_NAME = known("x-envoy-upstream-alt-stat-name");
 const INTERNAL = known("x-envoy-internal");
+const GRPC_STATUS = known("grpc-status");
 
 export class RouterAccount {
   protected readonly stream: Stream;
@@ -36,6 +37,8 @@ export class RouterAccount {
   protected readonly options: RouterOptions;
   /** Where answers are counted a second time, if an internal client wants it. */
   private readonly alternative: ResponseCodeStats | null;
+  /** Of an answer of gRPC: how its endpoint has done is in the trailers. */
+  private unjudged: EndpointState | null = null;
 
   constructor(stream: Stream, route: RouteEntry, target: ClusterTarget, cluster: ClusterState) {
     const { fields } = stream.request;
@@ -49,8 +52,8 @@ export class RouterAccount {
   }
 
   /** What comes of the answer goes on, or is dropped: nothing of it is kept. */
-  get passesAnswer(): boolean {
-    return this.stream.passesAnswer;
+  get answerPassing(): number {
+    return this.stream.answerPassing;
   }
 
   // ── A try ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -109,14 +112,18 @@ export class RouterAccount {
   // ── The answer ────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The upstream's answer goes downstream: charges it, and adds what it tells about its way here. */
-  protected acceptAnswer(endpoint: EndpointState, head: ResponseHead): void {
+  protected acceptAnswer(endpoint: EndpointState, head: ResponseHead, endOfStream: boolean): void {
     const { stream, route } = this;
     const { fields, status } = head;
     const now = stream.elapsed();
     stream.upstreamResponseStarted = now;
     this.charge(status);
     if (status >= 500) endpoint.rqError++;
-    else endpoint.rqSuccess++;
+    else if (!isGrpc(stream.request.fields)) endpoint.rqSuccess++;
+    else {
+      this.unjudged = endpoint;
+      if (endOfStream) this.judge(fields);
+    }
     if (stream.upstreamRequestSent >= 0 && stream.upgrade === "" && !this.options.suppressEnvoyHeaders) {
       fields.setId(SERVICE_TIME, String(Math.floor(now - stream.upstreamRequestSent)));
     }
@@ -129,11 +136,21 @@ export class RouterAccount {
     route.finalizeResponse(fields, this.target, stream);
   }
 
+  /** The answer is complete: of gRPC, `fields` (trailers, or the head where nothing else came) say how it went. */
+  protected judge(fields: Fields | null): void {
+    const { unjudged } = this;
+    this.unjudged = null;
+    if (unjudged === null) return;
+    if (fields !== null && isGrpcSuccess(fields.getId(GRPC_STATUS))) unjudged.rqSuccess++;
+    else unjudged.rqError++;
+  }
+
   /** The upstream went away within its answer. */
   protected noteCut(reason: ResetReason, fault: Fault | null): void {
     const { stream } = this;
+    this.judge(null);
     const ended = stream.upgrade !== "" && stream.requestComplete; // a tunnel that its client has ended
-    if (!ended) stream.cutByUpstream(fault === null ? "UC" : "UPE", reason);
+    if (!ended) stream.cutByUpstream(fault === null ? flagOf(reason) : "UPE", reason);
     if (isGrpc(stream.request.fields)) stream.manager.stats.rqResetAfterDownstreamResponseStarted++;
   }
 

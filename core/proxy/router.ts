@@ -13,51 +13,37 @@
  *     ▼ │
  *   BACKOFF
  */
-import type { Breaker } from "../cluster/breaker.ts";
 import type { ClusterState } from "../cluster/cluster.ts";
 import type { ResetReason } from "../cluster/reset-reason.ts";
-import { isIdempotent, NoRetry, Retry, type RetryDecision, RetryState } from "../cluster/retry-state.ts";
+import { NoRetry, Retry, type RetryState } from "../cluster/retry-state.ts";
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
-import type { ResponseHead } from "../http/head.ts";
-import { known } from "../http/names.ts";
 import { AsTunnel, type Framing, NoBody } from "../http/framing.ts";
+import type { ResponseHead } from "../http/head.ts";
 import type { ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import type { Forwarder } from "./forwarder.ts";
-import { KeptBody } from "./kept-body.ts";
 import { PausedByBuffer, PausedByUpstream } from "./pressure.ts";
 import { RouteTimeouts } from "./route-timeouts.ts";
-import { RouterAccount } from "./router-account.ts";
+import { RouterReplay } from "./router-replay.ts";
 import type { Stream } from "./stream.ts";
 import { isAccepted } from "./upgrade.ts";
 import type { UpstreamExchange } from "./upstream-exchange.ts";
-
-const RETRY_ON = known("x-envoy-retry-on");
-const RETRY_GRPC_ON = known("x-envoy-retry-grpc-on");
 
 const TRYING = 0;
 const ANSWERING = 1;
 const BACKOFF = 2;
 const OVER = 3;
 
-export class Router extends RouterAccount implements Forwarder, AttemptOwner {
-  private readonly breaker: Breaker;
+export class Router extends RouterReplay implements Forwarder, AttemptOwner {
   private readonly timeouts: RouteTimeouts;
   /** The current try, or null. */
   private attempt: Attempt | null = null;
-  /** Null if this request is not retried under a policy. */
-  private retry: RetryState | null = null;
   private state = TRYING;
   private retried = false;
-  private staleRetried = false;
   private requestEnded: boolean;
   private trailers: Fields | null = null;
-  /** Null until there is some. */
-  private body: KeptBody | null = null;
-  /** The body so far is kept for another try. */
-  private keepBody: boolean;
   /** What follows the answer's head is not HTTP. */
   private tunnel = false;
 
@@ -68,13 +54,10 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     cluster: ClusterState,
     endOfStream: boolean,
   ) {
-    super(stream, route, target, cluster);
-    const { fields, method } = stream.request;
-    const { timeout, priority } = this.action;
-    this.breaker = cluster.breaker(priority);
-    this.timeouts = new RouteTimeouts(route, timeout, fields, this.options.respectExpectedRqTimeout);
+    super(stream, route, target, cluster, endOfStream);
+    const { fields } = stream.request;
+    this.timeouts = new RouteTimeouts(route, this.action, fields, this.options.respectExpectedRqTimeout);
     this.requestEnded = endOfStream;
-    this.keepBody = isIdempotent(method);
   }
 
   // ── The stream's side ─────────────────────────────────────────────────────────────────────────────────────
@@ -84,17 +67,17 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     const { stream, route, action, timeouts } = this;
     const { fields } = stream.request;
     const { suppressEnvoyHeaders } = this.options;
-    if (!suppressEnvoyHeaders) timeouts.announce(fields);
+    timeouts.announce(fields, suppressEnvoyHeaders);
     route.finalizeRequest(stream.request, this.target, stream, suppressEnvoyHeaders);
-    if (route.retryPolicy !== null || fields.hasId(RETRY_ON) || fields.hasId(RETRY_GRPC_ON))
-      this.beginRetries();
-    if (action.maxStreamDuration !== null) timeouts.limitStream(stream, action.maxStreamDuration);
+    this.beginRetries();
+    if (action.maxStreamDuration !== null || action.grpcTimeout !== null)
+      timeouts.limitStream(stream, action);
     if (this.requestEnded) timeouts.startAll(stream);
     this.try();
   }
 
-  get passes(): boolean {
-    return this.attempt?.connection?.direct === true && (!this.keepBody || this.state === ANSWERING);
+  get passing(): number {
+    return this.keepBody && this.state !== ANSWERING ? 0 : (this.attempt?.connection?.direct ?? 0);
   }
 
   onData(bytes: Uint8Array, start: number, end: number): void {
@@ -107,11 +90,6 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     this.stream.upstreamBytesSent += end - start;
     connection.sendBody(bytes, start, end);
     if (this.keepBody && this.state !== ANSWERING) this.keepBody = this.kept().keep(bytes, start, end);
-  }
-
-  private kept(): KeptBody {
-    this.body ??= KeptBody.of(this.stream, this.route, this.cluster.config.perConnectionBufferLimitBytes);
-    return this.body;
   }
 
   /** The request is complete; in a tunnel: the client sent FIN. */
@@ -191,7 +169,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
       return;
     }
     retry?.onTry(endpoint);
-    this.address(endpoint, this.retried || this.staleRetried);
+    this.address(endpoint, this.retried || this.wasFree);
     const pool = stream.manager.clusters.poolOf(cluster, endpoint, breaker);
     this.attempt = new Attempt(this, cluster, breaker, endpoint, pool);
     this.attempt.start();
@@ -250,7 +228,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
     const { services, timers } = stream.connection;
     services.timers.cancel(timers.attempt);
     this.timeouts.touchTry(stream);
-    this.acceptAnswer(endpoint, head);
+    this.acceptAnswer(endpoint, head, endOfStream);
     if (framing === AsTunnel) {
       this.tunnel = true;
       services.timers.cancel(timers.route);
@@ -282,6 +260,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
       return;
     }
     this.chargeTime();
+    this.judge(trailers);
     if (this.requestEnded) {
       this.attempt = null;
       attempt.complete();
@@ -309,13 +288,7 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
       return;
     }
     this.noteFailure(detail, connected, reason === "overflow" && !this.breaker.pendingRequests.available);
-    // Row K3: a reused connection that ends before any byte most likely crossed our request with its idle close.
-    // Only what may be done twice is: a policy for other failures keeps the body of a POST, too.
-    // What a peer of HTTP/2 says that it has not looked at is, too, whatever it is (RFC 9113 8.7).
-    const refused = reason === "remote refused stream reset";
-    const harmless = refused || (stale && fault === null && isIdempotent(stream.request.method));
-    if (harmless && !this.staleRetried && this.canReplay()) {
-      this.staleRetried = true;
+    if (this.isFree(reason, fault, stale)) {
       stream.upstreamAttempts--;
       this.try();
       return;
@@ -354,29 +327,6 @@ export class Router extends RouterAccount implements Forwarder, AttemptOwner {
       stream.abort();
     } else if (this.timeouts.alternative) this.fail(204, "", details, "UT");
     else this.fail(504, "upstream request timeout", details, "UT");
-  }
-
-  private beginRetries(): void {
-    const { stream, route, cluster } = this;
-    const retry = new RetryState();
-    const policy = stream.manager.clusters.retryPolicy(route.retryPolicy);
-    if (!retry.begin(policy, stream.request, this.breaker, cluster.stats)) return;
-    this.retry = retry;
-    this.keepBody = true;
-  }
-
-  private askRetry(reason: ResetReason, started: boolean): RetryDecision {
-    if (this.retry === null) return NoRetry;
-    if (!this.canReplay()) {
-      this.cluster.stats.retryOrShadowAbandoned++;
-      return NoRetry;
-    }
-    return this.retry.onReset(reason, started);
-  }
-
-  /** Nothing of an answer went downstream, and the body so far is here. */
-  private canReplay(): boolean {
-    return this.keepBody && this.stream.response === null && this.stream.upgrade === "";
   }
 
   private scheduleRetry(): void {

@@ -4,10 +4,10 @@
  * the answer comes from, and what it passed on the way, is the stream's business, which extends this.
  */
 import type { Fields } from "../http/fields.ts";
+import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { allowedTrailers } from "../http/trailers.ts";
-import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import type { ConnectionManager } from "./connection-manager.ts";
 import type { DownstreamExchange } from "./downstream-exchange.ts";
 import { StreamRecord } from "./stream-record.ts";

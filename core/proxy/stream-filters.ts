@@ -16,10 +16,10 @@ import type { FilterReply } from "../filter/filter.ts";
 import type { FilterContext } from "../filter/filter-context.ts";
 import type { FilterSlot } from "../filter/filter-slot.ts";
 import type { Fields } from "../http/fields.ts";
+import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
-import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import { Timer } from "../time/timers.ts";
 import { AdmittedStartLine, isRoutable } from "./filtered-request.ts";
 import { PausedByFilter } from "./pressure.ts";
@@ -296,7 +296,7 @@ export class StreamFilters implements ChainOwner {
       length = this.chain.responseLeg.changedBody ? -1 : declaredLength(head.fields, length);
       if (framing === NoBody || ends) {
         // Only these may declare what does not follow.
-        if (!stream.toHead && head.status !== 304) length = 0;
+        if (!stream.toHead && head.status !== 304) length = Math.min(length, 0);
       } else {
         if (length >= 0) framing = ByLength;
         else if (framing === ByLength) framing = ByChunks;

@@ -11,6 +11,7 @@ import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
+import { RefusedStream } from "../http2/frames.ts";
 import type { Address } from "../io/socket.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import type { DownstreamExchange } from "./downstream-exchange.ts";
@@ -120,6 +121,13 @@ export class StreamRecord implements ReplyDraft {
   leftByClient(): void {
     this.flag("DC");
     this.responseCodeDetails = "downstream_remote_disconnect";
+  }
+
+  /** The client has given the stream up, with that code of HTTP/2, or (`broken`) has broken a rule of it. */
+  protected resetByClient(code: number, broken: string): void {
+    this.flag(broken === "" ? "DR" : "DPE");
+    if (broken !== "") this.responseCodeDetails = `http2.${broken}`;
+    else this.responseCodeDetails = code === RefusedStream ? "http2.remote_refuse" : "http2.remote_reset";
   }
 
   /** The upstream went away within its answer, or was the first to end a tunnel. */

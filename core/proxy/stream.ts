@@ -10,12 +10,11 @@
 import { toBytes } from "../bytes/ascii.ts";
 import type { Fault, ResponseFlag } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
-import { isGrpc } from "../http/grpc.ts";
+import { ByLength, type Framing, NoBody } from "../http/framing.ts";
+import { DEADLINE_EXCEEDED, isGrpc } from "../http/grpc.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
-import { ByLength, type Framing } from "../http/framing.ts";
-import { RefusedStream } from "../http2/frames.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { admit } from "./admission.ts";
 import type { DownstreamExchange } from "./downstream-exchange.ts";
@@ -56,11 +55,7 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     this.requestFraming = connection.message.framing;
     this.requestLength = connection.message.contentLength;
     this.random = connection.services.random32();
-    const { stats } = this.manager;
-    stats.downstreamRqTotal++;
-    if (connection.http2) stats.downstreamRqHttp2Total++;
-    else stats.downstreamRqHttp1Total++;
-    stats.downstreamRqActive++;
+    this.manager.requestBegun(connection.http2);
   }
 
   // ── The request ───────────────────────────────────────────────────────────────────────────────────────────
@@ -93,14 +88,14 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     this.router?.onEnd(this.passTrailers(trailers, this.request.fields));
   }
 
-  /** What comes of the request goes on, or is dropped: nothing of it is kept. */
-  get passesRequest(): boolean {
-    return this.filters === null && this.router?.passes === true;
+  /** So many bytes of the request would go on at once, and nothing of them be kept. */
+  get requestPassing(): number {
+    return this.filters === null && this.router !== null ? this.router.passing : 0;
   }
 
   /** The same for the answer. */
-  get passesAnswer(): boolean {
-    return (this.filters === null || this.bypass) && this.connection.direct;
+  get answerPassing(): number {
+    return this.filters === null || this.bypass ? this.connection.direct : 0;
   }
 
   onRequestBody(bytes: Uint8Array, start: number, end: number): void {
@@ -184,8 +179,9 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     // What follows was meant for a tunnel (RFC 9931), or comes from somebody who errs about HTTP (Envoy).
     if (this.upgrade !== "" || status === 400) connection.closeAfter();
     const bytes = toBytes(text);
-    if (this.filters !== null) head.fields.setId(CONTENT_LENGTH, String(bytes.length));
-    this.sendHead(head, ByLength, bytes.length, bytes.length === 0);
+    // An answer of gRPC that is nothing but trailers declares no length.
+    if (this.filters !== null && !grpc) head.fields.setId(CONTENT_LENGTH, String(bytes.length));
+    this.sendHead(head, grpc ? NoBody : ByLength, grpc ? -1 : bytes.length, bytes.length === 0);
     if (this.isAnswered) return false; // otherwise, by a filter that saw this head
     if (bytes.length > 0 && !this.toHead) this.sendBody(bytes, 0, bytes.length);
     this.sendEnd(null);
@@ -227,8 +223,7 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
     if (this.done || this.responseEnded) return;
     this.responseEnded = true;
     this.responseTrailers = trailers;
-    const { fields } = this.response as ResponseHead;
-    this.connection.writeEnd(this.passTrailers(trailers, fields));
+    this.connection.writeEnd(this.passTrailers(trailers, (this.response as ResponseHead).fields));
     if (this.requestEnded || (!this.tunnelOpen && this.requestIsEmpty())) this.finish();
     else if (this.tunnelOpen) this.connection.tunnelEnded();
     else {
@@ -288,10 +283,7 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
   /** The client has given this stream up, with that code, or (`broken`) has broken a rule of it; its connection lives. */
   onDownstreamReset(code: number, broken: string): void {
     if (this.done) return;
-    this.router?.stop();
-    this.flag(broken === "" ? "DR" : "DPE");
-    this.responseCodeDetails =
-      broken !== "" ? `http2.${broken}` : code === RefusedStream ? "http2.remote_refuse" : "http2.remote_reset";
+    this.resetByClient(code, broken);
     this.manager.stats.downstreamRqRxReset++;
     this.conclude();
   }
@@ -351,13 +343,11 @@ export class Stream extends StreamAnswer implements StreamDeadlines {
       this.responseCodeDetails = "max_duration_timeout";
       this.router?.stop();
       this.abort();
-    } else
-      this.reply(
-        this.requestComplete ? 504 : 408,
-        "downstream duration timeout",
-        "max_duration_timeout",
-        this.requestComplete ? "" : "UMSDR",
-      );
+      return;
+    }
+    const [status, flag] = this.requestComplete ? ([504, ""] as const) : ([408, "UMSDR"] as const);
+    const text = "downstream duration timeout";
+    this.reply(status, text, "max_duration_timeout", flag, NO_HEADERS, null, DEADLINE_EXCEEDED);
   }
 
   onRouteTimeout(): void {

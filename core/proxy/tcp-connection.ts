@@ -88,8 +88,8 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
     return this.connected && this.upstream?.direct === true ? Number.POSITIVE_INFINITY : 0;
   }
 
-  get passesAnswer(): boolean {
-    return this.socket.direct === true;
+  get answerPassing(): number {
+    return this.socket.direct === true ? Number.POSITIVE_INFINITY : 0;
   }
 
   onData(chunk: Uint8Array): void {

@@ -19,8 +19,8 @@ export const MAX_FLUSH_MS = 60_000;
 /** Who made the connection. */
 export interface TcpUpstreamOwner {
   onUpstreamConnected(): void;
-  /** What `onUpstreamData` is given it writes to the client, and keeps nothing of it. */
-  readonly passesAnswer: boolean;
+  /** So many bytes `onUpstreamData` would write to the client at once, and keep nothing of them. */
+  readonly answerPassing: number;
   /** The chunk belongs to the owner. */
   onUpstreamData(chunk: Uint8Array): void;
   /** FIN. */
@@ -106,7 +106,7 @@ export class TcpUpstream implements SocketHandler {
   }
 
   get passing(): number {
-    return this.owner?.passesAnswer === true ? Number.POSITIVE_INFINITY : 0;
+    return this.owner === null ? 0 : this.owner.answerPassing;
   }
 
   write(bytes: Uint8Array, start: number, end: number): void {

@@ -16,8 +16,8 @@ export interface AttemptSink {
   onUpstreamInformational(head: ResponseHead): void;
   /** The final head (or 101). `endOfStream` if no body follows. */
   onUpstreamHead(head: ResponseHead, framing: Framing, contentLength: number, endOfStream: boolean): void;
-  /** `onUpstreamBody` writes what it is given to the client, and keeps nothing of it. */
-  readonly passes: boolean;
+  /** So many bytes `onUpstreamBody` would write to the client at once, and keep nothing of them. */
+  readonly passing: number;
   onUpstreamBody(bytes: Uint8Array, start: number, end: number): void;
   /** The response is complete, with these trailers, if any; in a tunnel: the upstream sent FIN. */
   onUpstreamEnd(trailers: Fields | null): void;
@@ -34,8 +34,8 @@ export interface UpstreamExchange extends BodySink {
   readonly local: Address | null;
   /** It ended without a byte for this request, of which the peer most likely knows nothing: its idle close crossed it. */
   readonly stale: boolean;
-  /** What is written goes straight to the peer. */
-  readonly direct: boolean;
+  /** So many bytes that are written next go straight to the peer's socket. */
+  readonly direct: number;
   /** Both sides of a tunnel have ended: it is no failure, and what is queued is still sent. */
   readonly tunnelOver: boolean;
   /** Trailers of the answer go on. */

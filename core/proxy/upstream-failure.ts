@@ -37,7 +37,22 @@ export function describeFailure(
     return { status: 502, body, details, flag: "UPE", headers: NO_HEADERS };
   }
   if (reason === "overflow") return { status: 503, body, details, flag: "UO", headers: OVERLOADED };
-  return { status: 503, body, details, flag: isConnectFailure(reason) ? "UF" : "UC", headers: NO_HEADERS };
+  return { status: 503, body, details, flag: flagOf(reason), headers: NO_HEADERS };
+}
+
+/** Envoy's flag for a try that ended so. */
+export function flagOf(reason: ResetReason): ResponseFlag {
+  switch (reason) {
+    case "remote reset":
+    case "remote refused stream reset":
+      return "UR";
+    case "local reset":
+      return "LR";
+    case "protocol error":
+      return "UPE";
+    default:
+      return isConnectFailure(reason) ? "UF" : "UC";
+  }
 }
 
 const ERRNO_TEXT: { readonly [errno: string]: string } = {

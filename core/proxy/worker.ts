@@ -213,9 +213,12 @@ export class Worker implements RouteTables {
   measureBuffers(): void {
     const listeners = [...this.active.values(), ...this.retired];
     for (const listener of listeners) listener.clearBuffered();
-    for (const { stats } of this.clusters.all()) {
+    this.services.http2.pendingSendBytes = 0;
+    for (const cluster of this.clusters.all()) {
+      const { stats } = cluster;
       stats.upstreamCxRxBytesBuffered = 0;
       stats.upstreamCxTxBytesBuffered = 0;
+      if (cluster.config.http2 !== null) cluster.http2Stats.pendingSendBytes = 0;
     }
     for (const listener of listeners) listener.addBuffered();
     for (const connection of this.services.buffering.list()) connection.addBuffered();

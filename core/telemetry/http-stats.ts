@@ -53,6 +53,8 @@ export class HttpStats extends ResponseClassStats {
   /** Gauge. */
   downstreamRqActive = 0;
   downstreamRqRxReset = 0;
+  /** Connections that ended because their client reset too many streams at once. */
+  downstreamRqTooManyPrematureResets = 0;
   downstreamRqTxReset = 0;
   downstreamRqTimeout = 0;
   downstreamRqHeaderTimeout = 0;
@@ -110,19 +112,4 @@ const HTTP1 = layoutOf("http1", () => new Http1Stats());
 /** The one set of a worker; never released. */
 export function http1Stats(store: StatsStore): Http1Stats {
   return store.scope("http1.", "http1.", {}).set(HTTP1);
-}
-
-/** What clients' connections of HTTP/2 do, whichever listener they came in by (`http2.*`). */
-export class Http2Stats {
-  /** Messages that broke a rule of their stream. */
-  rxMessagingError = 0;
-  /** Answers that clients did not read within the stream idle timeout. */
-  txFlushTimeout = 0;
-}
-
-const HTTP2 = layoutOf("http2", () => new Http2Stats());
-
-/** The one set of a worker; never released. */
-export function http2Stats(store: StatsStore): Http2Stats {
-  return store.scope("http2.", "http2.", {}).set(HTTP2);
 }

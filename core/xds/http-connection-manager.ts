@@ -19,8 +19,8 @@ import type {
 } from "./generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { readHeadersToAdd } from "./header-operations.ts";
 import { readHttpFilters } from "./http-filters.ts";
-import { readHttp2Options } from "./http2-options.ts";
 import { readCommonHttpOptions, readHttp1Options } from "./http-options.ts";
+import { readHttp2Options } from "./http2-options.ts";
 import type { AnyMessage } from "./message.ts";
 import type { Reader } from "./reader.ts";
 import type { Subscription } from "./resource.ts";

@@ -24,6 +24,7 @@ export function readHttp2Options(reader: Reader<Http2ProtocolOptionsMessage> | n
     "overrideStreamErrorOnInvalidHttpMessage",
   );
   return {
+    hpackTableSize: reader?.number("hpackTableSize", 4096) ?? 4096,
     maxConcurrentStreams: reader?.number("maxConcurrentStreams", 1024) ?? 1024,
     initialStreamWindowSize: reader?.number("initialStreamWindowSize", STREAM_WINDOW) ?? STREAM_WINDOW,
     initialConnectionWindowSize:

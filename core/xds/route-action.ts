@@ -57,9 +57,8 @@ export function readRouteAction(reader: Reader<RouteActionMessage>, scope: Route
     regexRewrite,
     ...hosts,
     appendXForwardedHost: reader.take("appendXForwardedHost"),
-    timeout: reader.duration("timeout", 15_000),
+    ...readTimeouts(reader),
     idleTimeout: reader.duration("idleTimeout", null),
-    maxStreamDuration: readMaxStreamDuration(reader.child("maxStreamDuration")),
     retryPolicy: readRetryPolicy(reader.child("retryPolicy")),
     priority: reader.choice("priority", ["DEFAULT", "HIGH"]),
     upgrades: readUpgrades(reader.children("upgradeConfigs")),
@@ -162,8 +161,29 @@ function readHostRewrite(reader: Reader<RouteActionMessage>): HostRewrite {
   }
 }
 
-function readMaxStreamDuration(reader: Reader<RouteAction_MaxStreamDuration> | null): number | null {
-  return reader === null ? null : reader.duration("maxStreamDuration", null);
+/** `max_stream_duration`, even an empty one, takes the place of the older timeouts (as in Envoy). */
+function readTimeouts(
+  reader: Reader<RouteActionMessage>,
+): Pick<RouteAction, "timeout" | "grpcTimeout" | "maxStreamDuration"> {
+  const timeout = reader.duration("timeout", 15_000);
+  const maxGrpcTimeout = reader.duration("maxGrpcTimeout", null);
+  const offset = reader.duration("grpcTimeoutOffset", 0);
+  const stream = reader.child("maxStreamDuration");
+  if (stream !== null) return { timeout: 0, ...readStreamDuration(stream) };
+  const grpcTimeout =
+    maxGrpcTimeout === null ? null : ({ of: "answer", max: maxGrpcTimeout, offset } as const);
+  return { timeout, grpcTimeout, maxStreamDuration: null };
+}
+
+function readStreamDuration(
+  reader: Reader<RouteAction_MaxStreamDuration>,
+): Pick<RouteAction, "grpcTimeout" | "maxStreamDuration"> {
+  const max = reader.duration("grpcTimeoutHeaderMax", null);
+  const offset = reader.duration("grpcTimeoutHeaderOffset", 0);
+  return {
+    grpcTimeout: max === null ? null : { of: "stream", max, offset },
+    maxStreamDuration: reader.duration("maxStreamDuration", null),
+  };
 }
 
 function readUpgrades(readers: readonly Reader<RouteAction_UpgradeConfig>[]): UpgradeConfig[] {

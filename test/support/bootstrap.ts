@@ -110,6 +110,21 @@ export function upstreamHttp1(options: YamlMap, common: YamlMap = {}): YamlMap {
   };
 }
 
+/** A cluster that speaks HTTP/2, in the place where v3 says so. */
+export function upstreamHttp2(options: YamlMap = {}, common: YamlMap = {}): YamlMap {
+  return {
+    typed_extension_protocol_options: {
+      "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": any(
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        {
+          explicit_http_config: { http2_protocol_options: options },
+          ...(Object.keys(common).length > 0 ? { common_http_protocol_options: common } : {}),
+        },
+      ),
+    },
+  };
+}
+
 export function bootstrap(
   listeners: readonly YamlMap[],
   clusters: readonly YamlMap[],

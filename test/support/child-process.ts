@@ -8,10 +8,15 @@ import { createServer, connect as tcpConnect } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 
+const FOLDERS: readonly string[] = [
+  ...(process.env.PATH ?? "").split(delimiter),
+  "/usr/sbin",
+  "/usr/local/sbin",
+];
+
 /** Path of a program: `variable`'s value, else the first hit on PATH, else in the system's sbin folders, else "". */
-export function findProgram(name: string, variable = ""): string {
+export function findProgram(name: string, variable = "", folders = FOLDERS): string {
   const named = variable === "" ? undefined : process.env[variable];
-  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
   for (const path of named ? [named] : folders.map((folder) => join(folder, name))) {
     try {
       accessSync(path, constants.X_OK);

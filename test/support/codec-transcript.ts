@@ -1,9 +1,10 @@
 /** What an HTTP/1 parser reports, as lines, for one input split in any way. */
 import { latin1, toBytes } from "../../core/bytes/ascii.ts";
 import type { Fault } from "../../core/errors.ts";
+import type { UnderscoreAction } from "../../core/http/underscores.ts";
 import { DEFAULT_LIMITS, type Http1Limits } from "../../core/http1/limits.ts";
 import type { MessageSink } from "../../core/http1/message-parser.ts";
-import { RequestParser, type UnderscoreAction } from "../../core/http1/request-parser.ts";
+import { RequestParser } from "../../core/http1/request-parser.ts";
 import { ResponseParser } from "../../core/http1/response-parser.ts";
 import { Random } from "../../runtime-adapters/memory/random.ts";
 

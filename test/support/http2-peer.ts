@@ -129,7 +129,9 @@ export class Http2Peer implements FrameSink {
   }
 
   onDataEnd(stream: number, _length: number, endStream: boolean): void {
-    this.lines.push(`${stream} data ${this.body.length > 64 ? `(${this.body.length})` : this.body}${endStream ? " end" : ""}`);
+    this.lines.push(
+      `${stream} data ${this.body.length > 64 ? `(${this.body.length})` : this.body}${endStream ? " end" : ""}`,
+    );
     this.body = "";
   }
 
@@ -144,8 +146,8 @@ export class Http2Peer implements FrameSink {
     this.lines.push(`${stream} head ${fields.join(" ")}${endStream ? " end" : ""}`);
   }
 
-  onPriority(stream: number): void {
-    this.lines.push(`${stream} priority`);
+  onIgnored(): void {
+    this.lines.push("ignored");
   }
 
   onReset(stream: number, code: number): void {

@@ -129,6 +129,7 @@ export function routeTo(clusterName: string, change: Partial<RouteAction> = {}):
     appendXForwardedHost: false,
     timeout: 15_000,
     idleTimeout: null,
+    grpcTimeout: null,
     maxStreamDuration: null,
     retryPolicy: null,
     priority: "DEFAULT",

@@ -12,6 +12,7 @@ export const envoy: Contestant = {
   name: "envoy",
   ours: false,
   hasTables: true,
+  likeEnvoy: true,
   scenarios: null,
   find,
   prepare,

@@ -13,6 +13,7 @@ export const haproxy: Contestant = {
   name: "haproxy",
   ours: false,
   hasTables: true,
+  likeEnvoy: false,
   scenarios: null,
   find,
   prepare,

@@ -27,6 +27,7 @@ function nginxWith(name: string, scenarios: readonly string[] | null, buffers: s
     name,
     ours: false,
     hasTables: scenarios === null,
+    likeEnvoy: false,
     scenarios,
     find,
     prepare: (topology) => prepare(topology, buffers),

@@ -10,6 +10,7 @@ export const nodeHttp: Contestant = {
   name: "node-http",
   ours: false,
   hasTables: false,
+  likeEnvoy: false,
   scenarios: null,
   find,
   prepare,

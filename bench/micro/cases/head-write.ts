@@ -1,6 +1,7 @@
 /** From a parsed head to the bytes that go to the other side. */
-import { HeadWriter, LowerCase, Persistent, PreserveCase } from "../../../core/http1/head-writer.ts";
+
 import { ByLength, NoBody } from "../../../core/http/framing.ts";
+import { HeadWriter, LowerCase, Persistent, PreserveCase } from "../../../core/http1/head-writer.ts";
 import type { MicroCase } from "../micro-case.ts";
 import { parsedRequest, parsedResponse } from "./parsed-head.ts";
 import { BROWSER_REQUEST, RESPONSE, SMALL_REQUEST } from "./sample-heads.ts";

@@ -2,7 +2,7 @@
  * Writes header blocks (RFC 7541). What is likely to be said again goes into the peer's table, coded by Huffman, once;
  * what is said once is written as it is, which is cheaper for both sides; secrets are kept out of every table.
  *
- * Laws: our table is at most 4096 bytes whatever the peer allows, so that a peer cannot make us keep more. A peer that
+ * Laws: our table is at most as large as we were told, whatever the peer allows, so that a peer cannot make us keep more. A peer that
  * lowers its limit is told that it was obeyed at the beginning of the next block, the lowest limit first if it changed
  * several times (RFC 7541 4.2). Names are lower case; names and values are byte strings that were validated.
  */
@@ -12,7 +12,7 @@ import { DynamicTable, ENTRY_OVERHEAD } from "./dynamic-table.ts";
 import { huffmanLength, prepareHuffman, writeHuffman } from "./huffman.ts";
 import { STATIC_COUNT, STATIC_INDEX, STATIC_NAMES, STATIC_VALUES } from "./static-table.ts";
 
-/** SETTINGS_HEADER_TABLE_SIZE of a peer that says nothing, and the most that we use, bytes. */
+/** SETTINGS_HEADER_TABLE_SIZE of a peer that says nothing, bytes. */
 const DEFAULT_TABLE = 4096;
 
 /** How a literal is written: into the table, beside it, or so that nobody ever puts it into one (6.2). */
@@ -60,15 +60,19 @@ export class HpackEncoder {
   private lowest = -1;
   private readonly out: Slab;
 
-  /** Writes to `out`, between its `begin` and its next one. */
-  constructor(out: Slab) {
+  private readonly most: number;
+
+  /** Writes to `out`, between its `begin` and its next one. `most`: bytes of the peer's table that are used. */
+  constructor(out: Slab, most: number = DEFAULT_TABLE) {
     prepareHuffman();
     this.out = out;
+    this.most = most;
+    this.limit(DEFAULT_TABLE);
   }
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE, bytes. */
   limit(size: number): void {
-    const limit = Math.min(size, DEFAULT_TABLE);
+    const limit = Math.min(size, this.most);
     if (limit === this.table.limit && this.lowest < 0) return;
     this.lowest = this.lowest < 0 ? Math.min(limit, this.table.limit) : Math.min(limit, this.lowest);
     this.table.resize(this.lowest);

@@ -5,8 +5,8 @@ describe("the command line", () => {
   test("without options: all but the long scenario, all proxies, files written", () => {
     const options = readOptions([]);
     expect(options).toMatchObject({
-      rounds: 5,
-      duration: 4,
+      rounds: 15,
+      duration: 1,
       runtimes: ["bun", "node", "deno"],
       out: "bench/results",
     });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { envoyBootstrap } from "../../../bench/macro/envoy-bootstrap.ts";
 import { type FilterChain, NO_FILTERS, wasmFilter } from "../../../bench/macro/filter-chains.ts";
-import { PLAIN, pathsOver, type RouteEntry, routesOf } from "../../../bench/macro/topology.ts";
+import { NO_HTTP2, PLAIN, pathsOver, type RouteEntry, routesOf } from "../../../bench/macro/topology.ts";
 
 function matches(routes: readonly RouteEntry[], path: string): number {
   return routes.findIndex(({ kind, text }) => (kind === "path" ? path === text : path.startsWith(text)));
@@ -30,7 +30,15 @@ describe("tables", () => {
 });
 
 test("filters stand before the router; without fuel, the runtime says so", () => {
-  const topology = { listen: 1, admin: 2, upstream: 3, clients: 10, table: PLAIN, folder: "/nowhere" };
+  const topology = {
+    listen: 1,
+    admin: 2,
+    upstream: 3,
+    clients: 10,
+    http2: NO_HTTP2,
+    table: PLAIN,
+    folder: "/nowhere",
+  };
   const read = (chain: FilterChain) => JSON.parse(envoyBootstrap({ ...topology, chain }));
   const namesIn = (bootstrap: ReturnType<typeof read>) =>
     bootstrap.static_resources.listeners[0].filter_chains[0].filters[0].typed_config.http_filters.map(
@@ -48,7 +56,15 @@ test("filters stand before the router; without fuel, the runtime says so", () =>
 });
 
 test("the bootstrap ends with the catch-all route and names only clusters that it has", () => {
-  const topology = { listen: 1, admin: 2, upstream: 3, clients: 10, chain: NO_FILTERS, folder: "/nowhere" };
+  const topology = {
+    listen: 1,
+    admin: 2,
+    upstream: 3,
+    clients: 10,
+    http2: NO_HTTP2,
+    chain: NO_FILTERS,
+    folder: "/nowhere",
+  };
   for (const table of [PLAIN, { routes: 5, clusters: 1 }, { routes: 0, clusters: 40 }]) {
     const { static_resources } = JSON.parse(envoyBootstrap({ ...topology, table }));
     const manager = static_resources.listeners[0].filter_chains[0].filters[0].typed_config;

@@ -1,6 +1,7 @@
 /** Heads as they are written: our own framing, no hop-by-hop fields, any size, and slabs that nobody overwrites. */
 import { describe, expect, test } from "bun:test";
 import { latin1, toBytes } from "../../../core/bytes/ascii.ts";
+import { ByChunks, ByLength, NoBody } from "../../../core/http/framing.ts";
 import { type RequestHead, ResponseHead } from "../../../core/http/head.ts";
 import {
   Close,
@@ -12,7 +13,6 @@ import {
   ProperCase,
 } from "../../../core/http1/head-writer.ts";
 import { DEFAULT_LIMITS } from "../../../core/http1/limits.ts";
-import { ByChunks, ByLength, NoBody } from "../../../core/http/framing.ts";
 import { RequestParser } from "../../../core/http1/request-parser.ts";
 
 const text = (writer: HeadWriter) => latin1(writer.bytes, writer.start, writer.end);

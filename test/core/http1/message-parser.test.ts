@@ -1,9 +1,9 @@
 /** The machine that requests and responses share: what waits for `next`, what FIN means in each state, and stopping in any callback. */
 import { describe, expect, test } from "bun:test";
 import { latin1, toBytes } from "../../../core/bytes/ascii.ts";
-import { DEFAULT_LIMITS } from "../../../core/http1/limits.ts";
 import { AsTunnel } from "../../../core/http/framing.ts";
-import { type MessageSink } from "../../../core/http1/message-parser.ts";
+import { DEFAULT_LIMITS } from "../../../core/http1/limits.ts";
+import type { MessageSink } from "../../../core/http1/message-parser.ts";
 import { RequestParser } from "../../../core/http1/request-parser.ts";
 import { ResponseParser } from "../../../core/http1/response-parser.ts";
 

@@ -24,7 +24,7 @@ function story(bytes: Uint8Array, cuts: readonly number[] = [], preface = false)
     },
     onBlock: (stream, from, start, end, ends) =>
       said.push(`block ${stream}:${hex(from, start, end)}${ends ? " end" : ""}`),
-    onPriority: (stream) => said.push(`priority ${stream}`),
+    onIgnored: () => said.push("ignored"),
     onReset: (stream, code) => said.push(`reset ${stream} ${errorName(code)}`),
     onSetting: (id, value) => said.push(`setting ${id}=${value}`),
     onSettings: (ack) => said.push(ack ? "settings ack" : "settings"),
@@ -35,6 +35,9 @@ function story(bytes: Uint8Array, cuts: readonly number[] = [], preface = false)
     onFault: (code, why) => said.push(`fault: ${errorName(code)} ${why}`),
   };
   const reader = new FrameReader(sink, preface, MAX_BLOCK);
+  // What every peer says first is not worth a line.
+  if (!preface) reader.feed(SETTINGS_FIRST);
+  said.length = 0;
   let at = 0;
   for (const cut of [...cuts, bytes.length]) {
     if (cut <= at) continue;
@@ -51,6 +54,8 @@ function frame(type: number, flags: number, stream: number, payload: readonly nu
     ...[stream >>> 24, (stream >> 16) & 255, (stream >> 8) & 255, stream & 255, ...payload],
   ];
 }
+
+const SETTINGS_FIRST = Uint8Array.from(frame(4, 0, 0, []));
 
 const DATA = 0;
 const HEADERS = 1;
@@ -77,7 +82,7 @@ const READ: readonly (readonly [title: string, bytes: readonly number[], said: r
   ["a padded one with a priority", frame(HEADERS, 0x2c, 1, [1, 0, 0, 0, 0, 9, 0x82, 0]), ["block 1:82"]],
   ["one in three parts", [...frame(HEADERS, 1, 1, [1, 2]), ...frame(CONTINUATION, 0, 1, [3]), ...frame(CONTINUATION, 4, 1, [4])],
     ["block 1:01020304 end"]],
-  ["a priority", frame(PRIORITY, 0, 7, [0, 0, 0, 0, 1]), ["priority 7"]],
+  ["a priority", frame(PRIORITY, 0, 7, [0, 0, 0, 0, 1]), ["ignored"]],
   ["a priority of another size", frame(PRIORITY, 0, 7, [0]), ["fault of 7: FRAME_SIZE_ERROR frame_size"]],
   ["a reset", frame(RESET, 0, 5, [0, 0, 0, 8]), ["reset 5 CANCEL"]],
   ["settings", frame(SETTINGS, 0, 0, [0, 3, 0, 0, 0, 100, 0, 4, 0xff, 0, 0, 0]), ["setting 3=100", "setting 4=4278190080", "settings"]],
@@ -87,7 +92,7 @@ const READ: readonly (readonly [title: string, bytes: readonly number[], said: r
   ["a goodbye", frame(GOAWAY, 0, 0, [0x80, 0, 0, 9, 0, 0, 0, 11, 0x62, 0x79, 0x65]), ["goaway 9 ENHANCE_YOUR_CALM bye"]],
   ["window updates", [...frame(WINDOW, 0, 0, [0x80, 0, 0, 1]), ...frame(WINDOW, 0, 3, [0, 1, 0, 0])], ["window 0 +1", "window 3 +65536"]],
   ["an update of nothing on a stream", frame(WINDOW, 0, 3, zeros(4)), ["fault of 3: PROTOCOL_ERROR empty_window_update"]],
-  ["what nobody knows", [...frame(77, 255, 9, zeros(100)), ...frame(10, 0, 0, []), ...frame(PING, 0, 0, EIGHT)], ["ping 0102030405060708"]],
+  ["what nobody knows", [...frame(77, 255, 9, zeros(100)), ...frame(10, 0, 0, []), ...frame(PING, 0, 0, EIGHT)], ["ignored", "ignored", "ping 0102030405060708"]],
   ["the reserved bit of a stream", frame(RESET, 0, 0x80000005, [0, 0, 0, 0]), ["reset 5 NO_ERROR"]],
 ];
 
@@ -174,9 +179,26 @@ test("any bytes at all are read or refused, and never kept beyond the bounds", (
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 20 }), (chunks) => {
       const reader = new FrameReader(sink, false, MAX_BLOCK);
+      reader.feed(SETTINGS_FIRST);
       for (const chunk of chunks) reader.feed(chunk);
       expect(reader.heldBytes).toBeLessThanOrEqual(16_384 + MAX_BLOCK);
     }),
     { numRuns: 1000 },
   );
+});
+
+test("both sides begin with SETTINGS of their own", () => {
+  const first = (bytes: readonly number[]) => {
+    const faults: string[] = [];
+    const sink = new Proxy({} as FrameSink, {
+      get: (_, name) => (code: number, why: string) =>
+        name === "onFault" && faults.push(`${errorName(code)} ${why}`),
+    });
+    new FrameReader(sink, false, MAX_BLOCK).feed(Uint8Array.from(bytes));
+    return faults;
+  };
+  expect(first(frame(SETTINGS, 0, 0, []))).toEqual([]);
+  expect(first(frame(SETTINGS, 1, 0, []))).toEqual(["PROTOCOL_ERROR no_settings"]);
+  expect(first(frame(PING, 0, 0, EIGHT))).toEqual(["PROTOCOL_ERROR no_settings"]);
+  expect(first(frame(99, 0, 0, []))).toEqual(["PROTOCOL_ERROR no_settings"]);
 });

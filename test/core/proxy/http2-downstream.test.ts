@@ -1,10 +1,13 @@
 /** Clients that speak HTTP/2 to the proxy, frame by frame; upstreams of HTTP/1. */
 import { describe, expect, test } from "bun:test";
-import { get, OK, silent, type Story, type StorySetup, story } from "../../support/engine-story.ts";
+import { get, OK, type Story, type StorySetup, silent, story } from "../../support/engine-story.ts";
 import { GET, Http2Peer, POST } from "../../support/http2-peer.ts";
 
 /** A proxy and a client that has said its preface and empty SETTINGS. */
-async function begun(setup: StorySetup = {}, ...settings: number[]): Promise<{ s: Story; client: Http2Peer }> {
+async function begun(
+  setup: StorySetup = {},
+  ...settings: number[]
+): Promise<{ s: Story; client: Http2Peer }> {
   const s = await story(setup);
   const client = new Http2Peer(s.client(), true);
   client.settings(...settings);
@@ -39,7 +42,10 @@ describe("a request", () => {
 
   test("with a body of known length goes upstream with that length", async () => {
     const { s, client } = await begun({ origins: [silent] });
-    client.head(1, [...POST, ["content-length", "5"]]).data(1, "he").data(1, "llo", true);
+    client
+      .head(1, [...POST, ["content-length", "5"]])
+      .data(1, "he")
+      .data(1, "llo", true);
     s.settle();
     expect(s.upstream()[0].received).toContain("content-length: 5\r\n");
     expect(s.upstream()[0].received).toEndWith("\r\n\r\nhello");
@@ -120,7 +126,15 @@ describe("windows", () => {
   test("an answer waits for the stream's window, and the upstream is paused", async () => {
     const body = "x".repeat(500_000);
     const { s, client } = await begun(
-      { origins: [(peer) => void (peer.take() !== "" && peer.send(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`))] },
+      {
+        origins: [
+          (peer) =>
+            void (
+              peer.take() !== "" &&
+              peer.send(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+            ),
+        ],
+      },
       4,
       10,
     );
@@ -171,7 +185,10 @@ describe("the end of a connection", () => {
     client.head(5, GET, { end: true }); // it should know by now
     for (const origin of s.upstream()) origin.send(OK);
     s.settle();
-    expect(client.heard().filter((line) => line.endsWith(" end"))).toEqual(["1 data ok end", "3 data ok end"]);
+    expect(client.heard().filter((line) => line.endsWith(" end"))).toEqual([
+      "1 data ok end",
+      "3 data ok end",
+    ]);
     expect(client.peer.ended).toBe(true);
     expect(s.upstream().length).toBe(2);
     s.expectNothingLeft();

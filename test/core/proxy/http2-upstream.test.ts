@@ -1,53 +1,8 @@
 /** Upstreams that speak HTTP/2 with the proxy, frame by frame; clients of HTTP/1. */
 import { describe, expect, test } from "bun:test";
-import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
-import { get, post, type Story, type StorySetup, story } from "../../support/engine-story.ts";
-import { Http2Peer } from "../../support/http2-peer.ts";
-import { HTTP2 } from "../../support/snapshot-fixture.ts";
-
-/** Origins that speak HTTP/2; `on` hears the lines that each connection says. */
-class Origins {
-  readonly peers: Http2Peer[] = [];
-  readonly heard: string[] = [];
-  private readonly known = new Map<Peer, Http2Peer>();
-  private readonly on: (line: string, peer: Http2Peer) => void;
-
-  constructor(on: (line: string, peer: Http2Peer) => void) {
-    this.on = on;
-  }
-
-  readonly script = (peer: Peer): void => {
-    let mine = this.known.get(peer);
-    if (mine === undefined) {
-      mine = new Http2Peer(peer, false);
-      this.known.set(peer, mine);
-      this.peers.push(mine);
-      mine.settings();
-    }
-    for (const line of mine.heard()) {
-      this.heard.push(line);
-      this.on(line, mine);
-    }
-    if (peer.ended) peer.close();
-  };
-}
-
-const OK = [[":status", "200"], ["content-length", "2"]] as const;
-
-/** Answers each request when it is complete. */
-function answer(line: string, peer: Http2Peer): void {
-  const [id] = line.split(" ");
-  if (line.endsWith(" end")) peer.head(Number(id), OK).data(Number(id), "ok", true);
-}
-
-async function speaking(
-  on: (line: string, peer: Http2Peer) => void,
-  setup: StorySetup = {},
-): Promise<{ s: Story; origins: Origins }> {
-  const origins = new Origins(on);
-  const s = await story({ ...setup, cluster: { http2: HTTP2, ...setup.cluster }, origins: [origins.script] });
-  return { s, origins };
-}
+import { get, post } from "../../support/engine-story.ts";
+import type { Http2Peer } from "../../support/http2-peer.ts";
+import { answer, OK, speaking } from "../../support/http2-story.ts";
 
 describe("a request", () => {
   test("goes as a stream, and its answer comes back", async () => {
@@ -88,7 +43,10 @@ describe("a request", () => {
 describe("an answer", () => {
   test("of unknown length is sent in chunks", async () => {
     const { s } = await speaking((_line, peer) => {
-      peer.head(1, [[":status", "200"]]).data(1, "he").data(1, "llo", true);
+      peer
+        .head(1, [[":status", "200"]])
+        .data(1, "he")
+        .data(1, "llo", true);
     });
     expect(s.client(get()).received).toEndWith("\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n");
     s.expectNothingLeft();
@@ -96,7 +54,10 @@ describe("an answer", () => {
 
   test("that is reset midway closes the client's connection without an end", async () => {
     const { s } = await speaking((_line, peer) => {
-      peer.head(1, [[":status", "200"]]).data(1, "he").reset(1, 2);
+      peer
+        .head(1, [[":status", "200"]])
+        .data(1, "he")
+        .reset(1, 2);
     });
     const client = s.client(get());
     expect(client.received).toEndWith("\r\n\r\n2\r\nhe");
@@ -106,7 +67,12 @@ describe("an answer", () => {
 
   test("that says less than it declares is cut", async () => {
     const { s } = await speaking((_line, peer) => {
-      peer.head(1, [[":status", "200"], ["content-length", "5"]]).data(1, "he", true);
+      peer
+        .head(1, [
+          [":status", "200"],
+          ["content-length", "5"],
+        ])
+        .data(1, "he", true);
     });
     const client = s.client(get());
     expect(client.received).toEndWith("\r\n\r\nhe");
@@ -115,11 +81,30 @@ describe("an answer", () => {
   });
 
   for (const [what, head] of [
-    ["has an upper-case name", [[":status", "200"], ["X-A", "b"]]],
-    ["has a field of one hop", [[":status", "200"], ["connection", "close"]]],
+    [
+      "has an upper-case name",
+      [
+        [":status", "200"],
+        ["X-A", "b"],
+      ],
+    ],
+    [
+      "has a field of one hop",
+      [
+        [":status", "200"],
+        ["connection", "close"],
+      ],
+    ],
     ["has no status", [["x-a", "b"]]],
     ["switches protocols", [[":status", "101"]]],
-    ["declares two lengths", [[":status", "200"], ["content-length", "1"], ["content-length", "1"]]],
+    [
+      "declares two lengths",
+      [
+        [":status", "200"],
+        ["content-length", "1"],
+        ["content-length", "1"],
+      ],
+    ],
   ] as const) {
     test(`that ${what} is a 502`, async () => {
       const { s } = await speaking((_line, peer) => void peer.head(1, head as never, { end: true }));

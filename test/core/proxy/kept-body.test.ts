@@ -1,8 +1,8 @@
 /** What is kept of a request's body: in order, bounded, and the client paused only for what waits. */
 import { expect, test } from "bun:test";
+import type { BodySink } from "../../../core/filter/body.ts";
 import { KeptBody } from "../../../core/proxy/kept-body.ts";
 import { Pressure } from "../../../core/proxy/pressure.ts";
-import type { BodySink } from "../../../core/filter/body.ts";
 
 const LIMIT = 4;
 

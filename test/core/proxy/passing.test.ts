@@ -6,7 +6,8 @@
 import { expect, test } from "bun:test";
 import type { Filter } from "../../../core/filter/filter.ts";
 import { Continue, Pause } from "../../../core/filter/verdict.ts";
-import { answers, get, OK, post, silent, story } from "../../support/engine-story.ts";
+import { answers, get, OK, post, type Story, silent, story } from "../../support/engine-story.ts";
+import { Http2Peer, POST } from "../../support/http2-peer.ts";
 
 test("a body on its way up and an answer on its way down are given back, heads are not", async () => {
   const s = await story({ origins: [silent] });
@@ -102,3 +103,35 @@ test("what passes filters is not given back, either way", async () => {
   s.send(s.upstream()[0], "y");
   expect(client.take()).toEndWith("\r\n\r\nxy");
 });
+
+test("HTTP/2 gives back what it reads of bodies; what waits for a window, or for an upstream, is copied", async () => {
+  const s = await story({ origins: [silent] });
+  const { network, services } = spoilt(s);
+  const client = new Http2Peer(s.client(), true);
+  client.settings(4, 4);
+  client.head(1, POST).data(1, "early"); // no upstream is connected yet
+  s.settle();
+  expect(services.copied.copiedBytes).toBe(0); // nothing was open when it was read, so it was not lent
+  client.head(3, POST).data(3, "wait").data(1, "late", true);
+  s.settle();
+  expect(services.copied.copiedBytes).toBe(4);
+  const before = network.spoiltBytes;
+  client.data(3, "now", true);
+  s.settle();
+  expect(network.spoiltBytes).toBe(before + 9 + 3);
+  const [first, second] = s.upstream();
+  expect(first.received).toEndWith("5\r\nearly\r\n4\r\nlate\r\n0\r\n\r\n");
+  expect(second.received).toEndWith("4\r\nwait\r\n3\r\nnow\r\n0\r\n\r\n");
+  s.send(first, "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n01");
+  s.send(first, "234567"); // the window has room for two of these
+  client.windowUpdate(1, 100);
+  s.settle();
+  expect(client.heard().slice(1)).toEqual(["1 data 01", "1 data 23", "1 data 4567 end"]);
+  s.expectNothingLeft();
+});
+
+/** Where what was given back, and what was copied, is counted. */
+function spoilt({ proxy }: Story) {
+  const { services } = proxy.worker as unknown as { services: { copied: { copiedBytes: number } } };
+  return { network: proxy.network, services };
+}

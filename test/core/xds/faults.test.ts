@@ -297,12 +297,12 @@ table("known, but not implemented", [
     "{ filters: [{ name: echo, typed_config: { '@type': type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo } }] }",
     ".filters[0].typed_config.@type: not implemented yet: envoy.extensions.filters.network.echo.v3.Echo",
   ],
-  ["hcm", "{ codec_type: HTTP2 }", ".codec_type: not implemented yet: HTTP2"],
+  ["hcm", "{ codec_type: HTTP3 }", ".codec_type: not implemented yet: HTTP3"],
   ["hcm", "{ tracing: {} }", ".tracing: not implemented yet: tracing"],
   [
     "hcm",
-    "{ http2_protocol_options: {} }",
-    ".http2_protocol_options: not implemented yet: http2_protocol_options",
+    "{ http2_protocol_options: { allow_metadata: true } }",
+    ".http2_protocol_options.allow_metadata: not implemented yet: allow_metadata",
   ],
   [
     "hcm",
@@ -351,13 +351,13 @@ table("known, but not implemented", [
   ["cluster", "{ outlier_detection: {} }", ".outlier_detection: not implemented yet: outlier_detection"],
   [
     "cluster",
-    "{ http2_protocol_options: {} }",
-    ".http2_protocol_options: not implemented yet: http2_protocol_options",
+    "{ http2_protocol_options: { allow_metadata: true } }",
+    ".http2_protocol_options.allow_metadata: not implemented yet: allow_metadata",
   ],
   [
     "cluster",
-    `{ typed_extension_protocol_options: { ${OPTIONS}: { "@type": type.googleapis.com/${OPTIONS}, explicit_http_config: { http2_protocol_options: {} } } } }`,
-    `.typed_extension_protocol_options["${OPTIONS}"].explicit_http_config.http2_protocol_options: not implemented yet: http2_protocol_options`,
+    `{ typed_extension_protocol_options: { ${OPTIONS}: { "@type": type.googleapis.com/${OPTIONS}, explicit_http_config: { http2_protocol_options: { allow_metadata: true } } } } }`,
+    `.typed_extension_protocol_options["${OPTIONS}"].explicit_http_config.http2_protocol_options.allow_metadata: not implemented yet: allow_metadata`,
   ],
   [
     "cluster",

@@ -1,0 +1,42 @@
+/** What a session counts, by Envoy's names of `http2.*` in camel case. Who makes the object shows it. */
+import type { GlitchSort } from "./glitches.ts";
+
+export interface SessionCounts {
+  /** Fields that were dropped, requests that were refused, for a name with an underscore. */
+  droppedHeadersWithUnderscores: number;
+  requestsRejectedWithUnderscoresInHeaders: number;
+  goawaySent: number;
+  /** Messages whose head or trailers were larger than they may be. */
+  headerOverflow: number;
+  /** Connections that ended for too many frames of one sort. */
+  inboundEmptyFramesFlood: number;
+  inboundPriorityFramesFlood: number;
+  inboundWindowUpdateFramesFlood: number;
+  outboundControlFlood: number;
+  /** Messages that broke a rule of their stream. */
+  rxMessagingError: number;
+  rxReset: number;
+  /** Streams that the peer refused. */
+  streamRefusedErrors: number;
+  trailers: number;
+  txReset: number;
+  /** Gauge. */
+  streamsActive: number;
+}
+
+/** Where a connection that ends for too many of a sort is counted; null: nowhere. */
+export const FLOODS: {
+  readonly [sort in GlitchSort]:
+    | "inboundEmptyFramesFlood"
+    | "inboundPriorityFramesFlood"
+    | "inboundWindowUpdateFramesFlood"
+    | "outboundControlFlood"
+    | null;
+} = {
+  madeResets: null,
+  refused: null,
+  asks: "outboundControlFlood",
+  empty: "inboundEmptyFramesFlood",
+  updates: "inboundWindowUpdateFramesFlood",
+  idle: "inboundPriorityFramesFlood",
+};
