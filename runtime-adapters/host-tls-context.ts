@@ -60,6 +60,9 @@ export class HostTlsContext implements TlsContext {
           ? {}
           : { sigalgs: options.signatureAlgorithms.join(":") }),
         ...(options.sessionTimeout === 0 ? {} : { sessionTimeout: options.sessionTimeout }),
+        // Without one, OpenSSL refuses whoever comes back with a ticket to a server that asks for certificates. Keys of
+        // tickets are the context's own, so it need not tell contexts apart.
+        sessionIdContext: "tulle",
         secureOptions: NO_RENEGOTIATION | (options.resumption ? 0 : NO_TICKET),
       });
     } catch (error) {
@@ -112,8 +115,13 @@ export function tlsInfo(
   };
 }
 
-/** Of a runtime's name for a failure ("ERR_SSL_WRONG_VERSION_NUMBER"), what `tlsFailure` takes. */
-export function failureName(code: string | undefined): string {
+/**
+ * Of a runtime's name for a failure ("ERR_SSL_WRONG_VERSION_NUMBER"), what `tlsFailure` takes. Where the code says
+ * nothing, the name may be in the message, as BoringSSL's.
+ */
+export function failureName(code: string | undefined, message = ""): string {
+  const named = /OPENSSL_internal:([A-Z0-9_]+)/.exec(message);
+  if (named !== null) return named[1];
   if (code === undefined || code === "") return "HANDSHAKE_FAILED";
   return code.startsWith("ERR_SSL_") ? code.slice("ERR_SSL_".length) : code;
 }

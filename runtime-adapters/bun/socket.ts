@@ -69,10 +69,10 @@ const SECURE_REPORTS = {
   ...REPORTS,
   open() {},
   handshake(native: SecureNative, ok: boolean, error: NodeJS.ErrnoException | null) {
-    native.data?.onHandshake(native, ok, error?.code ?? "");
+    native.data?.onHandshake(native, ok, error?.code ?? "", error?.message ?? "");
   },
   error(native: NativeSocket, error: NodeJS.ErrnoException) {
-    native.data?.onClose(tlsFailure(failureName(error.code)));
+    native.data?.onClose(tlsFailure(failureName(error.code, error.message)));
     native.terminate();
   },
 };
@@ -236,7 +236,7 @@ export class BunSocket extends HostSocket<BunDriver> {
     this.opened();
   }
 
-  onHandshake(native: SecureNative, ok: boolean, code: string): void {
+  onHandshake(native: SecureNative, ok: boolean, code: string, message: string): void {
     // The name that Bun looks for in the chain may be the address that it dialled. Names are the core's.
     const error = code === "ERR_TLS_CERT_ALTNAME_INVALID" ? "" : code;
     // Bun is not content with a chain that it cannot verify, though told to be; whether there is a connection, the
@@ -247,7 +247,7 @@ export class BunSocket extends HostSocket<BunDriver> {
       this.secured(tlsInfo(native, serverName, peerChain(native), error));
       return;
     }
-    this.closed(tlsFailure(failureName(code)));
+    this.closed(tlsFailure(failureName(code, message)));
     native.terminate();
   }
 

@@ -110,6 +110,17 @@ for (const name of ["bun", "node", "deno"] as const) {
       },
     );
 
+    test.skipIf(!has("openssl"))("s_client that comes back with a ticket", async () => {
+      const session = join(folder, `${name}.session`);
+      for (const version of ["-tls1_3", "-tls1_2"]) {
+        const first = client(version, "-cert", certificate, "-key", key, "-sess_out", session);
+        expect(await run(first, "GET / HTTP/1.1\r\n\r\n")).toContain('"resumed":false');
+        const out = await run(client(version, "-sess_in", session), "GET / HTTP/1.1\r\n\r\n");
+        expect(out).toContain('"resumed":true');
+        expect(out).not.toContain('"peers":0'); // the session remembers who it is
+      }
+    });
+
     test("garbage in the place of records, at every stage", async () => {
       for (const garbage of [
         "\x16\x03\x01\xff\xff",
