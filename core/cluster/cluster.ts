@@ -19,7 +19,7 @@ import { clusterHttp2Stats, type Http2Stats } from "../telemetry/http2-stats.ts"
 import type { ResponseCodeStats } from "../telemetry/response-stats.ts";
 import type { ClusterUpdateStats } from "../telemetry/server-stats.ts";
 import type { Scope, StatsStore } from "../telemetry/stats.ts";
-import { type TlsStats, tlsStats } from "../telemetry/tls-stats.ts";
+import { type TlsCounts, tlsStats } from "../telemetry/tls-stats.ts";
 import type { Clock } from "../time/clock.ts";
 import type { Timers } from "../time/timers.ts";
 import { AlternativeStats } from "./alternative-stats.ts";
@@ -67,7 +67,7 @@ export class ClusterState implements DnsHandler {
   private readonly handler: ClusterHandler;
   private readonly scope: Scope;
   private http2: Http2Stats | null = null;
-  private ssl: TlsStats | null = null;
+  private tlsCounts: TlsCounts | null = null;
   /** How its connections are secured, null if they are plain; whose business it is knows what it is. */
   transport: unknown = null;
   private alternatives: AlternativeStats | null = null;
@@ -94,9 +94,9 @@ export class ClusterState implements DnsHandler {
   }
 
   /** What becomes of handshakes with its endpoints; there as soon as there was one. */
-  get sslStats(): TlsStats {
-    this.ssl ??= tlsStats(this.scope);
-    return this.ssl;
+  get ssl(): TlsCounts {
+    this.tlsCounts ??= { scope: this.scope, stats: tlsStats(this.scope) };
+    return this.tlsCounts;
   }
 
   /** Brings the endpoints in: at once (STATIC), by asking (DNS), or not yet (EDS). Call once. */

@@ -9,7 +9,7 @@ import type { FilterChain } from "../config/model.ts";
 import type { ListenerFilters } from "../config/tls.ts";
 import type { CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
 import type { Inspection } from "../route/filter-chain-match.ts";
-import type { TlsStats } from "../telemetry/tls-stats.ts";
+import type { TlsCounts } from "../telemetry/tls-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { DrainableConnection } from "./connection-owner.ts";
 import { FirstLook, type FirstLookOwner } from "./first-look.ts";
@@ -19,7 +19,7 @@ import type { TlsSide } from "./tls-side.ts";
 
 /** The listener, as its arrivals know it. */
 export interface ArrivalOwner {
-  readonly ssl: TlsStats;
+  readonly ssl: TlsCounts;
   /** The chain for it; null: it was refused, and that was told. */
   chooseChain(socket: PlainSocket, seen: Inspection): FilterChain | null;
   /** How that chain speaks TLS, null if it does not. */

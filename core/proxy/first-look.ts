@@ -9,7 +9,7 @@ import type { ListenerFilters } from "../config/tls.ts";
 import type { CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
 import type { Inspection } from "../route/filter-chain-match.ts";
 import { Timer } from "../time/timers.ts";
-import { FirstBytes, Inspected, Refused } from "./first-bytes.ts";
+import { countFirstBytes, FirstBytes, Inspected, Refused } from "./first-bytes.ts";
 import type { Services } from "./services.ts";
 
 /** Who goes on with the connection. */
@@ -23,7 +23,7 @@ export interface FirstLookOwner {
 export class FirstLook implements SocketHandler {
   private readonly services: Services;
   private readonly socket: PlainSocket;
-  private readonly continueOnTimeout: boolean;
+  private readonly filters: ListenerFilters;
   private readonly owner: FirstLookOwner;
   private readonly timer: Timer;
   private readonly first: FirstBytes;
@@ -32,7 +32,7 @@ export class FirstLook implements SocketHandler {
   constructor(services: Services, socket: PlainSocket, filters: ListenerFilters, owner: FirstLookOwner) {
     this.services = services;
     this.socket = socket;
-    this.continueOnTimeout = filters.continueOnTimeout;
+    this.filters = filters;
     this.owner = owner;
     this.first = new FirstBytes(filters);
     this.timer = new Timer(() => this.onTimer());
@@ -64,7 +64,7 @@ export class FirstLook implements SocketHandler {
   }
 
   private onTimer(): void {
-    if (this.continueOnTimeout) this.pass(false);
+    if (this.filters.continueOnTimeout) this.pass(false);
     else this.refuse("", true);
   }
 
@@ -77,14 +77,21 @@ export class FirstLook implements SocketHandler {
 
   private pass(ended: boolean): void {
     const { inspection, bytes } = this.first;
+    this.count();
     this.end();
     this.owner.onInspected(inspection, bytes, ended);
   }
 
   private refuse(why: string, timedOut: boolean): void {
+    this.count();
     this.end();
     this.socket.close();
     this.owner.onUninspected(why, timedOut);
+  }
+
+  private count(): void {
+    const { tlsInspector, httpInspector } = this.services;
+    countFirstBytes(this.first, this.filters, tlsInspector, httpInspector);
   }
 
   private end(): void {

@@ -7,7 +7,8 @@
  */
 import type { CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
 import { type TlsInfo, tlsFailureOf } from "../io/tls.ts";
-import type { TlsStats } from "../telemetry/tls-stats.ts";
+import type { Scope } from "../telemetry/stats.ts";
+import { countHandshake, type TlsCounts, type TlsStats } from "../telemetry/tls-stats.ts";
 import { Timer } from "../time/timers.ts";
 import type { Peer } from "../tls/peer.ts";
 import { peerFaultText } from "../tls/peer-fault.ts";
@@ -30,6 +31,8 @@ export class Handshake implements SocketHandler {
   private readonly socket: PlainSocket;
   private readonly material: ReadyTls;
   private readonly stats: TlsStats;
+  /** Of its listener or cluster, for what is counted by name. */
+  private readonly scope: Scope;
   private readonly owner: HandshakeOwner;
   private readonly timer: Timer;
   private over = false;
@@ -38,13 +41,14 @@ export class Handshake implements SocketHandler {
     services: Services,
     socket: PlainSocket,
     material: ReadyTls,
-    stats: TlsStats,
+    { stats, scope }: TlsCounts,
     owner: HandshakeOwner,
   ) {
     this.services = services;
     this.socket = socket;
     this.material = material;
     this.stats = stats;
+    this.scope = scope;
     this.owner = owner;
     this.timer = new Timer(() => this.fail("", "the handshake took too long"));
   }
@@ -81,10 +85,10 @@ export class Handshake implements SocketHandler {
         peer = verdict.peer;
       }
     } else stats.noCertificate++;
-    stats.handshake++;
-    if (info.resumed) stats.sessionReused++;
+    const secure = new SecureConnection(info, peer, material.local);
+    countHandshake(this.scope, stats, secure.version, secure.cipher, info.resumed);
     this.end();
-    this.owner.onTrusted(new SecureConnection(info, peer, material.local));
+    this.owner.onTrusted(secure);
   }
 
   onConnect(): void {}

@@ -18,7 +18,7 @@ import type { Runtime } from "../route/runtime-fraction.ts";
 import type { AccessLogger } from "../telemetry/access-log.ts";
 import { type ListenerStats, listenerScope, listenerStats } from "../telemetry/listener-stats.ts";
 import type { Scope } from "../telemetry/stats.ts";
-import { type TlsStats, tlsStats } from "../telemetry/tls-stats.ts";
+import { type TlsCounts, tlsStats } from "../telemetry/tls-stats.ts";
 import { Timer } from "../time/timers.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import { Arrival, type ArrivalOwner } from "./arrival.ts";
@@ -64,7 +64,7 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
   /** True if idle connections are not waited for. */
   closesIdle = false;
   readonly stats: ListenerStats;
-  private sslCounts: TlsStats | null = null;
+  private sslCounts: TlsCounts | null = null;
   private readonly services: Services;
   /** Null only if the configuration slipped through validation. */
   private readonly choice: FilterChainChoice | null;
@@ -139,8 +139,8 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
   }
 
   /** What becomes of handshakes; there as soon as there was one. */
-  get ssl(): TlsStats {
-    this.sslCounts ??= tlsStats(this.scope);
+  get ssl(): TlsCounts {
+    this.sslCounts ??= { scope: this.scope, stats: tlsStats(this.scope) };
     return this.sslCounts;
   }
 

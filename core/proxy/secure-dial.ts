@@ -12,7 +12,7 @@ import {
   type SocketHandler,
 } from "../io/socket.ts";
 import { tlsFailure } from "../io/tls.ts";
-import type { TlsStats } from "../telemetry/tls-stats.ts";
+import type { TlsCounts } from "../telemetry/tls-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import { Handshake, type HandshakeOwner } from "./handshake.ts";
 import type { Services } from "./services.ts";
@@ -30,7 +30,7 @@ export interface Dialler extends SocketHandler {
 export interface SecuredCluster {
   /** A `TlsSide`, or null: its connections are plain. */
   readonly transport: unknown;
-  readonly sslStats: TlsStats;
+  readonly ssl: TlsCounts;
 }
 
 /** Starts connecting to an endpoint of that cluster. */
@@ -65,7 +65,7 @@ class SecureDial implements SocketHandler, HandshakeOwner {
     const side = cluster.transport as TlsSide;
     const { ready } = side;
     if (ready === null) this.refuse(side.fault);
-    else new Handshake(services, socket, ready, cluster.sslStats, this).start();
+    else new Handshake(services, socket, ready, cluster.ssl, this).start();
   }
 
   onTrusted(secure: SecureConnection): void {

@@ -8,6 +8,12 @@ import { type Http1Stats, http1Stats } from "../telemetry/http-stats.ts";
 import { type Http2Stats, http2Stats } from "../telemetry/http2-stats.ts";
 import { tulleStats } from "../telemetry/server-stats.ts";
 import type { StatsStore } from "../telemetry/stats.ts";
+import {
+  type HttpInspectorStats,
+  httpInspectorStats,
+  type TlsInspectorStats,
+  tlsInspectorStats,
+} from "../telemetry/tls-stats.ts";
 import type { Clock } from "../time/clock.ts";
 import { HttpDate } from "../time/http-date.ts";
 import { Timers } from "../time/timers.ts";
@@ -31,6 +37,8 @@ export class Services {
   readonly http1: Http1Stats;
   /** The codec of HTTP/2, `http2.*`. */
   readonly http2: Http2Stats;
+  private tlsFound: TlsInspectorStats | null = null;
+  private httpFound: HttpInspectorStats | null = null;
   /** What TLS comes to with the secrets that are there. */
   readonly secrets: TlsSecrets;
   /** Connections to upstreams. */
@@ -53,6 +61,18 @@ export class Services {
     this.http2 = http2Stats(stats);
     platform.fillRandom(new Uint8Array(this.seed.buffer));
     this.seed[0] |= 1;
+  }
+
+  /** What the tls_inspectors found (`tls_inspector.*`); there as soon as there is one. */
+  get tlsInspector(): TlsInspectorStats {
+    this.tlsFound ??= tlsInspectorStats(this.stats);
+    return this.tlsFound;
+  }
+
+  /** What the http_inspectors found (`http_inspector.*`); there as soon as there is one. */
+  get httpInspector(): HttpInspectorStats {
+    this.httpFound ??= httpInspectorStats(this.stats);
+    return this.httpFound;
   }
 
   /** Uniform in [0, 2^32): xoshiro128** (for balancing and sampling, never for secrets). */

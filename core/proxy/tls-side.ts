@@ -26,6 +26,9 @@ export interface ReadyTls {
   readonly local: Certificate | null;
 }
 
+/** Who has not renewed a certificate in this last part of its life is told. */
+const LATE = 0.2;
+
 export class TlsSide {
   /** Why it is not ready. */
   fault = "";
@@ -99,6 +102,12 @@ export class TlsSide {
     if (this.fault !== "") {
       services.platform.log("error", "config", `${this.owner}: TLS: ${this.fault}`);
       return null;
+    }
+    for (const { notBefore, notAfter } of identities) {
+      const left = notAfter - services.clock.wall;
+      if (left > (notAfter - notBefore) * LATE) continue;
+      const minutes = Math.max(0, Math.round(left / 60_000));
+      services.platform.log("warning", "config", `${this.owner}: its certificate expires in ${minutes} min`);
     }
     return {
       context,

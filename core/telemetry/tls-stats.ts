@@ -47,6 +47,12 @@ export function tlsStats(scope: Scope): TlsStats {
   return scope.set(TLS, "ssl.");
 }
 
+/** Where a listener or cluster counts. */
+export interface TlsCounts {
+  readonly scope: Scope;
+  readonly stats: TlsStats;
+}
+
 /** Counts a handshake by what was agreed upon (`ssl.versions.<version>`, `ssl.ciphers.<cipher>`). */
 export function countHandshake(
   scope: Scope,

@@ -3,11 +3,27 @@
  * cluster "peer" over TLS, comes in again by the listener "in", and is answered by the origin.
  */
 import { beforeAll, describe, expect, test } from "bun:test";
-import type { Cluster, FilterChain, Listener } from "../../../core/config/model.ts";
-import type { DownstreamTls, TlsValidation, UpstreamTls } from "../../../core/config/tls.ts";
+import type {
+  Cluster,
+  FilterChain,
+  HttpConnectionManager,
+  Listener,
+  Snapshot,
+} from "../../../core/config/model.ts";
+import type { DownstreamTls, Secret, TlsValidation, UpstreamTls } from "../../../core/config/tls.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { type Issued, NOW, rootCa, workload } from "../../support/certificates.ts";
-import { answers, get, OK, type Story, story, storySnapshot } from "../../support/engine-story.ts";
+import {
+  answers,
+  get,
+  OK,
+  type Script,
+  type Story,
+  type StorySetup,
+  silent,
+  story,
+  storySnapshot,
+} from "../../support/engine-story.ts";
 import {
   cluster,
   HTTP2,
@@ -95,19 +111,27 @@ interface Pair {
   readonly cluster?: Partial<Cluster>;
   readonly listener?: Partial<Listener>;
   readonly chain?: Partial<FilterChain>;
+  readonly manager?: Partial<HttpConnectionManager>;
+  /** Of the inbound side. */
+  readonly log?: string;
+  /** The origin's script, default `OK`. */
+  readonly answer?: Script;
   /** More chains behind the first. */
   readonly chains?: readonly Partial<FilterChain>[];
 }
 
 const INSPECTED = { tlsInspector: true, httpInspector: false, timeout: 15_000, continueOnTimeout: false };
 
+/** What is in force. */
+const snapshots = new WeakMap<Story, Snapshot>();
+
 async function pair(setup: Pair = {}): Promise<Story> {
-  const base = { origins: [answers(OK)] };
+  const { manager: change = {}, log = "%RESPONSE_CODE%" } = setup;
+  const base: StorySetup = { origins: [setup.answer ?? answers(OK)], manager: change, log };
   const s = await story(base);
   s.proxy.driver.clock.epoch = NOW;
   const plain = storySnapshot(base);
   const toPeer = routeConfiguration([virtualHost([route("/", routeTo("peer"))])]);
-  const log = plain.listeners[0].filterChains[0].filter.accessLog;
   const inbound = plain.listeners[0].filterChains[0];
   const manager = inbound.filter;
   const chain: FilterChain = { ...inbound, tls: serving(setup.down), ...setup.chain };
@@ -120,12 +144,13 @@ async function pair(setup: Pair = {}): Promise<Story> {
     tls: setup.up === null ? null : calling(setup.up),
     ...setup.cluster,
   });
-  expect(log.length).toBe(1);
-  await s.apply({
+  const snapshot = {
     ...plain,
     listeners: [first, { ...second, version: "2" }],
     clusters: [...plain.clusters, peer],
-  });
+  };
+  snapshots.set(s, snapshot);
+  await s.apply(snapshot);
   return s;
 }
 
@@ -140,10 +165,79 @@ describe("a pair of proxies", () => {
       expect(user.received).toStartWith("HTTP/1.1 200 OK\r\n");
       expect(s.stat(`${SSL_IN}handshake`)).toBe(1);
       expect(s.stat("cluster.peer.ssl.handshake")).toBe(1);
+      expect(s.stat(`${SSL_IN}versions.TLSv1.3`)).toBe(1);
       expect(s.stat("http.test.downstream_cx_http2_total")).toBe(http2 === null ? 0 : 1);
       s.expectNothingLeft();
     });
   }
+});
+
+test("the client's identity is told to whoever is behind, and to the log", async () => {
+  const s = await pair({
+    manager: {
+      forwardClientCertDetails: "SANITIZE_SET",
+      clientCertDetails: { subject: false, cert: false, chain: false, dns: false, uri: true },
+    },
+    log: "%DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_TLS_VERSION% %REQ(X-FORWARDED-PROTO)% %REQUESTED_SERVER_NAME%",
+    answer: silent,
+  });
+  s.client(get("/", "x-forwarded-client-cert: Hash=forged\r\n"));
+  s.advance(100);
+  const [origin] = s.upstream();
+  const lines = origin.received.split("\r\n").filter((line) => line.startsWith("x-forwarded-client-cert"));
+  expect(lines).toEqual([
+    expect.stringMatching(
+      /^x-forwarded-client-cert: By=spiffe:\/\/mesh.test\/ns\/a\/sa\/server;Hash=[0-9a-f]{64};URI=spiffe:\/\/mesh.test\/ns\/a\/sa\/client$/,
+    ),
+  ]);
+  s.send(origin, OK);
+  s.advance(100);
+  expect(s.logs).toEqual(["spiffe://mesh.test/ns/a/sa/client TLSv1.3 http server.example"]);
+  s.expectNothingLeft();
+});
+
+describe("certificates that are secrets", () => {
+  const secret = (version: string, issued: Issued): Secret => ({
+    name: "own",
+    version,
+    certificate: shown(issued),
+    validation: null,
+  });
+
+  test("are taken when they come, and new connections get the new one", async () => {
+    const s = await pair({ down: { certificates: [], certificateSecrets: ["own"] } });
+    s.client(get());
+    s.advance(100);
+    expect(s.stat(`${SSL_IN}handshake`)).toBe(0);
+    const snapshot = snapshots.get(s) as Snapshot;
+    await s.apply({ ...snapshot, secrets: [secret("1", server)] });
+    const first = s.client(get());
+    s.advance(100);
+    expect(first.received).toStartWith("HTTP/1.1 200 OK\r\n");
+    // The next one is of a CA that nobody trusts: the connection that is there goes on, a new one is refused.
+    const other = await workload(stranger, "spiffe://mesh.test/ns/a/sa/server");
+    await s.apply({ ...snapshot, secrets: [secret("2", other)] });
+    first.take();
+    s.send(first, get());
+    s.advance(100);
+    expect(first.received).toStartWith("HTTP/1.1 200 OK\r\n");
+    s.advance(3_700_000); // the pool lets go of it
+    const late = s.client(get());
+    s.advance(100);
+    expect(late.received).toStartWith("HTTP/1.1 503 ");
+    s.expectNothingLeft();
+  });
+
+  test("that are about to expire are worth a warning", async () => {
+    const old = await workload(root, "spiffe://mesh.test/ns/a/sa/server", { until: NOW + 3_600_000 });
+    const s = await pair({ down: { certificates: [shown(old)] } });
+    s.client(get());
+    s.advance(100);
+    expect(s.proxy.messages.filter((line) => line.includes("expires"))).toEqual([
+      expect.stringMatching(/^warning config listener in .*: its certificate expires in 60 min$/),
+    ]);
+    s.expectNothingLeft();
+  });
 });
 
 describe("peers that are refused", () => {
