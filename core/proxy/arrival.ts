@@ -30,6 +30,9 @@ export interface ArrivalOwner {
   departed(arrival: Arrival, timedOut: boolean): void;
 }
 
+/** For a handshake that nobody has set a time for, ms. */
+const HANDSHAKE_TIMEOUT = 15_000;
+
 const NOTHING = new Uint8Array(0);
 
 export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOwner {
@@ -100,7 +103,7 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
     }
     const handshake = new Handshake(services, socket, ready, owner.ssl, this);
     this.stage = handshake;
-    handshake.start(unread, chain.handshakeTimeout ?? 0);
+    handshake.start(unread, chain.handshakeTimeout || HANDSHAKE_TIMEOUT);
   }
 
   onTrusted(secure: SecureConnection): void {

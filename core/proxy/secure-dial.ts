@@ -22,7 +22,7 @@ import type { TlsSide } from "./tls-side.ts";
 export interface Dialler extends SocketHandler {
   /** Null if it is plain; set before `onConnect`. */
   secure: SecureConnection | null;
-  /** ALPN must agree upon this, "" = whatever. */
+  /** What it speaks whatever ALPN says, unless ALPN says HTTP/1; "" = whatever ALPN says. */
   readonly protocol: string;
 }
 
@@ -71,7 +71,8 @@ class SecureDial implements SocketHandler, HandshakeOwner {
   onTrusted(secure: SecureConnection): void {
     const { dialler } = this;
     const socket = this.socket as PlainSocket;
-    if (dialler.protocol !== "" && secure.info.alpn !== dialler.protocol) {
+    const { alpn } = secure.info;
+    if (dialler.protocol !== "" && alpn.startsWith("http/1")) {
       this.refuse(`the endpoint does not speak ${dialler.protocol}`);
       return;
     }

@@ -36,6 +36,11 @@ export const tlsDifferences: readonly { readonly title: string; readonly reason:
     reason: "Envoy lets a certificate for servers pass as a client's there.",
   },
   {
+    title: "A handshake has 15 s",
+    reason:
+      "Without `transport_socket_connect_timeout` Envoy waits for ever, and a client that never ends its handshake holds a connection.",
+  },
+  {
     title: "TLS that makes no sense is closed",
     reason: "Envoy takes a broken ClientHello for plain text.",
   },
