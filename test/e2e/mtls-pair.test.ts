@@ -63,8 +63,8 @@ for (const { name } of installedRuntimes) {
     const answer = await fetch("http://127.0.0.1:15001/teas");
     expect(answer.status).toBe(200);
     await answer.text();
-    expect(await stat(19901, "cluster.shop.upstream_cx_http2_total")).toBe(1);
-    expect(await stat(19902, "http.inbound.downstream_cx_http2_total")).toBe(1);
+    expect(await stat(19901, "cluster.shop.upstream_cx_http2_total")).toBeGreaterThan(0);
+    expect(await stat(19902, "http.inbound.downstream_cx_http2_total")).toBeGreaterThan(0);
 
     const known = { cert: file("client.pem"), key: file("client.key"), ALPNProtocols: ["http/1.1"] };
     expect(await ask(known)).toBe("HTTP/1.1 200 OK");
