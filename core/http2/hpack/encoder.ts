@@ -48,14 +48,14 @@ const COOKIE = known("cookie");
 /** By known id: the lowest static index, or 0. */
 const STATIC_BY_ID = Uint8Array.from({ length: KNOWN_COUNT }, (_, id) => STATIC_INDEX.get(nameOf(id)) ?? 0);
 
-/** Places where a field of the table may be found again. */
-const PLACES = 256;
+/** Places where a field of the table may be found again: few, because every connection has them. */
+const PLACES = 64;
 
 export class HpackEncoder {
   private readonly table = new DynamicTable(DEFAULT_TABLE);
   /** Numbers of fields in the table by their names and values, and by their names; often stale. */
-  private readonly byField = new Float64Array(PLACES);
-  private readonly byName = new Float64Array(PLACES);
+  private readonly byField = new Uint32Array(PLACES);
+  private readonly byName = new Uint32Array(PLACES);
   /** The lowest limit since the last block, and the one that holds; -1: nothing has changed. */
   private lowest = -1;
   private readonly out: Slab;
