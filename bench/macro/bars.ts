@@ -40,7 +40,12 @@ export function barsOf(result: Result): Bar[] {
     judge.against(what, id, "cpuUs", "tulle-node", 0.5, "envoy");
     judge.against(what, id, "cpuUs", "tulle-deno", 1.8, "nginx");
   }
+  judge.against("65 B GET over TLS, CPU", "tls", "cpuUs", "tulle-bun", 1.15, "nginx");
+  judge.against("65 B GET over TLS, CPU", "tls", "cpuUs", "tulle-bun", 0.45, "envoy");
+  judge.against("65 B GET over TLS, CPU", "tls", "cpuUs", "tulle-node", 1.5, "nginx");
+  judge.against("65 B GET over TLS, CPU", "tls", "cpuUs", "tulle-node", 0.6, "envoy");
   for (const [id, what] of [
+    ["tls-http2", "65 B GET over TLS and HTTP/2, CPU"],
     ["http2", "65 B GET over HTTP/2, CPU"],
     ["http2-both", "the same to HTTP/2, CPU"],
   ]) {

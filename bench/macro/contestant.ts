@@ -12,6 +12,8 @@ export interface Contestant {
   readonly hasTables: boolean;
   /** Whether it takes an Envoy bootstrap: has filters, and speaks HTTP/2 on either side. */
   readonly likeEnvoy: boolean;
+  /** Whether it is set up to speak TLS to clients. */
+  readonly tls: boolean;
   /** Scenarios that it takes part in, by id; null for all. */
   readonly scenarios: readonly string[] | null;
   /** Looks for the program. Never throws. */

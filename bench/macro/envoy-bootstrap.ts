@@ -3,7 +3,7 @@
  * Envoy's default: request id generated, statistics on, circuit breakers at 1024. `use_remote_address` puts
  * X-Forwarded-For on. No access log.
  */
-import { routesOf, type Topology } from "./topology.ts";
+import { routesOf, type TlsPort, type Topology } from "./topology.ts";
 
 /** A JSON document, which is YAML too. */
 export function envoyBootstrap(topology: Topology): string {
@@ -62,6 +62,7 @@ export function envoyBootstrap(topology: Topology): string {
               { filters: [{ name: "envoy.filters.network.http_connection_manager", typed_config: manager }] },
             ],
           },
+          ...(topology.tls === null ? [] : [tlsListener(topology.tls, manager)]),
         ],
         clusters,
       },
@@ -69,6 +70,35 @@ export function envoyBootstrap(topology: Topology): string {
     null,
     1,
   );
+}
+
+/** The same connection manager behind TLS; ALPN says which version is spoken. */
+function tlsListener({ port, certificate }: TlsPort, manager: object) {
+  const typed_config = { ...manager, codec_type: "AUTO" };
+  return {
+    name: "tls",
+    address: socket(port),
+    filter_chains: [
+      {
+        filters: [{ name: "envoy.filters.network.http_connection_manager", typed_config }],
+        transport_socket: {
+          name: "envoy.transport_sockets.tls",
+          typed_config: {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            common_tls_context: {
+              alpn_protocols: ["h2", "http/1.1"],
+              tls_certificates: [
+                {
+                  certificate_chain: { filename: certificate.chain },
+                  private_key: { filename: certificate.key },
+                },
+              ],
+            },
+          },
+        },
+      },
+    ],
+  };
 }
 
 /** For the upstream. */

@@ -7,6 +7,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { descendantsOf, ownersOf } from "./accounting.ts";
+import { type Certificate, makeCertificate } from "./certificate.ts";
 import { Child } from "./children.ts";
 import type { Contestant } from "./contestant.ts";
 import { type FilterChain, NO_FILTERS } from "./filter-chains.ts";
@@ -23,6 +24,8 @@ export interface Cores {
 export interface Running {
   readonly contestant: Contestant;
   readonly port: number;
+  /** Where it speaks TLS; 0 if it does not. */
+  readonly tlsPort: number;
   readonly admin: number;
   /** The processes that own the listening port. Their memory is the proxy's memory. */
   readonly owners: readonly number[];
@@ -36,6 +39,8 @@ export interface RunOptions {
   readonly table?: Table;
   readonly chain?: FilterChain;
   readonly http2?: Http2Sides;
+  /** It has a port of TLS, too. */
+  readonly tls?: boolean;
   readonly clients?: number;
   readonly traceCollector?: boolean;
 }
@@ -48,6 +53,7 @@ export class Lab {
   readonly upstream: Upstream;
   #nextPort: number;
   #started = 0;
+  #certificate: Promise<Certificate> | null = null;
 
   private constructor(cores: Cores, folder: string, upstream: Upstream, nextPort: number) {
     this.cores = cores;
@@ -72,11 +78,17 @@ export class Lab {
     return new Lab(cores, folder, upstream, http2Port + 1);
   }
 
+  #makeCertificate(): Promise<Certificate> {
+    this.#certificate ??= makeCertificate(this.folder);
+    return this.#certificate;
+  }
+
   /** Starts a proxy as one worker on its core and waits until it forwards a request. Throws with its log if it does not. */
   async start(contestant: Contestant, options: RunOptions = {}): Promise<Running> {
     const listen = await freePort(this.#nextPort);
     const admin = await freePort(listen + 1);
-    this.#nextPort = admin + 1;
+    const tlsPort = options.tls === true ? await freePort(admin + 1) : 0;
+    this.#nextPort = Math.max(admin, tlsPort) + 1;
     const folder = join(this.folder, `${++this.#started}-${contestant.name}`);
     mkdirSync(folder);
     const command = await contestant.prepare(
@@ -85,6 +97,7 @@ export class Lab {
         admin,
         upstream: options.http2?.up === true ? this.upstream.http2Port : this.upstream.port,
         http2: options.http2 ?? NO_HTTP2,
+        tls: tlsPort === 0 ? null : { port: tlsPort, certificate: await this.#makeCertificate() },
         clients: options.clients ?? 2048,
         table: options.table ?? PLAIN,
         chain: options.chain ?? NO_FILTERS,
@@ -108,7 +121,7 @@ export class Lab {
     const family = descendantsOf(child.pid);
     const owners = ownersOf(listen, family);
     if (owners.length === 0) throw new Error(`no process of ${contestant.name} owns port ${listen}`);
-    return { contestant, port: listen, admin, owners, family, log, stop: () => child.stop() };
+    return { contestant, port: listen, tlsPort, admin, owners, family, log, stop: () => child.stop() };
   }
 }
 

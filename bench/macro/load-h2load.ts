@@ -18,13 +18,18 @@ export async function findH2load(): Promise<string | null> {
 
 /** Runs the load on `core` to its end. Of its connections, h2load has as many as it always has here. */
 export async function loadWithH2load(load: WrkLoad, core: number, folder: string): Promise<WrkResult> {
-  const argv = ["h2load", "-t1", `-c${CONNECTIONS}`, `-m${STREAMS}`, "-D", `${load.seconds}`];
+  const shape = load.http2 ? [`-c${CONNECTIONS}`, `-m${STREAMS}`] : [`-c${load.connections}`, "--h1"];
+  const argv = ["h2load", "-t1", ...shape, "-D", `${load.seconds}`];
   if (load.bodyBytes > 0) {
     const body = join(folder, `body-${load.bodyBytes}`);
     writeFileSync(body, Buffer.alloc(load.bodyBytes, "x"));
     argv.push("-d", body);
   }
-  const out = await runToEnd([...argv, `http://127.0.0.1:${load.port}${load.paths[0]}`], core, load.seconds);
+  const out = await runToEnd(
+    [...argv, `${load.tls ? "https" : "http"}://127.0.0.1:${load.port}${load.paths[0]}`],
+    core,
+    load.seconds,
+  );
   return readH2load(out);
 }
 

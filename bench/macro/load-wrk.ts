@@ -19,8 +19,9 @@ export interface WrkLoad {
   readonly bodyBytes: number;
   /** Ask for `Connection: close`, so that every request needs a new connection. */
   readonly newConnections: boolean;
-  /** It goes over HTTP/2: h2load does it. */
+  /** It goes over HTTP/2, or over TLS: h2load does it. */
   readonly http2?: boolean;
+  readonly tls?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   /** A header of which the values go round. */
   readonly keys?: WalkingKeys;

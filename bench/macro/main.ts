@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { guardExit, stopAll } from "./children.ts";
 import { type Contestant, versionOf } from "./contestant.ts";
 import { Lab } from "./lab.ts";
+import { findH2load } from "./load-h2load.ts";
 import { findWrk } from "./load-wrk.ts";
 import { chooseCores, describeMachine, slugOf } from "./machine.ts";
 import { type Options, readOptions, USAGE } from "./options.ts";
@@ -94,6 +95,12 @@ async function run(options: Options): Promise<Result> {
       name: "wrk",
       remedy: "install wrk (Debian: apt install wrk); throughput is not measured",
     });
+  const h2load = await findH2load();
+  if (h2load === null)
+    missing.push({
+      name: "h2load",
+      remedy: "install h2load (Debian: apt install nghttp2-client); HTTP/2 and TLS are not measured",
+    });
   for (const { name, remedy } of missing) say(`missing: ${name}: ${remedy}`);
 
   const lab = await Lab.open(cores, options.port);
@@ -112,6 +119,7 @@ async function run(options: Options): Promise<Result> {
   const sections: Section[] = [];
   for (const scenario of SCENARIOS.filter(({ id }) => options.only.includes(id))) {
     if (wrk === null && NEEDS_WRK.has(scenario.kind)) continue;
+    if (h2load === null && scenario.kind === "throughput" && (scenario.tls || scenario.http2)) continue;
     say(`${scenario.id}: ${scenario.title}`);
     const takePart = contestants.filter(
       ({ scenarios }) => scenarios === null || scenarios.includes(scenario.id),

@@ -21,11 +21,14 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
   const cells: MutableCell[] = [];
   const entrants: { running: Running; cell: MutableCell }[] = [];
   for (const contestant of session.contestants) {
-    if (scenario.http2 !== undefined && !contestant.likeEnvoy) continue;
+    if (scenario.tls ? !contestant.tls : scenario.http2 !== undefined && !contestant.likeEnvoy) continue;
     const cell: MutableCell = { contestant: contestant.name, variant: 0, invalid: "", rounds: [] };
     cells.push(cell);
     try {
-      const running = await lab.start(contestant, { http2: scenario.http2 ?? NO_HTTP2 });
+      const running = await lab.start(contestant, {
+        http2: scenario.http2 ?? NO_HTTP2,
+        tls: scenario.tls ?? false,
+      });
       cell.invalid = (await checkFeatures(running.port)) || (await checkScenario(running.port, scenario));
       if (cell.invalid === "") entrants.push({ running, cell });
       else await running.stop();
@@ -35,7 +38,7 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
     if (cell.invalid !== "") session.say(`  ✗ ${contestant.name}: ${cell.invalid}`);
   }
   const load = (running: Running, seconds: number): WrkLoad => ({
-    port: running.port,
+    port: scenario.tls ? running.tlsPort : running.port,
     connections: CONNECTIONS,
     seconds,
     method: scenario.method,
@@ -43,6 +46,7 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
     bodyBytes: scenario.requestBytes,
     newConnections: scenario.newConnections,
     http2: scenario.http2?.down ?? false,
+    tls: scenario.tls ?? false,
   });
   for (const { running } of entrants) await warmUp(session, load(running, settings.warmup));
   for (let round = 0; round < settings.rounds; round++) {
@@ -78,7 +82,7 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
 
 /** Runs the load to its end, by the program for it. */
 function runLoad(load: WrkLoad, core: number, folder: string): Promise<WrkResult> {
-  return load.http2 ? loadWithH2load(load, core, folder) : loadWithWrk(load, core, folder);
+  return load.http2 || load.tls ? loadWithH2load(load, core, folder) : loadWithWrk(load, core, folder);
 }
 
 /** The load of the plain scenario, as hard as it goes. */

@@ -18,7 +18,10 @@ import {
 import type { Http2Sides } from "./topology.ts";
 import { BLOB, SMALL } from "./upstream.ts";
 
-/** wrk, 50 connections, as fast as it goes: CPU per request and requests per second. */
+/**
+ * wrk, 50 connections (over HTTP/2 h2load, 10 with 10 streams each; over TLS h2load, too), as fast as it goes: CPU per
+ * request and requests per second.
+ */
 export interface ThroughputScenario {
   readonly kind: "throughput";
   readonly id: string;
@@ -28,7 +31,9 @@ export interface ThroughputScenario {
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly newConnections: boolean;
-  /** Where HTTP/2 is spoken, in cleartext; absent: nowhere. */
+  /** Clients come over TLS 1.3. */
+  readonly tls?: true;
+  /** Where HTTP/2 is spoken; absent: nowhere. */
   readonly http2?: Http2Sides;
   /** CPU is told per request in µs, or per MiB of body in ms. */
   readonly unit: "µs/request" | "ms/MiB";
@@ -179,6 +184,14 @@ const throughput = {
 export const SCENARIOS: readonly Scenario[] = [
   { ...throughput, id: "get", title: "65 B keep-alive GET" },
   { ...throughput, id: "post", title: "1 KiB POST", method: "POST", path: "/upload", requestBytes: 1024 },
+  { ...throughput, id: "tls", title: "65 B keep-alive GET over TLS 1.3", tls: true },
+  {
+    ...throughput,
+    id: "tls-http2",
+    title: "65 B GET over TLS 1.3 and HTTP/2, upstream HTTP/1",
+    tls: true,
+    http2: { down: true, up: false },
+  },
   {
     ...throughput,
     id: "http2",

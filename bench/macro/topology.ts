@@ -2,6 +2,7 @@
  * The one topology that every proxy gets: a listener on one loopback port, an upstream on another, and a table of
  * routes and clusters of a given size between them. How a proxy writes it down is its own file's business.
  */
+import type { Certificate } from "./certificate.ts";
 import type { FilterChain } from "./filter-chains.ts";
 
 export interface Topology {
@@ -15,10 +16,18 @@ export interface Topology {
   readonly clients: number;
   readonly table: Table;
   readonly http2: Http2Sides;
+  /** A second port, on which it speaks TLS 1.3 with HTTP/1 and HTTP/2; null for none. */
+  readonly tls: TlsPort | null;
   /** Filters before the router. Only what takes an Envoy bootstrap is given any. */
   readonly chain: FilterChain;
   /** Folder for its configuration files. */
   readonly folder: string;
+}
+
+/** A port of TLS. */
+export interface TlsPort {
+  readonly port: number;
+  readonly certificate: Certificate;
 }
 
 /** Where HTTP/2 is spoken instead of HTTP/1. */

@@ -31,6 +31,7 @@ export function tulleOn(runtime: RuntimeName): Contestant {
     ours: true,
     hasTables: true,
     likeEnvoy: true,
+    tls: true,
     scenarios: null,
     find: () => find(runtime),
     prepare: (topology, options) => prepare(runtime, topology, options),

@@ -28,6 +28,7 @@ function nginxWith(name: string, scenarios: readonly string[] | null, buffers: s
     ours: false,
     hasTables: scenarios === null,
     likeEnvoy: false,
+    tls: scenarios === null,
     scenarios,
     find,
     prepare: (topology) => prepare(topology, buffers),
@@ -69,7 +70,7 @@ http {
   proxy_temp_path ${topology.folder}/nginx-proxy;
 ${upstreams.join("\n")}
   server {
-    listen 127.0.0.1:${topology.listen} backlog=4096;
+    listen 127.0.0.1:${topology.listen} backlog=4096;${tlsLines(topology)}
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
     proxy_http_version 1.1;
@@ -85,6 +86,15 @@ ${locations.join("\n")}
   }
 }
 `;
+}
+
+function tlsLines({ tls }: Topology): string {
+  if (tls === null) return "";
+  return `
+    listen 127.0.0.1:${tls.port} ssl http2 backlog=4096;
+    ssl_protocols TLSv1.3;
+    ssl_certificate ${tls.certificate.chain};
+    ssl_certificate_key ${tls.certificate.key};`;
 }
 
 /** The part that a proxying nginx and the upstream nginx share. */

@@ -36,6 +36,7 @@ test("filters stand before the router; without fuel, the runtime says so", () =>
     upstream: 3,
     clients: 10,
     http2: NO_HTTP2,
+    tls: null,
     table: PLAIN,
     folder: "/nowhere",
   };
@@ -62,6 +63,7 @@ test("the bootstrap ends with the catch-all route and names only clusters that i
     upstream: 3,
     clients: 10,
     http2: NO_HTTP2,
+    tls: null,
     chain: NO_FILTERS,
     folder: "/nowhere",
   };
