@@ -12,7 +12,6 @@ import type { RouteTable } from "../route/route-table.ts";
 import type { Runtime } from "../route/runtime-fraction.ts";
 import type { AccessLogger } from "../telemetry/access-log.ts";
 import { type HttpStats, httpScope, httpStats } from "../telemetry/http-stats.ts";
-import type { Http2Stats } from "../telemetry/http2-stats.ts";
 import { listenerHttpScope, responseClassStats } from "../telemetry/listener-stats.ts";
 import type { ResponseClassStats } from "../telemetry/response-stats.ts";
 import type { Scope } from "../telemetry/stats.ts";
@@ -37,7 +36,6 @@ export class ConnectionManager {
   readonly limits: Http1Limits;
   readonly http2Limits: Http2Limits;
   readonly http2Options: Http2ProtocolOptions;
-  readonly http2: Http2Stats;
   readonly nameCase: NameCase;
   readonly pathPolicy: PathPolicy;
   readonly authorityOptions: AuthorityOptions;
@@ -73,7 +71,6 @@ export class ConnectionManager {
     runtime: Runtime,
   ) {
     this.config = config;
-    this.http2 = services.http2;
     this.filterChainName = filterChainName;
     this.listener = listener;
     this.bufferLimit = listener.perConnectionBufferLimitBytes;

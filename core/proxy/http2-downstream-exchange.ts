@@ -251,7 +251,7 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
     else if (this.localEnded) this.reset(NoError);
     else if (this.queue !== null && this.queue.bytes > 0) {
       this.deferred = true;
-      this.manager.http2.deferredStreamClose++;
+      this.services.http2.deferredStreamClose++;
       this.awaitFlush();
     } else this.reset(InternalError);
   }
@@ -279,7 +279,7 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
     if (this.closed) return;
     if (left < this.flushed) this.awaitFlush();
     else {
-      this.manager.http2.txFlushTimeout++;
+      this.services.http2.txFlushTimeout++;
       this.reset(Cancel);
     }
   }
@@ -287,7 +287,7 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
   /** The session has no more to do with it. */
   override close(): void {
     super.close();
-    if (this.deferred) this.manager.http2.deferredStreamClose--;
+    if (this.deferred) this.services.http2.deferredStreamClose--;
     this.deferred = false;
     if (this.flush !== null) this.services.timers.cancel(this.flush);
     if (this.stream === null) this.done();

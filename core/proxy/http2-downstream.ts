@@ -151,7 +151,7 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
   }
 
   get counts(): Http2Stats {
-    return this.manager.http2;
+    return this.services.http2;
   }
 
   ping(mark: number): void {
@@ -160,7 +160,7 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
 
   /** The client does not answer our PINGs. */
   onDead(): void {
-    this.manager.http2.keepaliveTimeout++;
+    this.services.http2.keepaliveTimeout++;
     this.cut();
   }
 
@@ -199,7 +199,7 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
   }
 
   onBroken(): void {
-    this.manager.http2.rxMessagingError++;
+    this.services.http2.rxMessagingError++;
   }
 
   onSuspicion(sort: GlitchSort): void {
@@ -300,6 +300,6 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
     const { stats } = this.manager;
     stats.downstreamCxTxBytesBuffered += this.socket.pendingBytes;
     stats.downstreamCxRxBytesBuffered += this.session.heldBytes;
-    this.manager.http2.pendingSendBytes += this.session.waitingBytes;
+    this.services.http2.pendingSendBytes += this.session.waitingBytes;
   }
 }

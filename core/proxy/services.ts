@@ -35,8 +35,7 @@ export class Services {
   readonly copied: CopyCounter;
   /** Headers with underscores, `http1.*`. */
   readonly http1: Http1Stats;
-  /** The codec of HTTP/2, `http2.*`. */
-  readonly http2: Http2Stats;
+  private http2Counts: Http2Stats | null = null;
   private tlsFound: TlsInspectorStats | null = null;
   private httpFound: HttpInspectorStats | null = null;
   /** What TLS comes to with the secrets that are there. */
@@ -58,9 +57,19 @@ export class Services {
     this.copied = tulleStats(stats);
     this.http1 = http1Stats(stats);
     this.secrets = new TlsSecrets(platform.cryptography);
-    this.http2 = http2Stats(stats);
     platform.fillRandom(new Uint8Array(this.seed.buffer));
     this.seed[0] |= 1;
+  }
+
+  /** What clients' connections of HTTP/2 do (`http2.*`); there as soon as there was one. */
+  get http2(): Http2Stats {
+    this.http2Counts ??= http2Stats(this.stats);
+    return this.http2Counts;
+  }
+
+  /** `http2.pending_send_bytes` is about to be measured anew. */
+  clearPending(): void {
+    if (this.http2Counts !== null) this.http2Counts.pendingSendBytes = 0;
   }
 
   /** What the tls_inspectors found (`tls_inspector.*`); there as soon as there is one. */

@@ -214,7 +214,7 @@ export class Worker implements RouteTables {
   measureBuffers(): void {
     const listeners = [...this.active.values(), ...this.retired];
     for (const listener of listeners) listener.clearBuffered();
-    this.services.http2.pendingSendBytes = 0;
+    this.services.clearPending();
     for (const cluster of this.clusters.all()) {
       const { stats } = cluster;
       stats.upstreamCxRxBytesBuffered = 0;
