@@ -19,20 +19,29 @@ for (const tool of ["curl", "openssl"]) {
   if (!has(tool)) console.log(`without ${tool}: its tests of TLS are skipped`);
 }
 
-/** Runs a tool; what it printed, both ways. */
-async function run(command: string[], input = "", linger = 300): Promise<string> {
+/** Longest wait for an answer to one line, ms. */
+const PATIENCE = 5000;
+
+/** Runs a tool; what it printed, both ways. Each line is sent when the one before was answered, or the tool has ended. */
+async function run(command: string[], input = ""): Promise<string> {
   const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
-  for (const line of input.split("|")) {
+  let out = "";
+  const reading = (async () => {
+    const decoder = new TextDecoder();
+    for await (const part of child.stdout) out += decoder.decode(part);
+  })();
+  const errors = new Response(child.stderr).text();
+  for (const line of input === "" ? [] : input.split("|")) {
+    const before = out.length;
     child.stdin.write(line);
     child.stdin.flush();
-    await Bun.sleep(linger); // s_client reads commands between the answers
+    const start = performance.now();
+    while (out.length === before && child.exitCode === null && performance.now() - start < PATIENCE)
+      await Bun.sleep(10);
   }
   child.stdin.end();
-  const [out, errors] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  return out + errors;
+  await reading;
+  return out + (await errors);
 }
 
 for (const name of ["bun", "node", "deno"] as const) {
