@@ -60,8 +60,7 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
 
   /** Nobody has to look at its first bytes: it becomes TLS at once. */
   beginSecure(chain: FilterChain, side: TlsSide): SocketHandler | null {
-    this.shake(chain, side, NOTHING);
-    return this.stage;
+    return this.shake(chain, side, NOTHING);
   }
 
   onInspected(seen: Inspection, unread: Uint8Array, ended: boolean): void {
@@ -75,7 +74,8 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
     }
     const side = owner.tlsOf(chain);
     if (side !== null) {
-      this.shake(chain, side, unread);
+      const handshake = this.shake(chain, side, unread);
+      if (ended) handshake?.onEnd();
       return;
     }
     const handler = owner.arrived(chain, socket, null);
@@ -91,7 +91,8 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
     this.owner.departed(this, timedOut);
   }
 
-  private shake(chain: FilterChain, side: TlsSide, unread: Uint8Array): void {
+  /** Null if it cannot begin. */
+  private shake(chain: FilterChain, side: TlsSide, unread: Uint8Array): Handshake | null {
     const { services, socket, owner } = this;
     this.chain = chain;
     const { ready } = side;
@@ -99,11 +100,12 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
       this.log(side.fault);
       socket.reset();
       owner.departed(this, false);
-      return;
+      return null;
     }
     const handshake = new Handshake(services, socket, ready, owner.ssl, this);
     this.stage = handshake;
     handshake.start(unread, chain.handshakeTimeout || HANDSHAKE_TIMEOUT);
+    return handshake;
   }
 
   onTrusted(secure: SecureConnection): void {

@@ -50,7 +50,7 @@ export class Handshake implements SocketHandler {
     this.stats = stats;
     this.scope = scope;
     this.owner = owner;
-    this.timer = new Timer(() => this.fail("", "the handshake took too long"));
+    this.timer = new Timer(() => this.fail("the handshake took too long"));
   }
 
   /** Begins; `unread` is what was read before, `timeout` in ms, 0 = none. The socket's handler is this from here on. */
@@ -65,21 +65,21 @@ export class Handshake implements SocketHandler {
     if (this.over) return;
     const { material, stats, services } = this;
     if (material.mustName && info.serverName === "") {
-      this.fail("", "the client names no server");
+      this.fail("the client names no server");
       return;
     }
     let peer: Peer | null = null;
     if (info.peerCertificates.length > 0 || material.mustShow) {
       if (material.judge === null && info.peerCertificates.length === 0) {
         stats.failVerifyNoCert++;
-        this.fail("", "the peer showed no certificate");
+        this.fail("the peer showed no certificate");
         return;
       }
       if (material.judge !== null) {
         const verdict = material.judge.judge(info.peerCertificates, services.clock.wall);
         if (verdict.fault !== null) {
           countPeerFault(stats, verdict.fault);
-          this.fail("", peerFaultText(verdict.fault, verdict.detail));
+          this.fail(peerFaultText(verdict.fault, verdict.detail));
           return;
         }
         peer = verdict.peer;
@@ -97,7 +97,7 @@ export class Handshake implements SocketHandler {
   onDrain(): void {}
 
   onEnd(): void {
-    this.fail("", "");
+    this.fail("");
   }
 
   onClose(reason: CloseReason): void {
@@ -115,11 +115,11 @@ export class Handshake implements SocketHandler {
     this.socket.close();
   }
 
-  private fail(reason: CloseReason, why: string): void {
+  private fail(why: string): void {
     if (this.over) return;
     this.end();
     this.socket.reset();
-    this.owner.onRefused(reason, why);
+    this.owner.onRefused("", why);
   }
 
   private end(): void {

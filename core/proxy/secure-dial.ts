@@ -52,6 +52,7 @@ class SecureDial implements SocketHandler, HandshakeOwner {
   private readonly services: Services;
   private readonly dialler: Dialler;
   private readonly cluster: SecuredCluster;
+  private refused = false;
 
   constructor(services: Services, dialler: Dialler, cluster: SecuredCluster) {
     this.services = services;
@@ -94,9 +95,8 @@ class SecureDial implements SocketHandler, HandshakeOwner {
 
   private refuse(why: string): void {
     this.log(why);
-    const socket = this.socket as PlainSocket;
-    socket.handler = null;
-    socket.close();
+    this.refused = true;
+    (this.socket as PlainSocket).close();
     this.dialler.onClose(tlsFailure(why));
   }
 
@@ -106,6 +106,6 @@ class SecureDial implements SocketHandler, HandshakeOwner {
   onDrain(): void {}
 
   onClose(reason: CloseReason): void {
-    this.dialler.onClose(reason);
+    if (!this.refused) this.dialler.onClose(reason);
   }
 }

@@ -5,6 +5,7 @@
  */
 import { expect } from "bun:test";
 import type {
+  AccessLog,
   Cluster,
   HttpConnectionManager,
   Listener,
@@ -33,7 +34,7 @@ import {
   virtualHost,
 } from "./snapshot-fixture.ts";
 
-const LINE = "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n";
+const LINE = "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%";
 
 /** What happens at an origin's connection whenever something arrived. */
 export type Script = (peer: Peer) => unknown;
@@ -220,6 +221,12 @@ function breakerMisuse(proxy: ProxyFixture): number {
   return misuse;
 }
 
+/** Where stories log: one line of that format for each request. */
+export function textLog(format: string): AccessLog {
+  const text = { kind: "text", format: `${format}\n`, omitEmptyValues: false, contentType: "" } as const;
+  return { path: "log", format: text, filter: null };
+}
+
 /** The snapshot that a setup stands for. */
 export function storySnapshot(setup: StorySetup = {}): Snapshot {
   const count = setup.origins?.length ?? 1;
@@ -233,16 +240,7 @@ export function storySnapshot(setup: StorySetup = {}): Snapshot {
   };
   const routes = [...(setup.routes ?? []), route("/", routeTo("app", setup.action))];
   const table = routeConfiguration([virtualHost(routes, setup.virtualHost)], setup.table);
-  const log = {
-    path: "log",
-    format: {
-      kind: "text",
-      format: setup.log === undefined ? LINE : `${setup.log}\n`,
-      omitEmptyValues: false,
-      contentType: "",
-    },
-    filter: null,
-  } as const;
+  const log = textLog(setup.log ?? LINE);
   const httpFilters = (setup.filters ?? []).map(configured);
   const manager = httpManager(table, { accessLog: [log], httpFilters, ...setup.manager });
   return snapshot([listener("web", ip("127.0.0.1", 80), manager, setup.listener)], [app]);

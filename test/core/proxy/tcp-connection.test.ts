@@ -5,12 +5,12 @@ import type { Cluster, TcpProxy, Thresholds } from "../../../core/config/model.t
 import type { PlainSocket, SocketHandler } from "../../../core/io/socket.ts";
 import { at, type NetworkOptions } from "../../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
-import { type Script, Story, silent } from "../../support/engine-story.ts";
+import { type Script, Story, silent, textLog } from "../../support/engine-story.ts";
 import { ProxyFixture } from "../../support/proxy-fixture.ts";
 import { cluster, ip, listener, NO_HEADERS, snapshot, tcpProxy } from "../../support/snapshot-fixture.ts";
 
 const LINE =
-  "%RESPONSE_FLAGS% %UPSTREAM_HOST% %BYTES_RECEIVED%/%BYTES_SENT% %UPSTREAM_CLUSTER% %CONNECTION_TERMINATION_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%\n";
+  "%RESPONSE_FLAGS% %UPSTREAM_HOST% %BYTES_RECEIVED%/%BYTES_SENT% %UPSTREAM_CLUSTER% %CONNECTION_TERMINATION_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%";
 
 interface Setup {
   readonly network?: NetworkOptions;
@@ -37,13 +37,7 @@ async function tcp(setup: Setup = {}): Promise<Story> {
   );
   const limits = { ...plain.circuitBreakers.default, ...setup.limits };
   const filter = tcpProxy("app", {
-    accessLog: [
-      {
-        path: "log",
-        format: { kind: "text", format: LINE, omitEmptyValues: false, contentType: "" },
-        filter: null,
-      },
-    ],
+    accessLog: [textLog(LINE)],
     ...setup.filter,
   });
   await proxy.apply(

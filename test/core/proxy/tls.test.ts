@@ -1,160 +1,28 @@
-/**
- * Listeners and clusters that speak TLS, in one proxy: a client in plain text comes by the listener "web", goes out to the
- * cluster "peer" over TLS, comes in again by the listener "in", and is answered by the origin.
- */
+/** Listeners and clusters that speak TLS: whom they let in, and what they tell of them. */
 import { beforeAll, describe, expect, test } from "bun:test";
-import type {
-  Cluster,
-  FilterChain,
-  HttpConnectionManager,
-  Listener,
-  Snapshot,
-} from "../../../core/config/model.ts";
-import type { DownstreamTls, Secret, TlsValidation, UpstreamTls } from "../../../core/config/tls.ts";
+import type { Snapshot } from "../../../core/config/model.ts";
+import type { Secret } from "../../../core/config/tls.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { type Issued, NOW, rootCa, workload } from "../../support/certificates.ts";
+import { get, OK, silent } from "../../support/engine-story.ts";
+import { HTTP2 } from "../../support/snapshot-fixture.ts";
+import { shown, trusting } from "../../support/tls-config.ts";
 import {
-  answers,
-  get,
-  OK,
-  type Script,
-  type Story,
-  type StorySetup,
-  silent,
-  story,
-  storySnapshot,
-} from "../../support/engine-story.ts";
-import {
-  cluster,
-  HTTP2,
-  httpManager,
-  ip,
-  listener,
-  route,
-  routeConfiguration,
-  routeTo,
-  virtualHost,
-} from "../../support/snapshot-fixture.ts";
+  INSPECTED,
+  matchOf,
+  type Pair,
+  pair,
+  root,
+  SSL_IN,
+  server,
+  snapshots,
+} from "../../support/tls-pair.ts";
 
-let root: Issued;
 let stranger: Issued;
-let server: Issued;
-let client: Issued;
 
 beforeAll(async () => {
-  root = await rootCa();
   stranger = await rootCa("CN=stranger");
-  server = await workload(root, "spiffe://mesh.test/ns/a/sa/server");
-  client = await workload(root, "spiffe://mesh.test/ns/a/sa/client");
 });
-
-const PARAMETERS = {
-  minVersion: "TLSv1.2",
-  maxVersion: "TLSv1.3",
-  cipherSuites: [],
-  curves: [],
-  signatureAlgorithms: [],
-} as const;
-
-const shown = ({ pem, keyPem }: Issued) => ({ chain: pem, privateKey: keyPem, password: "" });
-
-function trusting(ca: Issued, change: Partial<TlsValidation> = {}): TlsValidation {
-  return {
-    trustedCa: ca.pem,
-    trustDomains: null,
-    names: [],
-    certificateHashes: [],
-    publicKeyHashes: [],
-    crl: "",
-    crlOfLeafOnly: false,
-    allowExpired: false,
-    acceptUntrusted: false,
-    maxDepth: 100,
-    ...change,
-  };
-}
-
-function serving(change: Partial<DownstreamTls> = {}): DownstreamTls {
-  return {
-    parameters: PARAMETERS,
-    certificates: [shown(server)],
-    certificateSecrets: [],
-    alpn: [],
-    validation: trusting(root),
-    validationSecret: "",
-    requireClientCertificate: true,
-    requireSni: false,
-    sessionTickets: true,
-    sessionCache: true,
-    sessionTimeout: 0,
-    ...change,
-  };
-}
-
-function calling(change: Partial<UpstreamTls> = {}): UpstreamTls {
-  return {
-    parameters: PARAMETERS,
-    certificates: [shown(client)],
-    certificateSecrets: [],
-    alpn: [],
-    validation: trusting(root),
-    validationSecret: "",
-    sni: "server.example",
-    maxSessionKeys: 1,
-    ...change,
-  };
-}
-
-interface Pair {
-  readonly down?: Partial<DownstreamTls>;
-  readonly up?: Partial<UpstreamTls> | null;
-  readonly cluster?: Partial<Cluster>;
-  readonly listener?: Partial<Listener>;
-  readonly chain?: Partial<FilterChain>;
-  readonly manager?: Partial<HttpConnectionManager>;
-  /** Of the inbound side. */
-  readonly log?: string;
-  /** The origin's script, default `OK`. */
-  readonly answer?: Script;
-  /** More chains behind the first. */
-  readonly chains?: readonly Partial<FilterChain>[];
-}
-
-const INSPECTED = { tlsInspector: true, httpInspector: false, timeout: 15_000, continueOnTimeout: false };
-
-/** What is in force. */
-const snapshots = new WeakMap<Story, Snapshot>();
-
-async function pair(setup: Pair = {}): Promise<Story> {
-  const { manager: change = {}, log = "%RESPONSE_CODE%" } = setup;
-  const base: StorySetup = { origins: [setup.answer ?? answers(OK)], manager: change, log };
-  const s = await story(base);
-  s.proxy.driver.clock.epoch = NOW;
-  const plain = storySnapshot(base);
-  const toPeer = routeConfiguration([virtualHost([route("/", routeTo("peer"))])]);
-  const inbound = plain.listeners[0].filterChains[0];
-  const manager = inbound.filter;
-  const chain: FilterChain = { ...inbound, tls: serving(setup.down), ...setup.chain };
-  const first = listener("web", ip("127.0.0.1", 80), httpManager(toPeer, {}));
-  const second = listener("in", ip("127.0.0.1", 443), manager as never, {
-    filterChains: [chain, ...(setup.chains ?? []).map((more) => ({ ...inbound, ...more }))],
-    ...setup.listener,
-  });
-  const peer = cluster("peer", [ip("127.0.0.1", 443)], {
-    tls: setup.up === null ? null : calling(setup.up),
-    ...setup.cluster,
-  });
-  const snapshot = {
-    ...plain,
-    listeners: [first, { ...second, version: "2" }],
-    clusters: [...plain.clusters, peer],
-  };
-  snapshots.set(s, snapshot);
-  await s.apply(snapshot);
-  return s;
-}
-
-const SSL_IN = "listener.127.0.0.1_443.ssl.";
 
 describe("a pair of proxies", () => {
   for (const http2 of [null, HTTP2]) {
@@ -246,19 +114,19 @@ describe("peers that are refused", () => {
       "a client without a certificate",
       () => ({ up: { certificates: [] } }),
       `${SSL_IN}fail_verify_no_cert`,
-      "",
+      "-",
     ],
     [
       "a client of another CA",
       () => ({ down: { validation: trusting(stranger) } }),
       `${SSL_IN}fail_verify_error`,
-      "",
+      "-",
     ],
     [
       "a server of another CA",
       () => ({ up: { validation: trusting(stranger) } }),
       "cluster.peer.ssl.fail_verify_error",
-      "TLS_error:",
+      "TLS_error:no_trusted_CA_issued_the_certificate:_CN=root",
     ],
     [
       "a server by another name",
@@ -276,16 +144,17 @@ describe("peers that are refused", () => {
         },
       }),
       "cluster.peer.ssl.fail_verify_san",
-      "",
+      "TLS_error:none_of_the_peer's_names_is_one_that_is_expected:_spiffe://mesh.test/ns/a/sa/server",
     ],
   ];
-  for (const [what, setup, counter] of refused) {
+  for (const [what, setup, counter, reason] of refused) {
     test(what, async () => {
-      const s = await pair(setup());
+      const s = await pair({ ...setup(), outboundLog: "%UPSTREAM_TRANSPORT_FAILURE_REASON%" });
       const user = s.client(get());
       s.advance(100);
       expect(user.received).toStartWith("HTTP/1.1 503 ");
       expect(s.stat(counter)).toBe(1);
+      expect(s.logs).toEqual([reason]);
       expect(s.stat("listener.127.0.0.1_443.downstream_cx_active")).toBe(0);
       s.expectNothingLeft();
     });
@@ -301,13 +170,16 @@ describe("peers that are refused", () => {
     s.expectNothingLeft();
   });
 
-  test("a certificate that is missing makes the listener refuse", async () => {
-    const s = await pair({ down: { certificates: [], certificateSecrets: ["nowhere"] } });
-    const user = s.client(get());
-    s.advance(100);
-    expect(user.received).toStartWith("HTTP/1.1 503 ");
-    s.expectNothingLeft();
-  });
+  for (const side of ["down", "up"]) {
+    test(`a certificate that is missing makes the ${side === "down" ? "listener" : "cluster"} refuse`, async () => {
+      const s = await pair({ [side]: { certificates: [], certificateSecrets: ["nowhere"] } });
+      const user = s.client(get());
+      s.advance(100);
+      expect(user.received).toStartWith("HTTP/1.1 503 ");
+      expect(s.upstream().length).toBe(0);
+      s.expectNothingLeft();
+    });
+  }
 });
 
 describe("TLS and plain text on one port (PERMISSIVE)", () => {
@@ -347,16 +219,3 @@ describe("TLS and plain text on one port (PERMISSIVE)", () => {
     s.expectNothingLeft();
   });
 });
-
-test("a handshake that never ends is given up in time", async () => {
-  const s = await pair({ chain: { handshakeTimeout: 1000 } });
-  const peer = s.client("\x16\x03\x01\x00\xf0\x01", "127.0.0.1:443");
-  s.advance(1100);
-  expect(peer.ended || peer.closed).toBe(true);
-  s.expectNothingLeft();
-});
-
-/** A match of everything. */
-function matchOf(change: Partial<FilterChain["match"]>): FilterChain["match"] {
-  return { ...listener("x", ip("127.0.0.1", 1), {} as never).filterChains[0].match, ...change };
-}

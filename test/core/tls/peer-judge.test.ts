@@ -23,19 +23,8 @@ import {
   workload,
   x509,
 } from "../../support/certificates.ts";
+import { trusting, VALIDATION } from "../../support/tls-config.ts";
 
-const NOTHING: TlsValidation = {
-  trustedCa: "",
-  trustDomains: null,
-  names: [],
-  certificateHashes: [],
-  publicKeyHashes: [],
-  crl: "",
-  crlOfLeafOnly: false,
-  allowExpired: false,
-  acceptUntrusted: false,
-  maxDepth: 100,
-};
 const DAY = 86_400_000;
 
 let root: Issued;
@@ -57,7 +46,7 @@ function judge(
   peerIs: "client" | "server" = "client",
 ) {
   const faults: never[] = [];
-  const validation = { ...NOTHING, trustedCa: root.pem, ...config };
+  const validation = trusting(root, config);
   const verdict = new PeerJudge(validation, peerIs, hostCryptography, faults).judge(
     chain.map(({ der }) => der),
     now,
@@ -189,7 +178,7 @@ describe("the way to a trusted CA", () => {
       },
     };
     const peer = await workload(keys[0]);
-    const verdict = new PeerJudge({ ...NOTHING, trustedCa: root.pem }, "client", cryptography).judge(
+    const verdict = new PeerJudge(trusting(root), "client", cryptography).judge(
       [peer, ...keys].map(({ der }) => der),
       NOW,
     );
@@ -483,7 +472,7 @@ describe("memory", () => {
         return hostCryptography.verify(...args);
       },
     };
-    const judgeAll = new PeerJudge({ ...NOTHING, trustedCa: root.pem }, "client", cryptography);
+    const judgeAll = new PeerJudge(trusting(root), "client", cryptography);
     const first = judgeAll.judge([sound.der], NOW);
     expect(judgeAll.judge([sound.der.slice()], NOW)).toBe(first);
     expect(checked).toBe(1);
@@ -497,7 +486,7 @@ test("a session that is resumed brings the leaf alone: it is let in if its way w
   const until = NOW + 10_000;
   const brief = await subCa(root, "CN=brief", { until });
   const low = await workload(brief);
-  const judged = new PeerJudge({ ...NOTHING, trustedCa: root.pem }, "client", hostCryptography);
+  const judged = new PeerJudge(trusting(root), "client", hostCryptography);
   expect(judged.judge([low.der], NOW).fault).toBe("unknown_issuer");
   const { peer } = judged.judge([low.der, brief.der], NOW);
   expect(judged.judge([low.der], until).peer).toBe(peer);
@@ -507,7 +496,7 @@ test("a session that is resumed brings the leaf alone: it is let in if its way w
 test("the configuration's own faults have a path, and nobody is let in by what is left", () => {
   const faults: { path: string; message: string }[] = [];
   const config = {
-    ...NOTHING,
+    ...VALIDATION,
     trustedCa: "no PEM",
     crl: "-----BEGIN X509 CRL-----\n!\n-----END X509 CRL-----",
   };

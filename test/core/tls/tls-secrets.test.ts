@@ -4,27 +4,10 @@ import type { CommonTls, Secret, TlsValidation } from "../../../core/config/tls.
 import { TlsSecrets } from "../../../core/tls/tls-secrets.ts";
 import { hostCryptography } from "../../../runtime-adapters/host-cryptography.ts";
 import { type Issued, NOW, rootCa, workload } from "../../support/certificates.ts";
+import { PARAMETERS, shown, VALIDATION } from "../../support/tls-config.ts";
 
-const VALIDATION: TlsValidation = {
-  trustedCa: "",
-  trustDomains: null,
-  names: [],
-  certificateHashes: [],
-  publicKeyHashes: [],
-  crl: "",
-  crlOfLeafOnly: false,
-  allowExpired: false,
-  acceptUntrusted: false,
-  maxDepth: 100,
-};
 const TLS: CommonTls = {
-  parameters: {
-    minVersion: "TLSv1.2",
-    maxVersion: "TLSv1.3",
-    cipherSuites: [],
-    curves: [],
-    signatureAlgorithms: [],
-  },
+  parameters: PARAMETERS,
   certificates: [],
   certificateSecrets: ["default"],
   alpn: [],
@@ -46,10 +29,10 @@ beforeAll(async () => {
   peer = await workload(root);
 });
 
-const certificate = (version: string, { pem, keyPem }: Issued): Secret => ({
+const certificate = (version: string, issued: Issued): Secret => ({
   name: "default",
   version,
-  certificate: { chain: pem, privateKey: keyPem, password: "" },
+  certificate: shown(issued),
   validation: null,
 });
 const trust = (version: string, fields: Partial<TlsValidation>): Secret => ({

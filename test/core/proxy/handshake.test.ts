@@ -1,0 +1,120 @@
+/** Connections that do not become TLS, or not as it was wished, and what is left of them: nothing. */
+import { describe, expect, test } from "bun:test";
+import { get } from "../../support/engine-story.ts";
+import { HTTP2 } from "../../support/snapshot-fixture.ts";
+import { INSPECTED, matchOf, pair, SSL_IN } from "../../support/tls-pair.ts";
+
+/** The head of a ClientHello's record and message, and nothing of what they announce. */
+const CUT_HELLO = "\x16\x03\x01\x00\xf0\x01";
+const IN = "127.0.0.1:443";
+
+describe("require_sni", () => {
+  for (const [sni, status] of [
+    ["server.example", 200],
+    ["", 503],
+  ] as const) {
+    test(sni === "" ? "who names no server is refused" : "who names one is let in", async () => {
+      const s = await pair({ down: { requireSni: true }, up: { sni } });
+      const user = s.client(get());
+      s.advance(100);
+      expect(user.received).toStartWith(`HTTP/1.1 ${status} `);
+      expect(s.upstream().length).toBe(status === 200 ? 1 : 0);
+      s.expectNothingLeft();
+    });
+  }
+});
+
+test("a cluster of HTTP/2 does not send it to an endpoint whose ALPN says HTTP/1", async () => {
+  const s = await pair({
+    cluster: { http2: HTTP2 },
+    up: { alpn: ["http/1.1"] },
+    down: { alpn: ["http/1.1"] },
+    outboundLog: "%RESPONSE_FLAGS% %UPSTREAM_TRANSPORT_FAILURE_REASON%",
+  });
+  const user = s.client(get());
+  s.advance(100);
+  expect(user.received).toStartWith("HTTP/1.1 503 ");
+  expect(s.logs).toEqual(["UF TLS_error:the_endpoint_does_not_speak_h2"]);
+  expect(s.stat("cluster.peer.upstream_cx_connect_fail")).toBe(1);
+  expect(s.upstream().length).toBe(0);
+  s.expectNothingLeft();
+});
+
+describe("a handshake that never ends is given up", () => {
+  for (const [what, handshakeTimeout, waits] of [
+    ["when the filter chain says so", 1000, 1000],
+    ["after 15 s, where nothing is said", 0, 15_000],
+  ] as const) {
+    test(what, async () => {
+      const s = await pair({ chain: { handshakeTimeout } });
+      const peer = s.client(CUT_HELLO, IN);
+      s.advance(waits - 100);
+      expect(peer.ended || peer.closed).toBe(false);
+      s.advance(200);
+      expect(peer.ended || peer.closed).toBe(true);
+      s.expectNothingLeft();
+    });
+  }
+
+  test("at once, by who sends FIN in its midst", async () => {
+    const s = await pair();
+    const peer = s.client(CUT_HELLO, IN);
+    peer.end();
+    s.settle();
+    expect(peer.ended || peer.closed).toBe(true);
+    expect(s.stat("listener.127.0.0.1_443.downstream_pre_cx_active")).toBe(0);
+    s.expectNothingLeft();
+  });
+
+  test("at once, by who sends FIN before its first bytes were enough to look at", async () => {
+    const s = await pair({ listener: { filters: INSPECTED } });
+    const peer = s.client(CUT_HELLO, IN);
+    peer.end();
+    s.settle();
+    expect(peer.ended || peer.closed).toBe(true);
+    expect(s.stat("listener.127.0.0.1_443.downstream_pre_cx_active")).toBe(0);
+    s.expectNothingLeft();
+  });
+});
+
+describe("a client that waits for the server to speak first", () => {
+  const speaksSecond = (continueOnTimeout: boolean) =>
+    pair({
+      listener: { filters: { ...INSPECTED, timeout: 1000, continueOnTimeout } },
+      chain: { match: { ...matchOf({}), transportProtocol: "tls" } },
+      chains: [{ match: matchOf({}), tls: null }],
+    });
+
+  test("goes on in plain text (continue_on_listener_filters_timeout)", async () => {
+    const s = await speaksSecond(true);
+    const peer = s.client("", IN);
+    s.advance(1100);
+    expect(peer.ended || peer.closed).toBe(false);
+    expect(s.stat("listener.127.0.0.1_443.downstream_pre_cx_active")).toBe(0);
+    s.send(peer, get());
+    s.advance(100);
+    expect(peer.received).toStartWith("HTTP/1.1 200 OK\r\n");
+    s.expectNothingLeft();
+  });
+
+  test("is let go without it, and both inspectors' findings are counted", async () => {
+    const s = await speaksSecond(false);
+    const peer = s.client("", IN);
+    s.advance(1100);
+    expect(peer.ended || peer.closed).toBe(true);
+    expect(s.stat("listener.127.0.0.1_443.downstream_pre_cx_timeout")).toBe(1);
+    expect(s.stat("tls_inspector.tls_not_found")).toBe(1);
+    s.expectNothingLeft();
+  });
+});
+
+test("what the inspector found is counted", async () => {
+  const s = await pair({ listener: { filters: INSPECTED }, up: { alpn: ["http/1.1"] } });
+  s.client(get());
+  s.advance(100);
+  expect(s.stat(`${SSL_IN}handshake`)).toBe(1);
+  for (const found of ["tls_found", "sni_found", "alpn_found"])
+    expect(s.stat(`tls_inspector.${found}`)).toBe(1);
+  expect(s.stat("tls_inspector.tls_not_found")).toBe(0);
+  s.expectNothingLeft();
+});
