@@ -284,7 +284,10 @@ export abstract class Session extends StreamTable implements FrameSink {
     const stream = this.streams.get(id);
     if (stream !== undefined) this.breakStream(stream, code, why);
     else if (this.isIdle(id)) this.fault(code, why);
-    else this.glitch("madeResets");
+    else {
+      if (!this.ignores(id)) this.refuse(id, code);
+      if (!this.stopped) this.glitch("madeResets");
+    }
   }
 
   onFault(code: number, why: string): void {
