@@ -201,6 +201,7 @@ export abstract class ConnectionLife implements DrainableConnection {
   }
 
   onClose(reason: CloseReason): void {
+    this.secure?.closed(reason);
     if (this.state !== Closed) this.gone(!this.endedHere, reason);
   }
 

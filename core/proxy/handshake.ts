@@ -85,7 +85,7 @@ export class Handshake implements SocketHandler {
         peer = verdict.peer;
       }
     } else stats.noCertificate++;
-    const secure = new SecureConnection(info, peer, material.local);
+    const secure = new SecureConnection(info, peer, material.local, stats);
     countHandshake(this.scope, stats, secure.version, secure.cipher, info.resumed);
     this.end();
     this.owner.onTrusted(secure);

@@ -256,6 +256,7 @@ export class Http1Upstream implements Dialler, MessageSink, UpstreamExchange, Po
   }
 
   onClose(reason: CloseReason): void {
+    this.secure?.closed(reason);
     if (this.state === Closed) return;
     const attempt = this.attempt;
     this.close(true, reason);

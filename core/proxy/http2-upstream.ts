@@ -190,6 +190,7 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
   }
 
   onClose(reason: CloseReason): void {
+    this.secure?.closed(reason);
     this.close(true, reason);
   }
 

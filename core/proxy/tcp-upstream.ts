@@ -218,6 +218,7 @@ export class TcpUpstream implements Dialler {
   }
 
   onClose(reason: CloseReason): void {
+    this.secure?.closed(reason);
     const { cluster, endpoint, services } = this;
     const { stats, defaultBreaker } = cluster;
     this.socket = null;
