@@ -207,8 +207,8 @@ export abstract class ConnectionLife implements DrainableConnection {
 
   private gone(remote: boolean, reason: CloseReason): void {
     this.state = Closed;
-    const { clock } = this.services;
-    this.manager.connectionClosed(remote, this.busy, clock.now - this.accepted, this.spoken);
+    const life = this.services.clock.now - this.accepted;
+    this.manager.connectionClosed(remote, this.busy, life, this.spoken, this.secure !== null);
     this.onGone(reason);
     this.releaseTimers();
     this.owner.connectionClosed(this);

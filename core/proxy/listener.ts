@@ -112,6 +112,7 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
       const factories = networkFactories(chain, filters);
       if (factories.length > 0) this.networkFilters.set(chain, factories);
       if (chain.tls != null) {
+        tlsStats(this.scope); // an alert on a counter that is not there does not fire
         const alpn = filter.kind === "tcp_proxy" ? [] : ALPN[filter.codecType];
         const owner = `listener ${config.name} ${config.version}, filter chain ${chains.indexOf(chain)}`;
         this.sides.set(chain, new TlsSide(services, owner, chain.tls, true, alpn));
@@ -257,7 +258,7 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
       this.loggers.length === 0
         ? null
         : new ConnectionRecord(socket, this.config, manager.filterChainName, services.clock);
-    manager.connectionOpened();
+    manager.connectionOpened(secure !== null);
     const Connection = CONNECTIONS[codecOf(manager, secure)];
     const connection = new Connection(manager, services, record ?? socket, this);
     connection.secure = secure;
