@@ -17,6 +17,8 @@ import type { Session } from "./session.ts";
 /** With more than this waiting for the peer no more should be sent, bytes; and with so many pieces. */
 const MOST_WAITING = 64 * 1024;
 const MOST_PIECES = 1024;
+/** With more than this waiting in all streams of a connection, nothing more should be sent where anything waits, bytes. */
+const MOST_WAITING_IN_ALL = 4 * 1024 * 1024;
 
 export abstract class SessionStream {
   /** Its number, 0 before it is opened. */
@@ -169,8 +171,12 @@ export abstract class SessionStream {
     this.queue ??= new ByteQueue();
     this.queue.push(bytes, at, end);
     this.ending = last;
-    this.session.bodies.wait(this);
-    if (this.blocked || (this.queue.bytes < MOST_WAITING && this.queue.pieces < MOST_PIECES)) return;
+    const { bodies } = this.session;
+    bodies.held += end - at;
+    bodies.wait(this);
+    if (this.blocked) return;
+    const enough = this.queue.bytes >= MOST_WAITING || this.queue.pieces >= MOST_PIECES;
+    if (!enough && bodies.held < MOST_WAITING_IN_ALL) return;
     this.blocked = true;
     this.onBlocked();
   }
@@ -215,7 +221,10 @@ export abstract class SessionStream {
   /** It is over; what it holds goes back to the connection's window, and what waits is forgotten. */
   close(): void {
     this.closed = true;
-    this.queue?.clear();
+    if (this.queue !== null && this.queue.bytes > 0) {
+      this.session.bodies.held -= this.queue.bytes;
+      this.queue.clear();
+    }
     const { held } = this;
     this.held = 0;
     if (held > 0) this.session.returnCredit(held);

@@ -96,9 +96,7 @@ export abstract class StreamTable {
 
   /** Bytes of bodies that wait for the peer's windows or for the kernel. */
   get waitingBytes(): number {
-    let sum = 0;
-    for (const stream of this.streams.values()) sum += stream.queue?.bytes ?? 0;
-    return sum;
+    return this.bodies.held;
   }
 
   /** So many bytes of a body would be sent at once. */

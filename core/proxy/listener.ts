@@ -213,6 +213,10 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
     this.reportEmpty();
   }
 
+  handshakeTimedOut(): void {
+    this.stats.downstreamCxTransportSocketConnectTimeout++;
+  }
+
   private reportEmpty(): void {
     if (this.draining && this.size === 0) this.onEmpty(this);
   }

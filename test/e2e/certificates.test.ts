@@ -239,22 +239,22 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
     });
 
     test("a rotated bundle of a trust domain is in /certs", async () => {
-    const before = issued[1];
-    const rotate = (pem: string) => {
-      workspace.write("other.next", pem);
-      renameSync(at("other.next"), at("other.pem"));
-    };
-    try {
-      const next = await rootCa("CN=next", { serial: "0c", from: BEGAN, until: BEGAN + 100 * DAY });
-      rotate(next.pem);
-      const listed = await eventually(certs, (contexts) => contexts[2].ca_cert[1].serial_number === "0c");
-      expect(listed[2].ca_cert.map(({ serial_number }) => serial_number)).toEqual(["c0ffee", "0c"]);
-    } finally {
-      rotate(before.pem);
-    }
-  });
+      const before = issued[1];
+      const rotate = (pem: string) => {
+        workspace.write("other.next", pem);
+        renameSync(at("other.next"), at("other.pem"));
+      };
+      try {
+        const next = await rootCa("CN=next", { serial: "0c", from: BEGAN, until: BEGAN + 100 * DAY });
+        rotate(next.pem);
+        const listed = await eventually(certs, (contexts) => contexts[2].ca_cert[1].serial_number === "0c");
+        expect(listed[2].ca_cert.map(({ serial_number }) => serial_number)).toEqual(["c0ffee", "0c"]);
+      } finally {
+        rotate(before.pem);
+      }
+    });
 
-  test("no page, no line of a log at any level and no fault has a key in it", async () => {
+    test("no page, no line of a log at any level and no fault has a key in it", async () => {
       await serialShown(port);
       // A certificate whose key is another's: the refusal may name files, not what is in them.
       const known = issued[0].keyPem;
