@@ -99,17 +99,30 @@ export abstract class SessionStream {
     this.declared = length;
   }
 
-  /** Why a piece of the body must not be there, as an error code, or 0. */
-  receive(bytes: Uint8Array, start: number, end: number): number {
+  /** Why a piece of the body must not be there, as an error code, or 0. `last`: the stream ends behind it. */
+  receive(bytes: Uint8Array, start: number, end: number, last: boolean): number {
     if (this.remoteEnded) return StreamClosed;
     if (!this.hasHead) return ProtocolError;
     this.received += end - start;
     if (this.declared >= 0 && this.received > this.declared) return ProtocolError;
-    if (this.session.borrowed && this.passing < end - start) {
-      this.session.owner.copied.copiedBytes += end - start;
-      this.onBody(bytes.slice(start, end), 0, end - start);
-    } else this.onBody(bytes, start, end);
+    const { session } = this;
+    const whole = last && (this.declared < 0 || this.received === this.declared);
+    if (session.borrowed && this.passing < end - start) {
+      session.owner.copied.copiedBytes += end - start;
+      this.handOn(bytes.slice(start, end), 0, end - start, whole);
+    } else this.handOn(bytes, start, end, whole);
     return 0;
+  }
+
+  private handOn(bytes: Uint8Array, start: number, end: number, last: boolean): void {
+    if (!last) {
+      this.onBody(bytes, start, end);
+      return;
+    }
+    const { bodyEnd } = this.session.owner;
+    bodyEnd.mark(bytes, end);
+    this.onBody(bytes, start, end);
+    bodyEnd.clear();
   }
 
   /** A DATA frame of `length` bytes is complete; false if the peer was not allowed so much. */

@@ -152,13 +152,13 @@ export abstract class Session extends StreamTable implements FrameSink {
 
   // ── Bodies ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  onData(id: number, bytes: Uint8Array, start: number, end: number): void {
+  onData(id: number, bytes: Uint8Array, start: number, end: number, last: boolean): void {
     const stream = this.streams.get(id);
     if (stream === undefined) {
       if (this.isIdle(id)) this.fault(ProtocolError, "data_on_idle_stream");
       return;
     }
-    const code = stream.receive(bytes, start, end);
+    const code = stream.receive(bytes, start, end, last);
     if (code === 0) return;
     this.breakStream(
       stream,

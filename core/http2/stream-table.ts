@@ -8,6 +8,7 @@
 import type { Slab } from "../bytes/slab.ts";
 import type { Http2ProtocolOptions } from "../config/model.ts";
 import type { Fields } from "../http/fields.ts";
+import type { BodyEnd } from "./body-end.ts";
 import { BodySender } from "./body-sender.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import {
@@ -32,6 +33,8 @@ export interface SessionOwner extends OutputOwner {
   readonly now: number;
   /** Where bytes are counted that were copied. */
   readonly copied: { copiedBytes: number };
+  /** Shared by all sessions between which bodies are relayed. */
+  readonly bodyEnd: BodyEnd;
   /** What is written is held by the socket alone. */
   readonly direct: boolean;
   readonly counts: SessionCounts;

@@ -166,6 +166,7 @@ describe("an attacker is told to be calm, and cut", () => {
     }
     s.advance(301_000);
     expect(s.stat("http.test.downstream_cx_active")).toBe(0);
+    expect(s.stat("http2.outbound_flood")).toBe(1);
     s.expectNothingLeft();
   });
 
