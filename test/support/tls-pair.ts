@@ -7,10 +7,12 @@ import type {
   Cluster,
   FilterChain,
   HttpConnectionManager,
+  Json,
   Listener,
   Snapshot,
 } from "../../core/config/model.ts";
 import type { DownstreamTls, ListenerFilters, UpstreamTls } from "../../core/config/tls.ts";
+import { NATIVE_FILTERS } from "../../filters/standard.ts";
 import { NOW, rootCa, workload } from "./certificates.ts";
 import {
   answers,
@@ -80,6 +82,10 @@ export interface Pair {
   readonly log?: string;
   /** Of the outbound side, which logs nothing without it. */
   readonly outboundLog?: string;
+  /** A native filter before both routers. */
+  readonly filter?: { readonly typeName: string; readonly config: Json };
+  /** The metadata of the node. */
+  readonly metadata?: Json;
   /** The origin's script, default `OK`. */
   readonly answer?: Script;
   /** More chains behind the first. */
@@ -98,8 +104,14 @@ export const INSPECTED: ListenerFilters = {
 export const snapshots = new WeakMap<Story, Snapshot>();
 
 export async function pair(setup: Pair = {}): Promise<Story> {
-  const { manager: change = {}, log = "%RESPONSE_CODE%" } = setup;
-  const base: StorySetup = { origins: [setup.answer ?? answers(OK)], manager: change, log };
+  const { manager: change = {}, filter, log = "%RESPONSE_CODE%" } = setup;
+  const filters = filter && { httpFilters: [{ name: "it", disabled: false, discovery: null, ...filter }] };
+  const base: StorySetup = {
+    origins: [setup.answer ?? answers(OK)],
+    manager: { ...filters, ...change },
+    log,
+    kinds: NATIVE_FILTERS,
+  };
   const s = await story(base);
   s.proxy.driver.clock.epoch = NOW;
   const plain = storySnapshot(base);
@@ -107,9 +119,11 @@ export async function pair(setup: Pair = {}): Promise<Story> {
   const inbound = plain.listeners[0].filterChains[0];
   const manager = inbound.filter;
   const chain: FilterChain = { ...inbound, tls: serving(setup.down), ...setup.chain };
-  const outbound = httpManager(toPeer, { accessLog: setup.outboundLog ? [textLog(setup.outboundLog)] : [] });
-  const first = listener("web", ip("127.0.0.1", 80), outbound);
+  const accessLog = setup.outboundLog ? [textLog(setup.outboundLog)] : [];
+  const outbound = httpManager(toPeer, { accessLog, ...filters });
+  const first = listener("web", ip("127.0.0.1", 80), outbound, { trafficDirection: "OUTBOUND" });
   const second = listener("in", ip("127.0.0.1", 443), manager as never, {
+    trafficDirection: "INBOUND",
     filterChains: [chain, ...(setup.chains ?? []).map((more) => ({ ...inbound, ...more }))],
     ...setup.listener,
   });
@@ -119,6 +133,7 @@ export async function pair(setup: Pair = {}): Promise<Story> {
   });
   const snapshot = {
     ...plain,
+    node: { ...plain.node, metadata: setup.metadata ?? plain.node.metadata },
     listeners: [first, { ...second, version: "2" }],
     clusters: [...plain.clusters, peer],
   };
