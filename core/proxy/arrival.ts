@@ -8,7 +8,7 @@
 import type { FilterChain } from "../config/model.ts";
 import type { ListenerFilters } from "../config/tls.ts";
 import type { CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
-import type { Inspection } from "../route/filter-chain-match.ts";
+import { type Inspection, NOT_INSPECTED } from "../route/filter-chain-match.ts";
 import type { TlsCounts } from "../telemetry/tls-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { DrainableConnection } from "./connection-owner.ts";
@@ -24,6 +24,8 @@ export interface ArrivalOwner {
   chooseChain(socket: PlainSocket, seen: Inspection): FilterChain | null;
   /** How that chain speaks TLS, null if it does not. */
   tlsOf(chain: FilterChain): TlsSide | null;
+  /** What that chain offers by ALPN if its configuration says nothing of it. */
+  alpnOf(chain: FilterChain): readonly string[];
   /** It is what it will be: the handler that serves it. */
   arrived(chain: FilterChain, socket: PlainSocket, secure: SecureConnection | null): SocketHandler;
   /** It has gone to be served, or has gone. `timedOut`: it said too little for too long. */
@@ -60,7 +62,7 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
 
   /** Nobody has to look at its first bytes: it becomes TLS at once. */
   beginSecure(chain: FilterChain, side: TlsSide): SocketHandler | null {
-    return this.shake(chain, side, NOTHING);
+    return this.shake(chain, side, NOTHING, NOT_INSPECTED);
   }
 
   onInspected(seen: Inspection, unread: Uint8Array, ended: boolean): void {
@@ -74,7 +76,7 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
     }
     const side = owner.tlsOf(chain);
     if (side !== null) {
-      const handshake = this.shake(chain, side, unread);
+      const handshake = this.shake(chain, side, unread, seen);
       if (ended) handshake?.onEnd();
       return;
     }
@@ -92,10 +94,11 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
   }
 
   /** Null if it cannot begin. */
-  private shake(chain: FilterChain, side: TlsSide, unread: Uint8Array): Handshake | null {
+  private shake(chain: FilterChain, side: TlsSide, unread: Uint8Array, seen: Inspection): Handshake | null {
     const { services, socket, owner } = this;
     this.chain = chain;
-    const { ready } = side;
+    const asked = seen.transportProtocol === "tls" ? seen.applicationProtocols : undefined;
+    const ready = side.ready(owner.alpnOf(chain), asked);
     if (ready === null) {
       this.log(side.fault);
       socket.reset();

@@ -33,6 +33,7 @@ import { Http1Downstream } from "./http1-downstream.ts";
 import { Http2Downstream } from "./http2-downstream.ts";
 import type { LogCompiler } from "./log-compiler.ts";
 import { NetworkFilters } from "./network-filters.ts";
+import { EITHER_ALPN, HTTP1_ALPN, HTTP2_ALPN, NO_ALPN } from "./secure-dial.ts";
 import type { Services } from "./services.ts";
 import { TcpProxyConnection } from "./tcp-connection.ts";
 import { TcpProxyFilter } from "./tcp-filter.ts";
@@ -52,7 +53,7 @@ export interface InForce {
 }
 
 /** What a server offers by ALPN whose configuration says nothing of it. */
-const ALPN = { AUTO: ["h2", "http/1.1"], HTTP1: ["http/1.1"], HTTP2: ["h2"] } as const;
+const ALPN = { AUTO: EITHER_ALPN, HTTP1: HTTP1_ALPN, HTTP2: HTTP2_ALPN };
 
 /** What is made of an accepted connection, by its connection manager's `codec_type`. */
 const CONNECTIONS = { AUTO: AutoDownstream, HTTP1: Http1Downstream, HTTP2: Http2Downstream } as const;
@@ -112,9 +113,8 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
       const factories = networkFactories(chain, filters);
       if (factories.length > 0) this.networkFilters.set(chain, factories);
       if (chain.tls != null) {
-        const alpn = filter.kind === "tcp_proxy" ? [] : ALPN[filter.codecType];
         const owner = `listener ${config.name} ${config.version}, filter chain ${chains.indexOf(chain)}`;
-        this.sides.set(chain, new TlsSide(services, owner, chain.tls, true, alpn));
+        this.sides.set(chain, new TlsSide(services, owner, chain.tls, true));
       }
       if (filter.kind === "tcp_proxy") {
         this.tcp.set(chain, new TcpProxyFilter(filter, config, chain.name, services, clusters, logs));
@@ -203,6 +203,10 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
 
   tlsOf(chain: FilterChain): TlsSide | null {
     return this.sides.get(chain) ?? null;
+  }
+
+  alpnOf({ filter }: FilterChain): readonly string[] {
+    return filter.kind === "tcp_proxy" ? NO_ALPN : ALPN[filter.codecType];
   }
 
   departed(arrival: Arrival, timedOut: boolean): void {

@@ -26,6 +26,8 @@ export interface ReadyTls {
   readonly local: Certificate | null;
 }
 
+const NONE: readonly string[] = [];
+
 /** Who has not renewed a certificate in this last part of its life is told. */
 const LATE = 0.2;
 
@@ -36,41 +38,44 @@ export class TlsSide {
   private readonly owner: string;
   private readonly config: DownstreamTls | UpstreamTls;
   private readonly server: boolean;
-  private readonly alpn: readonly string[];
   private material: TlsMaterial | null = null;
-  private made: ReadyTls | null = null;
+  /** By what is offered. */
+  private readonly made = new Map<readonly string[], ReadyTls | null>();
 
-  /**
-   * `owner`: which listener or cluster, and version of it, for logs and to know the same question again. `alpn`: what is
-   * offered where the configuration says nothing.
-   */
-  constructor(
-    services: Services,
-    owner: string,
-    config: DownstreamTls | UpstreamTls,
-    server: boolean,
-    alpn: readonly string[],
-  ) {
+  /** `owner`: which listener or cluster, and version of it, for logs and to know the same question again. */
+  constructor(services: Services, owner: string, config: DownstreamTls | UpstreamTls, server: boolean) {
     this.services = services;
     this.owner = owner;
     this.config = config;
     this.server = server;
-    this.alpn = alpn;
   }
 
-  /** As it is now; null while something is missing or unusable. */
-  get ready(): ReadyTls | null {
-    const { config, server, services } = this;
+  /**
+   * As it is now; null while something is missing or unusable. `alpn`: what is offered where the configuration names
+   * nothing, one of few lists, each of which is always the same object. `asked`: what a client asks for, as far as it is
+   * known; if there is nothing of it here, it is served without ALPN, as by Envoy, where our engines would turn it away.
+   */
+  ready(alpn: readonly string[], asked: readonly string[] = NONE): ReadyTls | null {
+    const { config, server, services, made } = this;
     const material = services.secrets.resolve(this.owner, config, server ? "client" : "server");
     if (material === null) {
       this.material = null;
-      this.made = null;
+      made.clear();
       this.fault = "a secret has not been delivered";
-    } else if (material !== this.material) {
-      this.material = material;
-      this.made = this.make(material);
+      return null;
     }
-    return this.made;
+    if (material !== this.material) {
+      this.material = material;
+      made.clear();
+    }
+    let offer = config.alpn.length > 0 ? config.alpn : alpn;
+    if (asked.length > 0 && !asked.some((name) => offer.includes(name))) offer = NONE;
+    let ready = made.get(offer);
+    if (ready === undefined) {
+      ready = this.make(material, offer);
+      made.set(offer, ready);
+    }
+    return ready;
   }
 
   /** Its listener or cluster is gone, or has another version. */
@@ -78,7 +83,7 @@ export class TlsSide {
     this.services.secrets.release(this.owner);
   }
 
-  private make({ certificates, judge, identities }: TlsMaterial): ReadyTls | null {
+  private make({ certificates, judge, identities }: TlsMaterial, alpn: readonly string[]): ReadyTls | null {
     const { config, server, services } = this;
     const { parameters } = config;
     const down = server ? (config as DownstreamTls) : null;
@@ -94,7 +99,7 @@ export class TlsSide {
       cipherSuites: parameters.cipherSuites,
       curves: parameters.curves,
       signatureAlgorithms: parameters.signatureAlgorithms,
-      alpn: config.alpn.length > 0 ? config.alpn : this.alpn,
+      alpn,
       resumption: down === null ? (up?.maxSessionKeys ?? 0) > 0 : down.sessionTickets,
       sessionTimeout: down === null ? 0 : down.sessionTimeout / 1000,
     });
