@@ -8,12 +8,12 @@
 import type { FilterChain } from "../config/model.ts";
 import type { ListenerFilters } from "../config/tls.ts";
 import type { CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
-import { type Inspection, NOT_INSPECTED } from "../route/filter-chain-match.ts";
+import type { Inspection } from "../route/filter-chain-match.ts";
 import type { TlsCounts } from "../telemetry/tls-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { DrainableConnection } from "./connection-owner.ts";
 import { FirstLook, type FirstLookOwner } from "./first-look.ts";
-import { Handshake, type HandshakeOwner } from "./handshake.ts";
+import { Handshake, type HandshakeOwner, TOO_LONG } from "./handshake.ts";
 import type { Services } from "./services.ts";
 import type { TlsSide } from "./tls-side.ts";
 
@@ -35,7 +35,13 @@ export interface ArrivalOwner {
 /** For a handshake that nobody has set a time for, ms. */
 const HANDSHAKE_TIMEOUT = 15_000;
 
-const NOTHING = new Uint8Array(0);
+/** What is looked at where no inspector is. */
+const HELLO: ListenerFilters = {
+  tlsInspector: true,
+  httpInspector: false,
+  timeout: 0,
+  continueOnTimeout: false,
+};
 
 export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOwner {
   place = -1;
@@ -44,6 +50,7 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
   private readonly socket: PlainSocket;
   private readonly owner: ArrivalOwner;
   private stage: FirstLook | Handshake | null = null;
+  /** Once it is chosen. */
   private chain: FilterChain | null = null;
 
   constructor(services: Services, socket: PlainSocket, owner: ArrivalOwner) {
@@ -53,22 +60,30 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
     this.accepted = services.clock.now;
   }
 
-  /** Who hears of the socket first. With `filters` its first bytes are looked at; `chain` is the only one there is else. */
+  /** Who hears of the socket first: its first bytes are looked at, to choose a chain. */
   begin(filters: ListenerFilters): SocketHandler {
-    const stage = new FirstLook(this.services, this.socket, filters, this);
+    const stage = new FirstLook(this.services, this.socket, filters, this, true);
     this.stage = stage;
     return stage;
   }
 
-  /** Nobody has to look at its first bytes: it becomes TLS at once. */
+  /** Its chain is known, and speaks TLS: what the client asks for is looked at as part of the handshake. */
   beginSecure(chain: FilterChain, side: TlsSide): SocketHandler | null {
-    return this.shake(chain, side, NOTHING, NOT_INSPECTED);
+    if (side.ready(this.owner.alpnOf(chain)) === null) {
+      this.unready(side);
+      return null;
+    }
+    this.chain = chain;
+    const filters = { ...HELLO, timeout: chain.handshakeTimeout || HANDSHAKE_TIMEOUT };
+    const stage = new FirstLook(this.services, this.socket, filters, this, false);
+    this.stage = stage;
+    return stage;
   }
 
   onInspected(seen: Inspection, unread: Uint8Array, ended: boolean): void {
     const { owner, socket } = this;
     this.stage = null;
-    const chain = owner.chooseChain(socket, seen);
+    const chain = this.chain ?? owner.chooseChain(socket, seen);
     if (chain === null) {
       socket.close();
       owner.departed(this, false);
@@ -88,27 +103,35 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
   }
 
   onUninspected(why: string, timedOut: boolean): void {
+    const shaking = this.chain !== null;
     if (why !== "") this.log(why);
+    else if (shaking && timedOut) this.log(TOO_LONG);
     this.stage = null;
-    this.owner.departed(this, timedOut);
+    this.owner.departed(this, timedOut && !shaking);
   }
 
   /** Null if it cannot begin. */
   private shake(chain: FilterChain, side: TlsSide, unread: Uint8Array, seen: Inspection): Handshake | null {
     const { services, socket, owner } = this;
-    this.chain = chain;
     const asked = seen.transportProtocol === "tls" ? seen.applicationProtocols : undefined;
     const ready = side.ready(owner.alpnOf(chain), asked);
     if (ready === null) {
-      this.log(side.fault);
-      socket.reset();
-      owner.departed(this, false);
+      this.unready(side);
       return null;
     }
     const handshake = new Handshake(services, socket, ready, owner.ssl, this);
     this.stage = handshake;
-    handshake.start(unread, chain.handshakeTimeout || HANDSHAKE_TIMEOUT);
+    const timeout = chain.handshakeTimeout || HANDSHAKE_TIMEOUT;
+    const spent = this.chain === null ? 0 : services.clock.now - this.accepted;
+    this.chain = chain;
+    handshake.start(unread, Math.max(1, timeout - spent));
     return handshake;
+  }
+
+  private unready(side: TlsSide): void {
+    this.log(side.fault);
+    this.socket.reset();
+    this.owner.departed(this, false);
   }
 
   onTrusted(secure: SecureConnection): void {

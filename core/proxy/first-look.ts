@@ -27,13 +27,22 @@ export class FirstLook implements SocketHandler {
   private readonly owner: FirstLookOwner;
   private readonly timer: Timer;
   private readonly first: FirstBytes;
+  private readonly inspects: boolean;
   private over = false;
 
-  constructor(services: Services, socket: PlainSocket, filters: ListenerFilters, owner: FirstLookOwner) {
+  /** `inspects`: it is for inspectors, who count, and close what makes no sense; else for whoever has to do with TLS. */
+  constructor(
+    services: Services,
+    socket: PlainSocket,
+    filters: ListenerFilters,
+    owner: FirstLookOwner,
+    inspects: boolean,
+  ) {
     this.services = services;
     this.socket = socket;
     this.filters = filters;
     this.owner = owner;
+    this.inspects = inspects;
     this.first = new FirstBytes(filters);
     this.timer = new Timer(() => this.onTimer());
     if (filters.timeout > 0) services.timers.arm(this.timer, services.clock.now + filters.timeout);
@@ -46,6 +55,7 @@ export class FirstLook implements SocketHandler {
     const { first } = this;
     const verdict = first.feed(chunk);
     if (verdict === Inspected) this.pass(false);
+    else if (verdict === Refused && !this.inspects) this.pass(false);
     else if (verdict === Refused) this.refuse(`ClientHello: ${first.fault}`, false);
   }
 
@@ -90,6 +100,7 @@ export class FirstLook implements SocketHandler {
   }
 
   private count(): void {
+    if (!this.inspects) return;
     const { tlsInspector, httpInspector } = this.services;
     countFirstBytes(this.first, this.filters, tlsInspector, httpInspector);
   }
