@@ -12,14 +12,26 @@ import type { Inspection } from "../route/filter-chain-match.ts";
 import type { TlsCounts } from "../telemetry/tls-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { DrainableConnection } from "./connection-owner.ts";
-import { FirstLook, type FirstLookOwner } from "./first-look.ts";
+import {
+  ExpectingSilence,
+  FirstLook,
+  type FirstLookOwner,
+  ForHandshake,
+  ForInspectors,
+} from "./first-look.ts";
 import { Handshake, type HandshakeOwner, TOO_LONG } from "./handshake.ts";
+import type { ServerFirst } from "./server-first.ts";
 import type { Services } from "./services.ts";
+import { TcpProxyConnection } from "./tcp-connection.ts";
 import type { TlsSide } from "./tls-side.ts";
 
 /** The listener, as its arrivals know it. */
 export interface ArrivalOwner {
   readonly ssl: TlsCounts;
+  /** Where clients need not be waited for; null if nothing of that is to be remembered. */
+  readonly serverFirst: ServerFirst | null;
+  /** The chain of a client that says nothing, without any account of it. */
+  silentChain(socket: PlainSocket): FilterChain | null;
   /** The chain for it; null: it was refused, and that was told. */
   chooseChain(socket: PlainSocket, seen: Inspection): FilterChain | null;
   /** How that chain speaks TLS, null if it does not. */
@@ -49,6 +61,8 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
   private readonly services: Services;
   private readonly socket: PlainSocket;
   private readonly owner: ArrivalOwner;
+  /** Nothing is expected of it before the server has spoken. */
+  private silent = false;
   private stage: FirstLook | Handshake | null = null;
   /** Once it is chosen. */
   private chain: FilterChain | null = null;
@@ -62,7 +76,11 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
 
   /** Who hears of the socket first: its first bytes are looked at, to choose a chain. */
   begin(filters: ListenerFilters): SocketHandler {
-    const stage = new FirstLook(this.services, this.socket, filters, this, true);
+    const { services, socket, owner } = this;
+    const { serverFirst } = owner;
+    this.silent = serverFirst?.expects(socket, owner.silentChain(socket)) === true;
+    const kind = this.silent ? ExpectingSilence : ForInspectors;
+    const stage = new FirstLook(services, socket, filters, this, kind);
     this.stage = stage;
     return stage;
   }
@@ -75,18 +93,21 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
     }
     this.chain = chain;
     const filters = { ...HELLO, timeout: chain.handshakeTimeout || HANDSHAKE_TIMEOUT };
-    const stage = new FirstLook(this.services, this.socket, filters, this, false);
+    const stage = new FirstLook(this.services, this.socket, filters, this, ForHandshake);
     this.stage = stage;
     return stage;
   }
 
-  onInspected(seen: Inspection, unread: Uint8Array, ended: boolean): void {
+  onInspected(seen: Inspection, unread: Uint8Array, ended: boolean, timedOut: boolean): void {
     const { owner, socket } = this;
+    const { serverFirst } = owner;
     this.stage = null;
+    if (unread.length > 0) serverFirst?.onClient(socket);
+    else if (this.silent && !ended) serverFirst?.onSilence();
     const chain = this.chain ?? owner.chooseChain(socket, seen);
     if (chain === null) {
       socket.close();
-      owner.departed(this, false);
+      owner.departed(this, timedOut);
       return;
     }
     const side = owner.tlsOf(chain);
@@ -96,8 +117,10 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
       return;
     }
     const handler = owner.arrived(chain, socket, null);
-    owner.departed(this, false);
+    owner.departed(this, timedOut);
     socket.handler = handler;
+    if (unread.length === 0 && !ended && handler instanceof TcpProxyConnection)
+      handler.witness = serverFirst?.witness(socket, chain) ?? null;
     if (unread.length > 0) handler.onData(unread);
     if (ended) handler.onEnd();
   }

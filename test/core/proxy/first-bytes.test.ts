@@ -71,3 +71,27 @@ describe("first bytes", () => {
     expect(first.fault).toBe("a session id of more than 32 bytes");
   });
 });
+
+describe("no more is kept than the limit and the last chunk", () => {
+  const chunks = (begin: string, fill: number) =>
+    Array.from({ length: 100 }, (_, i) => {
+      const chunk = Buffer.alloc(700, fill);
+      if (i === 0) chunk.write(begin, "latin1");
+      return chunk;
+    });
+  for (const [what, begin, fill, settings, most] of [
+    ["a hello that does not end", "\x16\x03\x01\x40\x00\x01\x00\x3f\xf0", 0, BOTH, 16 * 1024],
+    ["a request line that does not end", "GET /", 0x61, BOTH, 8 * 1024],
+  ] as const) {
+    test(what, () => {
+      const first = new FirstBytes(settings);
+      let verdict: FirstBytesVerdict = Waiting;
+      for (const chunk of chunks(begin, fill)) {
+        verdict = first.feed(chunk);
+        expect(first.bytes.length).toBeLessThan(most + chunk.length);
+        if (verdict !== Waiting) break;
+      }
+      expect(verdict).not.toBe(Waiting);
+    });
+  }
+});
