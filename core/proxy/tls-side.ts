@@ -67,9 +67,10 @@ export class TlsSide {
     if (material !== this.material) {
       this.material = material;
       made.clear();
+      this.warn(material);
     }
     let offer = config.alpn.length > 0 ? config.alpn : alpn;
-    if (asked.length > 0 && !asked.some((name) => offer.includes(name))) offer = NONE;
+    if (asked.length > 0 && offer.length > 0 && !asked.some((name) => offer.includes(name))) offer = NONE;
     let ready = made.get(offer);
     if (ready === undefined) {
       ready = this.make(material, offer);
@@ -108,12 +109,6 @@ export class TlsSide {
       services.platform.log("error", "config", `${this.owner}: TLS: ${this.fault}`);
       return null;
     }
-    for (const { notBefore, notAfter } of identities) {
-      const left = notAfter - services.clock.wall;
-      if (left > (notAfter - notBefore) * LATE) continue;
-      const minutes = Math.max(0, Math.round(left / 60_000));
-      services.platform.log("warning", "config", `${this.owner}: its certificate expires in ${minutes} min`);
-    }
     return {
       context,
       judge,
@@ -122,5 +117,15 @@ export class TlsSide {
       mustName: down?.requireSni === true,
       local: identities[0] ?? null,
     };
+  }
+
+  private warn({ identities }: TlsMaterial): void {
+    const { services } = this;
+    for (const { notBefore, notAfter } of identities) {
+      const left = notAfter - services.clock.wall;
+      if (left > (notAfter - notBefore) * LATE) continue;
+      const minutes = Math.max(0, Math.round(left / 60_000));
+      services.platform.log("warning", "config", `${this.owner}: its certificate expires in ${minutes} min`);
+    }
   }
 }

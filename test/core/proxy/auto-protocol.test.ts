@@ -3,7 +3,8 @@ import { describe, expect, test } from "bun:test";
 import type { Snapshot } from "../../../core/config/model.ts";
 import { PLAIN_SAILING } from "../../../runtime-adapters/memory/fake-tls.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
-import { get, gist, OK, type Story, silent } from "../../support/engine-story.ts";
+import { Random } from "../../../runtime-adapters/memory/random.ts";
+import { answers, get, gist, OK, type Story, silent } from "../../support/engine-story.ts";
 import { HTTP2, retryPolicy } from "../../support/snapshot-fixture.ts";
 import { type Pair, pair, SSL_IN, snapshots } from "../../support/tls-pair.ts";
 
@@ -301,4 +302,62 @@ test("an endpoint of HTTP/1 is asked for it, and for nothing else, by a cluster 
   expect(s.logs).toEqual(["TLSv1.3 HTTP/1.1"]);
   expect(s.stat(`${SSL_IN}handshake`)).toBe(1);
   s.expectNothingLeft();
+});
+
+describe("disorder", () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    test(`seed ${seed}`, async () => {
+      const random = new Random(seed);
+      const below = (n: number) => Math.floor(random.next() * n);
+      const speeches = ["h2", "http/1.1", "nothing"] as const;
+      const answering = below(2) === 0;
+      const s = await auto(speeches[below(3)], {
+        limits: { maxConnections: 1 + below(4), maxPendingRequests: 2 + below(8), maxRequests: 2 + below(8) },
+        cluster: { connectTimeout: 100, http2: { ...HTTP2, maxConcurrentStreams: 1 + below(3) } },
+        action:
+          below(2) === 0
+            ? {}
+            : { retryPolicy: retryPolicy({ retryOn: ["connect-failure", "reset"], numRetries: 2 }) },
+        answer: answering ? answers(OK) : silent,
+      });
+      const users: Peer[] = [];
+      for (let step = 0; step < 40; step++) {
+        const chosen = users[below(Math.max(1, users.length))];
+        switch (below(7)) {
+          case 0:
+          case 1:
+            users.push(s.client(get()));
+            break;
+          case 2:
+            if (chosen !== undefined && !chosen.closed) chosen.close();
+            break;
+          case 3:
+            await changeMind(s, speeches[below(3)]);
+            break;
+          case 4:
+            s.proxy.network.tls = {
+              ...PLAIN_SAILING,
+              delay: below(60),
+              failure: (["", "", "server", "client"] as const)[below(4)],
+            };
+            break;
+          case 5: {
+            const origin = s.upstream()[below(Math.max(1, s.upstream().length))];
+            if (origin !== undefined && !origin.closed) {
+              if (below(2) === 0) origin.reset();
+              else if (origin.received !== "") s.send(origin, OK);
+            }
+            break;
+          }
+          default:
+            s.advance(below(80));
+        }
+      }
+      s.proxy.network.tls = PLAIN_SAILING;
+      s.advance(20_000);
+      // Whoever waited had a connection made for him, or was told that there is none.
+      if (answering) for (const { received } of users) expect(received).not.toStartWith("HTTP/1.1 504 ");
+      s.expectNothingLeft();
+    });
+  }
 });
