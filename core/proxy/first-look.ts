@@ -80,7 +80,9 @@ export class FirstLook implements SocketHandler {
 
   /** There is no more to look at: what is here has to do. */
   onEnd(): void {
-    if (!this.over) this.pass(true, false);
+    if (this.over) return;
+    if (this.kind === ForHandshake && this.first.bytes.length === 0) this.refuse("", false);
+    else this.pass(true, false);
   }
 
   onBlocked(): void {}

@@ -5,7 +5,7 @@ import { PLAIN_SAILING } from "../../../runtime-adapters/memory/fake-tls.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { Random } from "../../../runtime-adapters/memory/random.ts";
 import { answers, get, gist, OK, type Story, silent } from "../../support/engine-story.ts";
-import { HTTP2, retryPolicy } from "../../support/snapshot-fixture.ts";
+import { cluster, HTTP2, retryPolicy } from "../../support/snapshot-fixture.ts";
 import { type Pair, pair, SSL_IN, snapshots } from "../../support/tls-pair.ts";
 
 /** What the endpoint, a proxy as well, agrees to. Nothing: it knows no protocol that anybody asks for. */
@@ -200,6 +200,39 @@ describe("circuit breakers", () => {
     expectAnswers(users.slice(0, 2));
     s.expectNothingLeft();
   });
+});
+
+describe("the life of a connection", () => {
+  const common = (change: object) => ({
+    common: { ...cluster("x", []).common, ...change },
+  });
+
+  for (const [speech, all] of [
+    ["h2", 2],
+    ["http/1.1", 4],
+  ] as const) {
+    test(`${speech}: as many requests as max_requests_per_connection`, async () => {
+      const maxRequestsPerConnection = speech === "h2" ? 2 : 1;
+      const s = await auto(speech, { cluster: common({ maxRequestsPerConnection }) });
+      const users = clients(s, 4);
+      s.advance(200);
+      expectAnswers(users);
+      expect(made(s).all).toBe(all);
+      expect(s.stat("cluster.peer.upstream_cx_active")).toBe(0);
+      s.expectNothingLeft();
+    });
+
+    test(`${speech}: max_connection_duration begins with the handshake`, async () => {
+      const s = await auto(speech, { cluster: common({ maxConnectionDuration: 1000 }) });
+      s.client(get());
+      s.advance(990);
+      expect(s.stat("cluster.peer.upstream_cx_active")).toBe(1);
+      s.advance(10);
+      expect(s.stat("cluster.peer.upstream_cx_active")).toBe(0);
+      expect(s.stat("cluster.peer.upstream_cx_max_duration_reached")).toBe(1);
+      s.expectNothingLeft();
+    });
+  }
 });
 
 describe("handshakes that fail", () => {

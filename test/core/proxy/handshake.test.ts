@@ -83,6 +83,16 @@ describe("what is no ClientHello is the engine's to refuse, where no inspector i
   }
 });
 
+test("who only looks whether somebody listens costs no handshake", async () => {
+  const s = await pair();
+  const peer = s.client("", IN);
+  peer.end();
+  s.settle();
+  expect([peer.ended, peer.closeReason]).toEqual([true, ""]); // whoever was asked to shake hands would answer RST
+  expect(s.stat("listener.127.0.0.1_443.downstream_pre_cx_active")).toBe(0);
+  s.expectNothingLeft();
+});
+
 test("the hello's time is the handshake's", async () => {
   const s = await pair({ chain: { handshakeTimeout: 1000 } });
   const hello = recordOf(clientHello("server.example", []));
