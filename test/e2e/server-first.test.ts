@@ -40,11 +40,11 @@ afterAll(() => {
 });
 
 /** What is heard first by a client that says that as soon as it is connected, and after how many ms. */
-function hear(port: number, says = ""): Promise<[text: string, after: number]> {
+function hear(port: number, says = "", said?: () => void): Promise<[text: string, after: number]> {
   return new Promise((resolve) => {
     const began = performance.now();
     const socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => {
-      if (says !== "") socket.write(says);
+      if (says !== "") socket.write(says, said);
     });
     socket.on("error", () => undefined);
     socket.on("close", () => resolve(["", performance.now() - began]));
@@ -53,6 +53,21 @@ function hear(port: number, says = ""): Promise<[text: string, after: number]> {
       socket.destroy();
     });
   });
+}
+
+/** The same of one client for each port, all of whose words are there before the proxy accepts any of them. */
+async function hearAll(ports: readonly number[], says: string, proxy: number): Promise<string[]> {
+  process.kill(proxy, "SIGSTOP");
+  const said = ports.map((port) => {
+    let heard: Promise<[string, number]> | null = null;
+    const written = new Promise<void>((resolve) => {
+      heard = hear(port, says, resolve);
+    });
+    return { heard: heard as unknown as Promise<[string, number]>, written };
+  });
+  await Promise.all(said.map(({ written }) => written));
+  process.kill(proxy, "SIGCONT");
+  return (await Promise.all(said.map(({ heard }) => heard))).map(([text]) => text);
 }
 
 for (const runtime of installedRuntimes) {
@@ -110,7 +125,7 @@ for (const runtime of installedRuntimes) {
         ),
       ).toBe(DESTINATIONS);
       const request = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
-      for (const [text] of await Promise.all(ports.map((port) => hear(port, request)))) {
+      for (const text of await hearAll(ports, request, sidecar.pid)) {
         expect(text).toStartWith("HTTP/1.1 200 OK\r\n");
       }
       expect(
