@@ -71,7 +71,11 @@ class SecureDial implements SocketHandler, HandshakeOwner {
   onConnect(): void {
     const { services, cluster, dialler } = this;
     const socket = this.socket as PlainSocket;
-    const side = cluster.transport as TlsSide;
+    const side = cluster.transport as TlsSide | null;
+    if (side === null) {
+      this.refuse("the cluster does not speak TLS any more");
+      return;
+    }
     const ready = side.ready(dialler.alpn);
     if (ready === null) this.refuse(side.fault);
     else new Handshake(services, socket, ready, cluster.ssl, this).start();

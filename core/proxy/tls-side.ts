@@ -38,6 +38,7 @@ export class TlsSide {
   private readonly owner: string;
   private readonly config: DownstreamTls | UpstreamTls;
   private readonly server: boolean;
+  private released = false;
   private material: TlsMaterial | null = null;
   /** By what is offered. */
   private readonly made = new Map<readonly string[], ReadyTls | null>();
@@ -58,6 +59,7 @@ export class TlsSide {
   ready(alpn: readonly string[], asked: readonly string[] = NONE): ReadyTls | null {
     const { config, server, services, made } = this;
     const material = services.secrets.resolve(this.owner, config, server ? "client" : "server");
+    if (this.released) services.secrets.release(this.owner);
     if (material === null) {
       this.material = null;
       made.clear();
@@ -79,8 +81,9 @@ export class TlsSide {
     return ready;
   }
 
-  /** Its listener or cluster is gone, or has another version. */
+  /** Its listener or cluster is gone, or has another version. What is under way may still ask. */
   release(): void {
+    this.released = true;
     this.services.secrets.release(this.owner);
   }
 

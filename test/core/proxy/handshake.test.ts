@@ -1,10 +1,12 @@
 /** Connections that do not become TLS, or not as it was wished, and what is left of them: nothing. */
 import { describe, expect, test } from "bun:test";
 import { latin1 } from "../../../core/bytes/ascii.ts";
+import type { Snapshot } from "../../../core/config/model.ts";
+import type { Services } from "../../../core/proxy/services.ts";
 import { clientHello } from "../../../runtime-adapters/memory/fake-hello.ts";
 import { get } from "../../support/engine-story.ts";
 import { HTTP2 } from "../../support/snapshot-fixture.ts";
-import { INSPECTED, matchOf, pair, SSL_IN } from "../../support/tls-pair.ts";
+import { INSPECTED, matchOf, pair, SSL_IN, snapshots } from "../../support/tls-pair.ts";
 
 /** The head of a ClientHello's record and message, and nothing of what they announce. */
 const CUT_HELLO = "\x16\x03\x01\x00\xf0\x01";
@@ -185,5 +187,36 @@ test("what the inspector found is counted", async () => {
   for (const found of ["tls_found", "sni_found", "alpn_found"])
     expect(s.stat(`tls_inspector.${found}`)).toBe(1);
   expect(s.stat("tls_inspector.tls_not_found")).toBe(0);
+  s.expectNothingLeft();
+});
+
+test("a cluster that goes while a connection is made leaves nothing of its certificates", async () => {
+  const s = await pair();
+  const { secrets } = (s.proxy.worker as unknown as { services: Services }).services;
+  const { made } = secrets as unknown as { made: Map<string, unknown> };
+  s.proxy.network.line = { ...s.proxy.network.line, latency: 20 };
+  s.client(get());
+  s.advance(75); // the endpoint has not accepted yet
+  const snapshot = snapshots.get(s) as Snapshot;
+  await s.apply({ ...snapshot, clusters: snapshot.clusters.filter(({ name }) => name !== "peer") });
+  s.advance(300);
+  expect(s.stat(`${SSL_IN}handshake`)).toBe(1);
+  expect([...made.keys()].filter((owner) => owner.startsWith("cluster"))).toEqual([]);
+  s.expectNothingLeft();
+});
+
+test("a cluster that loses its TLS while a connection is made: that one is none of anything", async () => {
+  const s = await pair();
+  s.proxy.network.line = { ...s.proxy.network.line, latency: 20 };
+  const user = s.client(get());
+  s.advance(75); // the endpoint has not accepted yet
+  const snapshot = snapshots.get(s) as Snapshot;
+  const clusters = snapshot.clusters.map((each) =>
+    each.name === "peer" ? { ...each, version: "2", tls: null } : each,
+  );
+  await s.apply({ ...snapshot, clusters });
+  s.advance(200);
+  expect(user.received).toStartWith("HTTP/1.1 503 ");
+  expect(s.stat("cluster.peer.upstream_cx_connect_fail")).toBe(1);
   s.expectNothingLeft();
 });
