@@ -1,6 +1,6 @@
 /** Clusters that speak either version of HTTP: as ALPN says (`auto_config`), connection by connection. */
 import { describe, expect, test } from "bun:test";
-import type { Snapshot } from "../../../core/config/model.ts";
+import type { Cluster, Snapshot } from "../../../core/config/model.ts";
 import { PLAIN_SAILING } from "../../../runtime-adapters/memory/fake-tls.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { Random } from "../../../runtime-adapters/memory/random.ts";
@@ -37,8 +37,11 @@ const made = (s: Story) => ({
   all: s.stat("cluster.peer.upstream_cx_total"),
 });
 
-/** The endpoint's next connections agree to something else, and those that are there come to an end. */
-async function changeMind(s: Story, speech: Speech): Promise<void> {
+/**
+ * The endpoint's next connections agree to something else, and those that are there come to an end. So may the cluster
+ * be another.
+ */
+async function changeMind(s: Story, speech: Speech, peer: Partial<Cluster> = {}): Promise<void> {
   const snapshot = snapshots.get(s) as Snapshot;
   const listeners = snapshot.listeners.map((each) => {
     if (each.name !== "in") return each;
@@ -48,8 +51,20 @@ async function changeMind(s: Story, speech: Speech): Promise<void> {
     }));
     return { ...each, version: speech, filterChains };
   });
-  await s.apply({ ...snapshot, listeners });
+  const clusters = snapshot.clusters.map((each) =>
+    each.name === "peer" ? { ...each, ...peer, version: Object.entries(peer).join(" ") } : each,
+  );
+  await s.apply({ ...snapshot, listeners, clusters });
 }
+
+/** What a cluster may be changed to. */
+const CLUSTERS: readonly Partial<Cluster>[] = [
+  {},
+  { protocolBy: undefined },
+  { protocolBy: undefined, http2: null },
+  { protocolBy: "DOWNSTREAM" },
+  { tls: null, protocolBy: undefined, http2: null },
+];
 
 describe("what the endpoint agrees to decides", () => {
   for (const [speech, expected] of [
@@ -365,7 +380,7 @@ describe("disorder", () => {
             if (chosen !== undefined && !chosen.closed) chosen.close();
             break;
           case 3:
-            await changeMind(s, speeches[below(3)]);
+            await changeMind(s, speeches[below(3)], CLUSTERS[below(2) * below(CLUSTERS.length)]);
             break;
           case 4:
             s.proxy.network.tls = {
