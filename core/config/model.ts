@@ -599,6 +599,8 @@ export interface Cluster {
   readonly http1: Http1ProtocolOptions;
   /** Null = HTTP/1. */
   readonly http2: Http2ProtocolOptions | null;
+  /** Either version is spoken, with `http1` or `http2`: as ALPN says, or as the client does. Absent = see `http2`. */
+  readonly protocolBy?: "ALPN" | "DOWNSTREAM" | undefined;
   /** Bytes (Envoy's default for responses: 60 KiB). */
   readonly maxResponseHeadersBytes: number;
   /** Percent; default 50. */

@@ -25,6 +25,7 @@ import {
 } from "../filter/callout.ts";
 import type { Fields } from "../http/fields.ts";
 import { AsTunnel, ByLength, type Framing, NoBody } from "../http/framing.ts";
+import { isGrpc } from "../http/grpc.ts";
 import { type RequestHead, ResponseHead } from "../http/head.ts";
 import { Timer } from "../time/timers.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
@@ -117,7 +118,7 @@ class Exchange implements Callout, AttemptOwner {
       this.fail("overflow", "", null);
       return;
     }
-    const pool = this.clusters.poolOf(cluster, endpoint, breaker);
+    const pool = this.clusters.poolOf(cluster, endpoint, breaker, isGrpc(this.request.fields));
     this.attempt = new Attempt(this, cluster, breaker, endpoint, pool);
     this.attempt.start();
   }

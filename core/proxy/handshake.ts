@@ -26,6 +26,9 @@ export interface HandshakeOwner {
 
 const NOTHING = new Uint8Array(0);
 
+/** For logs. */
+export const TOO_LONG = "the handshake took too long";
+
 export class Handshake implements SocketHandler {
   private readonly services: Services;
   private readonly socket: PlainSocket;
@@ -50,7 +53,7 @@ export class Handshake implements SocketHandler {
     this.stats = stats;
     this.scope = scope;
     this.owner = owner;
-    this.timer = new Timer(() => this.fail("the handshake took too long"));
+    this.timer = new Timer(() => this.fail(TOO_LONG));
   }
 
   /** Begins; `unread` is what was read before, `timeout` in ms, 0 = none. The socket's handler is this from here on. */

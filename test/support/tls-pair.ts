@@ -9,7 +9,9 @@ import type {
   HttpConnectionManager,
   Json,
   Listener,
+  RouteAction,
   Snapshot,
+  Thresholds,
 } from "../../core/config/model.ts";
 import type { DownstreamTls, ListenerFilters, UpstreamTls } from "../../core/config/tls.ts";
 import { NATIVE_FILTERS } from "../../filters/standard.ts";
@@ -75,6 +77,10 @@ export interface Pair {
   readonly down?: Partial<DownstreamTls>;
   readonly up?: Partial<UpstreamTls> | null;
   readonly cluster?: Partial<Cluster>;
+  /** Of the cluster "peer". */
+  readonly limits?: Partial<Thresholds>;
+  /** Of the route to it. */
+  readonly action?: Partial<RouteAction>;
   readonly listener?: Partial<Listener>;
   readonly chain?: Partial<FilterChain>;
   readonly manager?: Partial<HttpConnectionManager>;
@@ -107,15 +113,15 @@ export async function pair(setup: Pair = {}): Promise<Story> {
   const { manager: change = {}, filter, log = "%RESPONSE_CODE%" } = setup;
   const filters = filter && { httpFilters: [{ name: "it", disabled: false, discovery: null, ...filter }] };
   const base: StorySetup = {
+    network: { epoch: NOW },
     origins: [setup.answer ?? answers(OK)],
     manager: { ...filters, ...change },
     log,
     kinds: NATIVE_FILTERS,
   };
   const s = await story(base);
-  s.proxy.driver.clock.epoch = NOW;
   const plain = storySnapshot(base);
-  const toPeer = routeConfiguration([virtualHost([route("/", routeTo("peer"))])]);
+  const toPeer = routeConfiguration([virtualHost([route("/", routeTo("peer", setup.action))])]);
   const inbound = plain.listeners[0].filterChains[0];
   const manager = inbound.filter;
   const chain: FilterChain = { ...inbound, tls: serving(setup.down), ...setup.chain };
@@ -127,10 +133,12 @@ export async function pair(setup: Pair = {}): Promise<Story> {
     filterChains: [chain, ...(setup.chains ?? []).map((more) => ({ ...inbound, ...more }))],
     ...setup.listener,
   });
-  const peer = cluster("peer", [ip("127.0.0.1", 443)], {
+  const usual = cluster("peer", [ip("127.0.0.1", 443)], {
     tls: setup.up === null ? null : calling(setup.up),
     ...setup.cluster,
   });
+  const limits = { ...usual.circuitBreakers.default, ...setup.limits };
+  const peer = { ...usual, circuitBreakers: { ...usual.circuitBreakers, default: limits } };
   const snapshot = {
     ...plain,
     node: { ...plain.node, metadata: setup.metadata ?? plain.node.metadata },
