@@ -75,9 +75,11 @@ function answer(stream: ServerHttp2Stream, messages: readonly Buffer[], trailers
   stream.end();
 }
 
-/** What the guests said, by the name of the case, and what the server heard, by the method. */
-export interface Heard {
-  readonly said: { readonly [name: string]: readonly string[] };
+/** What came of one case. */
+export interface Outcome {
+  /** By the guest. */
+  readonly said: readonly string[];
+  /** By the server: fields in order of their names, then what was sent, and "|" at its end. */
   readonly heard: readonly string[];
 }
 
@@ -91,7 +93,7 @@ export interface GrpcCase {
 export async function grpcLab(
   start: ProxyStarter,
   cases: { readonly [name: string]: GrpcCase },
-): Promise<Heard | null> {
+): Promise<Map<string, Outcome> | null> {
   const folder = temporaryFolder();
   mkdirSync(folder.path, { recursive: true });
   const names = Object.keys(cases);
@@ -105,7 +107,7 @@ export async function grpcLab(
     const fields = Object.entries(headers)
       .filter(([name]) => !/^x-envoy|^x-forwarded-for/.test(name))
       .map(([name, value]) => `${name}: ${value}`);
-    const at = heard.push(`${fields.join("; ")} |`) - 1;
+    const at = heard.push(`${fields.sort().join("; ")} |`) - 1;
     stream.on("data", (bytes: Buffer) => {
       heard[at] += bytes.toString("latin1");
     });
@@ -115,9 +117,7 @@ export async function grpcLab(
     METHODS[path.slice(path.lastIndexOf("/") + 1)]?.(stream);
   });
   const http1 = createHttp1((request, response) => {
-    heard.push(
-      `HTTP/${request.httpVersion} ${request.method} ${request.url} ${JSON.stringify(request.headers)}`,
-    );
+    heard.push(`HTTP/${request.httpVersion} ${request.method} ${request.url}`);
     request.resume();
     request.on("end", () => {
       response.writeHead(200, { ...GRPC, trailer: "grpc-status" });
@@ -129,7 +129,7 @@ export async function grpcLab(
   await new Promise<void>((done) => http2.listen(server, "127.0.0.1", done));
   await new Promise<void>((done) => http1.listen(plain, "127.0.0.1", done));
   const listeners = names.map((name, i) => {
-    const file = join(folder.path, `${name}.wasm`);
+    const file = join(folder.path, `${i}.wasm`);
     writeFileSync(file, binaryOf(cases[name].guest));
     const filter = {
       name,
@@ -160,7 +160,7 @@ export async function grpcLab(
   const proxy = await start(bootstrap, ports[ports.length - 1]);
   try {
     if (proxy === null) return null;
-    const said: { [name: string]: string[] } = {};
+    const outcomes = new Map<string, Outcome>();
     for (const [i, name] of names.entries()) {
       const before = proxy.program.output().length;
       await fetch(`http://127.0.0.1:${ports[i + 3]}/`);
@@ -170,12 +170,11 @@ export async function grpcLab(
           .slice(before)
           .split("\n")
           .flatMap((line) => (/said (.*)$/.exec(line) ?? []).slice(1));
-      for (let left = 26; left > 0 && lines().length < cases[name].lines; left--) await pause(50);
-      if (process.env.LAB_DEBUG) await pause(300);
-      said[name] = lines();
-      if (process.env.LAB_DEBUG) console.log(proxy.program.output().slice(before));
+      for (let left = 200; left > 0 && lines().length < cases[name].lines; left--) await pause(10);
+      await pause(20); // what is under way to the server belongs to this case
+      outcomes.set(name, { said: lines(), heard: heard.splice(0) });
     }
-    return { said, heard };
+    return outcomes;
   } finally {
     await proxy?.stop();
     http2.close();
