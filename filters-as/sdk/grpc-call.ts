@@ -52,7 +52,7 @@ export abstract class GrpcHandler {
 
   /** Gives the call up: nothing more is heard of it. False if it is over. */
   cancel(): bool {
-    calls.delete(this.token);
+    calls().delete(this.token);
     return proxy_grpc_cancel(this.token) === Status.Ok;
   }
 }
@@ -91,7 +91,17 @@ export abstract class GrpcStreamHandler extends GrpcHandler {
   }
 }
 
-const calls = new Map<u32, GrpcHandler>();
+/** Made with the first call: a filter that makes none has none of it. */
+let under: Map<u32, GrpcHandler> | null = null;
+
+/** The calls under way, by their tokens. */
+function calls(): Map<u32, GrpcHandler> {
+  const known = under;
+  if (known !== null) return known;
+  const made = new Map<u32, GrpcHandler>();
+  under = made;
+  return made;
+}
 
 /**
  * Sends `message` to `/<name>/<method>`, for instance "shop.v1.Prices" and "Get". `metadata` is a serialised map
@@ -150,7 +160,7 @@ export function grpcStream(
 function begun(token: u32, handler: GrpcHandler): bool {
   handler.contextId = currentContext();
   handler.token = token;
-  calls.set(token, handler);
+  calls().set(token, handler);
   return true;
 }
 
@@ -164,8 +174,8 @@ export function grpcStatusMessage(): Slice | null {
 
 /** The handler of a call, whose context is entered; null if nobody is there who could hear. */
 function handlerOf(token: u32): GrpcHandler | null {
-  if (!calls.has(token)) return null;
-  const handler = calls.get(token);
+  if (!calls().has(token)) return null;
+  const handler = calls().get(token);
   const id = handler.contextId;
   if (findContext(id) === null || proxy_set_effective_context(id) !== Status.Ok) {
     handler.cancel();
@@ -185,7 +195,7 @@ export function tellInitialMetadata(token: u32, count: u32): void {
 export function tellMessage(token: u32, size: u32): void {
   const handler = handlerOf(token);
   if (handler instanceof GrpcCallHandler) {
-    calls.delete(token);
+    calls().delete(token);
     (handler as GrpcCallHandler).onMessage(size);
   } else if (handler instanceof GrpcStreamHandler) (handler as GrpcStreamHandler).onMessage(size);
 }
@@ -199,7 +209,7 @@ export function tellTrailingMetadata(token: u32, count: u32): void {
 /** Called by the exported callbacks. */
 export function tellClose(token: u32, status: GrpcStatus): void {
   const handler = handlerOf(token);
-  calls.delete(token);
+  calls().delete(token);
   if (handler instanceof GrpcCallHandler) (handler as GrpcCallHandler).onFailure(status);
   else if (handler instanceof GrpcStreamHandler) {
     // The host keeps a stream of which our side has not ended.

@@ -87,7 +87,7 @@ export class GrpcCall implements CallSink, MessageOwner {
 
   // ── The guest's side ──────────────────────────────────────────────────────────────────────────────────────
 
-  /** Sends a message; what cannot wait ends the call, as soon as the guest has returned. */
+  /** Sends a message, which is copied; what cannot wait ends the call, as soon as the guest has returned. */
   send(message: Uint8Array, end: boolean): void {
     const { stream } = this;
     if (stream === null || this.over || this.ended) return;

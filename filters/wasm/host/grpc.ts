@@ -124,7 +124,7 @@ export function grpcFunctions(vm: WasmVm): HostFunctions {
         ...([timeout >>> 0, UnaryToken] as const),
       );
       if (typeof call === "number") return call;
-      call.send(memory.copy(from, size), true);
+      call.send(memory.view().subarray(from, from + size), true);
       return Ok;
     },
 
@@ -152,7 +152,7 @@ export function grpcFunctions(vm: WasmVm): HostFunctions {
       const call = find(token >>> 0, StreamToken);
       if (typeof call === "number") return call;
       if (size > MAX_MESSAGE) return BadArgument;
-      call.send(memory.copy(from, size), end !== 0);
+      call.send(memory.view().subarray(from, from + size), end !== 0);
       return Ok;
     },
 
