@@ -6,6 +6,7 @@ import type { FilterKinds } from "../core/filter/filter.ts";
 import type { NetworkFilterKinds } from "../core/filter/network-filter.ts";
 import { checkGrpcStats, GRPC_STATS, GrpcStats } from "./grpc/grpc-stats.ts";
 import { checkGrpcWeb, GRPC_WEB, GrpcWeb } from "./grpc/grpc-web.ts";
+import { checkIstioStats, ISTIO_STATS, IstioStats } from "./istio/istio-stats.ts";
 import type { WasmHost } from "./wasm/wasm-host.ts";
 
 /** The message of the HTTP filter, and that of the network filter, which run WASM plugins. */
@@ -16,12 +17,14 @@ export const WASM_NETWORK = "envoy.extensions.filters.network.wasm.v3.Wasm";
 export const NATIVE_FILTERS: FilterKinds = new Map([
   [GRPC_STATS, new GrpcStats()],
   [GRPC_WEB, new GrpcWeb()],
+  [ISTIO_STATS, new IstioStats()],
 ]);
 
 /** What they say about a configuration. */
 export const NATIVE_CHECKS: ReadonlyMap<string, (config: Json) => readonly ConfigFault[]> = new Map([
   [GRPC_STATS, checkGrpcStats],
   [GRPC_WEB, checkGrpcWeb],
+  [ISTIO_STATS, checkIstioStats],
 ]);
 
 /** HTTP filters; `wasm` runs the plugins of this thread. */

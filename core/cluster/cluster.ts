@@ -99,6 +99,11 @@ export class ClusterState implements DnsHandler {
     return this.http2;
   }
 
+  /** Sets the gauge of what waits in its connections of HTTP/2 to 0, if there are any. */
+  clearPending(): void {
+    if (this.http2 !== null) this.http2.pendingSendBytes = 0;
+  }
+
   /** What becomes of handshakes with its endpoints; there as soon as there was one. */
   get ssl(): TlsCounts {
     this.tlsCounts ??= { scope: this.scope, stats: tlsStats(this.scope) };

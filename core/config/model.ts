@@ -150,8 +150,8 @@ export interface HttpConnectionManager {
     | "APPEND_FORWARD"
     | "SANITIZE_SET"
     | "ALWAYS_FORWARD_ONLY";
-  /** What our element of `x-forwarded-client-cert` says beside the hash. Absent = nothing. */
-  readonly clientCertDetails?: ClientCertDetails | undefined;
+  /** What our element of `x-forwarded-client-cert` says beside the hash. */
+  readonly clientCertDetails: ClientCertDetails;
 
   readonly normalizePath: boolean;
   readonly mergeSlashes: boolean;
@@ -432,6 +432,14 @@ export interface RouteMatch {
   readonly headers: readonly HeaderMatcher[];
   readonly queryParameters: readonly QueryParameterMatcher[];
   readonly grpc: boolean;
+  /** Null = whatever the client's connection is. */
+  readonly tls: TlsMatch | null;
+}
+
+/** Of the client's certificate; null = either will do. */
+export interface TlsMatch {
+  readonly presented: boolean | null;
+  readonly validated: boolean | null;
 }
 
 export type PathMatch =
@@ -591,6 +599,8 @@ export interface Cluster {
   readonly http1: Http1ProtocolOptions;
   /** Null = HTTP/1. */
   readonly http2: Http2ProtocolOptions | null;
+  /** Either version is spoken, with `http1` or `http2`: as ALPN says, or as the client does. Absent = see `http2`. */
+  readonly protocolBy?: "ALPN" | "DOWNSTREAM" | undefined;
   /** Bytes (Envoy's default for responses: 60 KiB). */
   readonly maxResponseHeadersBytes: number;
   /** Percent; default 50. */

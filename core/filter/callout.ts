@@ -1,6 +1,6 @@
 /**
- * Requests that filters make themselves, through the clusters of the proxy. One request, one whole answer; both are
- * bounded.
+ * Requests that filters make themselves, through the clusters of the proxy: one request and its whole answer, both
+ * bounded, or a call whose request is sent, and whose answer is heard, piece by piece.
  */
 import type { Fields } from "../http/fields.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
@@ -18,6 +18,38 @@ export interface CalloutSink {
 export interface Callout {
   /** Gives it up; the sink hears nothing. Idempotent. */
   cancel(): void;
+}
+
+/** Why there is no answer, in the words in which Envoy would have answered itself. */
+export interface CallFailure {
+  /** HTTP status. */
+  readonly status: number;
+  readonly body: string;
+  /** Envoy's response code details. */
+  readonly details: string;
+}
+
+/**
+ * Hears a call: a head, a body in pieces, an end; or at any point a failure. Nothing before `open` returned, nothing
+ * after an end, a failure or `cancel`. Heads and trailers are valid until the call returns; bytes stay.
+ */
+export interface CallSink {
+  /** `endOfStream`: an end without trailers follows at once. */
+  onHead(head: ResponseHead, endOfStream: boolean): void;
+  onBody(bytes: Uint8Array, start: number, end: number): void;
+  onEnd(trailers: Fields | null): void;
+  /** No whole answer will come; null if it had begun. */
+  onFailure(failure: CallFailure | null): void;
+  /** So many more bytes of the request wait no longer: the upstream's connection took them. */
+  onSent(bytes: number): void;
+}
+
+/** A call under way. What `send` is given is kept until `onSent`: whoever sends bounds it. */
+export interface CallStream extends Callout {
+  /** A piece of the request's body, which belongs to the call from now on. */
+  send(bytes: Uint8Array): void;
+  /** The request is complete. Idempotent; nothing is sent after it. */
+  end(): void;
 }
 
 /** Why nothing was sent. */
@@ -40,4 +72,8 @@ export interface Callouts {
     timeout: number,
     sink: CalloutSink,
   ): Callout | CalloutRefusal;
+  /**
+   * Begins a call whose request has a body of unknown length; `head` as above. `timeout` is for all of it, ms, 0 = none.
+   */
+  open(cluster: string, head: RequestHead, timeout: number, sink: CallSink): CallStream | CalloutRefusal;
 }

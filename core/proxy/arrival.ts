@@ -12,18 +12,32 @@ import type { Inspection } from "../route/filter-chain-match.ts";
 import type { TlsCounts } from "../telemetry/tls-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { DrainableConnection } from "./connection-owner.ts";
-import { FirstLook, type FirstLookOwner } from "./first-look.ts";
-import { Handshake, type HandshakeOwner } from "./handshake.ts";
+import {
+  ExpectingSilence,
+  FirstLook,
+  type FirstLookOwner,
+  ForHandshake,
+  ForInspectors,
+} from "./first-look.ts";
+import { Handshake, type HandshakeOwner, TOO_LONG } from "./handshake.ts";
+import type { ServerFirst } from "./server-first.ts";
 import type { Services } from "./services.ts";
+import { TcpProxyConnection } from "./tcp-connection.ts";
 import type { TlsSide } from "./tls-side.ts";
 
 /** The listener, as its arrivals know it. */
 export interface ArrivalOwner {
   readonly ssl: TlsCounts;
+  /** Where clients need not be waited for; null if nothing of that is to be remembered. */
+  readonly serverFirst: ServerFirst | null;
+  /** The chain of a client that says nothing, without any account of it. */
+  silentChain(socket: PlainSocket): FilterChain | null;
   /** The chain for it; null: it was refused, and that was told. */
   chooseChain(socket: PlainSocket, seen: Inspection): FilterChain | null;
   /** How that chain speaks TLS, null if it does not. */
   tlsOf(chain: FilterChain): TlsSide | null;
+  /** What that chain offers by ALPN if its configuration says nothing of it. */
+  alpnOf(chain: FilterChain): readonly string[];
   /** It is what it will be: the handler that serves it. */
   arrived(chain: FilterChain, socket: PlainSocket, secure: SecureConnection | null): SocketHandler;
   /** It has gone to be served, or has gone. `timedOut`: it said too little for too long. */
@@ -35,7 +49,13 @@ export interface ArrivalOwner {
 /** For a handshake that nobody has set a time for, ms. */
 const HANDSHAKE_TIMEOUT = 15_000;
 
-const NOTHING = new Uint8Array(0);
+/** What is looked at where no inspector is. */
+const HELLO: ListenerFilters = {
+  tlsInspector: true,
+  httpInspector: false,
+  timeout: 0,
+  continueOnTimeout: false,
+};
 
 export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOwner {
   place = -1;
@@ -43,7 +63,10 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
   private readonly services: Services;
   private readonly socket: PlainSocket;
   private readonly owner: ArrivalOwner;
+  /** Nothing is expected of it before the server has spoken. */
+  private silent = false;
   private stage: FirstLook | Handshake | null = null;
+  /** Once it is chosen. */
   private chain: FilterChain | null = null;
 
   constructor(services: Services, socket: PlainSocket, owner: ArrivalOwner) {
@@ -53,61 +76,90 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
     this.accepted = services.clock.now;
   }
 
-  /** Who hears of the socket first. With `filters` its first bytes are looked at; `chain` is the only one there is else. */
+  /** Who hears of the socket first: its first bytes are looked at, to choose a chain. */
   begin(filters: ListenerFilters): SocketHandler {
-    const stage = new FirstLook(this.services, this.socket, filters, this);
+    const { services, socket, owner } = this;
+    const { serverFirst } = owner;
+    this.silent = serverFirst?.expects(socket, owner.silentChain(socket)) === true;
+    const kind = this.silent ? ExpectingSilence : ForInspectors;
+    const stage = new FirstLook(services, socket, filters, this, kind);
     this.stage = stage;
     return stage;
   }
 
-  /** Nobody has to look at its first bytes: it becomes TLS at once. */
+  /** Its chain is known, and speaks TLS: what the client asks for is looked at as part of the handshake. */
   beginSecure(chain: FilterChain, side: TlsSide): SocketHandler | null {
-    return this.shake(chain, side, NOTHING);
+    if (side.ready(this.owner.alpnOf(chain)) === null) {
+      this.unready(side);
+      return null;
+    }
+    this.chain = chain;
+    const filters = { ...HELLO, timeout: chain.handshakeTimeout || HANDSHAKE_TIMEOUT };
+    const stage = new FirstLook(this.services, this.socket, filters, this, ForHandshake);
+    this.stage = stage;
+    return stage;
   }
 
-  onInspected(seen: Inspection, unread: Uint8Array, ended: boolean): void {
+  onInspected(seen: Inspection, unread: Uint8Array, ended: boolean, timedOut: boolean): void {
     const { owner, socket } = this;
+    const { serverFirst } = owner;
     this.stage = null;
-    const chain = owner.chooseChain(socket, seen);
+    if (unread.length > 0) serverFirst?.onClient(socket);
+    else if (this.silent && !ended) serverFirst?.onSilence();
+    const chain = this.chain ?? owner.chooseChain(socket, seen);
     if (chain === null) {
       socket.close();
-      owner.departed(this, false);
+      owner.departed(this, timedOut);
       return;
     }
     const side = owner.tlsOf(chain);
     if (side !== null) {
-      const handshake = this.shake(chain, side, unread);
+      const handshake = this.shake(chain, side, unread, seen);
       if (ended) handshake?.onEnd();
       return;
     }
     const handler = owner.arrived(chain, socket, null);
-    owner.departed(this, false);
+    owner.departed(this, timedOut);
     socket.handler = handler;
+    if (unread.length === 0 && !ended && handler instanceof TcpProxyConnection)
+      handler.witness = serverFirst?.witness(socket, chain) ?? null;
     if (unread.length > 0) handler.onData(unread);
     if (ended) handler.onEnd();
   }
 
   onUninspected(why: string, timedOut: boolean): void {
+    const shaking = this.chain !== null;
     if (why !== "") this.log(why);
+    else if (shaking && timedOut) {
+      this.log(TOO_LONG);
+      this.onSlow();
+    }
     this.stage = null;
-    this.owner.departed(this, timedOut);
+    this.owner.departed(this, timedOut && !shaking);
   }
 
   /** Null if it cannot begin. */
-  private shake(chain: FilterChain, side: TlsSide, unread: Uint8Array): Handshake | null {
+  private shake(chain: FilterChain, side: TlsSide, unread: Uint8Array, seen: Inspection): Handshake | null {
     const { services, socket, owner } = this;
-    this.chain = chain;
-    const { ready } = side;
+    const asked = seen.transportProtocol === "tls" ? seen.applicationProtocols : undefined;
+    const ready = side.ready(owner.alpnOf(chain), asked);
     if (ready === null) {
-      this.log(side.fault);
-      socket.reset();
-      owner.departed(this, false);
+      this.unready(side);
       return null;
     }
     const handshake = new Handshake(services, socket, ready, owner.ssl, this);
     this.stage = handshake;
-    handshake.start(unread, chain.handshakeTimeout || HANDSHAKE_TIMEOUT);
+    const timeout = chain.handshakeTimeout || HANDSHAKE_TIMEOUT;
+    const spent = this.chain === null ? 0 : services.clock.now - this.accepted;
+    this.chain = chain;
+    handshake.start(unread, Math.max(1, timeout - spent));
     return handshake;
+  }
+
+  private unready(side: TlsSide): void {
+    this.log(side.fault);
+    this.socket.reset();
+    this.owner.departed(this, false);
   }
 
   onTrusted(secure: SecureConnection): void {

@@ -20,14 +20,18 @@ import {
   type CalloutRefusal,
   type CalloutSink,
   type Callouts,
+  type CallSink,
+  type CallStream,
   NoSuchCluster,
   NotSent,
 } from "../filter/callout.ts";
 import type { Fields } from "../http/fields.ts";
 import { AsTunnel, ByLength, type Framing, NoBody } from "../http/framing.ts";
+import { isGrpc } from "../http/grpc.ts";
 import { type RequestHead, ResponseHead } from "../http/head.ts";
 import { Timer } from "../time/timers.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
+import { ClusterCall } from "./cluster-call.ts";
 import type { Clusters } from "./clusters.ts";
 import type { Services } from "./services.ts";
 import type { UpstreamExchange } from "./upstream-exchange.ts";
@@ -64,6 +68,16 @@ export class ClusterCallouts implements Callouts {
     const exchange = new Exchange(this.services, this.clusters, cluster, breaker, head, body, sink);
     exchange.start(endpoint, timeout);
     return exchange;
+  }
+
+  open(name: string, head: RequestHead, timeout: number, sink: CallSink): CallStream | CalloutRefusal {
+    const cluster = this.clusters.find(name);
+    if (cluster === null) return NoSuchCluster;
+    const endpoint = cluster.chooseEndpoint(null);
+    if (endpoint === null) return NotSent;
+    const call = new ClusterCall(this.services, this.clusters, cluster, head, sink);
+    call.start(endpoint, timeout);
+    return call;
   }
 }
 
@@ -117,7 +131,7 @@ class Exchange implements Callout, AttemptOwner {
       this.fail("overflow", "", null);
       return;
     }
-    const pool = this.clusters.poolOf(cluster, endpoint, breaker);
+    const pool = this.clusters.poolOf(cluster, endpoint, breaker, isGrpc(this.request.fields));
     this.attempt = new Attempt(this, cluster, breaker, endpoint, pool);
     this.attempt.start();
   }

@@ -11,19 +11,48 @@ import { DEFAULT_LIMITS } from "../http1/limits.ts";
 import { http2Limits } from "../http2/limits.ts";
 import { clusterUpdateStats } from "../telemetry/server-stats.ts";
 import { nameCaseOf } from "./name-case.ts";
-import { ConnectionPool, type PoolOptions } from "./pool.ts";
+import {
+  ConnectionPool,
+  type PoolOptions,
+  type PoolSpeech,
+  SpeaksEither,
+  SpeaksHttp1,
+  SpeaksHttp2,
+} from "./pool.ts";
 import type { Services } from "./services.ts";
 import { TlsSide } from "./tls-side.ts";
 
+/** The pools of an endpoint: for which breaker, and for requests of HTTP/1 or 2, which mostly share them. */
 interface Pools {
-  readonly normal: ConnectionPool | null;
-  readonly high: ConnectionPool | null;
+  normal1: ConnectionPool | null;
+  normal2: ConnectionPool | null;
+  high1: ConnectionPool | null;
+  high2: ConnectionPool | null;
+}
+
+const NO_POOLS: Pools = { normal1: null, normal2: null, high1: null, high2: null };
+
+/** Each of them, some more than once. */
+function poolsOf(endpoint: EndpointState): readonly ConnectionPool[] {
+  const { normal1, normal2, high1, high2 } = (endpoint.pool as Pools | null) ?? NO_POOLS;
+  return [normal1, normal2, high1, high2].filter((pool) => pool !== null);
+}
+
+/** What a cluster speaks: one version of HTTP, either as ALPN says, or what its clients do. */
+const ByClient = 3;
+type ClusterSpeech = PoolSpeech | typeof ByClient;
+
+function speechOf({ http2, protocolBy }: Cluster): ClusterSpeech {
+  if (protocolBy === "ALPN") return SpeaksEither;
+  if (protocolBy === "DOWNSTREAM") return ByClient;
+  return http2 === null ? SpeaksHttp1 : SpeaksHttp2;
 }
 
 /** What is derived from a cluster's configuration once. */
 interface Derived {
   readonly version: string;
   readonly options: PoolOptions;
+  readonly speech: ClusterSpeech;
 }
 
 export class Clusters implements ClusterHandler {
@@ -66,8 +95,10 @@ export class Clusters implements ClusterHandler {
   private applyCluster(config: Cluster): void {
     const known = this.states.get(config.name);
     if (known !== undefined && known.config.version === config.version) return;
-    this.derived.set(config.name, {
+    const before = this.derived.get(config.name);
+    const derived: Derived = {
       version: config.version,
+      speech: speechOf(config),
       options: {
         connectTimeout: config.connectTimeout,
         idleTimeout: config.common.idleTimeout,
@@ -84,12 +115,13 @@ export class Clusters implements ClusterHandler {
           maxFields: config.common.maxHeadersCount,
         },
       },
-    });
+    };
+    this.derived.set(config.name, derived);
     if (known !== undefined) {
       (known.transport as TlsSide | null)?.release();
       known.transport = this.transportOf(config);
       known.applyConfig(config);
-      this.reconfigurePools(known);
+      reconfigurePools(known, derived, before?.speech === derived.speech);
       return;
     }
     const state = new ClusterState(config, this.environment, this);
@@ -101,8 +133,7 @@ export class Clusters implements ClusterHandler {
   /** How its connections are secured; null if they are plain. */
   private transportOf(config: Cluster): TlsSide | null {
     if (config.tls == null) return null;
-    const alpn = config.http2 === null ? [] : ["h2"];
-    return new TlsSide(this.services, `cluster ${config.name} ${config.version}`, config.tls, false, alpn);
+    return new TlsSide(this.services, `cluster ${config.name} ${config.version}`, config.tls, false);
   }
 
   /** The cluster of that name if requests may go to it, else null. */
@@ -123,17 +154,32 @@ export class Clusters implements ClusterHandler {
     return this.states.values();
   }
 
-  /** The pool of an endpoint for requests under that breaker, made when first asked for. */
-  poolOf(cluster: ClusterState, endpoint: EndpointState, breaker: Breaker): ConnectionPool {
+  /** The pool of an endpoint for requests under that breaker, of clients that speak HTTP/2 or not. */
+  poolOf(cluster: ClusterState, endpoint: EndpointState, breaker: Breaker, http2: boolean): ConnectionPool {
     const pools = endpoint.pool as Pools | null;
     const high = breaker === cluster.highBreaker;
-    const pool = pools === null ? null : high ? pools.high : pools.normal;
-    if (pool !== null) return pool;
-    const { options } = this.derived.get(cluster.name) as Derived;
-    const made = new ConnectionPool(this.services, endpoint, cluster, breaker, options);
-    endpoint.pool = high
-      ? { normal: pools?.normal ?? null, high: made }
-      : { normal: made, high: pools?.high ?? null };
+    if (pools !== null) {
+      const pool = http2 ? (high ? pools.high2 : pools.normal2) : high ? pools.high1 : pools.normal1;
+      if (pool !== null) return pool;
+    }
+    return this.makePool(cluster, endpoint, breaker, http2);
+  }
+
+  private makePool(
+    cluster: ClusterState,
+    endpoint: EndpointState,
+    breaker: Breaker,
+    http2: boolean,
+  ): ConnectionPool {
+    const { options, speech } = this.derived.get(cluster.name) as Derived;
+    const byClient = speech === ByClient;
+    const speaks = speech !== ByClient ? speech : http2 ? SpeaksHttp2 : SpeaksHttp1;
+    const made = new ConnectionPool(this.services, endpoint, cluster, breaker, options, speaks);
+    const pools = { ...((endpoint.pool as Pools | null) ?? NO_POOLS) };
+    const high = breaker === cluster.highBreaker;
+    if (!byClient || !http2) pools[high ? "high1" : "normal1"] = made;
+    if (!byClient || http2) pools[high ? "high2" : "normal2"] = made;
+    endpoint.pool = pools;
     return made;
   }
 
@@ -149,33 +195,19 @@ export class Clusters implements ClusterHandler {
   }
 
   onEndpointRemoved(endpoint: EndpointState): void {
-    const pools = endpoint.pool as Pools | null;
-    pools?.normal?.drain();
-    pools?.high?.drain();
+    for (const pool of poolsOf(endpoint)) pool.drain();
   }
 
   onReady(_cluster: ClusterState): void {}
-
-  private reconfigurePools(cluster: ClusterState): void {
-    const { options } = this.derived.get(cluster.name) as Derived;
-    for (const endpoint of cluster.endpoints.endpoints) {
-      const pools = endpoint.pool as Pools | null;
-      if (pools === null) continue;
-      endpoint.pool = {
-        normal: reconfigured(pools.normal, options),
-        high: reconfigured(pools.high, options),
-      };
-    }
-  }
 }
 
-/** The pool with those options; null if its connections speak another version of HTTP: it ends with what they carry. */
-function reconfigured(pool: ConnectionPool | null, options: PoolOptions): ConnectionPool | null {
-  if (pool === null) return null;
-  if (pool.isHttp2 === (options.http2 !== null)) {
-    pool.configure(options);
-    return pool;
+/** New options. Pools whose connections speak what the cluster does not end with what they carry. */
+function reconfigurePools(cluster: ClusterState, { options }: Derived, sameSpeech: boolean): void {
+  for (const endpoint of cluster.endpoints.endpoints) {
+    for (const pool of poolsOf(endpoint)) {
+      if (sameSpeech) pool.configure(options);
+      else pool.drain();
+    }
+    if (!sameSpeech) endpoint.pool = null;
   }
-  pool.drain();
-  return null;
 }

@@ -15,6 +15,7 @@ import { type HttpStats, httpScope, httpStats } from "../telemetry/http-stats.ts
 import { listenerHttpScope, responseClassStats } from "../telemetry/listener-stats.ts";
 import type { ResponseClassStats } from "../telemetry/response-stats.ts";
 import type { Scope } from "../telemetry/stats.ts";
+import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { Clusters } from "./clusters.ts";
 import { type FilterEnvironment, HttpFilters } from "./http-filters.ts";
 import { LocalReplies } from "./local-reply.ts";
@@ -164,4 +165,14 @@ export class ConnectionManager {
     this.filters.release();
     for (const scope of this.scopes) scope.release();
   }
+}
+
+/** What was agreed upon by ALPN counts where the configuration leaves it open. */
+export function codecOf(
+  { config }: ConnectionManager,
+  secure: SecureConnection | null,
+): HttpConnectionManager["codecType"] {
+  if (config.codecType !== "AUTO" || secure === null) return config.codecType;
+  const { alpn } = secure.info;
+  return alpn === "h2" ? "HTTP2" : alpn === "http/1.1" ? "HTTP1" : "AUTO";
 }

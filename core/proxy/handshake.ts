@@ -28,6 +28,9 @@ export interface HandshakeOwner {
 
 const NOTHING = new Uint8Array(0);
 
+/** For logs. */
+export const TOO_LONG = "the handshake took too long";
+
 export class Handshake implements SocketHandler {
   private readonly services: Services;
   private readonly socket: PlainSocket;
@@ -54,7 +57,7 @@ export class Handshake implements SocketHandler {
     this.owner = owner;
     this.timer = new Timer(() => {
       owner.onSlow?.();
-      this.fail("the handshake took too long");
+      this.fail(TOO_LONG);
     });
   }
 

@@ -22,8 +22,8 @@ import type { Address, CloseReason, Socket } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { ConnectionPool } from "./pool.ts";
-import type { PooledConnection } from "./pooled-connection.ts";
-import type { Dialler } from "./secure-dial.ts";
+import type { OpeningConnection, PooledConnection } from "./pooled-connection.ts";
+import { type Dialler, HTTP1_ALPN } from "./secure-dial.ts";
 import { MAX_FLUSH_MS } from "./tcp-upstream.ts";
 import type { AttemptSink, UpstreamExchange } from "./upstream-exchange.ts";
 
@@ -40,6 +40,7 @@ export class Http1Upstream implements Dialler, MessageSink, UpstreamExchange, Po
   offered = false;
   secure: SecureConnection | null = null;
   readonly protocol = "";
+  readonly alpn = HTTP1_ALPN;
   readonly expectedRoom = 1;
   readonly pool: ConnectionPool;
   socket: Socket | null = null;
@@ -73,12 +74,13 @@ export class Http1Upstream implements Dialler, MessageSink, UpstreamExchange, Po
   /** It carried a request before and ended without a byte for this one: most likely the peer's idle close. */
   stale = false;
 
-  constructor(pool: ConnectionPool) {
+  /** `before`: what stood in its place while it was connected. */
+  constructor(pool: ConnectionPool, before: OpeningConnection | null = null) {
     this.pool = pool;
     this.parser = new ResponseParser(this, pool.limits, pool.services.copied);
     this.timer = new Timer(() => this.onTimer());
-    this.address = pool.endpoint.address;
-    this.started = pool.services.clock.now;
+    this.address = before === null ? pool.endpoint.address : before.address;
+    this.started = before === null ? pool.services.clock.now : before.started;
   }
 
   /** Trailers go on only if the cluster enables them. */

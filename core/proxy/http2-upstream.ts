@@ -20,8 +20,8 @@ import type { SecureConnection } from "../tls/secure-connection.ts";
 import { Http2Keepalive, type KeepaliveOwner } from "./http2-keepalive.ts";
 import { Http2UpstreamExchange } from "./http2-upstream-exchange.ts";
 import type { ConnectionPool } from "./pool.ts";
-import type { PooledConnection } from "./pooled-connection.ts";
-import type { Dialler } from "./secure-dial.ts";
+import type { OpeningConnection, PooledConnection } from "./pooled-connection.ts";
+import { type Dialler, HTTP2_ALPN } from "./secure-dial.ts";
 
 const Connecting = 0;
 const Open = 1;
@@ -37,6 +37,7 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
   offered = false;
   secure: SecureConnection | null = null;
   readonly protocol = "h2";
+  readonly alpn = HTTP2_ALPN;
   socket: Socket | null = null;
   readonly address: Address;
   readonly started: number;
@@ -60,13 +61,14 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
   private readonly unsure: Http2UpstreamExchange[] = [];
   private keepalive: Http2Keepalive | null = null;
 
-  constructor(pool: ConnectionPool) {
+  /** `before`: what stood in its place while it was connected. */
+  constructor(pool: ConnectionPool, before: OpeningConnection | null = null) {
     this.pool = pool;
-    this.address = pool.endpoint.address;
-    this.started = pool.services.clock.now;
+    this.address = before === null ? pool.endpoint.address : before.address;
+    this.started = before === null ? pool.services.clock.now : before.started;
     this.timer = new Timer(() => this.onTimer());
     this.maxStreams = pool.http2.maxConcurrentStreams;
-    this.expectedRoom = pool.maxRequests > 0 ? Math.min(pool.maxRequests, this.maxStreams) : this.maxStreams;
+    this.expectedRoom = pool.http2Room;
   }
 
   /** Our end of it, null while connecting. */

@@ -2,7 +2,7 @@
  * One version of a listener in one worker: chooses a filter chain for each accepted connection and keeps account
  * of the connections it made. A changed listener is a new object; the old one drains.
  */
-import type { FilterChain, HttpConnectionManager, Listener, RouteConfiguration } from "../config/model.ts";
+import type { FilterChain, Listener, RouteConfiguration } from "../config/model.ts";
 import type { NetworkFilterFactory } from "../filter/network-filter.ts";
 import type { StreamInfo } from "../http/stream-info.ts";
 import { Roster } from "../io/roster.ts";
@@ -16,7 +16,12 @@ import {
 import type { RouteTable } from "../route/route-table.ts";
 import type { Runtime } from "../route/runtime-fraction.ts";
 import type { AccessLogger } from "../telemetry/access-log.ts";
-import { type ListenerStats, listenerScope, listenerStats } from "../telemetry/listener-stats.ts";
+import {
+  type ListenerStats,
+  listenerScope,
+  listenerStats,
+  protocolDetectionStats,
+} from "../telemetry/listener-stats.ts";
 import type { Scope } from "../telemetry/stats.ts";
 import { type TlsCounts, tlsStats } from "../telemetry/tls-stats.ts";
 import { Timer } from "../time/timers.ts";
@@ -25,7 +30,7 @@ import { Arrival, type ArrivalOwner } from "./arrival.ts";
 import { AutoDownstream } from "./auto-downstream.ts";
 import type { Clusters } from "./clusters.ts";
 import { ConnectionLife } from "./connection-life.ts";
-import { ConnectionManager } from "./connection-manager.ts";
+import { ConnectionManager, codecOf } from "./connection-manager.ts";
 import type { ConnectionOwner, DrainableConnection } from "./connection-owner.ts";
 import { ConnectionRecord } from "./connection-record.ts";
 import type { Extensions, FilterEnvironment } from "./http-filters.ts";
@@ -33,6 +38,8 @@ import { Http1Downstream } from "./http1-downstream.ts";
 import { Http2Downstream } from "./http2-downstream.ts";
 import type { LogCompiler } from "./log-compiler.ts";
 import { NetworkFilters } from "./network-filters.ts";
+import { EITHER_ALPN, HTTP1_ALPN, HTTP2_ALPN, NO_ALPN } from "./secure-dial.ts";
+import { mayExpectServers, ServerFirst } from "./server-first.ts";
 import type { Services } from "./services.ts";
 import { TcpProxyConnection } from "./tcp-connection.ts";
 import { TcpProxyFilter } from "./tcp-filter.ts";
@@ -52,7 +59,7 @@ export interface InForce {
 }
 
 /** What a server offers by ALPN whose configuration says nothing of it. */
-const ALPN = { AUTO: ["h2", "http/1.1"], HTTP1: ["http/1.1"], HTTP2: ["h2"] } as const;
+const ALPN = { AUTO: EITHER_ALPN, HTTP1: HTTP1_ALPN, HTTP2: HTTP2_ALPN };
 
 /** What is made of an accepted connection, by its connection manager's `codec_type`. */
 const CONNECTIONS = { AUTO: AutoDownstream, HTTP1: Http1Downstream, HTTP2: Http2Downstream } as const;
@@ -64,6 +71,7 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
   /** True if idle connections are not waited for. */
   closesIdle = false;
   readonly stats: ListenerStats;
+  readonly serverFirst: ServerFirst | null;
   private sslCounts: TlsCounts | null = null;
   private readonly services: Services;
   /** Null only if the configuration slipped through validation. */
@@ -101,6 +109,9 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
     const statName = config.statPrefix !== "" ? config.statPrefix : formatAddress(config.addresses[0]);
     this.scope = listenerScope(services.stats, statName);
     this.stats = listenerStats(this.scope);
+    this.serverFirst = mayExpectServers(config)
+      ? new ServerFirst(services.clock, () => protocolDetectionStats(this.scope))
+      : null;
     this.loggers = logs.compile(config.accessLog);
     this.choice = compileFilterChains(config).choice;
     const chains =
@@ -113,9 +124,8 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
       if (factories.length > 0) this.networkFilters.set(chain, factories);
       if (chain.tls != null) {
         tlsStats(this.scope); // an alert on a counter that is not there does not fire
-        const alpn = filter.kind === "tcp_proxy" ? [] : ALPN[filter.codecType];
         const owner = `listener ${config.name} ${config.version}, filter chain ${chains.indexOf(chain)}`;
-        this.sides.set(chain, new TlsSide(services, owner, chain.tls, true, alpn));
+        this.sides.set(chain, new TlsSide(services, owner, chain.tls, true));
       }
       if (filter.kind === "tcp_proxy") {
         this.tcp.set(chain, new TcpProxyFilter(filter, config, chain.name, services, clusters, logs));
@@ -202,8 +212,16 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
     return chain;
   }
 
+  silentChain(socket: Socket): FilterChain | null {
+    return this.choice === null ? null : this.choice.choose(socket, NOT_INSPECTED);
+  }
+
   tlsOf(chain: FilterChain): TlsSide | null {
     return this.sides.get(chain) ?? null;
+  }
+
+  alpnOf({ filter }: FilterChain): readonly string[] {
+    return filter.kind === "tcp_proxy" ? NO_ALPN : ALPN[filter.codecType];
   }
 
   departed(arrival: Arrival, timedOut: boolean): void {
@@ -377,14 +395,4 @@ function networkFactories(
     context.log("error", "config", `network filter ${name}: ${typeName} is not known`);
     return [];
   });
-}
-
-/** What was agreed upon by ALPN counts where the configuration leaves it open. */
-function codecOf(
-  { config }: ConnectionManager,
-  secure: SecureConnection | null,
-): HttpConnectionManager["codecType"] {
-  if (config.codecType !== "AUTO" || secure === null) return config.codecType;
-  const { alpn } = secure.info;
-  return alpn === "h2" ? "HTTP2" : alpn === "http/1.1" ? "HTTP1" : "AUTO";
 }

@@ -16,9 +16,10 @@ import type { Http2Limits } from "../http2/limits.ts";
 import type { Keepalive } from "../io/socket.ts";
 import type { ClusterStats } from "../telemetry/cluster-stats.ts";
 import type { Http2Stats } from "../telemetry/http2-stats.ts";
+import { AutoUpstream } from "./auto-upstream.ts";
 import { Http1Upstream } from "./http1-upstream.ts";
 import { Http2Upstream } from "./http2-upstream.ts";
-import type { Closing, PooledConnection } from "./pooled-connection.ts";
+import type { Closing, OpeningConnection, PooledConnection } from "./pooled-connection.ts";
 import { type Dialler, dial, type SecuredCluster } from "./secure-dial.ts";
 import type { Services } from "./services.ts";
 import type { UpstreamExchange } from "./upstream-exchange.ts";
@@ -46,9 +47,15 @@ export interface PoolOptions {
   readonly nameCase: NameCase;
   /** Null = off. */
   readonly keepalive: Keepalive | null;
-  /** What HTTP/2 is spoken with, null for HTTP/1. */
+  /** What HTTP/2 is spoken with, null if it never is. */
   readonly http2: Http2ProtocolOptions | null;
 }
+
+/** What the connections of a pool speak: one version of HTTP, or, each of them, what ALPN says. */
+export const SpeaksHttp1 = 0;
+export const SpeaksHttp2 = 1;
+export const SpeaksEither = 2;
+export type PoolSpeech = typeof SpeaksHttp1 | typeof SpeaksHttp2 | typeof SpeaksEither;
 
 /** Whose connections they are. */
 export interface PoolCluster extends SecuredCluster {
@@ -63,6 +70,9 @@ export class ConnectionPool {
   readonly stats: ClusterStats;
   readonly breaker: Breaker;
   private readonly cluster: PoolCluster;
+  private readonly speech: PoolSpeech;
+  /** The last connection that could speak either version spoke HTTP/2; as in Envoy the first one is expected to. */
+  private lastWasHttp2 = true;
   private options: PoolOptions;
   /** Connections with room, or that had some when they were last looked at. */
   private readonly offered: PooledConnection[] = [];
@@ -78,6 +88,7 @@ export class ConnectionPool {
     cluster: PoolCluster,
     breaker: Breaker,
     options: PoolOptions,
+    speech: PoolSpeech = options.http2 === null ? SpeaksHttp1 : SpeaksHttp2,
   ) {
     this.services = services;
     this.endpoint = endpoint;
@@ -85,6 +96,7 @@ export class ConnectionPool {
     this.stats = cluster.stats;
     this.breaker = breaker;
     this.options = options;
+    this.speech = speech;
   }
 
   get limits(): Http1Limits {
@@ -111,14 +123,15 @@ export class ConnectionPool {
     return this.cluster.http2Stats;
   }
 
-  /** Its connections speak HTTP/2. */
-  get isHttp2(): boolean {
-    return this.options.http2 !== null;
-  }
-
   /** What HTTP/2 is spoken with. */
   get http2(): Http2ProtocolOptions {
     return this.options.http2 as Http2ProtocolOptions;
+  }
+
+  /** Requests that a new connection of HTTP/2 may have at a time, as far as we have a say. */
+  get http2Room(): number {
+    const { maxRequests, http2 } = this;
+    return maxRequests > 0 ? Math.min(maxRequests, http2.maxConcurrentStreams) : http2.maxConcurrentStreams;
   }
 
   /** True if a connection that becomes idle stays so: nobody waits for it, and it may live on. */
@@ -185,10 +198,11 @@ export class ConnectionPool {
     this.endpoint.rqPendingActive--;
   }
 
-  private connect(): void {
+  /** False if the breaker is against it. */
+  private connect(): boolean {
     if (!this.breaker.connections.available) {
       this.stats.upstreamCxOverflow++;
-      if (this.open > 0) return;
+      if (this.open > 0) return false;
     }
     this.breaker.connections.acquire();
     if (this.open === 0) this.breaker.connectionPools.acquire();
@@ -197,22 +211,40 @@ export class ConnectionPool {
     stats.upstreamCxActive++;
     endpoint.cxTotal++;
     endpoint.cxActive++;
-    let connection: PooledConnection & Dialler;
-    if (this.options.http2 === null) {
-      stats.upstreamCxHttp1Total++;
-      connection = new Http1Upstream(this);
-    } else {
-      stats.upstreamCxHttp2Total++;
-      connection = new Http2Upstream(this);
-    }
+    const connection = this.newConnection();
     services.buffering.add(connection);
     this.open++;
     this.expected += connection.expectedRoom;
     services.timers.arm(connection.timer, services.clock.now + this.options.connectTimeout);
     connection.socket = dial(services, connection.address, connection, this.cluster);
+    return true;
+  }
+
+  private newConnection(): OpeningConnection & Dialler {
+    if (this.speech === SpeaksEither) return new AutoUpstream(this, this.lastWasHttp2 ? this.http2Room : 1);
+    this.countVersion(this.speech === SpeaksHttp2);
+    return this.speech === SpeaksHttp2 ? new Http2Upstream(this) : new Http1Upstream(this);
+  }
+
+  private countVersion(http2: boolean): void {
+    if (http2) this.stats.upstreamCxHttp2Total++;
+    else this.stats.upstreamCxHttp1Total++;
   }
 
   // ── What connections report ───────────────────────────────────────────────────────────────────────────────
+
+  /** A connection that could become either has become one of a version of HTTP. */
+  became(opening: OpeningConnection, connection: PooledConnection & Dialler, http2: boolean): void {
+    const { buffering } = this.services;
+    buffering.remove(opening);
+    buffering.add(connection);
+    this.lastWasHttp2 = http2;
+    this.countVersion(http2);
+    this.expected += connection.expectedRoom - opening.expectedRoom;
+    connection.onConnect();
+    // One of HTTP/1 takes a single one of those that were to share one of HTTP/2.
+    while (this.waiting.length > this.expected && this.connect());
+  }
 
   onConnected(connection: PooledConnection): void {
     this.expected -= connection.expectedRoom;
@@ -238,7 +270,7 @@ export class ConnectionPool {
   }
 
   /** A connection is gone. */
-  onClosed(connection: PooledConnection, { connecting, busy, remote, reason }: Closing): void {
+  onClosed(connection: OpeningConnection, { connecting, busy, remote, reason }: Closing): void {
     this.services.buffering.remove(connection);
     this.open--;
     this.breaker.connections.release();
@@ -258,7 +290,7 @@ export class ConnectionPool {
     stats.upstreamRqPerCx.record(connection.requests);
     if (connection.offered) {
       connection.offered = false;
-      this.offered.splice(this.offered.indexOf(connection), 1);
+      this.offered.splice(this.offered.indexOf(connection as PooledConnection), 1);
     }
     if (connecting) {
       this.expected -= connection.expectedRoom;

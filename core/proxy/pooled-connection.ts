@@ -4,7 +4,8 @@ import type { Timer } from "../time/timers.ts";
 import type { UpstreamBuffering } from "./connection-owner.ts";
 import type { UpstreamExchange } from "./upstream-exchange.ts";
 
-export interface PooledConnection extends UpstreamBuffering {
+/** One that may not know yet which. */
+export interface OpeningConnection extends UpstreamBuffering {
   /** Set by the pool once it dials. */
   socket: Socket | null;
   /** Where it goes; its endpoint may have moved on since (LOGICAL_DNS). */
@@ -15,14 +16,17 @@ export interface PooledConnection extends UpstreamBuffering {
   readonly timer: Timer;
   /** Requests carried so far. */
   readonly requests: number;
-  /** Requests that it can take now. */
-  readonly room: number;
   /** While it connects: requests that it will be able to take. */
   readonly expectedRoom: number;
-  /** It is connected, and carries nothing. */
-  readonly idle: boolean;
   /** It is among those that the pool offers. Only the pool changes it. */
   offered: boolean;
+}
+
+export interface PooledConnection extends OpeningConnection {
+  /** Requests that it can take now. */
+  readonly room: number;
+  /** It is connected, and carries nothing. */
+  readonly idle: boolean;
   /** An exchange for one request; only if there is room, and to be assigned at once. */
   take(): UpstreamExchange;
   /** Takes nothing more, and closes when what it carries is over. */

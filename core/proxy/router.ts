@@ -170,7 +170,8 @@ export class Router extends RouterReplay implements Forwarder, AttemptOwner {
     }
     retry?.onTry(endpoint);
     this.address(endpoint, this.retried || this.wasFree);
-    const pool = stream.manager.clusters.poolOf(cluster, endpoint, breaker);
+    const http2 = stream.request.version === 20;
+    const pool = stream.manager.clusters.poolOf(cluster, endpoint, breaker, http2);
     this.attempt = new Attempt(this, cluster, breaker, endpoint, pool);
     this.attempt.start();
   }

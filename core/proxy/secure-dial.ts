@@ -18,12 +18,20 @@ import { Handshake, type HandshakeOwner } from "./handshake.ts";
 import type { Services } from "./services.ts";
 import type { TlsSide } from "./tls-side.ts";
 
+/** What is offered by ALPN to an endpoint: by what speaks no HTTP, one version of it, or either. */
+export const NO_ALPN: readonly string[] = [];
+export const HTTP1_ALPN: readonly string[] = ["http/1.1"];
+export const HTTP2_ALPN: readonly string[] = ["h2"];
+export const EITHER_ALPN: readonly string[] = ["h2", "http/1.1"];
+
 /** Who uses the connection. */
 export interface Dialler extends SocketHandler {
   /** Null if it is plain; set before `onConnect`. */
   secure: SecureConnection | null;
   /** What it speaks whatever ALPN says, unless ALPN says HTTP/1; "" = whatever ALPN says. */
   readonly protocol: string;
+  /** What it offers by ALPN where the configuration names nothing; always the same object. */
+  readonly alpn: readonly string[];
 }
 
 /** What has to be known of the cluster. */
@@ -61,10 +69,14 @@ class SecureDial implements SocketHandler, HandshakeOwner {
   }
 
   onConnect(): void {
-    const { services, cluster } = this;
+    const { services, cluster, dialler } = this;
     const socket = this.socket as PlainSocket;
-    const side = cluster.transport as TlsSide;
-    const { ready } = side;
+    const side = cluster.transport as TlsSide | null;
+    if (side === null) {
+      this.refuse("the cluster does not speak TLS any more");
+      return;
+    }
+    const ready = side.ready(dialler.alpn);
     if (ready === null) this.refuse(side.fault);
     else new Handshake(services, socket, ready, cluster.ssl, this).start();
   }

@@ -10,6 +10,7 @@ import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.t
 import { Timer } from "../time/timers.ts";
 import { ConnectionInfo } from "./connection-info.ts";
 import type { ConnectionOwner } from "./connection-owner.ts";
+import type { FirstWord } from "./server-first.ts";
 import type { Services } from "./services.ts";
 import type { TcpProxyFilter } from "./tcp-filter.ts";
 import { MAX_FLUSH_MS, mayPool, TcpUpstream, type TcpUpstreamOwner } from "./tcp-upstream.ts";
@@ -28,6 +29,8 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
   private upstreamEnded = false;
   /** What arrived although reading is paused until the upstream is there. */
   private early: Uint8Array[] | null = null;
+  /** Who wants to know which side speaks first, until the client has spoken; or null. */
+  witness: FirstWord | null = null;
   readonly accepted: number;
   place = -1;
   private readonly idle: Timer;
@@ -93,6 +96,10 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
   }
 
   onData(chunk: Uint8Array): void {
+    if (this.witness !== null) {
+      this.witness.onClient(chunk);
+      this.witness = null;
+    }
     this.filter.stats.downstreamCxRxBytesTotal += chunk.length;
     this.bytesReceived += chunk.length;
     if (this.connected) {
@@ -173,6 +180,7 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
     const upstream = this.upstream as TcpUpstream;
     this.connected = true;
     this.upstreamLocal = upstream.local;
+    this.witness?.onConnected();
     if (this.early !== null) {
       for (const chunk of this.early) {
         this.upstreamBytesSent += chunk.length;
@@ -186,6 +194,7 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
   }
 
   onUpstreamData(chunk: Uint8Array): void {
+    if (this.witness !== null) this.witness.onServer();
     this.bytesSent += chunk.length;
     this.upstreamBytesReceived += chunk.length;
     this.filter.stats.downstreamCxTxBytesTotal += chunk.length;

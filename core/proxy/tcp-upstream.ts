@@ -12,7 +12,7 @@ import type { EndpointState } from "../cluster/endpoint.ts";
 import type { CloseReason, Socket } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
-import { type Dialler, dial } from "./secure-dial.ts";
+import { type Dialler, dial, NO_ALPN } from "./secure-dial.ts";
 import type { Services } from "./services.ts";
 
 /** An upstream that takes nothing of what is left for it is given this long, ms. */
@@ -100,6 +100,7 @@ export class TcpUpstream implements Dialler {
   /** Null if it is plain. */
   secure: SecureConnection | null = null;
   readonly protocol = "";
+  readonly alpn = NO_ALPN;
 
   /** Our end of the connection, once there is one. */
   get local(): Socket["local"] | null {

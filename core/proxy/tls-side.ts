@@ -26,6 +26,8 @@ export interface ReadyTls {
   readonly local: Certificate | null;
 }
 
+const NONE: readonly string[] = [];
+
 /** Who has not renewed a certificate in this last part of its life is told. */
 const LATE = 0.2;
 
@@ -36,49 +38,56 @@ export class TlsSide {
   private readonly owner: string;
   private readonly config: DownstreamTls | UpstreamTls;
   private readonly server: boolean;
-  private readonly alpn: readonly string[];
+  private released = false;
   private material: TlsMaterial | null = null;
-  private made: ReadyTls | null = null;
+  /** By what is offered. */
+  private readonly made = new Map<readonly string[], ReadyTls | null>();
 
-  /**
-   * `owner`: which listener or cluster, and version of it, for logs and to know the same question again. `alpn`: what is
-   * offered where the configuration says nothing.
-   */
-  constructor(
-    services: Services,
-    owner: string,
-    config: DownstreamTls | UpstreamTls,
-    server: boolean,
-    alpn: readonly string[],
-  ) {
+  /** `owner`: which listener or cluster, and version of it, for logs and to know the same question again. */
+  constructor(services: Services, owner: string, config: DownstreamTls | UpstreamTls, server: boolean) {
     this.services = services;
     this.owner = owner;
     this.config = config;
     this.server = server;
-    this.alpn = alpn;
   }
 
-  /** As it is now; null while something is missing or unusable. */
-  get ready(): ReadyTls | null {
-    const { config, server, services } = this;
+  /**
+   * As it is now; null while something is missing or unusable. `alpn`: what is offered where the configuration names
+   * nothing, one of few lists, each of which is always the same object. `asked`: what a client asks for, as far as it is
+   * known; if there is nothing of it here, it is served without ALPN, as by Envoy, where our engines would turn it away.
+   */
+  ready(alpn: readonly string[], asked: readonly string[] = NONE): ReadyTls | null {
+    const { config, server, services, made } = this;
     const material = services.secrets.resolve(this.owner, config, server ? "client" : "server");
+    if (this.released) services.secrets.release(this.owner);
     if (material === null) {
       this.material = null;
-      this.made = null;
+      made.clear();
       this.fault = "a secret has not been delivered";
-    } else if (material !== this.material) {
-      this.material = material;
-      this.made = this.make(material);
+      return null;
     }
-    return this.made;
+    if (material !== this.material) {
+      this.material = material;
+      made.clear();
+      this.warn(material);
+    }
+    let offer = config.alpn.length > 0 ? config.alpn : alpn;
+    if (asked.length > 0 && offer.length > 0 && !asked.some((name) => offer.includes(name))) offer = NONE;
+    let ready = made.get(offer);
+    if (ready === undefined) {
+      ready = this.make(material, offer);
+      made.set(offer, ready);
+    }
+    return ready;
   }
 
-  /** Its listener or cluster is gone, or has another version. */
+  /** Its listener or cluster is gone, or has another version. What is under way may still ask. */
   release(): void {
+    this.released = true;
     this.services.secrets.release(this.owner);
   }
 
-  private make({ certificates, judge, identities }: TlsMaterial): ReadyTls | null {
+  private make({ certificates, judge, identities }: TlsMaterial, alpn: readonly string[]): ReadyTls | null {
     const { config, server, services } = this;
     const { parameters } = config;
     const down = server ? (config as DownstreamTls) : null;
@@ -94,7 +103,7 @@ export class TlsSide {
       cipherSuites: parameters.cipherSuites,
       curves: parameters.curves,
       signatureAlgorithms: parameters.signatureAlgorithms,
-      alpn: config.alpn.length > 0 ? config.alpn : this.alpn,
+      alpn,
       resumption: down === null ? (up?.maxSessionKeys ?? 0) > 0 : down.sessionTickets,
       sessionTimeout: down === null ? 0 : down.sessionTimeout / 1000,
     });
@@ -102,12 +111,6 @@ export class TlsSide {
     if (this.fault !== "") {
       services.platform.log("error", "config", `${this.owner}: TLS: ${this.fault}`);
       return null;
-    }
-    for (const { notBefore, notAfter } of identities) {
-      const left = notAfter - services.clock.wall;
-      if (left > (notAfter - notBefore) * LATE) continue;
-      const minutes = Math.max(0, Math.round(left / 60_000));
-      services.platform.log("warning", "config", `${this.owner}: its certificate expires in ${minutes} min`);
     }
     return {
       context,
@@ -117,5 +120,15 @@ export class TlsSide {
       mustName: down?.requireSni === true,
       local: identities[0] ?? null,
     };
+  }
+
+  private warn({ identities }: TlsMaterial): void {
+    const { services } = this;
+    for (const { notBefore, notAfter } of identities) {
+      const left = notAfter - services.clock.wall;
+      if (left > (notAfter - notBefore) * LATE) continue;
+      const minutes = Math.max(0, Math.round(left / 60_000));
+      services.platform.log("warning", "config", `${this.owner}: its certificate expires in ${minutes} min`);
+    }
   }
 }

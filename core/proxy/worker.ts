@@ -219,7 +219,7 @@ export class Worker implements RouteTables {
       const { stats } = cluster;
       stats.upstreamCxRxBytesBuffered = 0;
       stats.upstreamCxTxBytesBuffered = 0;
-      if (cluster.config.http2 !== null) cluster.http2Stats.pendingSendBytes = 0;
+      cluster.clearPending();
     }
     for (const listener of listeners) listener.addBuffered();
     for (const connection of this.services.buffering.list()) connection.addBuffered();

@@ -26,6 +26,18 @@ export class ListenerStats {
   readonly downstreamCxLengthMs = new Histogram();
 }
 
+/** What a listener's inspectors need not wait for; there as soon as something was learned. Not in Envoy. */
+export class ProtocolDetectionStats {
+  /** Destinations whose server was found to speak first. */
+  serverFirstLearned = 0;
+  /** Connections that were not waited for because of it. */
+  serverFirstUsed = 0;
+  /** Destinations where a client has spoken first since. */
+  serverFirstForgotten = 0;
+}
+
+const PROTOCOL_DETECTION = layoutOf("protocol_detection", () => new ProtocolDetectionStats());
+
 const LISTENER = layoutOf("listener", () => new ListenerStats(), {
   gauges: ["downstreamCxActive", "downstreamPreCxActive"],
   perWorker: ["downstreamCxTotal", "downstreamCxActive"],
@@ -40,6 +52,11 @@ export function listenerScope(store: StatsStore, name: string): Scope {
 /** The listener's own numbers. */
 export function listenerStats(scope: Scope): ListenerStats {
   return scope.set(LISTENER);
+}
+
+/** What its inspectors have learned (`listener.<a>.protocol_detection.`). */
+export function protocolDetectionStats(scope: Scope): ProtocolDetectionStats {
+  return scope.set(PROTOCOL_DETECTION, "protocol_detection.");
 }
 
 /**

@@ -2,6 +2,9 @@
  * The admin page `/stats/prometheus`: text exposition format 0.0.4 in Envoy's shape. A family is all statistics
  * of one tag-extracted name; its name is `envoy_` and that name with everything but letters, digits and `_`
  * replaced by `_`. Counters come first, then gauges, then histograms, each in the order of their dotted names.
+ *
+ * Law: names are filters' to choose, and no choice of theirs makes a page that a reader would refuse: a family is there
+ * once, with one type.
  */
 import { BOUNDS, countOf, cumulativeCounts } from "./histogram.ts";
 import type { StatList } from "./stat-list.ts";
@@ -11,6 +14,9 @@ import type { HistogramExport, ScopeExport } from "./stats-export.ts";
 export const PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 const NONE = new Float64Array(0);
+
+/** What a reader takes for a name. */
+const METRIC_NAME = /^[a-zA-Z_]/;
 
 /** What closes a bucket's labels, per bound. */
 const BOUND_ENDS: readonly string[] = BOUNDS.map((bound) => `le="${bound}"} `);
@@ -24,15 +30,16 @@ interface Family {
 /** The page. */
 export function renderPrometheus({ numbers, histograms }: StatList): string {
   const labels = new ScopeLabels();
-  const counters = new Families();
-  const gauges = new Families();
+  const taken = new Set<string>();
+  const counters = new Families(taken);
+  const gauges = new Families(taken);
   for (const { kind, scope, tagged, tag, value } of numbers) {
     const family = (kind === "counter" ? counters : gauges).of(scope.tagged + tagged);
     const text = labels.of(scope);
     const all = tag === null ? text : join(`${tag[0]}="${escapeLabel(tag[1])}"`, text);
     family.text += `${family.name}{${all}} ${value}\n`;
   }
-  const series = new Families();
+  const series = new Families(taken);
   for (const { scope, tagged, data } of histograms) {
     const family = series.of(scope.tagged + tagged);
     family.text += renderHistogram(family.name, labels.of(scope), data);
@@ -54,6 +61,12 @@ function renderHistogram(name: string, labels: string, data: HistogramExport | n
 /** The families of one type by their dotted names. */
 class Families {
   private readonly byName = new Map<string, Family>();
+  private readonly taken: Set<string>;
+
+  /** `taken`: names that are on the page, for all types. */
+  constructor(taken: Set<string>) {
+    this.taken = taken;
+  }
 
   of(dotted: string): Family {
     let family = this.byName.get(dotted);
@@ -68,6 +81,8 @@ class Families {
     let out = "";
     for (const dotted of [...this.byName.keys()].sort()) {
       const { name, text } = this.of(dotted);
+      if (!METRIC_NAME.test(name) || this.taken.has(name)) continue;
+      this.taken.add(name);
       out += `# TYPE ${name} ${type}\n${text}`;
     }
     return out;
@@ -94,9 +109,14 @@ function join(one: string, other: string): string {
   return other === "" ? one : `${one},${other}`;
 }
 
-/** `cluster.upstream_rq_total` → `envoy_cluster_upstream_rq_total`. */
+/** Whose names are their users' own, and go without a prefix (Envoy's custom stat namespaces). */
+const CUSTOM = /^(?:wasmcustom|istiocustom)\./;
+
+/** `cluster.upstream_rq_total` → `envoy_cluster_upstream_rq_total`, `wasmcustom.hits` → `hits`. */
 export function metricName(dotted: string): string {
-  return `envoy_${dotted.replace(/[^a-zA-Z0-9_]/g, "_")}`;
+  const custom = dotted.replace(CUSTOM, "");
+  const name = custom.replace(/[^a-zA-Z0-9_]/g, "_");
+  return custom === dotted ? `envoy_${name}` : name;
 }
 
 function escapeLabel(value: string): string {

@@ -46,7 +46,7 @@ export function readCluster(reader: Reader<ClusterMessage>, version: string, wan
     edsServiceName,
     dns: readDns(reader),
     circuitBreakers: readCircuitBreakers(reader.child("circuitBreakers")),
-    ...readUpstreamHttp(reader),
+    ...readUpstreamHttp(reader, tls !== null),
     healthyPanicThreshold: balancing?.child("healthyPanicThreshold")?.take("value") ?? 50,
     localityWeighted: locality?.case === "localityWeightedLbConfig",
     tcpPoolIdleTimeout: 600_000,

@@ -1,24 +1,29 @@
 /**
  * How a cluster speaks HTTP: the options extension, or the older fields that stand in the cluster itself.
- * HTTP/1.1 and HTTP/2 are what there is; HTTP/3 is refused by name.
+ * HTTP/1.1 and HTTP/2 are what there is, either of them, by ALPN, or as the client does; HTTP/3 is refused by name.
  */
 import type { Cluster } from "../config/model.ts";
 import { entryPath } from "./faults.ts";
 import type { Cluster as ClusterMessage } from "./generated/envoy/config/cluster/v3/cluster_pb.ts";
-import type { HttpProtocolOptions } from "./generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import type {
+  HttpProtocolOptions,
+  HttpProtocolOptions_AutoHttpConfig,
+  HttpProtocolOptions_UseDownstreamHttpConfig,
+} from "./generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { readHttp1Options, readUpstreamHttpOptions } from "./http-options.ts";
 import { readHttp2Options } from "./http2-options.ts";
 import { type PackedAny, typeNameOf } from "./message.ts";
 import { openUnpacked, type Reader } from "./reader.ts";
 
-type UpstreamHttp = Pick<Cluster, "common" | "http1" | "http2" | "maxResponseHeadersBytes">;
+type Protocol = Pick<Cluster, "http1" | "http2" | "protocolBy">;
+type UpstreamHttp = Pick<Cluster, "common" | "maxResponseHeadersBytes"> & Protocol;
 
 const OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 /** Envoy's default for responses. */
 const MAX_RESPONSE_HEADERS_BYTES = 60 * 1024;
 
-/** Reads the HTTP options of a cluster. */
-export function readUpstreamHttp(reader: Reader<ClusterMessage>): UpstreamHttp {
+/** Reads the HTTP options of a cluster; `secure`: its connections are TLS. */
+export function readUpstreamHttp(reader: Reader<ClusterMessage>, secure: boolean): UpstreamHttp {
   const extension = findExtension(reader);
   const oldCommon = reader.child("commonHttpProtocolOptions");
   const oldHttp1 = reader.child("httpProtocolOptions");
@@ -28,7 +33,7 @@ export function readUpstreamHttp(reader: Reader<ClusterMessage>): UpstreamHttp {
     for (const key of ["commonHttpProtocolOptions", "httpProtocolOptions", "http2ProtocolOptions"] as const) {
       if (reader.has(key)) reader.fault(key, `must not be set beside ${OPTIONS}`);
     }
-    return orOld(readOptions(extension), extension.message.commonHttpProtocolOptions, oldMaxRequests);
+    return orOld(readOptions(extension, secure), extension.message.commonHttpProtocolOptions, oldMaxRequests);
   }
   const options = {
     common: readUpstreamHttpOptions(oldCommon),
@@ -64,15 +69,15 @@ function findExtension(reader: Reader<ClusterMessage>): Reader<HttpProtocolOptio
   return found;
 }
 
-function readOptions(reader: Reader<HttpProtocolOptions>): UpstreamHttp {
+function readOptions(reader: Reader<HttpProtocolOptions>, secure: boolean): UpstreamHttp {
   return {
     common: readUpstreamHttpOptions(reader.child("commonHttpProtocolOptions")),
-    ...readProtocol(reader),
+    ...readProtocol(reader, secure),
     maxResponseHeadersBytes: MAX_RESPONSE_HEADERS_BYTES,
   };
 }
 
-function readProtocol(reader: Reader<HttpProtocolOptions>): Pick<Cluster, "http1" | "http2"> {
+function readProtocol(reader: Reader<HttpProtocolOptions>, secure: boolean): Protocol {
   const chosen = reader.oneof("upstreamProtocolOptions");
   switch (chosen.case) {
     case "explicitHttpConfig": {
@@ -85,11 +90,23 @@ function readProtocol(reader: Reader<HttpProtocolOptions>): Pick<Cluster, "http1
       break;
     }
     case "useDownstreamProtocolConfig":
-      // Downstream is HTTP/1.1 as well.
-      return { http1: readHttp1Options(chosen.value.child("httpProtocolOptions")), http2: null };
+      return { ...readEither(chosen.value), protocolBy: "DOWNSTREAM" };
     case "autoConfig":
-      reader.refuseOneof(chosen);
-      break;
+      // As in Envoy. Without TLS nobody ever says which it is.
+      if (!secure)
+        chosen.value.faultHere("needs a transport_socket of TLS, which asks for a protocol by ALPN");
+      return { ...readEither(chosen.value), protocolBy: "ALPN" };
   }
   return { http1: readHttp1Options(null), http2: null };
+}
+
+/** HTTP/2 need not be mentioned to be spoken. */
+function readEither(
+  reader: Reader<HttpProtocolOptions_UseDownstreamHttpConfig> | Reader<HttpProtocolOptions_AutoHttpConfig>,
+): Protocol {
+  const options = reader as Reader<HttpProtocolOptions_UseDownstreamHttpConfig>; // both have these two
+  return {
+    http1: readHttp1Options(options.child("httpProtocolOptions")),
+    http2: readHttp2Options(options.child("http2ProtocolOptions")),
+  };
 }

@@ -63,6 +63,8 @@ export const downstreamData: HostBuffer = changetype<HostBuffer>(<usize>BufferTy
 export const upstreamData: HostBuffer = changetype<HostBuffer>(<usize>BufferType.UpstreamData);
 /** Of the response to an `httpCall`, while its handler runs. */
 export const callBody: HostBuffer = changetype<HostBuffer>(<usize>BufferType.HttpCallResponseBody);
+/** The message of a gRPC call that its handler is told of. */
+export const grpcMessage: HostBuffer = changetype<HostBuffer>(<usize>BufferType.GrpcMessage);
 /** Only in `onStart`. */
 export const vmConfiguration: HostBuffer = changetype<HostBuffer>(<usize>BufferType.VmConfiguration);
 /** Only in `onConfigure`. */

@@ -75,6 +75,41 @@ export declare function proxy_http_call(
   returnToken: usize,
 ): i32;
 
+export declare function proxy_grpc_call(
+  serviceP: usize,
+  serviceN: usize,
+  nameP: usize,
+  nameN: usize,
+  methodP: usize,
+  methodN: usize,
+  metadataP: usize,
+  metadataN: usize,
+  messageP: usize,
+  messageN: usize,
+  timeout: u32,
+  returnToken: usize,
+): i32;
+
+export declare function proxy_grpc_stream(
+  serviceP: usize,
+  serviceN: usize,
+  nameP: usize,
+  nameN: usize,
+  methodP: usize,
+  methodN: usize,
+  metadataP: usize,
+  metadataN: usize,
+  returnToken: usize,
+): i32;
+
+export declare function proxy_grpc_send(token: u32, messageP: usize, messageN: usize, end: i32): i32;
+
+export declare function proxy_grpc_close(token: u32): i32;
+
+export declare function proxy_grpc_cancel(token: u32): i32;
+
+export declare function proxy_get_status(returnCode: usize, returnP: usize, returnN: usize): i32;
+
 export declare function proxy_get_shared_data(
   keyP: usize,
   keyN: usize,

@@ -111,3 +111,6 @@ export const responseTrailers: HeaderMap = changetype<HeaderMap>(<usize>MapType.
 /** Of the response to an `httpCall`, while its handler runs. */
 export const callHeaders: HeaderMap = changetype<HeaderMap>(<usize>MapType.HttpCallResponseHeaders);
 export const callTrailers: HeaderMap = changetype<HeaderMap>(<usize>MapType.HttpCallResponseTrailers);
+/** Of a gRPC stream, while its handler is told of them. */
+export const grpcInitialMetadata: HeaderMap = changetype<HeaderMap>(<usize>MapType.GrpcInitialMetadata);
+export const grpcTrailingMetadata: HeaderMap = changetype<HeaderMap>(<usize>MapType.GrpcTrailingMetadata);

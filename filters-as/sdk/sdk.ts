@@ -5,6 +5,14 @@ export * from "./buffer";
 export * from "./clock";
 export * from "./context";
 export * from "./foreign";
+export {
+  GrpcCallHandler,
+  GrpcStatus,
+  GrpcStreamHandler,
+  grpcCall,
+  grpcStatusMessage,
+  grpcStream,
+} from "./grpc-call";
 export * from "./header-map";
 export * from "./http-call";
 export * from "./json-document";

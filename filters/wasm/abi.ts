@@ -52,6 +52,11 @@ export const BodyStopAndBuffer = 1;
 export const BodyStopAndWatermark = 2;
 export const BodyStopNoBuffer = 3;
 
+/** What a call's token is about, its low two bits (as in Envoy): an HTTP request, a unary call of gRPC, a stream. */
+export const HttpToken = 0;
+export const UnaryToken = 1;
+export const StreamToken = 2;
+
 /** Levels of `proxy_log`. */
 export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "critical"] as const;
 

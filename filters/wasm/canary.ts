@@ -89,4 +89,6 @@ export function tryPlugin(
 const SILENT: Callouts = {
   has: (cluster) => cluster !== "",
   send: (cluster) => (cluster === "" ? NoSuchCluster : { cancel: () => undefined }),
+  open: (cluster) =>
+    cluster === "" ? NoSuchCluster : { send: () => undefined, end: () => undefined, cancel: () => undefined },
 };

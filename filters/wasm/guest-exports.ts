@@ -26,6 +26,10 @@ export interface GuestExports {
   readonly downstreamClose: Call | null;
   readonly upstreamClose: Call | null;
   readonly httpCallResponse: Call | null;
+  readonly grpcInitialMetadata: Call | null;
+  readonly grpcReceive: Call | null;
+  readonly grpcTrailingMetadata: Call | null;
+  readonly grpcClose: Call | null;
   readonly done: Call | null;
   readonly log: Call | null;
   readonly delete: Call | null;
@@ -59,6 +63,10 @@ export function guestExports(exports: WebAssembly.Exports, allowed: (name: strin
     downstreamClose: find("proxy_on_downstream_connection_close"),
     upstreamClose: find("proxy_on_upstream_connection_close"),
     httpCallResponse: find("proxy_on_http_call_response"),
+    grpcInitialMetadata: find("proxy_on_grpc_receive_initial_metadata"),
+    grpcReceive: find("proxy_on_grpc_receive"),
+    grpcTrailingMetadata: find("proxy_on_grpc_receive_trailing_metadata"),
+    grpcClose: find("proxy_on_grpc_close"),
     done: find("proxy_on_done"),
     log: find("proxy_on_log"),
     delete: find("proxy_on_delete"),

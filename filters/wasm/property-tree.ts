@@ -1,7 +1,7 @@
 /**
  * What Envoy calls attributes: the values behind the paths of `proxy_get_property` (proxy-wasm.md 1.8 and "Observed").
  * Strings, lists and messages are byte strings, numbers are 64-bit integers, times are nanoseconds. A path that Envoy
- * knows and that says nothing here (there is no TLS yet) is not found.
+ * knows and that says nothing here is not found.
  */
 import { lowerCase, parseDecimalText } from "../../core/bytes/ascii.ts";
 import type { Metadata } from "../../core/config/model.ts";
@@ -9,7 +9,7 @@ import { filterState } from "../../core/http/filter-state.ts";
 import { grpcStatusOf } from "../../core/http/grpc.ts";
 import type { RequestHead } from "../../core/http/head.ts";
 import { protocolName } from "../../core/http/head.ts";
-import type { ListenerView, StreamInfo } from "../../core/http/stream-info.ts";
+import type { ListenerView, PeerView, StreamInfo, TlsView } from "../../core/http/stream-info.ts";
 import { type Address, formatAddress } from "../../core/io/socket.ts";
 import { findLocality, findMetadata, findNode } from "./config-paths.ts";
 import type { GuestContext } from "./guest-context.ts";
@@ -61,7 +61,36 @@ const OF_REQUEST = table<OfRequest>({
   "request\0protocol": (head) => protocolName(head.version),
 });
 
+type OfTls = (tls: TlsView, peer: PeerView | null) => PropertyValue;
+
+/** Below "connection" and "upstream". A certificate's first name stands for all of that kind (Envoy). */
+const OF_TLS: { readonly [name: string]: OfTls } = {
+  tls_version: (tls) => tls.version,
+  subject_local_certificate: ({ local }) => local?.subject ?? "",
+  dns_san_local_certificate: ({ local }) => local?.names.dns[0] ?? null,
+  uri_san_local_certificate: ({ local }) => local?.names.uri[0] ?? null,
+  subject_peer_certificate: (_, peer) => peer?.subject ?? "",
+  dns_san_peer_certificate: (_, peer) => peer?.names.dns[0] ?? null,
+  uri_san_peer_certificate: (_, peer) => peer?.names.uri[0] ?? null,
+  sha256_peer_certificate_digest: (_, peer) => peer?.sha256 ?? null,
+};
+
+/** A client that proved nothing is nobody: filters decide by what is said here. */
+function believed(tls: TlsView): PeerView | null {
+  return tls.peer?.verified === true ? tls.peer : null;
+}
+
+function tlsEntries(): { [path: string]: OfStream } {
+  const entries: { [path: string]: OfStream } = {};
+  for (const [name, read] of Object.entries(OF_TLS)) {
+    entries[`connection\0${name}`] = ({ downstreamTls: tls }) => (tls ? read(tls, believed(tls)) : null);
+    entries[`upstream\0${name}`] = ({ upstreamTls: tls }) => (tls ? read(tls, tls.peer) : null);
+  }
+  return entries;
+}
+
 const OF_STREAM = table<OfStream>({
+  ...tlsEntries(),
   "request\0time": (info) => Math.floor(info.startWall * NANOSECONDS),
   "request\0duration": (info) => duration(info.duration),
   "request\0size": (info) => {
@@ -97,7 +126,7 @@ const OF_STREAM = table<OfStream>({
   "destination\0port": (info) => info.downstreamLocal.port,
   "connection\0id": (info) => info.connectionId,
   connection_id: (info) => info.connectionId,
-  "connection\0mtls": () => false,
+  "connection\0mtls": ({ downstreamTls: tls }) => tls != null && believed(tls) !== null,
   "connection\0requested_server_name": (info) => info.requestedServerName,
   "connection\0termination_details": (info) => text(info.connectionTerminationDetails),
   "upstream\0address": (info) => address(info.upstreamHost),

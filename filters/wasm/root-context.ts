@@ -10,17 +10,23 @@ import {
   CallResponseBody,
   CallResponseHeaders,
   CallResponseTrailers,
+  GrpcInitialMetadata,
+  GrpcMessage,
+  GrpcTrailingMetadata,
   PluginConfiguration,
   VmConfiguration,
 } from "./abi.ts";
 import { BytesBuffer } from "./bytes-buffer.ts";
+import { GrpcCalls } from "./grpc/grpc-calls.ts";
 import { type GuestBuffer, GuestContext } from "./guest-context.ts";
 import { FieldsMap, type HeaderMap, ResponseMap } from "./header-map.ts";
 import { countPairs } from "./pairs.ts";
 import type { WasmVm } from "./vm.ts";
 
-/** Requests that one plugin may have under way in one worker. */
+/** Requests that one VM may have under way, those of gRPC included. */
 const MAX_CALLS = 1024;
+/** What a token counts up to, its kind aside. */
+const LAST_CALL = 0x1fffffff;
 /** How long a guest that is not done may take until it is (`proxy_done`), ms. */
 const MAX_ENDING = 60_000;
 
@@ -37,7 +43,8 @@ export class RootContext extends GuestContext {
   private readonly patience = new Timer(() => this.finish());
   private tickPeriod = 0;
   private readonly calls = new Map<number, Callout>();
-  private nextToken = 1;
+  private lastCall = 0;
+  readonly grpc: GrpcCalls = new GrpcCalls(this);
   /** The answer that the guest is being shown. */
   private answer: Answer | null = null;
   private readonly heads = new ResponseMap();
@@ -117,8 +124,7 @@ export class RootContext extends GuestContext {
     vm.host.context.timers.release(this.tick);
     vm.host.shared.bell.mute(this.onQueueReady);
     vm.host.context.timers.release(this.patience);
-    for (const call of this.calls.values()) call.cancel();
-    this.calls.clear();
+    this.abandon();
     const { exports } = vm;
     if (vm.failure === "" && exports !== null && exports.delete !== null && this.id !== 0)
       vm.call(this, exports.delete, this.id, 0, 0);
@@ -126,9 +132,18 @@ export class RootContext extends GuestContext {
     this.onGone?.();
   }
 
+  /** Gives up all requests: nobody is there to hear of them. */
+  override abandon(): void {
+    for (const call of this.calls.values()) call.cancel();
+    this.calls.clear();
+    this.grpc.cancelAll();
+  }
+
   // ── What host functions ask for ───────────────────────────────────────────────────────────────────────────
 
   map(kind: number): HeaderMap | null {
+    if (kind === GrpcInitialMetadata) return this.grpc.initialMetadata;
+    if (kind === GrpcTrailingMetadata) return this.grpc.trailingMetadata;
     if (this.answer === null) return null;
     if (kind === CallResponseHeaders) return this.heads.over(this.answer.head);
     if (kind === CallResponseTrailers && this.answer.trailers !== null)
@@ -144,6 +159,7 @@ export class RootContext extends GuestContext {
   buffer(kind: number): GuestBuffer | null {
     if (kind === PluginConfiguration) return this.pluginConfiguration;
     if (kind === VmConfiguration) return this.vmConfiguration;
+    if (kind === GrpcMessage) return this.grpc.shownMessage;
     if (kind === CallResponseBody && this.answer !== null) return new BytesBuffer(this.answer.body);
     return null;
   }
@@ -173,15 +189,21 @@ export class RootContext extends GuestContext {
 
   // ── Requests of its own ───────────────────────────────────────────────────────────────────────────────────
 
-  /** A number for a request that is about to be sent, or 0 if there are too many. */
-  newToken(): number {
-    return this.calls.size >= MAX_CALLS || this.finished ? 0 : this.nextToken;
+  /** A token for a request of that kind that is about to be sent, or 0 if there are too many. */
+  newToken(kind: number): number {
+    const { calls, grpc } = this;
+    if (calls.size + grpc.size >= MAX_CALLS || this.finished || this.vm.failure !== "") return 0;
+    let token = 0;
+    do {
+      this.lastCall = this.lastCall === LAST_CALL ? 1 : this.lastCall + 1;
+      token = this.lastCall * 4 + kind;
+    } while (calls.has(token) || grpc.has(token));
+    return token;
   }
 
-  /** A request was sent under the last token. */
-  sent(call: Callout): void {
-    this.calls.set(this.nextToken, call);
-    this.nextToken = (this.nextToken % 0x7fffffff) + 1;
+  /** A request was sent under that token. */
+  sent(token: number, call: Callout): void {
+    this.calls.set(token, call);
   }
 
   /** Its answer is here. */

@@ -163,6 +163,10 @@ export class FakeTls implements TlsEngine {
       }
       this.serverName = hello.serverName;
       this.alpn = options.alpn.find((name) => hello.alpn.includes(name)) ?? "";
+      if (this.alpn === "" && options.alpn.length > 0 && hello.alpn.length > 0) {
+        this.fail("NO_APPLICATION_PROTOCOL"); // as the runtimes' engines do
+        return;
+      }
       this.think(() => this.tell({ alpn: this.alpn, chain, asks: options.requestCertificate }));
       return;
     }

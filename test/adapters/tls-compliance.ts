@@ -121,6 +121,18 @@ export const tlsCases: readonly Case[] = [
     },
   },
   {
+    name: "who asks for no protocol that is offered is refused, and let in by a context that offers none",
+    async run(lab) {
+      const client = { alpn: ["foo"] };
+      const refused = await ends(lab, { server: { alpn: ["h2", "http/1.1"] }, client });
+      await lab.until(bothClosed(refused), "the end");
+      check(refused.server.info === null, "nobody was let in");
+      const served = await ends(lab, { server: { alpn: [] }, client });
+      await lab.until(bothSecured(served), "a handshake");
+      equal([served.client.info?.alpn, served.server.info?.alpn], ["", ""], "nothing was agreed upon");
+    },
+  },
+  {
     name: "a client's certificate is handed over, judged by nobody",
     async run(lab) {
       const pair = await ends(lab, {

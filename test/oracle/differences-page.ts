@@ -29,6 +29,10 @@ const BETWEEN: readonly (readonly [title: string, reason: string])[] = [
     "RFC 9113 8.7 calls it safe after GOAWAY and REFUSED_STREAM. Envoy answers 503 unless `retry_on` has `refused-stream`.",
   ],
   [
+    "A connection of `auto_config` is one connection",
+    "Envoy counts it twice in `upstream_cx_total`: when it is made, and again when ALPN has said what it speaks.",
+  ],
+  [
     "WebSocket keys are made and checked where versions meet",
     "From HTTP/2 to HTTP/1.1 the request gets a `sec-websocket-key` unless it has one, and the upstream's accept must fit; from HTTP/1.1 to HTTP/2 the client gets the accept that its key asks for. Envoy passes both fields on as they are: a server that wants a key has none, and neither has a client its answer.",
   ],

@@ -45,6 +45,11 @@ export const tlsDifferences: readonly { readonly title: string; readonly reason:
     reason: "Envoy takes a broken ClientHello for plain text.",
   },
   {
+    title: "Clients of a server that speaks first wait once",
+    reason:
+      "Behind an `http_inspector` with `continue_on_listener_filters_timeout`, Envoy lets every one of them wait for the whole timeout. Here the first one of an address does (docs/tls.md); where TLS makes a difference, all of them, too.",
+  },
+  {
     title: "Names in `x-forwarded-client-cert` are quoted where they hold a separator",
     reason: "Envoy writes them as they are, so that a URI with `,` looks like two elements.",
   },

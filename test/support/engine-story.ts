@@ -17,7 +17,7 @@ import type {
   VirtualHost,
 } from "../../core/config/model.ts";
 import type { FilterKinds } from "../../core/filter/filter.ts";
-import type { Timers } from "../../core/time/timers.ts";
+import type { Services } from "../../core/proxy/services.ts";
 import { at, type NetworkOptions, type Server } from "../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../runtime-adapters/memory/peer.ts";
 import { ProxyFixture } from "./proxy-fixture.ts";
@@ -195,15 +195,16 @@ export class Story {
     for (const client of [...this.clients, ...this.others()]) if (!client.closed) client.close();
     this.advance(3 * 3_600_000);
     const { driver, worker } = this.proxy;
-    const { timers } = (worker as unknown as { services: { timers: Timers } }).services;
+    const { timers, buffering } = (worker as unknown as { services: Services }).services;
     expect({
       gauges: this.gauges(),
       sockets: driver.openSockets,
       connections: worker.activeConnections,
       timers: timers.size,
+      upstreams: buffering.list().length,
       exceptions: driver.faults,
       misuse: breakerMisuse(this.proxy),
-    }).toEqual({ gauges: [], sockets: 0, connections: 0, timers: 0, exceptions, misuse: 0 });
+    }).toEqual({ gauges: [], sockets: 0, connections: 0, timers: 0, upstreams: 0, exceptions, misuse: 0 });
   }
 }
 

@@ -7,10 +7,14 @@ import type {
   Cluster,
   FilterChain,
   HttpConnectionManager,
+  Json,
   Listener,
+  RouteAction,
   Snapshot,
+  Thresholds,
 } from "../../core/config/model.ts";
 import type { DownstreamTls, ListenerFilters, UpstreamTls } from "../../core/config/tls.ts";
+import { NATIVE_FILTERS } from "../../filters/standard.ts";
 import { NOW, rootCa, workload } from "./certificates.ts";
 import {
   answers,
@@ -73,6 +77,10 @@ export interface Pair {
   readonly down?: Partial<DownstreamTls>;
   readonly up?: Partial<UpstreamTls> | null;
   readonly cluster?: Partial<Cluster>;
+  /** Of the cluster "peer". */
+  readonly limits?: Partial<Thresholds>;
+  /** Of the route to it. */
+  readonly action?: Partial<RouteAction>;
   readonly listener?: Partial<Listener>;
   readonly chain?: Partial<FilterChain>;
   readonly manager?: Partial<HttpConnectionManager>;
@@ -80,6 +88,10 @@ export interface Pair {
   readonly log?: string;
   /** Of the outbound side, which logs nothing without it. */
   readonly outboundLog?: string;
+  /** A native filter before both routers. */
+  readonly filter?: { readonly typeName: string; readonly config: Json };
+  /** The metadata of the node. */
+  readonly metadata?: Json;
   /** The origin's script, default `OK`. */
   readonly answer?: Script;
   /** More chains behind the first. */
@@ -98,27 +110,38 @@ export const INSPECTED: ListenerFilters = {
 export const snapshots = new WeakMap<Story, Snapshot>();
 
 export async function pair(setup: Pair = {}): Promise<Story> {
-  const { manager: change = {}, log = "%RESPONSE_CODE%" } = setup;
-  const base: StorySetup = { origins: [setup.answer ?? answers(OK)], manager: change, log };
+  const { manager: change = {}, filter, log = "%RESPONSE_CODE%" } = setup;
+  const filters = filter && { httpFilters: [{ name: "it", disabled: false, discovery: null, ...filter }] };
+  const base: StorySetup = {
+    network: { epoch: NOW },
+    origins: [setup.answer ?? answers(OK)],
+    manager: { ...filters, ...change },
+    log,
+    kinds: NATIVE_FILTERS,
+  };
   const s = await story(base);
-  s.proxy.driver.clock.epoch = NOW;
   const plain = storySnapshot(base);
-  const toPeer = routeConfiguration([virtualHost([route("/", routeTo("peer"))])]);
+  const toPeer = routeConfiguration([virtualHost([route("/", routeTo("peer", setup.action))])]);
   const inbound = plain.listeners[0].filterChains[0];
   const manager = inbound.filter;
   const chain: FilterChain = { ...inbound, tls: serving(setup.down), ...setup.chain };
-  const outbound = httpManager(toPeer, { accessLog: setup.outboundLog ? [textLog(setup.outboundLog)] : [] });
-  const first = listener("web", ip("127.0.0.1", 80), outbound);
+  const accessLog = setup.outboundLog ? [textLog(setup.outboundLog)] : [];
+  const outbound = httpManager(toPeer, { accessLog, ...filters });
+  const first = listener("web", ip("127.0.0.1", 80), outbound, { trafficDirection: "OUTBOUND" });
   const second = listener("in", ip("127.0.0.1", 443), manager as never, {
+    trafficDirection: "INBOUND",
     filterChains: [chain, ...(setup.chains ?? []).map((more) => ({ ...inbound, ...more }))],
     ...setup.listener,
   });
-  const peer = cluster("peer", [ip("127.0.0.1", 443)], {
+  const usual = cluster("peer", [ip("127.0.0.1", 443)], {
     tls: setup.up === null ? null : calling(setup.up),
     ...setup.cluster,
   });
+  const limits = { ...usual.circuitBreakers.default, ...setup.limits };
+  const peer = { ...usual, circuitBreakers: { ...usual.circuitBreakers, default: limits } };
   const snapshot = {
     ...plain,
+    node: { ...plain.node, metadata: setup.metadata ?? plain.node.metadata },
     listeners: [first, { ...second, version: "2" }],
     clusters: [...plain.clusters, peer],
   };

@@ -1,11 +1,12 @@
-/** Requests of guests through the clusters of the proxy (proxy-wasm.md 1.2 and "Observed"). */
+/** HTTP requests of guests through the clusters of the proxy (proxy-wasm.md 1.2 and "Observed"). */
 import { lowerCase } from "../../../core/bytes/ascii.ts";
 import { hostEnd } from "../../../core/http/authority.ts";
 import { isFieldName, isFieldValue } from "../../../core/http/fields.ts";
 import { RequestHead } from "../../../core/http/head.ts";
-import { BadArgument, InternalFailure, InvalidMemoryAccess, NotFound, Ok, ParseFailure } from "../abi.ts";
+import { BadArgument, HttpToken, InternalFailure, InvalidMemoryAccess, Ok } from "../abi.ts";
 import { readPairs } from "../pairs.ts";
 import type { WasmVm } from "../vm.ts";
+import { isVisible } from "./grpc.ts";
 import type { HostFunctions } from "./host-functions.ts";
 
 /** Of a cluster's name and of a request's body, bytes. */
@@ -14,11 +15,6 @@ const MAX_BODY = 4 * 1024 * 1024;
 
 export function calloutFunctions(vm: WasmVm): HostFunctions {
   const { memory } = vm;
-
-  /** gRPC needs HTTP/2 to the upstream, which is not there yet: no such service can be reached. */
-  function noService(): number {
-    return memory.closed ? InternalFailure : ParseFailure;
-  }
 
   return {
     proxy_http_call(
@@ -52,29 +48,15 @@ export function calloutFunctions(vm: WasmVm): HostFunctions {
       const name = memory.text(cluster >>> 0, clusterSize >>> 0);
       if (head === null || timeout < 0 || !callouts.has(name)) return BadArgument;
       const { root } = context;
-      const token = root.newToken();
+      const token = root.newToken(HttpToken);
       if (token === 0) return InternalFailure;
       const sent = callouts.send(name, head, memory.copy(body >>> 0, bodySize >>> 0), timeout, {
         onAnswer: (answer, bytes, more) => root.onAnswer(token, answer, bytes, more),
       });
       if (typeof sent === "number") return InternalFailure;
-      root.sent(sent);
+      root.sent(token, sent);
       memory.putU32(tokenAt >>> 0, token);
       return Ok;
-    },
-
-    proxy_grpc_call: noService,
-    proxy_grpc_stream: noService,
-    proxy_grpc_send: () => NotFound,
-    proxy_grpc_cancel: () => NotFound,
-    proxy_grpc_close: () => NotFound,
-
-    /** There is no gRPC status yet; what went wrong with an HTTP call is in its answer. */
-    proxy_get_status(codeAt: number, messageAt: number, sizeAt: number) {
-      if (memory.closed) return InternalFailure;
-      if (!memory.has(codeAt >>> 0, 4)) return InvalidMemoryAccess;
-      memory.putU32(codeAt >>> 0, 0);
-      return memory.give(0, messageAt >>> 0, sizeAt >>> 0) < 0 ? InvalidMemoryAccess : Ok;
     },
   };
 }
@@ -95,12 +77,4 @@ function requestHead(pairs: readonly string[]): RequestHead | null {
   const { method, path, authority } = head;
   if (method === "" || path === "" || authority === "" || hostEnd(authority) < 0) return null;
   return isFieldName(method.replaceAll(",", "")) && isVisible(path) ? head : null;
-}
-
-function isVisible(text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code <= 0x20 || code === 0x7f) return false;
-  }
-  return true;
 }

@@ -10,6 +10,7 @@ import type { WasmVm } from "../vm.ts";
 import { bufferFunctions } from "./buffers.ts";
 import { calloutFunctions } from "./callouts.ts";
 import { foreignFunctions } from "./foreign.ts";
+import { grpcFunctions } from "./grpc.ts";
 import { headerFunctions } from "./headers.ts";
 import { logAndClockFunctions } from "./log-and-clock.ts";
 import { metricFunctions } from "./metrics.ts";
@@ -31,6 +32,7 @@ export function hostFunctions(vm: WasmVm): WebAssembly.Imports {
     ...metricFunctions(vm),
     ...sharedDataFunctions(vm),
     ...calloutFunctions(vm),
+    ...grpcFunctions(vm),
     ...foreignFunctions(vm),
     ...logAndClockFunctions(vm),
   };

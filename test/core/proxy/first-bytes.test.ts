@@ -71,3 +71,23 @@ describe("first bytes", () => {
     expect(first.fault).toBe("a session id of more than 32 bytes");
   });
 });
+
+describe("no more is kept than the limit and the last chunk", () => {
+  const message = [1, 0, 0x3f, 0, ...Array.from({ length: 16_000 }, () => 0)];
+  const records = Buffer.from(message.flatMap((byte) => [22, 3, 1, 0, 1, byte]));
+  const line = Buffer.from(`GET /${"a".repeat(70_000)}`);
+  for (const [what, bytes, most] of [
+    ["of a hello in records of one byte", records, 16 * 1024],
+    ["of a request line that does not end", line, 8 * 1024],
+  ] as const) {
+    test(what, () => {
+      const first = new FirstBytes(BOTH);
+      let verdict: FirstBytesVerdict = Waiting;
+      for (let at = 0; verdict === Waiting; at += 700) {
+        verdict = first.feed(bytes.subarray(at, at + 700));
+        expect(first.bytes.length).toBeLessThan(most + 700);
+      }
+      expect(verdict).toBe(bytes === line ? Inspected : Refused);
+    });
+  }
+});

@@ -37,6 +37,28 @@ test("the Prometheus page keeps the rules of the exposition format", () => {
   expect(checkExposition(renderPrometheus(list()))).toEqual([]);
 });
 
+test("names that filters choose go without prefix, and cannot spoil the page", () => {
+  const store = new StatsStore();
+  const custom = store.scope("wasmcustom.", "wasmcustom.", {});
+  const listeners = store.scope("listener_manager.", "listener_manager.", {});
+  listeners.counter("hits").value = 1;
+  custom.counter("shop.hits").value = 2;
+  custom.counter("shop_hits").value = 3;
+  custom.counter("envoy_listener_manager_hits").value = 4;
+  custom.gauge("shop-hits").value = 5;
+  custom.counter("1st").value = 6;
+  custom.counter("").value = 7;
+  const page = renderPrometheus(listStats(store.export(), { accepts: null, usedOnly: false, type: "all" }));
+  expect(checkExposition(page)).toEqual([]);
+  expect(page.split("\n")).toEqual([
+    "# TYPE envoy_listener_manager_hits counter",
+    "envoy_listener_manager_hits{} 1",
+    "# TYPE shop_hits counter",
+    "shop_hits{} 2",
+    "",
+  ]);
+});
+
 test("sums are exact", () => {
   const page = renderPrometheus(list({ accepts: (name) => name === "cluster.shop.upstream_rq_time" }));
   // 4×0, 1×4, 1×40, 3×41, 15×42, 10×43, 2×44, 45, 46

@@ -10,6 +10,7 @@ import { edited, PARTS, type Part } from "../../support/config-document.ts";
 const HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 const ROUTER = "envoy.extensions.filters.http.router.v3.Router";
 const OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+const SECURE = `transport_socket: { name: t, typed_config: { "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext } }`;
 const file = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog";
 
 type Row = readonly [part: Part, edit: string, ...faults: string[]];
@@ -106,8 +107,15 @@ table("known, but not implemented, one choice of several", [
   ],
   [
     "cluster",
-    `{ typed_extension_protocol_options: { ${OPTIONS}: { "@type": type.googleapis.com/${OPTIONS}, auto_config: {} } } }`,
-    `.typed_extension_protocol_options["${OPTIONS}"].auto_config: not implemented yet: auto_config`,
+    `{ typed_extension_protocol_options: { ${OPTIONS}: { "@type": type.googleapis.com/${OPTIONS}, use_downstream_protocol_config: { http3_protocol_options: {} } } } }`,
+    `.typed_extension_protocol_options["${OPTIONS}"].use_downstream_protocol_config.http3_protocol_options: not implemented yet: http3_protocol_options`,
+  ],
+  [
+    "cluster",
+    `{ ${SECURE}, typed_extension_protocol_options: { ${OPTIONS}: { "@type": type.googleapis.com/${OPTIONS}, auto_config: { http3_protocol_options: {}, alternate_protocols_cache_options: { name: x }, http2_protocol_options: { allow_metadata: true } } } } }`,
+    `.typed_extension_protocol_options["${OPTIONS}"].auto_config.http3_protocol_options: not implemented yet: http3_protocol_options`,
+    `.typed_extension_protocol_options["${OPTIONS}"].auto_config.alternate_protocols_cache_options: not implemented yet: alternate_protocols_cache_options`,
+    `.typed_extension_protocol_options["${OPTIONS}"].auto_config.http2_protocol_options.allow_metadata: not implemented yet: allow_metadata`,
   ],
   [
     "hcm",
@@ -337,8 +345,8 @@ table("known, but not implemented", [
   ],
   [
     "route",
-    "{ match: { prefix: /, tls_context: {} } }",
-    ".match.tls_context: not implemented yet: tls_context",
+    "{ match: { prefix: /, dynamic_metadata: [{ filter: x }] } }",
+    ".match.dynamic_metadata: not implemented yet: dynamic_metadata",
   ],
   ["route", "{ metadata: { filter_metadata: { a: {} } } }"],
   ["cluster", "{ type: ORIGINAL_DST }", ".type: not implemented yet: ORIGINAL_DST"],
@@ -365,6 +373,14 @@ table("known, but not implemented", [
     ".load_balancing_policy.policies: not implemented yet: x.Y",
   ],
   ["endpoint", "{ endpoint_name: x, endpoint: '!' }", ".endpoint_name: not implemented yet: endpoint_name"],
+]);
+
+table("what one part asks of another", [
+  [
+    "cluster",
+    `{ typed_extension_protocol_options: { ${OPTIONS}: { "@type": type.googleapis.com/${OPTIONS}, auto_config: {} } } }`,
+    `.typed_extension_protocol_options["${OPTIONS}"].auto_config: needs a transport_socket of TLS, which asks for a protocol by ALPN`,
+  ],
 ]);
 
 table("the API's own rules", [

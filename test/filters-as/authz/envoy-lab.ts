@@ -132,8 +132,8 @@ export function send(port: number, request: AuthzRequest, certificate?: Certific
   });
 }
 
-/** Makes an authority, and certificates whose URI is an identity, with openssl. */
-class CertificateMaker {
+/** Makes an authority, and certificates whose URI is an identity, with openssl, in a folder. */
+export class CertificateMaker {
   private readonly folder: string;
   private readonly made = new Map<string, Certificate>();
 
@@ -163,7 +163,8 @@ class CertificateMaker {
     const known = this.made.get(identity);
     if (known !== undefined) return known;
     const name = `peer-${this.made.size}`;
-    writeFileSync(this.file("san.cnf"), `subjectAltName=URI:${identity}\n`);
+    const usage = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"; // X.509-SVID, 4
+    writeFileSync(this.file("san.cnf"), `${usage}subjectAltName=URI:${identity}\n`);
     this.openssl(
       ...["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
       ...["-subj", "/O=mesh", "-keyout", this.file(`${name}.key`), "-out", this.file(`${name}.csr`)],
@@ -189,8 +190,16 @@ class CertificateMaker {
 const SERVER = "spiffe://cluster.local/ns/shop/sa/server";
 
 function listener(port: number, filters: readonly YamlMap[], certificates: CertificateMaker): YamlMap {
-  const { key, cert } = certificates.of(SERVER);
   const manager = { name: "envoy.filters.network.http_connection_manager", typed_config: hcm(filters) };
+  return overBoth(
+    { name: `l${port}`, address: address(port), filter_chains: [{ filters: [manager] }] },
+    certificates,
+  );
+}
+
+/** The listener, of one filter chain, for plain text and for TLS with a client certificate, if there is one. */
+export function overBoth(plain: YamlMap, certificates: CertificateMaker): YamlMap {
+  const { key, cert } = certificates.of(SERVER);
   const tls = {
     "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
     common_tls_context: {
@@ -198,9 +207,9 @@ function listener(port: number, filters: readonly YamlMap[], certificates: Certi
       validation_context: { trusted_ca: { filename: certificates.file("ca.pem") } },
     },
   };
+  const [chain] = plain.filter_chains as readonly YamlMap[];
   return {
-    name: `l${port}`,
-    address: address(port),
+    ...plain,
     listener_filters: [
       {
         name: "envoy.filters.listener.tls_inspector",
@@ -211,11 +220,11 @@ function listener(port: number, filters: readonly YamlMap[], certificates: Certi
     ],
     filter_chains: [
       {
+        ...chain,
         filter_chain_match: { transport_protocol: "tls" },
         transport_socket: { name: "envoy.transport_sockets.tls", typed_config: tls },
-        filters: [manager],
       },
-      { filters: [manager] },
+      chain,
     ],
   };
 }

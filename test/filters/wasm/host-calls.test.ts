@@ -262,11 +262,11 @@ close 2      10  0  0  0  0  0  0  0  0  0  0  0  0  0
 close -1     10  2  2  2  2  2  2  2  2  2  2  2  2  2
 reply 99     10  2  2  2  2  2  2  2  2  2  2  2  2  2
 http call    10  2  2  2  2  2  2  2  2  2  2  2  2  2
-grpc call    10  4  4  4  4  4  4  4  4  4  4  4  4  4
-grpc stream  10  4  4  4  4  4  4  4  4  4  4  4  4  4
-grpc send     1  1  1  1  1  1  1  1  1  1  1  1  1  1
-grpc cancel   1  1  1  1  1  1  1  1  1  1  1  1  1  1
-grpc close    1  1  1  1  1  1  1  1  1  1  1  1  1  1
+grpc call    10  0  0  0  0  0  0  0  0  0  0  0  0  0
+grpc stream  10  0  0  0  0  0  0  0  0  0  0  0  0  0
+grpc send    10  2  2  2  2  2  2  2  2  2  2  2  2  2
+grpc cancel  10  1  1  1  1  1  1  1  1  1  1  1  1  1
+grpc close   10  1  1  1  1  1  1  1  1  1  1  1  1  1
 status       10  0  0  0  0  0  0  0  0  0  0  0  0  0
 get shared   10  0  1  1  1  1  1  1  1  1  1  1  1  1
 set shared   10  0  0  0  0  0  0  0  0  0  0  0  0  0

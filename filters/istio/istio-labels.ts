@@ -1,0 +1,178 @@
+/**
+ * What Istio's metrics say of one request, in Istio's words: who called whom, as whom, how safely, and how it ended.
+ * This proxy's side is known from its node's metadata, the other side from its certificate alone: there is no exchange
+ * of metadata between peers here, so what only that could tell is "unknown".
+ */
+import { lowerCase } from "../../core/bytes/ascii.ts";
+import type { Json, Node } from "../../core/config/model.ts";
+import { withoutPort } from "../../core/http/authority.ts";
+import { grpcStatusOf, isGrpc } from "../../core/http/grpc.ts";
+import { known } from "../../core/http/names.ts";
+import type { MetadataValue, StreamInfo, TlsView } from "../../core/http/stream-info.ts";
+
+/** In Istio's order; a request's values follow it. */
+export const LABELS = [
+  "reporter",
+  "source_workload",
+  "source_canonical_service",
+  "source_canonical_revision",
+  "source_workload_namespace",
+  "source_principal",
+  "source_app",
+  "source_version",
+  "source_cluster",
+  "destination_workload",
+  "destination_workload_namespace",
+  "destination_principal",
+  "destination_app",
+  "destination_version",
+  "destination_service",
+  "destination_canonical_service",
+  "destination_canonical_revision",
+  "destination_service_name",
+  "destination_service_namespace",
+  "destination_cluster",
+  "request_protocol",
+  "response_code",
+  "grpc_response_status",
+  "response_flags",
+  "connection_security_policy",
+] as const;
+export type Label = (typeof LABELS)[number];
+
+/** Values by label. */
+export type LabelValues = { [label in Label]: string };
+
+export const UNKNOWN = "unknown";
+
+const GRPC_STATUS = known("grpc-status");
+/** A status is a small number; anything else that a peer says is told as none. */
+const STATUS = /^(?:[0-9]|1[0-6])$/;
+const SPIFFE = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\/sa\/[^/]+$/;
+
+/** A workload of the mesh, as far as it is known. */
+interface Workload {
+  readonly workload: string;
+  readonly namespace: string;
+  readonly canonicalService: string;
+  readonly canonicalRevision: string;
+  readonly app: string;
+  readonly version: string;
+  readonly cluster: string;
+}
+
+/** Who this proxy stands beside, by the metadata that Istio gives to its nodes. */
+export function workloadOf({ metadata }: Node): Workload {
+  const labels = field(metadata, "LABELS");
+  const label = (name: string): string => textOf(field(labels, name));
+  const app = label("app");
+  const workload = textOf(field(metadata, "WORKLOAD_NAME"));
+  const canonical = label("service.istio.io/canonical-name");
+  return {
+    workload,
+    namespace: textOf(field(metadata, "NAMESPACE")),
+    canonicalService: canonical !== UNKNOWN ? canonical : app !== UNKNOWN ? app : workload,
+    canonicalRevision: firstKnown(label("service.istio.io/canonical-revision"), label("version"), "latest"),
+    app,
+    version: label("version"),
+    cluster: textOf(field(metadata, "CLUSTER_ID")),
+  };
+}
+
+/** A request's labels. `byHost`: a service that nobody names is called by the host that was asked for. */
+export function labelsOf(info: StreamInfo, own: Workload, byHost: boolean): LabelValues {
+  const outbound = info.listener?.trafficDirection === "OUTBOUND";
+  const tls = (outbound ? info.upstreamTls : info.downstreamTls) ?? null;
+  const mutual = tls !== null && tls.peer?.verified === true;
+  const ours = mutual ? (tls.local?.names.uri[0] ?? UNKNOWN) : UNKNOWN;
+  const theirs = mutual ? (tls.peer?.names.uri[0] ?? UNKNOWN) : UNKNOWN;
+  const peer: Workload = { ...STRANGER, namespace: SPIFFE.exec(theirs)?.[1] ?? UNKNOWN };
+  const [source, destination] = outbound ? [own, peer] : [peer, own];
+  const service = serviceOf(info, byHost);
+  const grpc = info.request !== null && isGrpc(info.request.fields);
+  return {
+    reporter: outbound ? "source" : "destination",
+    source_workload: source.workload,
+    source_canonical_service: source.canonicalService,
+    source_canonical_revision: source.canonicalRevision,
+    source_workload_namespace: source.namespace,
+    source_principal: outbound ? ours : theirs,
+    source_app: source.app,
+    source_version: source.version,
+    source_cluster: source.cluster,
+    destination_workload: destination.workload,
+    destination_workload_namespace: destination.namespace,
+    destination_principal: outbound ? theirs : ours,
+    destination_app: destination.app,
+    destination_version: destination.version,
+    destination_service: service.host,
+    destination_canonical_service: destination.canonicalService,
+    destination_canonical_revision: destination.canonicalRevision,
+    destination_service_name: service.name,
+    destination_service_namespace: firstKnown(service.namespace, destination.namespace),
+    destination_cluster: destination.cluster,
+    request_protocol: grpc ? "grpc" : "http",
+    response_code: String(info.responseCode),
+    grpc_response_status: grpc ? grpcStatus(info) : "",
+    response_flags: info.flags.length === 0 ? "-" : info.flags.join(","),
+    // Whoever calls cannot say how the other side took it (Istio).
+    connection_security_policy: outbound ? UNKNOWN : policyOf(tls),
+  };
+}
+
+const STRANGER: Workload = {
+  workload: UNKNOWN,
+  namespace: UNKNOWN,
+  canonicalService: UNKNOWN,
+  canonicalRevision: UNKNOWN,
+  app: UNKNOWN,
+  version: UNKNOWN,
+  cluster: UNKNOWN,
+};
+
+function policyOf(tls: TlsView | null): string {
+  return tls !== null && tls.peer?.verified === true ? "mutual_tls" : "none";
+}
+
+interface Service {
+  readonly host: string;
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** What the control plane says of the cluster, else the host. */
+function serviceOf(info: StreamInfo, byHost: boolean): Service {
+  const metadata = info.cluster === null ? undefined : field(infoMetadata(info), "istio");
+  const services = field(metadata, "services");
+  const first = Array.isArray(services) ? (services[0] as MetadataValue) : undefined;
+  if (first !== undefined) {
+    const host = textOf(field(first, "host"));
+    return { host, name: textOf(field(first, "name")), namespace: textOf(field(first, "namespace")) };
+  }
+  const host = byHost && info.request !== null ? lowerCase(withoutPort(info.request.authority)) : "";
+  return { host: host || UNKNOWN, name: host || UNKNOWN, namespace: UNKNOWN };
+}
+
+function infoMetadata(info: StreamInfo): MetadataValue | undefined {
+  return info.cluster?.config.metadata as MetadataValue | undefined;
+}
+
+/** What the answer says, in its head or behind its body; without any what follows from its status. */
+function grpcStatus(info: StreamInfo): string {
+  const said = info.responseTrailers?.getId(GRPC_STATUS) ?? info.response?.fields.getId(GRPC_STATUS) ?? null;
+  if (said !== null) return STATUS.test(said) ? said : UNKNOWN;
+  return String(info.responseCode === 200 ? 2 : grpcStatusOf(info.responseCode));
+}
+
+function firstKnown(...values: readonly string[]): string {
+  return values.find((value) => value !== UNKNOWN) ?? UNKNOWN;
+}
+
+function field(value: Json | MetadataValue | undefined, name: string): Json | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  return Object.hasOwn(value, name) ? (value as { readonly [key: string]: Json })[name] : undefined;
+}
+
+function textOf(value: Json | undefined): string {
+  return typeof value === "string" && value !== "" ? value : UNKNOWN;
+}
