@@ -35,7 +35,6 @@ type UpstreamState = typeof Connecting | typeof Idle | typeof Busy | typeof Clos
 
 export class Http1Upstream implements Dialler, MessageSink, UpstreamExchange, PooledConnection {
   state: UpstreamState = Connecting;
-  /** For its roster. */
   place = -1;
   offered = false;
   secure: SecureConnection | null = null;
@@ -260,7 +259,7 @@ export class Http1Upstream implements Dialler, MessageSink, UpstreamExchange, Po
   onClose(reason: CloseReason): void {
     this.secure?.closed(reason);
     if (this.state === Closed) return;
-    const attempt = this.attempt;
+    const { attempt } = this;
     this.close(true, reason);
     attempt?.onUpstreamReset("connection termination", reason, null);
   }
