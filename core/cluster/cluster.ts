@@ -19,7 +19,7 @@ import { clusterHttp2Stats, type Http2Stats } from "../telemetry/http2-stats.ts"
 import type { ResponseCodeStats } from "../telemetry/response-stats.ts";
 import type { ClusterUpdateStats } from "../telemetry/server-stats.ts";
 import type { Scope, StatsStore } from "../telemetry/stats.ts";
-import { type TlsCounts, tlsStats } from "../telemetry/tls-stats.ts";
+import { declareTls, type TlsCounts, tlsStats } from "../telemetry/tls-stats.ts";
 import type { Clock } from "../time/clock.ts";
 import type { Timers } from "../time/timers.ts";
 import { AlternativeStats } from "./alternative-stats.ts";
@@ -88,9 +88,8 @@ export class ClusterState implements DnsHandler {
     this.countTls();
   }
 
-  /** Its counters are there before the first handshake: an alert on one that is not there does not fire. */
   private countTls(): void {
-    if (this.config.tls != null) tlsStats(this.scope);
+    if (this.config.tls != null) declareTls(this.scope, "client");
   }
 
   /** What its connections of HTTP/2 do; there as soon as one was made. */

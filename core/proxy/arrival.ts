@@ -9,7 +9,7 @@ import type { FilterChain } from "../config/model.ts";
 import type { ListenerFilters } from "../config/tls.ts";
 import type { CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
 import type { Inspection } from "../route/filter-chain-match.ts";
-import type { TlsCounts } from "../telemetry/tls-stats.ts";
+import { countUnready, type TlsCounts } from "../telemetry/tls-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { DrainableConnection } from "./connection-owner.ts";
 import {
@@ -158,6 +158,7 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
 
   private unready(side: TlsSide): void {
     this.log(side.fault);
+    countUnready(this.owner.ssl.scope, "server");
     this.socket.reset();
     this.owner.departed(this, false);
   }

@@ -23,7 +23,7 @@ import {
   protocolDetectionStats,
 } from "../telemetry/listener-stats.ts";
 import type { Scope } from "../telemetry/stats.ts";
-import { type TlsCounts, tlsStats } from "../telemetry/tls-stats.ts";
+import { declareTls, type TlsCounts, tlsStats } from "../telemetry/tls-stats.ts";
 import { Timer } from "../time/timers.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import { Arrival, type ArrivalOwner } from "./arrival.ts";
@@ -123,7 +123,7 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
       const factories = networkFactories(chain, filters);
       if (factories.length > 0) this.networkFilters.set(chain, factories);
       if (chain.tls != null) {
-        tlsStats(this.scope); // an alert on a counter that is not there does not fire
+        declareTls(this.scope, "server");
         const owner = `listener ${config.name} ${config.version}, filter chain ${chains.indexOf(chain)}`;
         this.sides.set(chain, new TlsSide(services, owner, chain.tls, true));
       }

@@ -12,7 +12,7 @@ import {
   type SocketHandler,
 } from "../io/socket.ts";
 import { tlsFailure } from "../io/tls.ts";
-import type { TlsCounts } from "../telemetry/tls-stats.ts";
+import { countUnready, type TlsCounts } from "../telemetry/tls-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import { Handshake, type HandshakeOwner } from "./handshake.ts";
 import type { Services } from "./services.ts";
@@ -77,8 +77,10 @@ class SecureDial implements SocketHandler, HandshakeOwner {
       return;
     }
     const ready = side.ready(dialler.alpn);
-    if (ready === null) this.refuse(side.fault);
-    else new Handshake(services, socket, ready, cluster.ssl, this).start();
+    if (ready === null) {
+      countUnready(cluster.ssl.scope, "client");
+      this.refuse(side.fault);
+    } else new Handshake(services, socket, ready, cluster.ssl, this).start();
   }
 
   onTrusted(secure: SecureConnection): void {

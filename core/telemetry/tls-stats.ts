@@ -47,6 +47,22 @@ export function tlsStats(scope: Scope): TlsStats {
   return scope.set(TLS, "ssl.");
 }
 
+const UNREADY = {
+  server: "server_ssl_socket_factory.downstream_context_secrets_not_ready",
+  client: "client_ssl_socket_factory.upstream_context_secrets_not_ready",
+} as const;
+
+/** Makes what a listener (`server`) or cluster counts be there from the start: alerts do not fire on what is not there. */
+export function declareTls(scope: Scope, side: keyof typeof UNREADY): void {
+  tlsStats(scope);
+  scope.counter(UNREADY[side]);
+}
+
+/** Counts a connection that could not be had because a secret is missing or cannot be used. */
+export function countUnready(scope: Scope, side: keyof typeof UNREADY): void {
+  scope.counter(UNREADY[side]).value++;
+}
+
 /** Where a listener or cluster counts. */
 export interface TlsCounts {
   readonly scope: Scope;

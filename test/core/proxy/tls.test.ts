@@ -77,6 +77,8 @@ describe("certificates that are secrets", () => {
     s.client(get());
     s.advance(100);
     expect(s.stat(`${SSL_IN}handshake`)).toBe(0);
+    const unready = "listener.127.0.0.1_443.server_ssl_socket_factory.downstream_context_secrets_not_ready";
+    expect(s.stat(unready)).toBeGreaterThan(0);
     const snapshot = snapshots.get(s) as Snapshot;
     await s.apply({ ...snapshot, secrets: [secret("1", server)] });
     const first = s.client(get());
@@ -93,6 +95,18 @@ describe("certificates that are secrets", () => {
     const late = s.client(get());
     s.advance(100);
     expect(late.received).toStartWith("HTTP/1.1 503 ");
+    s.expectNothingLeft();
+  });
+
+  test("that a cluster lacks are counted, from 0 on", async () => {
+    const s = await pair({ up: { certificates: [], certificateSecrets: ["own"] } });
+    const unready = "cluster.peer.client_ssl_socket_factory.upstream_context_secrets_not_ready";
+    expect(s.stat(unready)).toBe(0);
+    expect(s.stat("cluster.peer.ssl.fail_verify_error")).toBe(0);
+    const client = s.client(get());
+    s.advance(100);
+    expect(client.received).toStartWith("HTTP/1.1 503 ");
+    expect(s.stat(unready)).toBeGreaterThan(0);
     s.expectNothingLeft();
   });
 
