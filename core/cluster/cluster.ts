@@ -85,6 +85,12 @@ export class ClusterState implements DnsHandler {
     this.highBreaker = new Breaker(breakerStats(this.scope, "high"));
     this.endpoints = new EndpointSet(this.setOptions());
     this.configureBreakers();
+    this.countTls();
+  }
+
+  /** Its counters are there before the first handshake: an alert on one that is not there does not fire. */
+  private countTls(): void {
+    if (this.config.tls != null) tlsStats(this.scope);
   }
 
   /** What its connections of HTTP/2 do; there as soon as one was made. */
@@ -115,6 +121,7 @@ export class ClusterState implements DnsHandler {
     if (old.version === config.version) return;
     this.config = config;
     this.configureBreakers();
+    this.countTls();
     this.endpoints.configure(this.setOptions());
     if (config.type !== "EDS" || old.type !== "EDS") this.resolveEndpoints();
   }

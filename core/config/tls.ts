@@ -30,6 +30,8 @@ export interface TlsCertificate {
   readonly privateKey: string;
   /** Of the private key, "" = none. */
   readonly password: string;
+  /** Where `chain` was read, for who asks; absent = it is in no file of its own. */
+  readonly chainFile?: string;
 }
 
 /** One alternative name that a peer may have. */
@@ -45,12 +47,16 @@ export interface TrustDomain {
   readonly name: string;
   /** PEM. */
   readonly bundle: string;
+  /** As `chainFile`. */
+  readonly bundleFile?: string;
 }
 
 /** How a peer's certificate is judged. */
 export interface TlsValidation {
   /** PEM, "" = there is none. */
   readonly trustedCa: string;
+  /** As `chainFile`. */
+  readonly trustedCaFile?: string;
   /** The SPIFFE validator: a bundle for each trust domain, and `trustedCa` is not used. Null = not configured. */
   readonly trustDomains: readonly TrustDomain[] | null;
   /** One of them must fit one of the peer's names; empty = any will do. */

@@ -25,6 +25,8 @@ export interface BodySession {
 export class BodySender {
   /** What the peer allows us to send in all streams, bytes. */
   window = DEFAULT_WINDOW;
+  /** Bytes of all bodies that wait for a window or for the kernel. */
+  held = 0;
   private readonly session: BodySession;
   private readonly owner: BodyOwner;
   private readonly output: SessionOutput;
@@ -94,6 +96,7 @@ export class BodySender {
       left -= piece;
     }
     queue.consume(length);
+    this.held -= length;
     if (ends) this.session.localEnd(stream);
   }
 

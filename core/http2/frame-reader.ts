@@ -264,7 +264,8 @@ export class FrameReader {
     if (body > 0) {
       this.left -= body;
       at += body;
-      this.sink.onData(this.stream, chunk, at - body, at);
+      const last = this.left === 0 && (this.flags & EndStream) !== 0;
+      this.sink.onData(this.stream, chunk, at - body, at, last);
       if (this.state === STOPPED) return end;
     }
     const skipped = Math.min(this.left, end - at);

@@ -2,8 +2,8 @@
 
 /** Hears of what is read. Every method may end the reading by `FrameReader.stop`. */
 export interface FrameSink {
-  /** A piece of a body. */
-  onData(stream: number, bytes: Uint8Array, start: number, end: number): void;
+  /** A piece of a body. `last`: with it a frame is complete that ends the stream. */
+  onData(stream: number, bytes: Uint8Array, start: number, end: number, last: boolean): void;
   /** A DATA frame is complete: `length` bytes of it count against the windows, padding included. */
   onDataEnd(stream: number, length: number, endStream: boolean): void;
   /** A whole header block, the sink's until it returns. */

@@ -17,6 +17,8 @@ import type { Session } from "./session.ts";
 /** With more than this waiting for the peer no more should be sent, bytes; and with so many pieces. */
 const MOST_WAITING = 64 * 1024;
 const MOST_PIECES = 1024;
+/** With more than this waiting in all streams of a connection, nothing more should be sent where anything waits, bytes. */
+const MOST_WAITING_IN_ALL = 4 * 1024 * 1024;
 
 export abstract class SessionStream {
   /** Its number, 0 before it is opened. */
@@ -97,17 +99,30 @@ export abstract class SessionStream {
     this.declared = length;
   }
 
-  /** Why a piece of the body must not be there, as an error code, or 0. */
-  receive(bytes: Uint8Array, start: number, end: number): number {
+  /** Why a piece of the body must not be there, as an error code, or 0. `last`: the stream ends behind it. */
+  receive(bytes: Uint8Array, start: number, end: number, last: boolean): number {
     if (this.remoteEnded) return StreamClosed;
     if (!this.hasHead) return ProtocolError;
     this.received += end - start;
     if (this.declared >= 0 && this.received > this.declared) return ProtocolError;
-    if (this.session.borrowed && this.passing < end - start) {
-      this.session.owner.copied.copiedBytes += end - start;
-      this.onBody(bytes.slice(start, end), 0, end - start);
-    } else this.onBody(bytes, start, end);
+    const { session } = this;
+    const whole = last && (this.declared < 0 || this.received === this.declared);
+    if (session.borrowed && this.passing < end - start) {
+      session.owner.copied.copiedBytes += end - start;
+      this.handOn(bytes.slice(start, end), 0, end - start, whole);
+    } else this.handOn(bytes, start, end, whole);
     return 0;
+  }
+
+  private handOn(bytes: Uint8Array, start: number, end: number, last: boolean): void {
+    if (!last) {
+      this.onBody(bytes, start, end);
+      return;
+    }
+    const { bodyEnd } = this.session.owner;
+    bodyEnd.mark(bytes, end);
+    this.onBody(bytes, start, end);
+    bodyEnd.clear();
   }
 
   /** A DATA frame of `length` bytes is complete; false if the peer was not allowed so much. */
@@ -169,8 +184,12 @@ export abstract class SessionStream {
     this.queue ??= new ByteQueue();
     this.queue.push(bytes, at, end);
     this.ending = last;
-    this.session.bodies.wait(this);
-    if (this.blocked || (this.queue.bytes < MOST_WAITING && this.queue.pieces < MOST_PIECES)) return;
+    const { bodies } = this.session;
+    bodies.held += end - at;
+    bodies.wait(this);
+    if (this.blocked) return;
+    const enough = this.queue.bytes >= MOST_WAITING || this.queue.pieces >= MOST_PIECES;
+    if (!enough && bodies.held < MOST_WAITING_IN_ALL) return;
     this.blocked = true;
     this.onBlocked();
   }
@@ -215,7 +234,10 @@ export abstract class SessionStream {
   /** It is over; what it holds goes back to the connection's window, and what waits is forgotten. */
   close(): void {
     this.closed = true;
-    this.queue?.clear();
+    if (this.queue !== null && this.queue.bytes > 0) {
+      this.session.bodies.held -= this.queue.bytes;
+      this.queue.clear();
+    }
     const { held } = this;
     this.held = 0;
     if (held > 0) this.session.returnCredit(held);

@@ -152,13 +152,13 @@ export abstract class Session extends StreamTable implements FrameSink {
 
   // ── Bodies ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  onData(id: number, bytes: Uint8Array, start: number, end: number): void {
+  onData(id: number, bytes: Uint8Array, start: number, end: number, last: boolean): void {
     const stream = this.streams.get(id);
     if (stream === undefined) {
       if (this.isIdle(id)) this.fault(ProtocolError, "data_on_idle_stream");
       return;
     }
-    const code = stream.receive(bytes, start, end);
+    const code = stream.receive(bytes, start, end, last);
     if (code === 0) return;
     this.breakStream(
       stream,
@@ -284,7 +284,10 @@ export abstract class Session extends StreamTable implements FrameSink {
     const stream = this.streams.get(id);
     if (stream !== undefined) this.breakStream(stream, code, why);
     else if (this.isIdle(id)) this.fault(code, why);
-    else this.glitch("madeResets");
+    else {
+      if (!this.ignores(id)) this.refuse(id, code);
+      if (!this.stopped) this.glitch("madeResets");
+    }
   }
 
   onFault(code: number, why: string): void {

@@ -9,6 +9,7 @@ import type { Slab } from "../bytes/slab.ts";
 import type { Http2ProtocolOptions } from "../config/model.ts";
 import type { Fields } from "../http/fields.ts";
 import { OWN_FIELDS } from "../http/own-fields.ts";
+import type { BodyEnd } from "./body-end.ts";
 import { BodySender } from "./body-sender.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import {
@@ -32,6 +33,8 @@ export interface SessionOwner extends OutputOwner {
   readonly now: number;
   /** Where bytes are counted that were copied. */
   readonly copied: { copiedBytes: number };
+  /** Shared by all sessions between which bodies are relayed. */
+  readonly bodyEnd: BodyEnd;
   /** What is written is held by the socket alone. */
   readonly direct: boolean;
   readonly counts: SessionCounts;
@@ -96,9 +99,7 @@ export abstract class StreamTable {
 
   /** Bytes of bodies that wait for the peer's windows or for the kernel. */
   get waitingBytes(): number {
-    let sum = 0;
-    for (const stream of this.streams.values()) sum += stream.queue?.bytes ?? 0;
-    return sum;
+    return this.bodies.held;
   }
 
   /** So many bytes of a body would be sent at once. */

@@ -42,6 +42,8 @@ export interface ArrivalOwner {
   arrived(chain: FilterChain, socket: PlainSocket, secure: SecureConnection | null): SocketHandler;
   /** It has gone to be served, or has gone. `timedOut`: it said too little for too long. */
   departed(arrival: Arrival, timedOut: boolean): void;
+  /** A handshake has taken too long. */
+  handshakeTimedOut(): void;
 }
 
 /** For a handshake that nobody has set a time for, ms. */
@@ -128,7 +130,10 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
   onUninspected(why: string, timedOut: boolean): void {
     const shaking = this.chain !== null;
     if (why !== "") this.log(why);
-    else if (shaking && timedOut) this.log(TOO_LONG);
+    else if (shaking && timedOut) {
+      this.log(TOO_LONG);
+      this.onSlow();
+    }
     this.stage = null;
     this.owner.departed(this, timedOut && !shaking);
   }
@@ -163,6 +168,10 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
     const handler = owner.arrived(this.chain as FilterChain, socket, secure);
     owner.departed(this, false);
     socket.handler = handler;
+  }
+
+  onSlow(): void {
+    this.owner.handshakeTimedOut();
   }
 
   onRefused(_reason: CloseReason, why: string): void {

@@ -89,7 +89,7 @@ export class ClusterCall implements CallStream, AttemptOwner {
       return;
     }
     this.endpoint = endpoint;
-    const pool = this.clusters.poolOf(cluster, endpoint, breaker);
+    const pool = this.clusters.poolOf(cluster, endpoint, breaker, isGrpc(this.request.fields));
     this.attempt = new Attempt(this, cluster, breaker, endpoint, pool);
     this.attempt.start();
   }

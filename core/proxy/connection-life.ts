@@ -201,13 +201,14 @@ export abstract class ConnectionLife implements DrainableConnection {
   }
 
   onClose(reason: CloseReason): void {
+    this.secure?.closed(reason);
     if (this.state !== Closed) this.gone(!this.endedHere, reason);
   }
 
   private gone(remote: boolean, reason: CloseReason): void {
     this.state = Closed;
-    const { clock } = this.services;
-    this.manager.connectionClosed(remote, this.busy, clock.now - this.accepted, this.spoken);
+    const life = this.services.clock.now - this.accepted;
+    this.manager.connectionClosed(remote, this.busy, life, this.spoken, this.secure !== null);
     this.onGone(reason);
     this.releaseTimers();
     this.owner.connectionClosed(this);

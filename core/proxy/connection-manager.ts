@@ -108,10 +108,13 @@ export class ConnectionManager {
   }
 
   /** Counts an accepted connection. */
-  connectionOpened(): void {
+  connectionOpened(secure: boolean): void {
     const { stats } = this;
     stats.downstreamCxTotal++;
     stats.downstreamCxActive++;
+    if (!secure) return;
+    stats.downstreamCxSslTotal++;
+    stats.downstreamCxSslActive++;
   }
 
   /** Counts a connection by what it turned out to speak. */
@@ -136,9 +139,10 @@ export class ConnectionManager {
   }
 
   /** Counts its end: `remote` if the client ended it, `busy` if a request was under way; its life in ms. */
-  connectionClosed(remote: boolean, busy: boolean, life: number, spoken: Spoken): void {
+  connectionClosed(remote: boolean, busy: boolean, life: number, spoken: Spoken, secure: boolean): void {
     const { stats } = this;
     stats.downstreamCxActive--;
+    if (secure) stats.downstreamCxSslActive--;
     if (spoken === Http2) stats.downstreamCxHttp2Active--;
     else if (spoken === Http1) stats.downstreamCxHttp1Active--;
     stats.downstreamCxDestroy++;

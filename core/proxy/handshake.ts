@@ -20,6 +20,8 @@ import type { ReadyTls } from "./tls-side.ts";
 /** Who goes on with the connection. */
 export interface HandshakeOwner {
   onTrusted(secure: SecureConnection): void;
+  /** It took too long; `onRefused` follows. */
+  onSlow?(): void;
   /** It did not become TLS. `reason` is the socket's; `why` is for logs, without secrets, "" if the peer just went. */
   onRefused(reason: CloseReason, why: string): void;
 }
@@ -53,7 +55,10 @@ export class Handshake implements SocketHandler {
     this.stats = stats;
     this.scope = scope;
     this.owner = owner;
-    this.timer = new Timer(() => this.fail(TOO_LONG));
+    this.timer = new Timer(() => {
+      owner.onSlow?.();
+      this.fail(TOO_LONG);
+    });
   }
 
   /** Begins; `unread` is what was read before, `timeout` in ms, 0 = none. The socket's handler is this from here on. */
@@ -88,7 +93,7 @@ export class Handshake implements SocketHandler {
         peer = verdict.peer;
       }
     } else stats.noCertificate++;
-    const secure = new SecureConnection(info, peer, material.local);
+    const secure = new SecureConnection(info, peer, material.local, stats);
     countHandshake(this.scope, stats, secure.version, secure.cipher, info.resumed);
     this.end();
     this.owner.onTrusted(secure);

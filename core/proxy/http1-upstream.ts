@@ -45,7 +45,6 @@ export class Http1Upstream implements Dialler, MessageSink, UpstreamExchange, Po
   readonly pool: ConnectionPool;
   socket: Socket | null = null;
   readonly parser: ResponseParser;
-  /** Carried attempt, or null. */
   private attempt: AttemptSink | null = null;
   private readonly hop = new HopOptions();
   /** Connect timeout while connecting, idle timeout while idle. */
@@ -258,6 +257,7 @@ export class Http1Upstream implements Dialler, MessageSink, UpstreamExchange, Po
   }
 
   onClose(reason: CloseReason): void {
+    this.secure?.closed(reason);
     if (this.state === Closed) return;
     const attempt = this.attempt;
     this.close(true, reason);

@@ -220,7 +220,8 @@ export class Http2DownstreamExchange extends ServerStream implements DownstreamE
 
   writeBody(bytes: Uint8Array, start: number, end: number): void {
     if (this.left > 0) this.left -= end - start;
-    this.send(bytes, start, end, this.left === 0);
+    const last = this.left === 0 || (this.framing !== AsTunnel && this.services.bodyEnd.is(bytes, end));
+    this.send(bytes, start, end, last);
   }
 
   writeEnd(trailers: Fields | null): void {

@@ -9,6 +9,7 @@
  *                                                                     └─(the last one is over)─▶ linger
  */
 import type { CopyCounter } from "../http1/section-reader.ts";
+import type { BodyEnd } from "../http2/body-end.ts";
 import { Cancel, EnhanceYourCalm, errorName, NoError } from "../http2/frames.ts";
 import type { GlitchSort } from "../http2/glitches.ts";
 import { PREMATURE_RESETS } from "../http2/premature-resets.ts";
@@ -71,6 +72,10 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
 
   get copied(): CopyCounter {
     return this.services.copied;
+  }
+
+  get bodyEnd(): BodyEnd {
+    return this.services.bodyEnd;
   }
 
   get direct(): boolean {
@@ -136,8 +141,13 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
       return;
     }
     this.pressure.press(PausedByAnswers);
-    this.unread ??= new Timer(() => this.cut());
+    this.unread ??= new Timer(() => this.onUnread());
     timers.arm(this.unread, clock.now + (this.manager.config.streamIdleTimeout || MAX_UNREAD_MS));
+  }
+
+  private onUnread(): void {
+    this.services.http2.outboundFlood++;
+    this.cut();
   }
 
   onDrain(): void {

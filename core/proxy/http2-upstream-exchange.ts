@@ -126,7 +126,8 @@ export class Http2UpstreamExchange extends ClientStream implements UpstreamExcha
 
   sendBody(bytes: Uint8Array, start: number, end: number): void {
     if (this.left > 0) this.left -= end - start;
-    this.send(bytes, start, end, this.left === 0);
+    const last = this.left === 0 || (this.asked === "" && this.connection.bodyEnd.is(bytes, end));
+    this.send(bytes, start, end, last);
   }
 
   sendEnd(trailers: Fields | null): void {

@@ -9,6 +9,7 @@
  */
 
 import type { CopyCounter } from "../http1/section-reader.ts";
+import type { BodyEnd } from "../http2/body-end.ts";
 import { ClientSession } from "../http2/client-session.ts";
 import { Cancel, errorName, NoError } from "../http2/frames.ts";
 import type { SessionOwner } from "../http2/stream-table.ts";
@@ -156,6 +157,10 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
     return this.pool.services.copied;
   }
 
+  get bodyEnd(): BodyEnd {
+    return this.pool.services.bodyEnd;
+  }
+
   get direct(): boolean {
     return this.socket?.direct === true;
   }
@@ -192,6 +197,7 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
   }
 
   onClose(reason: CloseReason): void {
+    this.secure?.closed(reason);
     this.close(true, reason);
   }
 

@@ -123,6 +123,7 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
       const factories = networkFactories(chain, filters);
       if (factories.length > 0) this.networkFilters.set(chain, factories);
       if (chain.tls != null) {
+        tlsStats(this.scope); // an alert on a counter that is not there does not fire
         const owner = `listener ${config.name} ${config.version}, filter chain ${chains.indexOf(chain)}`;
         this.sides.set(chain, new TlsSide(services, owner, chain.tls, true));
       }
@@ -230,6 +231,10 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
     this.reportEmpty();
   }
 
+  handshakeTimedOut(): void {
+    this.stats.downstreamCxTransportSocketConnectTimeout++;
+  }
+
   private reportEmpty(): void {
     if (this.draining && this.size === 0) this.onEmpty(this);
   }
@@ -275,7 +280,7 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
       this.loggers.length === 0
         ? null
         : new ConnectionRecord(socket, this.config, manager.filterChainName, services.clock);
-    manager.connectionOpened();
+    manager.connectionOpened(secure !== null);
     const Connection = CONNECTIONS[codecOf(manager, secure)];
     const connection = new Connection(manager, services, record ?? socket, this);
     connection.secure = secure;

@@ -2,6 +2,7 @@
 import { Slab } from "../bytes/slab.ts";
 import { HeadWriter } from "../http1/head-writer.ts";
 import type { CopyCounter } from "../http1/message-parser.ts";
+import { BodyEnd } from "../http2/body-end.ts";
 import type { Platform } from "../io/platform.ts";
 import { Roster } from "../io/roster.ts";
 import { type Http1Stats, http1Stats } from "../telemetry/http-stats.ts";
@@ -30,6 +31,8 @@ export class Services {
   readonly writer: HeadWriter = new HeadWriter();
   /** Where frames of HTTP/2 are written. */
   readonly slab: Slab = new Slab();
+  /** The last piece of a body, while it is relayed. */
+  readonly bodyEnd: BodyEnd = new BodyEnd();
   readonly date: HttpDate;
   /** Bytes copied inside the core, `tulle.copied_bytes`. */
   readonly copied: CopyCounter;

@@ -90,6 +90,7 @@ export class StreamFilters implements ChainOwner {
   }
 
   requestData(bytes: Uint8Array, start: number, end: number): void {
+    this.stream.connection.services.bodyEnd.clear(); // a filter may hold it, or let more follow
     this.depth++;
     try {
       this.chain.requestLeg.data(bytes, start, end);
@@ -125,6 +126,7 @@ export class StreamFilters implements ChainOwner {
   }
 
   responseData(bytes: Uint8Array, start: number, end: number): void {
+    this.stream.connection.services.bodyEnd.clear(); // a filter may hold it, or let more follow
     this.depth++;
     try {
       this.chain.responseLeg.data(bytes, start, end);

@@ -129,6 +129,7 @@ export class TcpProxyConnection extends ConnectionInfo implements SocketHandler,
   }
 
   onClose(reason: CloseReason): void {
+    this.secure?.closed(reason);
     if (this.closed) return;
     const { upstream } = this;
     if (reason !== "") upstream?.reset();

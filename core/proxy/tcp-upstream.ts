@@ -219,6 +219,7 @@ export class TcpUpstream implements Dialler {
   }
 
   onClose(reason: CloseReason): void {
+    this.secure?.closed(reason);
     const { cluster, endpoint, services } = this;
     const { stats, defaultBreaker } = cluster;
     this.socket = null;

@@ -19,6 +19,9 @@ export class HttpStats extends ResponseClassStats {
   downstreamCxHttp2Total = 0;
   /** Gauge. */
   downstreamCxHttp2Active = 0;
+  downstreamCxSslTotal = 0;
+  /** Gauge. */
+  downstreamCxSslActive = 0;
   /** Upgrades and CONNECT tunnels. */
   downstreamCxUpgradesTotal = 0;
   /** Gauge. */
@@ -82,6 +85,7 @@ export class HttpStats extends ResponseClassStats {
 const HTTP = layoutOf("http", () => new HttpStats(), {
   gauges: [
     "downstreamCxActive",
+    "downstreamCxSslActive",
     "downstreamCxHttp1Active",
     "downstreamCxHttp2Active",
     "downstreamCxUpgradesActive",

@@ -17,6 +17,8 @@ export class Http2Stats {
   inboundPriorityFramesFlood = 0;
   inboundWindowUpdateFramesFlood = 0;
   outboundControlFlood = 0;
+  /** Connections that ended because a client asked on and on, and read no answer. */
+  outboundFlood = 0;
   /** Connections that ended because a PING was not answered. */
   keepaliveTimeout = 0;
   /** Messages that broke a rule of their stream. */

@@ -15,6 +15,8 @@ export class ListenerStats {
   downstreamPreCxActive = 0;
   /** Said too little for too long to be served. */
   downstreamPreCxTimeout = 0;
+  /** Did not end its handshake in time. */
+  downstreamCxTransportSocketConnectTimeout = 0;
   downstreamCxDestroy = 0;
   /** Closed at once: more than the runtime's `envoy.resource_limits.listener.<name>.connection_limit`. */
   downstreamCxOverflow = 0;

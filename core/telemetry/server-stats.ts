@@ -22,6 +22,8 @@ export class ServerStats {
   memoryHeapSize = 0;
   /** Resident set, bytes. */
   memoryPhysicalSize = 0;
+  /** Whole days; 0 once one has expired, the largest number of 32 bits if there is none. */
+  daysUntilFirstCertExpiring = 0;
   /** From the start to the first accepted connection, ms. */
   readonly initializationTimeMs = new Histogram();
 }
@@ -36,6 +38,7 @@ const SERVER = layoutOf("server", () => new ServerStats(), {
     "memoryAllocated",
     "memoryHeapSize",
     "memoryPhysicalSize",
+    "daysUntilFirstCertExpiring",
   ],
 });
 

@@ -7,7 +7,7 @@ import type { Scope, StatsStore } from "./stats.ts";
 
 /** Field names are Envoy's in camel case. */
 export class TlsStats {
-  /** Handshakes that failed for another reason than the peer's certificate. */
+  /** Connections that the engine gave up, in the handshake or later. */
   connectionError = 0;
   handshake = 0;
   sessionReused = 0;

@@ -123,10 +123,12 @@ const ANY_CERTIFICATE: TlsValidation = {
 };
 
 /** As protobuf merges two messages, which is what Envoy does: lists one behind the other, the delivered value wins. */
-function combined(own: TlsValidation | null, delivered: TlsValidation | null): TlsValidation | null {
+export function combined(own: TlsValidation | null, delivered: TlsValidation | null): TlsValidation | null {
   if (own === null || delivered === null) return own ?? delivered;
+  const { trustedCaFile } = delivered.trustedCa === "" ? own : delivered;
   return {
     trustedCa: delivered.trustedCa || own.trustedCa,
+    ...(trustedCaFile === undefined ? {} : { trustedCaFile }),
     trustDomains: delivered.trustDomains ?? own.trustDomains,
     names: [...own.names, ...delivered.names],
     certificateHashes: [...own.certificateHashes, ...delivered.certificateHashes],

@@ -133,7 +133,8 @@ function readValidationType(
     case "validationContext": {
       const validation = readTlsValidation(chosen.value, false);
       const files = [chosen.value.message.trustedCa, chosen.value.message.crl];
-      if (files.every((each) => each?.specifier.case !== "filename"))
+      const bundled = validation.trustDomains?.some(({ bundleFile }) => bundleFile !== undefined) === true;
+      if (!bundled && files.every((each) => each?.specifier.case !== "filename"))
         return { validation, validationSecret: "" };
       const message = chosen.value.message as never;
       return { validation: null, validationSecret: inline(wants, { kind: "validation_context", message }) };

@@ -12,6 +12,7 @@ import type { Cryptography } from "../io/cryptography.ts";
 import { PeerJudge, readAnchors } from "../tls/peer-judge.ts";
 import { isTrustDomain } from "../tls/spiffe-id.ts";
 import { fieldPath } from "./faults.ts";
+import type { DataSource } from "./generated/envoy/config/core/v3/base_pb.ts";
 import type { TypedExtensionConfig } from "./generated/envoy/config/core/v3/extension_pb.ts";
 import type {
   CertificateValidationContext,
@@ -36,7 +37,13 @@ export function readTlsCertificate(reader: Reader<TlsCertificateMessage>): TlsCe
   const privateKey = readDataSource(reader.child("privateKey"));
   const password = readDataSource(reader.child("password"));
   checkCertificate(reader, chain, privateKey, password);
-  return { chain, privateKey, password };
+  const chainFile = fileOf(reader.message.certificateChain);
+  return { chain, privateKey, password, ...(chainFile === "" ? {} : { chainFile }) };
+}
+
+/** The file that content comes from, or "". */
+function fileOf(source: DataSource | undefined): string {
+  return source?.specifier.case === "filename" ? source.specifier.value : "";
 }
 
 function checkCertificate(
@@ -75,8 +82,10 @@ export function readTlsValidation(
   part: boolean,
 ): TlsValidation {
   reader.inert("watchedDirectory");
+  const trustedCaFile = fileOf(reader.message.trustedCa);
   const validation: TlsValidation = {
     trustedCa: readDataSource(reader.child("trustedCa")),
+    ...(trustedCaFile === "" ? {} : { trustedCaFile }),
     trustDomains: readValidator(reader.child("customValidatorConfig")),
     names: [
       ...reader.children("matchTypedSubjectAltNames").map(readNameMatch),
@@ -174,7 +183,8 @@ function readValidator(reader: Reader<TypedExtensionConfig> | null): readonly Tr
     names.add(name);
     const source = each.child("trustBundle");
     if (source === null) each.fault("trustBundle", "must be set");
-    return { name, bundle: readDataSource(source) };
+    const bundleFile = fileOf(source?.message);
+    return { name, bundle: readDataSource(source), ...(bundleFile === "" ? {} : { bundleFile }) };
   });
 }
 

@@ -15,11 +15,14 @@ import { type Scope, StatsStore } from "../../core/telemetry/stats.ts";
 import type { StatsExport } from "../../core/telemetry/stats-export.ts";
 import type { ResourceKind, Warming } from "../../core/xds/resource.ts";
 import type { ServerState } from "./admin/admin-source.ts";
+import { CertificateStats } from "./certificate-stats.ts";
 import type { Outcome } from "./subscriptions.ts";
 import type { WorkerReport } from "./worker-control.ts";
 
 /** What changes between two reports. */
 export interface ProcessFacts {
+  /** What is in force. */
+  readonly snapshot: Snapshot;
   readonly state: ServerState;
   readonly startedAt: number;
   readonly concurrency: number;
@@ -42,6 +45,7 @@ export class ProcessStats {
   private readonly runtime = runtimeStats(this.store);
   private readonly tulle = tulleStats(this.store);
   private readonly workerRestarts = this.store.scope("tulle.", "tulle.", {}).gauge("worker_restarts");
+  private readonly certificates = new CertificateStats(this.store);
   private readonly subscriptions = new Map<string, Scope>();
 
   /** Counts one reading of a subscription, under the names of whoever subscribed in `snapshot`. */
@@ -117,6 +121,7 @@ export class ProcessStats {
     server.memoryAllocated = heapUsed + external;
     server.memoryHeapSize = heapTotal;
     server.memoryPhysicalSize = rss;
+    this.certificates.update(facts.snapshot, server, Date.now());
     this.listeners.totalListenersDraining = Math.max(0, ...reports.map((report) => report.drainingListeners));
     tulle.acceptFailures = total(reports, (report) => report.acceptFailures);
     tulle.copiedBytes = total(reports, (report) => report.copiedBytes);

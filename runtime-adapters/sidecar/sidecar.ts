@@ -336,6 +336,7 @@ export class Sidecar implements AdminSource {
   private merge(reports: readonly WorkerReport[]): StatsExport {
     const own = this.counters.export(
       {
+        snapshot: this.snapshot,
         state: this.state,
         startedAt: this.startedAt,
         concurrency: this.options.concurrency,

@@ -33,7 +33,7 @@ beforeAll(async () => {
       return new Response("an answer that windows can cut");
     },
   });
-  program = await h2specProgram();
+  program = await h2specProgram("h2spec");
   if (program === "") console.log("skipped: h2spec is not here, and neither is Go to install it with");
 }, 300_000);
 afterAll(async () => {

@@ -57,6 +57,15 @@ export const tlsDifferences: readonly { readonly title: string; readonly reason:
     title: "A certificate that has expired is refused when it is configured",
     reason: "Envoy serves it.",
   },
+  {
+    title: "An SDS file may hold several secrets",
+    reason: "Envoy takes one that holds exactly one.",
+  },
+  {
+    title: "`/certs` says which file",
+    reason:
+      "Envoy writes `<inline>` for what SDS has delivered from files, and for every bundle of the SPIFFE validator the file of the last.",
+  },
 ];
 
 export const differences: readonly Difference[] = [

@@ -53,6 +53,18 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** The first of so many ports in a row that nobody listens on now, of the same range. */
+export async function freePortRange(count: number): Promise<number> {
+  for (;;) {
+    const [from] = await freePorts(1);
+    const ports = Array.from({ length: count }, (_, index) => from + index);
+    const free = await Promise.all(ports.map((port) => bindable(port)));
+    if (from + count > 32_000 || free.includes(false)) continue;
+    for (const port of ports) given.add(port);
+    return from;
+  }
+}
+
 /** A folder that is removed by `remove`. */
 export function temporaryFolder(): { readonly path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), "tulle-test-"));

@@ -11,8 +11,10 @@ import { Hono } from "hono/tiny";
 import { HistogramIntervals } from "../../../core/telemetry/histogram-intervals.ts";
 import { MAX_MODULE_BYTES } from "../../../filters/wasm/vm-limits.ts";
 import { readWithin } from "../../read-within.ts";
+import { Certificates } from "../certificates.ts";
 import { ADMIN_COMMANDS, adminHelp } from "./admin-command.ts";
 import type { AdminSource } from "./admin-source.ts";
+import { certsPage } from "./certs-page.ts";
 import { clustersJson, clustersText, listenersJson, listenersText } from "./clusters-page.ts";
 import { configDump } from "./config-dump.ts";
 import { homePage } from "./home-page.ts";
@@ -76,6 +78,7 @@ function refusal(request: Request, isLoopback: boolean): string {
 export function adminApp(source: AdminSource, isLoopback: boolean): Hono {
   const app = new Hono();
   const intervals = new HistogramIntervals();
+  const certificates = new Certificates();
   let intervalEnd = 0;
 
   const stats = async () => {
@@ -106,7 +109,7 @@ export function adminApp(source: AdminSource, isLoopback: boolean): Hono {
   app.all("/ready", () => answer(`${source.state}\n`, source.state === "LIVE" ? 200 : 503));
   app.all("/server_info", () => answerJson(serverInfo(source)));
   app.all("/hot_restart_version", () => answer("disabled"));
-  app.all("/certs", () => answerJson({ certificates: [] }));
+  app.all("/certs", () => answerJson(certsPage(certificates.of(source.snapshot), Date.now())));
   app.all("/memory", () => answerJson(memory()));
   app.all("/runtime", () => answerJson(runtimePage(source.bootstrap, source.runtimeOverrides)));
   app.all("/listeners", (context) =>

@@ -166,6 +166,7 @@ describe("an attacker is told to be calm, and cut", () => {
     }
     s.advance(301_000);
     expect(s.stat("http.test.downstream_cx_active")).toBe(0);
+    expect(s.stat("http2.outbound_flood")).toBe(1);
     s.expectNothingLeft();
   });
 
@@ -226,6 +227,32 @@ describe("an attacker is told to be calm, and cut", () => {
     s.advance(301_000);
     expect(s.stat("http2.streams_active")).toBe(0);
     expect(s.stat("cluster.app.upstream_cx_active")).toBe(0);
+    s.expectNothingLeft();
+  });
+
+  test("many windows that stay closed: of all together little more than a read for each is kept, and none starves", async () => {
+    const [streams, length, read] = [150, 100_000, 8192];
+    const reply = `HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\n\r\n${"x".repeat(length)}`;
+    const { s, client } = await clientStory(
+      {
+        network: { maxRead: read },
+        origins: [(peer) => void (peer.take() !== "" && peer.send(reply))],
+        limits: { maxRequests: 10_000, maxConnections: 10_000, maxPendingRequests: 10_000 },
+      },
+      4,
+      0,
+    );
+    for (let i = 0; i < streams; i++) client.head(2 * i + 1, GET, { end: true });
+    s.advance(100);
+    const kept = s.stat("http2.pending_send_bytes");
+    expect(kept).toBeGreaterThan(streams * 1000);
+    expect(kept).toBeLessThan(4 * 1024 * 1024 + streams * read);
+    client.windowUpdate(0, 0x7f000000);
+    for (let i = 0; i < streams; i++) client.windowUpdate(2 * i + 1, length);
+    s.advance(2000);
+    client.heard();
+    expect([...client.bodies.values()].map((body) => body.length)).toEqual(Array(streams).fill(length));
+    expect(s.stat("http2.pending_send_bytes")).toBe(0);
     s.expectNothingLeft();
   });
 

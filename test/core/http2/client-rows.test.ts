@@ -21,6 +21,7 @@ const GONE = "goaway 0 PROTOCOL_ERROR";
 const ROWS: readonly Row[] = [
   ["P1", "a push", (p) => p.frame(5, 4, 1, [0, 0, 0, 2, 0x82]), 502, GONE],
   ["P2", "a frame that is too long", (p) => p.frame(0, 0, 1, zeros(16_385)), 502, "goaway 0 FRAME_SIZE_ERROR"],
+  ["P2", "PRIORITY of four bytes, on a stream that is over", (p) => p.head(1, OK, { end: true }).frame(2, 0, 1, zeros(4)), 200, "1 reset FRAME_SIZE_ERROR"],
   ["P3", "DATA on stream 0", (p) => p.frame(0, 0, 0, [1]), 502, GONE],
   ["P4", "ENABLE_PUSH of 1", (p) => p.settings(2, 1), 502, GONE],
   ["P4", "INITIAL_WINDOW_SIZE above 2^31 - 1", (p) => p.settings(4, 0x80000000), 502, "goaway 0 FLOW_CONTROL_ERROR"],

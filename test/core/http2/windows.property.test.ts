@@ -8,6 +8,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { latin1, toBytes } from "../../../core/bytes/ascii.ts";
 import { Slab } from "../../../core/bytes/slab.ts";
+import { BodyEnd } from "../../../core/http2/body-end.ts";
 import { http2Limits } from "../../../core/http2/limits.ts";
 import { type ServerOwner, ServerSession } from "../../../core/http2/server-session.ts";
 import { ServerStream } from "../../../core/http2/server-stream.ts";
@@ -35,6 +36,7 @@ class Lab implements ServerOwner {
   now = 0;
   readonly counts = new Http2Stats();
   readonly copied = { copiedBytes: 0 };
+  readonly bodyEnd = new BodyEnd();
   readonly direct = false;
   readonly streams: LabStream[] = [];
   readonly session: ServerSession;

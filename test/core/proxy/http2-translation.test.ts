@@ -1,10 +1,12 @@
 /** Between versions: HTTP/2 to HTTP/2, HTTP/2 to HTTP/1 and HTTP/1 to HTTP/2; bodies, windows, ends and tunnels. */
 import { describe, expect, test } from "bun:test";
 import { webSocketAccept } from "../../../core/bytes/websocket-accept.ts";
+import { Continue } from "../../../core/filter/verdict.ts";
 import { get, gist, OK as OK1, type StorySetup, silent, story } from "../../support/engine-story.ts";
 import { GET, type Http2Peer, POST } from "../../support/http2-peer.ts";
 import { answer, http2Client, OK, speaking, streamOf } from "../../support/http2-story.ts";
-import { HTTP1, HTTP2, route, routeTo } from "../../support/snapshot-fixture.ts";
+import { bytesOf, recorded } from "../../support/scripted-filter.ts";
+import { HTTP1, HTTP2, retryPolicy, route, routeTo } from "../../support/snapshot-fixture.ts";
 
 /** Ignores what it hears. */
 const still = () => undefined;
@@ -51,7 +53,109 @@ describe("from HTTP/2 to HTTP/2", () => {
     expect(client.heard()).toEqual(["1 data <a>"]);
     client.data(1, "b", true);
     s.settle();
-    expect(client.heard()).toEqual(["1 data <b>", "1 data  end"]);
+    expect(client.heard()).toEqual(["1 data <b> end"]);
+    s.expectNothingLeft();
+  });
+
+  test("a body ends with its last frame on the next hop, too, with and without a length", async () => {
+    const { s, origins } = await speaking((line, peer) => {
+      const id = streamOf(line);
+      if (line.endsWith(" end")) peer.head(id, id === 1 ? OK : OK.slice(0, 1)).data(id, "ok", true);
+    });
+    const client = http2Client(s);
+    const data = (lines: readonly string[]) => lines.filter((line) => line.includes(" data "));
+    client.head(1, GET, { end: true });
+    s.settle();
+    expect(data(client.heard())).toEqual(["1 data ok end"]);
+    // The connection is there: nothing has to wait for it.
+    client.head(3, [...POST, ["content-length", "2"]]).data(3, "ab", true);
+    client.head(5, POST).data(5, "c").data(5, "d", true);
+    s.settle();
+    expect(data(origins.heard)).toEqual(["3 data ab end", "5 data c", "5 data d end"]);
+    expect(data(client.heard())).toEqual(["3 data ok end", "5 data ok end"]);
+    s.expectNothingLeft();
+  });
+
+  test("a body that is shorter than declared has no end on the next hop, either way", async () => {
+    const { s, origins } = await speaking((line, peer) => {
+      const id = streamOf(line);
+      if (line.endsWith(" end")) peer.head(id, OK).data(id, "o", true);
+    });
+    const client = http2Client(s);
+    client.head(1, GET, { end: true });
+    s.settle();
+    client.head(3, [...POST, ["content-length", "3"]]).data(3, "ab", true);
+    s.settle();
+    expect(plain(origins.heard)).toEqual([
+      "1 head :method=GET :scheme=http :path=/ :authority=a.example end",
+      "1 reset PROTOCOL_ERROR",
+      "3 head :method=POST :scheme=http :path=/ :authority=a.example content-length=3",
+      "3 data ab",
+      "3 reset CANCEL",
+    ]);
+    expect(plain(client.heard())).toEqual([
+      "1 head :status=200 content-length=2",
+      "1 data o",
+      "1 reset INTERNAL_ERROR",
+      "3 reset PROTOCOL_ERROR",
+    ]);
+    s.expectNothingLeft();
+  });
+
+  test("padding behind the last byte may still be cut off: the end comes in a frame of its own", async () => {
+    const { s } = await speaking((line, peer) => {
+      if (line.endsWith(" end")) peer.head(1, OK.slice(0, 1)).frame(0, 9, 1, [2, 0x6f, 0x6b, 0, 0]);
+    });
+    const client = http2Client(s);
+    client.head(1, GET, { end: true });
+    s.settle();
+    expect(client.heard().slice(1)).toEqual(["1 data ok", "1 data  end"]);
+    s.expectNothingLeft();
+  });
+
+  test("what a filter lets follow follows", async () => {
+    const { s, origins } = await speaking(answer, {
+      filters: [
+        recorded("adds", [], () => ({
+          onRequestBody(body, ends) {
+            if (ends) body.replace(body.size, 0, bytesOf("!"));
+            return Continue;
+          },
+          onResponseHeaders(head) {
+            head.fields.remove("content-length");
+            return Continue;
+          },
+          onResponseBody(body, ends) {
+            if (ends) body.replace(body.size, 0, bytesOf("?"));
+            return Continue;
+          },
+        })),
+      ],
+    });
+    const client = http2Client(s);
+    client.head(1, POST).data(1, "ab", true);
+    s.settle();
+    client.heard();
+    expect([origins.peers[0].bodies.get(1), client.bodies.get(1)]).toEqual(["ab!", "ok?"]);
+    s.expectNothingLeft();
+  });
+
+  test("a request that ended with its body is tried again with all of it", async () => {
+    let refused = false;
+    const { s, origins } = await speaking(
+      (line, peer) => {
+        if (!refused && line.endsWith(" end")) {
+          refused = true;
+          peer.reset(streamOf(line), 7);
+        } else answer(line, peer);
+      },
+      { action: { retryPolicy: retryPolicy({ retryOn: ["refused-stream"], numRetries: 1 }) } },
+    );
+    const client = http2Client(s);
+    client.head(1, POST).data(1, "a").data(1, "b", true);
+    s.advance(100);
+    expect(client.heard().at(-1)).toBe("1 data ok end");
+    expect([...origins.peers[0].bodies.values()]).toEqual(["ab", "ab"]);
     s.expectNothingLeft();
   });
 
@@ -120,7 +224,7 @@ describe("from HTTP/2 to HTTP/2", () => {
     client.heard();
     client.head(3, GET, { end: true });
     s.settle();
-    expect(plain(client.heard())).toEqual(["3 head :status=200", "3 data ok", "3 data  end"]);
+    expect(plain(client.heard())).toEqual(["3 head :status=200", "3 data ok end"]);
     s.expectNothingLeft();
   });
 
@@ -160,7 +264,7 @@ describe("from HTTP/2 to HTTP/2", () => {
     client.head(1, POST).data(1, "hel");
     s.settle();
     const heard = plain(client.heard());
-    expect(heard.slice(1)).toEqual(["1 data ok", "1 data  end", "1 reset NO_ERROR"]);
+    expect(heard.slice(1)).toEqual(["1 data ok end", "1 reset NO_ERROR"]);
     expect(origins.heard.at(-1)).toBe("1 reset NO_ERROR");
     s.expectNothingLeft();
   });

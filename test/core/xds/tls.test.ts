@@ -275,6 +275,7 @@ describe("what becomes a secret", () => {
     const first = readInlineSecret(want.name, want.inline, checks);
     expect(first.faults).toEqual([]);
     expect(first.resource?.model.certificate).toEqual({
+      chainFile: "/cert.pem",
       chain: own.pem,
       privateKey: own.keyPem,
       password: "",

@@ -217,7 +217,8 @@ test("is counted by Envoy's names", async () => {
   await replace("a.json", document({ x: 2 }));
   const stats = new ProcessStats();
   for (const outcome of outcomes) stats.countOutcome(outcome, snapshot);
-  const facts = { state: "LIVE", startedAt: 0, concurrency: 1, workerRestarts: 0, exceptions: 0 } as const;
+  const rest = { startedAt: 0, concurrency: 1, workerRestarts: 0, exceptions: 0 };
+  const facts = { state: "LIVE", snapshot, ...rest } as const;
   const { numbers } = listStats(stats.export(facts, []));
   const prefix = "extension_config_discovery.http_filter.a.";
   const counted = numbers

@@ -194,7 +194,8 @@ describe("secrets from an SDS file", () => {
     const made = start(common());
     const stats = new ProcessStats();
     for (const outcome of outcomes) stats.countOutcome(outcome, snapshot);
-    const facts = { state: "LIVE", startedAt: 0, concurrency: 1, workerRestarts: 0, exceptions: 0 } as const;
+    const rest = { startedAt: 0, concurrency: 1, workerRestarts: 0, exceptions: 0 };
+    const facts = { state: "LIVE", snapshot, ...rest } as const;
     const { numbers } = listStats(stats.export(facts, []));
     const counted = Object.fromEntries(numbers.map(({ name, value }) => [name, value]));
     expect(counted["sds.default.update_success"]).toBe(1);

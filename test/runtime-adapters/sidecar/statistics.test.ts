@@ -20,6 +20,7 @@ import {
   staticCluster,
   Workspace,
 } from "../../support/sidecar-process.ts";
+import { snapshot } from "../../support/snapshot-fixture.ts";
 
 const workspace = new Workspace();
 /** Takes requests and never answers. */
@@ -47,7 +48,8 @@ test("tulle.copied_bytes: what the cores copied and what their drivers copied, o
     };
   };
   const reports = [report(1, 20), report(300, 4000)];
-  const facts = { state: "LIVE", startedAt: 0, concurrency: 2, workerRestarts: 0, exceptions: 0 } as const;
+  const rest = { startedAt: 0, concurrency: 2, workerRestarts: 0, exceptions: 0 };
+  const facts = { state: "LIVE", snapshot: snapshot([], []), ...rest } as const;
   const own = new ProcessStats().export(facts, reports);
   const { numbers } = listStats(mergeExports([...reports.map(({ stats }) => stats), own]));
   expect(numbers.filter(({ name }) => name === "tulle.copied_bytes").map(({ value }) => value)).toEqual([
