@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { runToEnd } from "./children.ts";
 import { versionOf } from "./contestant.ts";
 import type { WrkLoad, WrkResult } from "./load-wrk.ts";
+import { grpcMessage } from "./upstream.ts";
 
 const CONNECTIONS = 10;
 /** Streams of each that are open at once. */
@@ -20,9 +21,10 @@ export async function findH2load(): Promise<string | null> {
 export async function loadWithH2load(load: WrkLoad, core: number, folder: string): Promise<WrkResult> {
   const shape = load.http2 ? [`-c${CONNECTIONS}`, `-m${STREAMS}`] : [`-c${load.connections}`, "--h1"];
   const argv = ["h2load", "-t1", ...shape, "-D", `${load.seconds}`];
+  if (load.grpc) argv.push("-H", "content-type: application/grpc", "-H", "te: trailers");
   if (load.bodyBytes > 0) {
-    const body = join(folder, `body-${load.bodyBytes}`);
-    writeFileSync(body, Buffer.alloc(load.bodyBytes, "x"));
+    const body = join(folder, `${load.grpc ? "message" : "body"}-${load.bodyBytes}`);
+    writeFileSync(body, load.grpc ? grpcMessage() : Buffer.alloc(load.bodyBytes, "x"));
     argv.push("-d", body);
   }
   const out = await runToEnd(
