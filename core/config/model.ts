@@ -150,8 +150,8 @@ export interface HttpConnectionManager {
     | "APPEND_FORWARD"
     | "SANITIZE_SET"
     | "ALWAYS_FORWARD_ONLY";
-  /** What our element of `x-forwarded-client-cert` says beside the hash. Absent = nothing. */
-  readonly clientCertDetails?: ClientCertDetails | undefined;
+  /** What our element of `x-forwarded-client-cert` says beside the hash. */
+  readonly clientCertDetails: ClientCertDetails;
 
   readonly normalizePath: boolean;
   readonly mergeSlashes: boolean;

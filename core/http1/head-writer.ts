@@ -11,6 +11,7 @@ import type { Fields } from "../http/fields.ts";
 import { ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { KNOWN_COUNT, known, nameOf } from "../http/names.ts";
+import { OWN_FIELDS } from "../http/own-fields.ts";
 import { reasonPhrase } from "../http/status.ts";
 
 const UPGRADE = known("upgrade");
@@ -20,23 +21,6 @@ export const LowerCase = 0;
 export const ProperCase = 1;
 export const PreserveCase = 2;
 export type NameCase = typeof LowerCase | typeof ProperCase | typeof PreserveCase;
-
-/** Never copied from a peer's head: our own hop's framing and connection control is written instead. */
-const OWN = new Uint8Array(256);
-for (const name of [
-  "host",
-  "content-length",
-  "transfer-encoding",
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "upgrade",
-  "http2-settings",
-] as const) {
-  OWN[known(name)] = 1;
-}
-OWN[255] = 1; // a hole
 
 function ascii(text: string): Uint8Array {
   return Uint8Array.from(text, (ch) => ch.charCodeAt(0));
@@ -158,7 +142,7 @@ export class HeadWriter extends Slab {
     const { ids, spans, slots } = fields;
     for (let slot = 0; slot < slots; slot++) {
       const id = ids[slot];
-      if (OWN[id] === 1) continue;
+      if (OWN_FIELDS[id] === 1) continue;
       const at = slot << 2;
       const valueStart = spans[at + 2];
       if (valueStart >= 0) {

@@ -8,12 +8,12 @@
 import type { Slab } from "../bytes/slab.ts";
 import type { Http2ProtocolOptions } from "../config/model.ts";
 import type { RequestHead } from "../http/head.ts";
+import { OWN_FIELDS } from "../http/own-fields.ts";
 import type { ClientStream } from "./client-stream.ts";
 import { IGNORED_FIELDS } from "./field-section.ts";
 import { EnablePush, LARGEST_STREAM, NoError, ProtocolError, RefusedStream, StreamClosed } from "./frames.ts";
 import type { FieldSink } from "./hpack/decoder.ts";
 import type { Http2Limits } from "./limits.ts";
-import { OWN_FIELDS } from "./own-fields.ts";
 import { ResponseSection } from "./response-section.ts";
 import { Session } from "./session.ts";
 import type { SessionOwner } from "./stream-table.ts";

@@ -2,15 +2,14 @@
  * Tells HTTP/2 from HTTP/1 by what a client says first (RFC 9113 3.4), however it is cut. No request of HTTP/1 begins
  * like the preface, which was chosen for that.
  */
-import { PREFACE } from "./frame-reader.ts";
-
 export const Undecided = 0;
-export const IsHttp1 = 1;
-export const IsHttp2 = 2;
-export type Verdict = typeof Undecided | typeof IsHttp1 | typeof IsHttp2;
+/** The client speaks HTTP/1. */
+export const NoPreface = 1;
+export const IsPreface = 2;
+export type Verdict = typeof Undecided | typeof NoPreface | typeof IsPreface;
 
 /** So much of it is enough to be sure: no method of HTTP/1 is spelt so, and is followed by "*". */
-const ENOUGH = "PRI * HTTP/2";
+export const PREFACE_START = "PRI * HTTP/2";
 
 export class PrefaceWatch {
   /** What came so far, once there is a verdict. */
@@ -25,8 +24,9 @@ export class PrefaceWatch {
       this.bytes.set(before);
       this.bytes.set(chunk, before.length);
     }
-    const seen = Math.min(this.bytes.length, ENOUGH.length);
-    for (let i = before.length; i < seen; i++) if (this.bytes[i] !== PREFACE.charCodeAt(i)) return IsHttp1;
-    return seen === ENOUGH.length ? IsHttp2 : Undecided;
+    const seen = Math.min(this.bytes.length, PREFACE_START.length);
+    for (let i = before.length; i < seen; i++)
+      if (this.bytes[i] !== PREFACE_START.charCodeAt(i)) return NoPreface;
+    return seen === PREFACE_START.length ? IsPreface : Undecided;
   }
 }

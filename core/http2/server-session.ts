@@ -7,6 +7,7 @@
 import type { Slab } from "../bytes/slab.ts";
 import type { Http2ProtocolOptions } from "../config/model.ts";
 import type { ResponseHead } from "../http/head.ts";
+import { OWN_FIELDS } from "../http/own-fields.ts";
 import type { UnderscoreAction } from "../http/underscores.ts";
 import { IGNORED_FIELDS } from "./field-section.ts";
 import {
@@ -22,7 +23,6 @@ import {
 } from "./frames.ts";
 import type { FieldSink } from "./hpack/decoder.ts";
 import type { Http2Limits } from "./limits.ts";
-import { OWN_FIELDS } from "./own-fields.ts";
 import { PREMATURE_MS, PREMATURE_RESETS, PrematureResets } from "./premature-resets.ts";
 import { RequestSection } from "./request-section.ts";
 import type { ServerStream } from "./server-stream.ts";

@@ -8,6 +8,7 @@
 import type { Slab } from "../bytes/slab.ts";
 import type { Http2ProtocolOptions } from "../config/model.ts";
 import type { Fields } from "../http/fields.ts";
+import { OWN_FIELDS } from "../http/own-fields.ts";
 import { BodySender } from "./body-sender.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import {
@@ -18,7 +19,6 @@ import {
   LARGEST_WINDOW,
 } from "./frames.ts";
 import { Bearable, Glitches, type GlitchSort, TooMany } from "./glitches.ts";
-import { OWN_FIELDS } from "./own-fields.ts";
 import { FLOODS, type SessionCounts } from "./session-counts.ts";
 import { type OutputOwner, SessionOutput } from "./session-output.ts";
 import type { SessionStream } from "./session-stream.ts";

@@ -5,7 +5,7 @@
  * Law: policy sees exactly what goes upstream (invariant 9): host and path are brought into their final form here.
  */
 import { lowerCase, parseDecimalText } from "../bytes/ascii.ts";
-import type { ClientCertDetails, RouteAction } from "../config/model.ts";
+import type { RouteAction } from "../config/model.ts";
 import type { ResponseFlag } from "../errors.ts";
 import { hostEnd, stripAuthority } from "../http/authority.ts";
 import { NoBody } from "../http/framing.ts";
@@ -13,7 +13,6 @@ import { HopAccepted, HopOptions, readHopOptions } from "../http/hop-by-hop.ts";
 import { known } from "../http/names.ts";
 import { PATH_DETAILS, PathAccepted, PathRedirected } from "../http/path.ts";
 import { reasonPhrase } from "../http/status.ts";
-import type { SecureConnection } from "../tls/secure-connection.ts";
 import { clientCertElement } from "./client-cert-details.ts";
 import type { ReplyHeaders, Stream } from "./stream.ts";
 
@@ -26,11 +25,6 @@ const hop = new HopOptions();
 
 const NO_NAMES: readonly string[] = [];
 const ALLOW: ReplyHeaders = [["allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"]];
-
-/** Nothing but the certificate's hash is told. */
-const NO_DETAILS: ClientCertDetails = { subject: false, cert: false, chain: false, dns: false, uri: false };
-/** What is told of a client's certificate, by connection. */
-const elements = new WeakMap<SecureConnection, string>();
 
 /** True if the request goes on; false if it was answered here. */
 export function admit(stream: Stream): boolean {
@@ -79,16 +73,11 @@ export function admit(stream: Stream): boolean {
 function certificateOf({ connection, manager }: Stream): string | null {
   const { secure } = connection;
   if (secure === null || secure.peer === null) return null;
-  let element = elements.get(secure);
-  if (element === undefined) {
-    element = clientCertElement(
-      manager.config.clientCertDetails ?? NO_DETAILS,
-      secure.peer,
-      secure.local?.names.uri ?? [],
-    );
-    elements.set(secure, element);
+  if (secure.forwarded === "") {
+    const local = secure.local?.names.uri ?? NO_NAMES;
+    secure.forwarded = clientCertElement(manager.config.clientCertDetails, secure.peer, local);
   }
-  return element;
+  return secure.forwarded;
 }
 
 /** Refuses a malformed request: what follows on its connection cannot be trusted (row K1). */

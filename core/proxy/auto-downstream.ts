@@ -2,7 +2,7 @@
  * A connection whose client may speak HTTP/1 or HTTP/2 (`codec_type: AUTO`): it is one of HTTP/1 until its first bytes
  * say otherwise, and then makes way for one of HTTP/2.
  */
-import { IsHttp1, PrefaceWatch, Undecided } from "../http2/preface.ts";
+import { NoPreface, PrefaceWatch, Undecided } from "../http2/preface.ts";
 import { Open } from "./connection-life.ts";
 import { Http1, type Spoken, Unspoken } from "./connection-manager.ts";
 import { Http1Downstream } from "./http1-downstream.ts";
@@ -23,7 +23,7 @@ export class AutoDownstream extends Http1Downstream {
     }
     const verdict = preface.feed(chunk);
     if (verdict === Undecided) this.awaitFirstBytes();
-    else if (verdict === IsHttp1) {
+    else if (verdict === NoPreface) {
       this.preface = null;
       this.manager.protocolKnown(Http1);
       super.onData(preface.bytes);

@@ -8,6 +8,7 @@
  * that could be looked at: the listener's timeout is for those.
  */
 import { IS_TCHAR } from "../bytes/ascii.ts";
+import { PREFACE_START } from "../http2/preface.ts";
 
 /** More bytes are needed. */
 export const HttpUndecided = 0;
@@ -30,7 +31,6 @@ export const HTTP_PROTOCOLS = ["", "", "http/1.0", "http/1.1", "h2c"] as const;
 /** Bytes of a request line, as in Envoy. */
 const MAX_LINE = 8192;
 const MAX_METHOD = 32;
-const PREFACE = "PRI * HTTP/2";
 const VERSION = "HTTP/1.";
 
 const NOTHING = new Uint8Array(0);
@@ -73,7 +73,7 @@ export class HttpWatch {
     const needed = length + chunk.length;
     if (length === 0) this.buffer = chunk;
     else {
-      if (needed > this.buffer.length || length === this.buffer.length) {
+      if (needed > this.buffer.length) {
         const grown = new Uint8Array(Math.max(needed, Math.min(2 * length, MAX_LINE)));
         grown.set(this.buffer.subarray(0, length));
         this.buffer = grown;
@@ -114,8 +114,8 @@ export class HttpWatch {
 
   /** "PRI * HTTP/2": no request of HTTP/1 has that version. */
   private isPreface(byte: number): boolean {
-    if (byte !== 0x32 || this.at !== PREFACE.length - 1) return false;
-    for (let i = 0; i < this.at; i++) if (this.buffer[i] !== PREFACE.charCodeAt(i)) return false;
+    if (byte !== 0x32 || this.at !== PREFACE_START.length - 1) return false;
+    for (let i = 0; i < this.at; i++) if (this.buffer[i] !== PREFACE_START.charCodeAt(i)) return false;
     return true;
   }
 }

@@ -11,6 +11,8 @@ export class SecureConnection implements TlsView {
   readonly peer: Peer | null;
   /** The certificate that we have shown, null if there is none. */
   readonly local: Certificate | null;
+  /** What `x-forwarded-client-cert` says of the peer; set by whoever forwards it first, "" = not yet. */
+  forwarded = "";
 
   constructor(info: TlsInfo, peer: Peer | null, local: Certificate | null) {
     this.info = info;

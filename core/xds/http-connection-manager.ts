@@ -1,6 +1,7 @@
 /** The HTTP connection manager of a listener, with every default filled in. */
 import { lowerCase } from "../bytes/ascii.ts";
 import type {
+  ClientCertDetails,
   HttpConnectionManager,
   LocalReplyConfig,
   LocalReplyMapper,
@@ -81,7 +82,7 @@ export function readHttpConnectionManager(
       "SANITIZE_SET",
       "ALWAYS_FORWARD_ONLY",
     ]),
-    ...readClientCertDetails(reader.child("setCurrentClientCertDetails")),
+    clientCertDetails: readClientCertDetails(reader.child("setCurrentClientCertDetails")),
 
     normalizePath: reader.flag("normalizePath", false),
     mergeSlashes: reader.take("mergeSlashes"),
@@ -130,13 +131,15 @@ function readRoutes(
   return { rds: "", routeConfig: null };
 }
 
+const NO_DETAILS: ClientCertDetails = { subject: false, cert: false, chain: false, dns: false, uri: false };
+
 function readClientCertDetails(
   reader: Reader<HttpConnectionManager_SetCurrentClientCertDetails> | null,
-): Pick<HttpConnectionManager, "clientCertDetails"> {
-  if (reader === null) return {};
+): ClientCertDetails {
+  if (reader === null) return NO_DETAILS;
   const subject = reader.flag("subject", false);
   const [cert, chain, dns, uri] = (["cert", "chain", "dns", "uri"] as const).map((key) => reader.take(key));
-  return { clientCertDetails: { subject, cert, chain, dns, uri } };
+  return { subject, cert, chain, dns, uri };
 }
 
 /** UUIDs with Envoy's defaults are what there is. */

@@ -252,6 +252,7 @@ export function httpManager(
     serverHeaderTransformation: "OVERWRITE",
     schemeToOverwrite: "",
     forwardClientCertDetails: "SANITIZE",
+    clientCertDetails: { subject: false, cert: false, chain: false, dns: false, uri: false },
     normalizePath: true,
     mergeSlashes: false,
     pathWithEscapedSlashesAction: "KEEP_UNCHANGED",
