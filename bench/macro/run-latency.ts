@@ -30,7 +30,8 @@ export async function runLatency(session: Session, scenario: LatencyScenario): P
     try {
       const running = await lab.start(contestant, tls);
       cell.invalid = await checkFeatures(running.port, client);
-      if (cell.invalid === "") await warmUp(session, keepAliveGet(running.port, settings.warmup));
+      if (cell.invalid === "")
+        await warmUp(session, keepAliveGet(running.port, settings.warmup), contestant.compiled);
       entrants.push({ port: running.port, cell, running });
     } catch (error) {
       cell.invalid = (error as Error).message;

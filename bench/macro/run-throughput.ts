@@ -56,7 +56,8 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
     tls: overTls,
     grpc: scenario.grpc ?? false,
   });
-  for (const { running } of entrants) await warmUp(session, load(running, settings.warmup));
+  for (const { running } of entrants)
+    await warmUp(session, load(running, settings.warmup), running.contestant.compiled);
   for (let round = 0; round < settings.rounds; round++) {
     for (const { running, cell } of entrants) {
       if (cell.invalid !== "") continue;
@@ -110,11 +111,14 @@ export function keepAliveGet(port: number, seconds: number): WrkLoad {
 const WARM_ANSWERS = 50_000;
 const WARM_MIB = 1000;
 
-/** Loads a proxy until it has answered so much that it is compiled, but not longer than ten times `load.seconds`. */
-export async function warmUp(session: Session, load: WrkLoad): Promise<void> {
+/**
+ * Loads a proxy until it has answered so much that it is compiled, but not longer than ten times `load.seconds`; once, if
+ * it was `compiled` before.
+ */
+export async function warmUp(session: Session, load: WrkLoad, compiled = false): Promise<void> {
   let answers = 0;
   let mib = 0;
-  for (let i = 0; i < 10 && answers < WARM_ANSWERS && mib < WARM_MIB; i++) {
+  for (let i = 0; i < (compiled ? 1 : 10) && answers < WARM_ANSWERS && mib < WARM_MIB; i++) {
     const result = await runLoad(load, session.lab.cores.load, session.lab.folder);
     answers += result.requests;
     mib += (result.bytes + result.requests * load.bodyBytes) / 2 ** 20;

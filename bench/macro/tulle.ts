@@ -34,6 +34,7 @@ export function tulleOn(runtime: RuntimeName): Contestant {
     ours: true,
     hasTables: true,
     likeEnvoy: true,
+    compiled: false,
     tls: true,
     scenarios: null,
     find: () => find(runtime),

@@ -28,6 +28,7 @@ function nginxWith(name: string, scenarios: readonly string[] | null, buffers: s
     ours: false,
     hasTables: scenarios === null,
     likeEnvoy: false,
+    compiled: true,
     tls: scenarios === null,
     scenarios,
     find,
