@@ -66,6 +66,7 @@ export function barsOf(result: Result): Bar[] {
     judge.added("pair-latency", "p99 added by a pair", ours, 1, "envoy");
     judge.handshakes(ours, 0.7, "nginx");
     judge.against("memory with 1000 idle mTLS connections", "idle-mtls", "loadPss", ours, 1, "envoy");
+    judge.against("memory with 1000 idle HTTP/2 connections", "idle-http2", "loadPss", ours, 1, "envoy");
   }
   for (const [id, what] of [
     ["download", "1 MiB download, CPU"],
