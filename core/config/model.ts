@@ -432,6 +432,14 @@ export interface RouteMatch {
   readonly headers: readonly HeaderMatcher[];
   readonly queryParameters: readonly QueryParameterMatcher[];
   readonly grpc: boolean;
+  /** Null = whatever the client's connection is. */
+  readonly tls: TlsMatch | null;
+}
+
+/** Of the client's certificate; null = either will do. */
+export interface TlsMatch {
+  readonly presented: boolean | null;
+  readonly validated: boolean | null;
 }
 
 export type PathMatch =

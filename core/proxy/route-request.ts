@@ -5,11 +5,9 @@
  */
 import type { ClusterState } from "../cluster/cluster.ts";
 import type { RouteAction } from "../config/model.ts";
-import type { RequestHead } from "../http/head.ts";
 import type { ClusterChoice, ClusterTarget } from "../route/cluster-choice.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import type { RouteTable } from "../route/route-table.ts";
-import type { Runtime } from "../route/runtime-fraction.ts";
 import { admitUpgrade } from "./admission.ts";
 import { ConnectTermination } from "./connect-termination.ts";
 import type { Forwarder } from "./forwarder.ts";
@@ -21,9 +19,9 @@ const NO_HEADERS: ReplyHeaders = [];
 
 /** Finds the route, which may be none; false if it refuses the upgrade that was asked for. */
 export function chooseRoute(stream: Stream, endOfStream: boolean): boolean {
-  const { manager, request } = stream;
+  const { manager } = stream;
   const table = manager.routeTable;
-  const route = table === null ? null : lookUp(table, request, stream.random, manager.runtime);
+  const route = table === null ? null : lookUp(table, stream);
   stream.route = route;
   if (route === null) return true;
   if (stream.upgrade !== "") return upgradeMayGoOn(stream, route, endOfStream);
@@ -116,15 +114,11 @@ function passesStrictCheck(stream: Stream, names: readonly string[]): boolean {
 }
 
 /** "OPTIONS *" asks about the server: it is routed like "/". */
-function lookUp(
-  table: RouteTable,
-  request: RequestHead,
-  random: number,
-  runtime: Runtime,
-): RouteEntry | null {
-  if (request.path !== "*") return table.lookup(request, random, runtime);
+function lookUp(table: RouteTable, stream: Stream): RouteEntry | null {
+  const { request } = stream;
+  if (request.path !== "*") return table.lookup(request, stream);
   request.path = "/";
-  const route = table.lookup(request, random, runtime);
+  const route = table.lookup(request, stream);
   request.path = "*";
   return route;
 }

@@ -14,6 +14,7 @@ import type { StreamInfo } from "../http/stream-info.ts";
 import { RefusedStream } from "../http2/frames.ts";
 import type { Address } from "../io/socket.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
+import type { Runtime } from "../route/runtime-fraction.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import type { DownstreamExchange } from "./downstream-exchange.ts";
 import type { ReplyDraft } from "./local-reply.ts";
@@ -85,6 +86,9 @@ export class StreamRecord implements ReplyDraft {
   }
   get requestedServerName(): string {
     return this.downstreamTls === null ? "" : this.downstreamTls.info.serverName;
+  }
+  get runtime(): Runtime {
+    return this.connection.manager.runtime;
   }
   get downstreamTls(): SecureConnection | null {
     return this.connection.secure;

@@ -15,6 +15,7 @@ import { DEADLINE_EXCEEDED, isGrpc } from "../http/grpc.ts";
 import type { ResponseHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
 import { reasonPhrase } from "../http/status.ts";
+import type { Circumstances } from "../route/circumstances.ts";
 import type { RouteEntry } from "../route/route-entry.ts";
 import { admit } from "./admission.ts";
 import type { DownstreamExchange } from "./downstream-exchange.ts";
@@ -33,7 +34,7 @@ const MAX_DISCARD_MS = 5000;
 export type ReplyHeaders = readonly (readonly [string, string])[];
 const NO_HEADERS: ReplyHeaders = [];
 
-export class Stream extends StreamAnswer implements StreamDeadlines {
+export class Stream extends StreamAnswer implements StreamDeadlines, Circumstances {
   /** `TE: trailers` was asked for. */
   trailers = false;
   /** How the body that goes upstream is delimited. */

@@ -224,6 +224,7 @@ function tlsRedirect(host: VirtualHost): RouteEntry {
         headers: [],
         queryParameters: [],
         grpc: false,
+        tls: null,
       },
       action: { kind: "non_forwarding" },
       headers: NO_HEADERS,

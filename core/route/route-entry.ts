@@ -13,6 +13,7 @@ import type {
   Route,
   RouteAction,
   RuntimeFraction,
+  TlsMatch,
   VirtualHost,
 } from "../config/model.ts";
 import { hostEnd } from "../http/authority.ts";
@@ -22,7 +23,8 @@ import type { JsonFormatter, TextFormatter } from "../http/formatter.ts";
 import { isGrpc } from "../http/grpc.ts";
 import type { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
-import type { StreamInfo } from "../http/stream-info.ts";
+import type { StreamInfo, TlsView } from "../http/stream-info.ts";
+import type { Circumstances } from "./circumstances.ts";
 import type { ClusterChoice, ClusterTarget, PerFilters } from "./cluster-choice.ts";
 import type { HeaderMatcher } from "./header-matcher.ts";
 import type { HeaderMutation } from "./header-mutation.ts";
@@ -30,7 +32,7 @@ import type { QueryMatcher } from "./query-matcher.ts";
 import type { Redirect } from "./redirect.ts";
 import type { Regex } from "./regex.ts";
 import type { PathRewrite, RegexRewrite } from "./rewrite.ts";
-import { inFraction, type Runtime } from "./runtime-fraction.ts";
+import { inFraction } from "./runtime-fraction.ts";
 
 /** How a route looks at the path. */
 export const MATCH_EXACT = 0;
@@ -95,6 +97,7 @@ export class RouteEntry {
 
   private readonly fraction: RuntimeFraction | null;
   private readonly grpc: boolean;
+  private readonly tls: TlsMatch | null;
   private readonly headers: readonly HeaderMatcher[];
   private readonly queries: readonly QueryMatcher[];
   private readonly requestMutations: readonly HeaderMutation[];
@@ -121,6 +124,7 @@ export class RouteEntry {
     this.pathRegex = parts.pathRegex;
     this.fraction = config.match.runtimeFraction;
     this.grpc = config.match.grpc;
+    this.tls = config.match.tls;
     this.headers = parts.headers;
     this.queries = parts.queries;
     this.requestMutations = parts.requestMutations;
@@ -140,7 +144,7 @@ export class RouteEntry {
    * Whether this route takes the request. The index has already compared `pathText` with the start of
    * `path[0, end)` (the path without its query); what remains of the path is checked here, then the rest.
    */
-  accepts(head: RequestHead, path: string, end: number, random: number, runtime: Runtime): boolean {
+  accepts(head: RequestHead, path: string, end: number, asks: Circumstances): boolean {
     switch (this.pathKind) {
       case MATCH_EXACT:
         if (end !== this.pathText.length) return false;
@@ -155,7 +159,8 @@ export class RouteEntry {
           return false;
         break;
     }
-    if (this.fraction !== null && !inFraction(this.fraction, random, runtime)) return false;
+    if (this.fraction !== null && !inFraction(this.fraction, asks.random, asks.runtime)) return false;
+    if (this.tls !== null && !isSuchTls(this.tls, asks.downstreamTls)) return false;
     if (this.grpc && !isGrpc(head.fields)) return false;
     const { headers, queries } = this;
     for (let i = 0; i < headers.length; i++) if (!headers[i].matches(head)) return false;
@@ -236,6 +241,13 @@ export class RouteEntry {
     if (this.config.match.caseSensitive || path.length < length) return -1;
     return lowerCase(path.slice(0, length)) === pathText ? length : -1;
   }
+}
+
+/** As in Envoy: who came in plain text has shown nothing. */
+function isSuchTls({ presented, validated }: TlsMatch, tls: TlsView | null): boolean {
+  const peer = tls === null ? null : tls.peer;
+  if (presented !== null && presented !== (peer !== null)) return false;
+  return validated === null || validated === (peer?.verified === true);
 }
 
 function withoutQuery(path: string): string {

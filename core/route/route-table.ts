@@ -12,9 +12,9 @@ import type { ConfigFault } from "../errors.ts";
 import { withoutPort } from "../http/authority.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
 import type { RequestHead } from "../http/head.ts";
+import type { Circumstances } from "./circumstances.ts";
 import { compileScope, compileVirtualHost } from "./compile-route.ts";
 import type { RouteEntry } from "./route-entry.ts";
-import type { Runtime } from "./runtime-fraction.ts";
 import type { VirtualHostEntry } from "./virtual-host.ts";
 
 export class RouteTable {
@@ -40,12 +40,11 @@ export class RouteTable {
   }
 
   /**
-   * The first route that takes the request, or null (404, `NR`, `route_not_found`). `random` is a non-negative
-   * integer, the same for all decisions about one request. Expects a validated authority and a normalised path.
+   * The first route that takes the request, or null (404, `NR`, `route_not_found`). Expects a validated authority and a normalised path.
    */
-  lookup(head: RequestHead, random: number, runtime: Runtime): RouteEntry | null {
+  lookup(head: RequestHead, asks: Circumstances): RouteEntry | null {
     const host = this.findVirtualHost(head.authority);
-    return host === null ? null : host.match(head, random, runtime);
+    return host === null ? null : host.match(head, asks);
   }
 
   /** The virtual host for an authority, or null. */

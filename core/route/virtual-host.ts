@@ -7,9 +7,9 @@ import { LOWER } from "../bytes/ascii.ts";
 import type { VirtualHost } from "../config/model.ts";
 import type { RequestHead } from "../http/head.ts";
 import { known } from "../http/names.ts";
+import type { Circumstances } from "./circumstances.ts";
 import { TrieNode } from "./path-trie.ts";
 import { MATCH_CONNECT, MATCH_REGEX, type RouteEntry } from "./route-entry.ts";
-import type { Runtime } from "./runtime-fraction.ts";
 
 const INTERNAL = known("x-envoy-internal");
 
@@ -51,18 +51,18 @@ export class VirtualHostEntry {
   }
 
   /** The first route that takes the request, or null. */
-  match(head: RequestHead, random: number, runtime: Runtime): RouteEntry | null {
+  match(head: RequestHead, asks: Circumstances): RouteEntry | null {
     if (this.tlsRedirect !== null && this.mustUseTls(head)) return this.tlsRedirect;
     const routes = this.routes;
     const path = this.ignoreParameters ? withoutParameters(head.path) : head.path;
     let best = routes.length;
-    if (head.method === "CONNECT") best = this.scan(this.connects, best, head, path, 0, random, runtime);
+    if (head.method === "CONNECT") best = this.scan(this.connects, best, head, path, 0, asks);
     if (path !== "") {
       const query = path.indexOf("?");
       const end = query < 0 ? path.length : query;
-      best = this.walk(this.exactCase, false, best, head, path, end, random, runtime);
-      if (this.anyCase !== null) best = this.walk(this.anyCase, true, best, head, path, end, random, runtime);
-      best = this.scan(this.unindexed, best, head, path, end, random, runtime);
+      best = this.walk(this.exactCase, false, best, head, path, end, asks);
+      if (this.anyCase !== null) best = this.walk(this.anyCase, true, best, head, path, end, asks);
+      best = this.scan(this.unindexed, best, head, path, end, asks);
     }
     return best < routes.length ? routes[best] : null;
   }
@@ -80,8 +80,7 @@ export class VirtualHostEntry {
     head: RequestHead,
     path: string,
     end: number,
-    random: number,
-    runtime: Runtime,
+    asks: Circumstances,
   ): number {
     let node = root;
     let at = 0;
@@ -89,9 +88,8 @@ export class VirtualHostEntry {
     while (node.lowest < lowest) {
       const place = node.route;
       if (place >= 0 && place < lowest) {
-        if (this.routes[place].accepts(head, path, end, random, runtime)) lowest = place;
-        else if (node.others.length > 0)
-          lowest = this.scan(node.others, lowest, head, path, end, random, runtime);
+        if (this.routes[place].accepts(head, path, end, asks)) lowest = place;
+        else if (node.others.length > 0) lowest = this.scan(node.others, lowest, head, path, end, asks);
       }
       if (at >= end) break;
       const child = node.child(fold ? LOWER[path.charCodeAt(at) & 0xff] : path.charCodeAt(at));
@@ -116,13 +114,12 @@ export class VirtualHostEntry {
     head: RequestHead,
     path: string,
     end: number,
-    random: number,
-    runtime: Runtime,
+    asks: Circumstances,
   ): number {
     for (let i = 0; i < places.length; i++) {
       const place = places[i];
       if (place >= best) break;
-      if (this.routes[place].accepts(head, path, end, random, runtime)) return place;
+      if (this.routes[place].accepts(head, path, end, asks)) return place;
     }
     return best;
   }

@@ -1,7 +1,15 @@
 /** Route configurations: virtual hosts, their domains and routes. */
 import { lowerCase, utf8ByteString } from "../bytes/ascii.ts";
-import type { PathMatch, Route, RouteConfiguration, RouteMatch, VirtualHost } from "../config/model.ts";
 import type {
+  PathMatch,
+  Route,
+  RouteConfiguration,
+  RouteMatch,
+  TlsMatch,
+  VirtualHost,
+} from "../config/model.ts";
+import type {
+  RouteMatch_TlsContextMatchOptions,
   RouteMatch as RouteMatchMessage,
   Route as RouteMessage,
   VirtualHost as VirtualHostMessage,
@@ -142,6 +150,7 @@ const ANY: RouteMatch = {
   headers: [],
   queryParameters: [],
   grpc: false,
+  tls: null,
 };
 
 function readRouteMatch(reader: Reader<RouteMatchMessage>): RouteMatch {
@@ -152,6 +161,15 @@ function readRouteMatch(reader: Reader<RouteMatchMessage>): RouteMatch {
     headers: reader.children("headers").map(readHeaderMatcher),
     queryParameters: reader.children("queryParameters").map(readQueryParameterMatcher),
     grpc: reader.child("grpc") !== null,
+    tls: readTlsMatch(reader.child("tlsContext")),
+  };
+}
+
+function readTlsMatch(reader: Reader<RouteMatch_TlsContextMatchOptions> | null): TlsMatch | null {
+  if (reader === null) return null;
+  return {
+    presented: reader.take("presented") ?? null,
+    validated: reader.take("validated") ?? null,
   };
 }
 

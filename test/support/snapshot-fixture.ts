@@ -167,6 +167,7 @@ export function route(prefix: string, action: Route["action"], change: Partial<R
       headers: [],
       queryParameters: [],
       grpc: false,
+      tls: null,
     },
     action,
     headers: NO_HEADERS,

@@ -1,6 +1,12 @@
 /** A finished request and its answer, as access logs and formatters see them; a test changes what it is about. */
 import { RequestHead, ResponseHead } from "../../core/http/head.ts";
 import type { StreamInfo } from "../../core/http/stream-info.ts";
+import type { Circumstances } from "../../core/route/circumstances.ts";
+
+/** What routes ask about a request in plain text. */
+export function asked(change: Partial<Circumstances> = {}): Circumstances {
+  return { random: 0, runtime: {}, downstreamTls: null, ...change };
+}
 
 /** A request head from a start line and fields: `requestHead("GET /a?b", "h:80", ["x-a: 1"])`. */
 export function requestHead(line = "GET /", authority = "h", fields: readonly string[] = []): RequestHead {

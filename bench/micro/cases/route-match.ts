@@ -10,12 +10,12 @@ import type {
   VirtualHost,
 } from "../../../core/config/model.ts";
 import { RequestHead } from "../../../core/http/head.ts";
+import type { Circumstances } from "../../../core/route/circumstances.ts";
 import { compileRouteTable, type RouteTable } from "../../../core/route/route-table.ts";
-import type { Runtime } from "../../../core/route/runtime-fraction.ts";
 import { Clock } from "../../../core/time/clock.ts";
 import type { MicroCase } from "../micro-case.ts";
 
-const NO_RUNTIME: Runtime = {};
+const NO_CIRCUMSTANCES: Circumstances = { random: 0, runtime: {}, downstreamTls: null };
 
 const NO_HEADERS: HeaderOperations = {
   requestAdd: [],
@@ -34,6 +34,7 @@ function route(path: PathMatch): Route {
       headers: [],
       queryParameters: [],
       grpc: false,
+      tls: null,
     },
     action: { kind: "non_forwarding" },
     headers: NO_HEADERS,
@@ -98,7 +99,7 @@ function lookups(
         let found = 0;
         for (let i = 0; i < times; i++) {
           at = (at + 1) & 255;
-          if (table.lookup(heads[at], 0, NO_RUNTIME) !== null) found++;
+          if (table.lookup(heads[at], NO_CIRCUMSTANCES) !== null) found++;
         }
         if (found !== times) throw new Error(`${name}: ${times - found} of ${times} requests found no route`);
         return found;

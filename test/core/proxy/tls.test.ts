@@ -5,7 +5,7 @@ import type { Secret } from "../../../core/config/tls.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { type Issued, NOW, rootCa, workload } from "../../support/certificates.ts";
 import { get, OK, silent } from "../../support/engine-story.ts";
-import { HTTP2 } from "../../support/snapshot-fixture.ts";
+import { HTTP2, route, routeConfiguration, routeTo, virtualHost } from "../../support/snapshot-fixture.ts";
 import { shown, trusting } from "../../support/tls-config.ts";
 import {
   INSPECTED,
@@ -106,6 +106,22 @@ describe("certificates that are secrets", () => {
     ]);
     s.expectNothingLeft();
   });
+});
+
+test("a route for clients with a certificate that was verified is for those alone (tls_context)", async () => {
+  const { match, ...rest } = route("/", routeTo("app"));
+  const verified = { ...rest, match: { ...match, tls: { presented: true, validated: true } } };
+  const manager = { routeConfig: routeConfiguration([virtualHost([verified])]) };
+  for (const [down, status] of [
+    [{}, 200],
+    [{ requireClientCertificate: false, validation: null }, 404],
+  ] as const) {
+    const s = await pair({ manager, down });
+    const user = s.client(get());
+    s.advance(100);
+    expect(user.received).toStartWith(`HTTP/1.1 ${status} `);
+    s.expectNothingLeft();
+  }
 });
 
 describe("peers that are refused", () => {

@@ -321,6 +321,7 @@ describe("CONNECT", () => {
       headers: [],
       queryParameters: [],
       grpc: false,
+      tls: null,
     } as const,
   });
 

@@ -7,7 +7,7 @@ import type { RouteEntry } from "../../../core/route/route-entry.ts";
 import { compileRouteTable } from "../../../core/route/route-table.ts";
 import { Clock } from "../../../core/time/clock.ts";
 import { route, routeConfiguration, routeTo, virtualHost } from "../../support/snapshot-fixture.ts";
-import { requestHead, responseHead, streamInfo } from "../../support/stream-info-fixture.ts";
+import { asked, requestHead, responseHead, streamInfo } from "../../support/stream-info-fixture.ts";
 
 const environment: FormatEnvironment = { variables: {}, hostname: "", clock: new Clock() };
 
@@ -162,7 +162,7 @@ describe("the levels of a route, as observed in Envoy", () => {
       ),
       environment,
     );
-    return table?.lookup(requestHead(), 0, {}) as RouteEntry;
+    return table?.lookup(requestHead(), asked()) as RouteEntry;
   }
 
   test.each([

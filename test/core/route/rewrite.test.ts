@@ -6,7 +6,7 @@ import { compileRedirect } from "../../../core/route/redirect.ts";
 import { compileRouteTable } from "../../../core/route/route-table.ts";
 import { Clock } from "../../../core/time/clock.ts";
 import { route, routeConfiguration, routeTo, virtualHost } from "../../support/snapshot-fixture.ts";
-import { requestHead, streamInfo } from "../../support/stream-info-fixture.ts";
+import { asked, requestHead, streamInfo } from "../../support/stream-info-fixture.ts";
 
 const environment: FormatEnvironment = { variables: {}, hostname: "", clock: new Clock() };
 
@@ -35,7 +35,7 @@ function upstream(
   );
   if (table === null) throw new Error(JSON.stringify(faults));
   const head = requestHead(`GET ${line}`, "h", fields);
-  const found = table.lookup(head, 0, {});
+  const found = table.lookup(head, asked());
   if (found === null) return "404";
   found.finalizeRequest(head, found.clusters?.choose(0) as never, streamInfo({ request: head }), false);
   let extra = "";

@@ -4,6 +4,7 @@ import { lowerCase } from "../../../core/bytes/ascii.ts";
 import type { Route, RouteMatch, VirtualHost } from "../../../core/config/model.ts";
 import type { FormatEnvironment } from "../../../core/http/formatter.ts";
 import type { RequestHead } from "../../../core/http/head.ts";
+import type { TlsView } from "../../../core/http/stream-info.ts";
 import { compileRegex } from "../../../core/route/regex.ts";
 import { compileRouteTable, type RouteTable } from "../../../core/route/route-table.ts";
 import { Clock } from "../../../core/time/clock.ts";
@@ -14,7 +15,7 @@ import {
   routeTo,
   virtualHost,
 } from "../../support/snapshot-fixture.ts";
-import { requestHead } from "../../support/stream-info-fixture.ts";
+import { asked, requestHead } from "../../support/stream-info-fixture.ts";
 
 const environment: FormatEnvironment = { variables: {}, hostname: "", clock: new Clock() };
 
@@ -98,7 +99,7 @@ describe("virtual hosts are chosen as in Envoy 1.40", () => {
     const go = (authority: string, scheme: string, ...fields: string[]) => {
       const head = requestHead("GET /x?y", authority, fields);
       head.scheme = scheme;
-      const found = tls.lookup(head, 0, {});
+      const found = tls.lookup(head, asked());
       return found?.redirect === null ? found.name : `${found?.redirect.status} ${found?.location(head)}`;
     };
     expect(go("a", "http")).toBe("301 https://a/x?y");
@@ -113,10 +114,30 @@ describe("a route matches", () => {
   function first(routes: Route[], line: string, fields: string[] = [], random = 0, ignore = false): string {
     const compiled = table([virtualHost(routes)], { ignorePathParametersInPathMatching: ignore });
     return (
-      compiled.lookup(requestHead(line.includes(" ") ? line : `GET ${line}`, "h", fields), random, {})
+      compiled.lookup(requestHead(line.includes(" ") ? line : `GET ${line}`, "h", fields), asked({ random }))
         ?.name ?? "-"
     );
   }
+
+  test("what is asked of the client's certificate is true (Envoy's table)", () => {
+    const tls = (verified: boolean | null) => (verified === null ? { peer: null } : { peer: { verified } });
+    const clients = [null, tls(null), tls(false), tls(true)] as (TlsView | null)[];
+    for (const [presented, validated, taken] of [
+      [null, null, "yyyy"],
+      [true, null, "--yy"],
+      [false, null, "yy--"],
+      [null, true, "---y"],
+      [null, false, "yyy-"],
+      [true, false, "--y-"],
+      [false, true, "----"],
+    ] as const) {
+      const compiled = table([virtualHost([prefix("/", { tls: { presented, validated } })])]);
+      const found = clients.map((downstreamTls) =>
+        compiled.lookup(requestHead(), asked({ downstreamTls })) === null ? "-" : "y",
+      );
+      expect([presented, validated, found.join("")]).toEqual([presented, validated, taken]);
+    }
+  });
 
   test.each([
     [exact("/a"), ["/a", "/a?x"], ["/", "/a/", "/ab", "/A"]],
@@ -177,7 +198,8 @@ describe("a route matches", () => {
       "/",
     ]);
     const compiled = table([virtualHost([share])]);
-    const with50 = (random: number) => compiled.lookup(requestHead(), random, { k: 50 })?.name;
+    const with50 = (random: number) =>
+      compiled.lookup(requestHead(), asked({ random, runtime: { k: 50 } }))?.name;
     expect([with50(49), with50(50)]).toEqual(["/", undefined]);
   });
 
@@ -257,7 +279,7 @@ describe("the index", () => {
           const compiled = table([virtualHost(numbered)]);
           for (const head of heads) {
             const expected = naive(numbered, head);
-            expect([head.path, compiled.lookup(head, 0, {})?.name]).toEqual([head.path, expected?.name]);
+            expect([head.path, compiled.lookup(head, asked())?.name]).toEqual([head.path, expected?.name]);
           }
         },
       ),
@@ -275,18 +297,18 @@ describe("the index", () => {
     ];
     for (const kind of kinds) {
       const compiled = table([virtualHost([...Array(10_000).keys()].map(kind).concat(prefix("/")))]);
-      let asked = 0;
+      let times = 0;
       for (const entry of compiled.findVirtualHost("h")?.routes ?? []) {
         const accepts = entry.accepts.bind(entry);
         entry.accepts = (...args) => {
-          asked++;
+          times++;
           return accepts(...args);
         };
       }
       const all = compiled.findVirtualHost("h")?.routes ?? [];
-      expect(compiled.lookup(requestHead("GET /service-7777/x"), 0, {})).toBe(all[7777]);
+      expect(compiled.lookup(requestHead("GET /service-7777/x"), asked())).toBe(all[7777]);
       // The route itself, those that are called a prefix of it (/service-7, …), and "/".
-      expect(asked).toBeLessThanOrEqual(5);
+      expect(times).toBeLessThanOrEqual(5);
     }
   });
 
@@ -294,9 +316,9 @@ describe("the index", () => {
     const compiled = table(
       [...Array(10_000).keys()].map((i) => host(`v${i}`, [`s${i}.shop.svc`, `*.s${i}.shop.svc`])),
     );
-    expect(compiled.lookup(requestHead("GET /", "S7777.shop.svc"), 0, {})?.name).toBe("v7777");
-    expect(compiled.lookup(requestHead("GET /", "x.s7777.shop.svc"), 0, {})?.name).toBe("v7777");
-    expect(compiled.lookup(requestHead("GET /", "t.shop.svc"), 0, {})).toBeNull();
+    expect(compiled.lookup(requestHead("GET /", "S7777.shop.svc"), asked())?.name).toBe("v7777");
+    expect(compiled.lookup(requestHead("GET /", "x.s7777.shop.svc"), asked())?.name).toBe("v7777");
+    expect(compiled.lookup(requestHead("GET /", "t.shop.svc"), asked())).toBeNull();
   });
 });
 

@@ -337,8 +337,8 @@ table("known, but not implemented", [
   ],
   [
     "route",
-    "{ match: { prefix: /, tls_context: {} } }",
-    ".match.tls_context: not implemented yet: tls_context",
+    "{ match: { prefix: /, dynamic_metadata: [{ filter: x }] } }",
+    ".match.dynamic_metadata: not implemented yet: dynamic_metadata",
   ],
   ["route", "{ metadata: { filter_metadata: { a: {} } } }"],
   ["cluster", "{ type: ORIGINAL_DST }", ".type: not implemented yet: ORIGINAL_DST"],
