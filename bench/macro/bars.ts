@@ -8,6 +8,7 @@ import {
   AUTHZ,
   AUTHZ_10,
   AUTHZ_1000,
+  FULL,
   HEADERS,
   MINIMAL,
   NATIVE,
@@ -48,6 +49,7 @@ export function barsOf(result: Result): Bar[] {
     ["tls-http2", "65 B GET over TLS and HTTP/2, CPU"],
     ["http2", "65 B GET over HTTP/2, CPU"],
     ["http2-both", "the same to HTTP/2, CPU"],
+    ["grpc", "gRPC unary, CPU"],
   ]) {
     judge.against(what, id, "cpuUs", "tulle-bun", 0.5, "envoy");
     judge.against(what, id, "cpuUs", "tulle-node", 0.65, "envoy");
@@ -57,6 +59,14 @@ export function barsOf(result: Result): Bar[] {
     ["http2-upload", "1 MiB upload over HTTP/2, CPU"],
   ]) {
     for (const ours of ["tulle-bun", "tulle-node"]) judge.against(what, id, "cpuMsPerMiB", ours, 1, "envoy");
+  }
+  judge.against("65 B GET through a pair of sidecars, CPU", "pair", "cpuUs", "tulle-bun", 0.5, "envoy");
+  for (const ours of ["tulle-bun", "tulle-node"]) {
+    judge.added("pair-latency", "p50 added by a pair", ours, 0.6, "envoy");
+    judge.added("pair-latency", "p99 added by a pair", ours, 1, "envoy");
+    judge.handshakes(ours, 0.7, "nginx");
+    judge.against("memory with 1000 idle mTLS connections", "idle-mtls", "loadPss", ours, 1, "envoy");
+    judge.against("memory with 1000 idle HTTP/2 connections", "idle-http2", "loadPss", ours, 1, "envoy");
   }
   for (const [id, what] of [
     ["download", "1 MiB download, CPU"],
@@ -69,9 +79,9 @@ export function barsOf(result: Result): Bar[] {
     judge.against("new connection per request, CPU", "connections", "cpuUs", ours, 0.75, "envoy");
   }
   for (const ours of ["tulle-bun", "tulle-node"]) {
-    judge.added("p50", ours, 1, "nginx");
-    judge.added("p50", ours, 0.6, "envoy");
-    judge.added("p99", ours, 1, "envoy");
+    judge.added("latency", "p50 added", ours, 1, "nginx");
+    judge.added("latency", "p50 added", ours, 0.6, "envoy");
+    judge.added("latency", "p99 added", ours, 1, "envoy");
   }
   for (const ours of ["tulle-bun", "tulle-node"]) {
     judge.atMost("longest pause in 60 s, ms", "pause", "max", ours, 20);
@@ -118,19 +128,30 @@ class Judge {
     this.#add(section, `${what}: ${nameOf(ours)} ≤ ${limit} × ${nameOf(theirs)}`, value, limit);
   }
 
-  added(metric: "p50" | "p99", ours: string, limit: number, theirs: string): void {
+  added(
+    section: string,
+    what: "p50 added" | "p99 added" | "p50 added by a pair" | "p99 added by a pair",
+    ours: string,
+    limit: number,
+    theirs: string,
+  ): void {
+    const metric = what.startsWith("p50") ? "p50" : "p99";
     const added = (who: string) => {
-      const cell = cellOf(this.#result, "latency", who);
-      const direct = cellOf(this.#result, "latency", DIRECT);
+      const cell = cellOf(this.#result, section, who);
+      const direct = cellOf(this.#result, section, DIRECT);
       return cell && direct ? differences(valuesOf(cell, metric), valuesOf(direct, metric)) : [];
     };
     const value = medianRatio(added(ours), added(theirs));
-    this.#add(
-      "latency",
-      `${metric} added at 1000/s: ${nameOf(ours)} ≤ ${limit} × ${nameOf(theirs)}`,
-      value,
-      limit,
-    );
+    this.#add(section, `${what} at 1000/s: ${nameOf(ours)} ≤ ${limit} × ${nameOf(theirs)}`, value, limit);
+  }
+
+  /** How many full ones a CPU second is enough for: the other way round than what one costs. */
+  handshakes(ours: string, least: number, theirs: string): void {
+    const [a, b] = [ours, theirs].map((who) => cellOf(this.#result, "handshakes", who, FULL));
+    const value = a && b ? medianRatio(valuesOf(b, "cpuUs"), valuesOf(a, "cpuUs")) : Number.NaN;
+    const claim = `full mTLS handshakes in a CPU second: ${nameOf(ours)} ≥ ${least} × ${nameOf(theirs)}`;
+    const verdict = Number.isNaN(value) ? "not measured" : value >= least ? "met" : "missed";
+    this.bars.push({ claim, section: "handshakes", value, limit: least, verdict });
   }
 
   atMost(what: string, section: string, metric: Metric, ours: string, limit: number): void {

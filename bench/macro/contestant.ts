@@ -12,6 +12,8 @@ export interface Contestant {
   readonly hasTables: boolean;
   /** Whether it takes an Envoy bootstrap: has filters, and speaks HTTP/2 on either side. */
   readonly likeEnvoy: boolean;
+  /** Nothing of it is compiled while it runs, WASM filters aside: one load is enough to warm it up. */
+  readonly compiled: boolean;
   /** Whether it is set up to speak TLS to clients. */
   readonly tls: boolean;
   /** Scenarios that it takes part in, by id; null for all. */

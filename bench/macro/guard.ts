@@ -3,8 +3,10 @@
  * right, and do the work that the others do (request id, X-Forwarded-For, keep-alive to the upstream). A fast wrong answer
  * is not a result.
  */
+import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import type { ThroughputScenario } from "./scenario.ts";
+import { grpcMessage } from "./upstream.ts";
 
 interface Answer {
   readonly status: number;
@@ -12,13 +14,15 @@ interface Answer {
   readonly body: string;
 }
 
-/** What is wrong with the proxy on `port`, or "" if it forwards and adds what it should. */
-export async function checkFeatures(port: number): Promise<string> {
+/** What is wrong with the proxy on `port`, or "" if it forwards and adds what it should; `client`: of a pair, its SPIFFE ID. */
+export async function checkFeatures(port: number, client = ""): Promise<string> {
   const first = await ask(port, "GET", "/echo", 0, false);
   if (first.status !== 200) return `GET /echo: status ${first.status}`;
-  const [requestId, forwardedFor] = first.body.split("|");
+  const [requestId, forwardedFor, , forwardedCertificate] = first.body.split("|");
   if (requestId.length < 16) return "adds no x-request-id";
   if (forwardedFor === "") return "adds no x-forwarded-for";
+  if (client !== "" && !forwardedCertificate.includes(`URI=${client}`))
+    return "does not say who the client is";
   // The upstream counts the requests of a connection: in a few more, one must not be the first.
   for (let i = 0; i < 5; i++) {
     const [, , turn] = (await ask(port, "GET", "/echo", 0, false)).body.split("|");
@@ -42,6 +46,39 @@ export async function checkScenario(port: number, scenario: ThroughputScenario):
   if (newConnections && !/^connection: *close/im.test(answer.headers))
     return "does not say Connection: close";
   return "";
+}
+
+/** What is wrong with the answer to a unary call of gRPC, or "". */
+export function checkUnary(port: number, path: string): Promise<string> {
+  return new Promise((done) => {
+    const session = connectHttp2(`http://127.0.0.1:${port}`);
+    const end = (fault: string) => {
+      session.destroy();
+      done(fault);
+    };
+    session.on("error", (error) => end(error.message));
+    const call = session.request({
+      ":method": "POST",
+      ":path": path,
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    let length = 0;
+    let status = "";
+    call.setTimeout(5000, () => end(`${path}: no whole answer in 5 s`));
+    call.on("data", (chunk: Buffer) => {
+      length += chunk.length;
+    });
+    call.on("trailers", (trailers) => {
+      status = String(trailers["grpc-status"]);
+    });
+    call.on("error", (error) => end(error.message));
+    call.on("end", () => {
+      if (status === "0" && length === grpcMessage().length) end("");
+      else end(`${path}: ${length} bytes, grpc-status "${status}"`);
+    });
+    call.end(grpcMessage());
+  });
 }
 
 /** One request on a connection of its own. Rejects if there is no whole answer within 5 s. */

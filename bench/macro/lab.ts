@@ -7,11 +7,11 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { descendantsOf, ownersOf } from "./accounting.ts";
-import { type Certificate, makeCertificate } from "./certificate.ts";
+import { type Identities, makeIdentities } from "./certificate.ts";
 import { Child } from "./children.ts";
 import type { Contestant } from "./contestant.ts";
 import { type FilterChain, NO_FILTERS } from "./filter-chains.ts";
-import { type Http2Sides, NO_HTTP2, PLAIN, type Table } from "./topology.ts";
+import { type Http2Sides, NO_HTTP2, PLAIN, type Table, type TlsUse } from "./topology.ts";
 import { startUpstream, type Upstream } from "./upstream.ts";
 
 export interface Cores {
@@ -39,8 +39,8 @@ export interface RunOptions {
   readonly table?: Table;
   readonly chain?: FilterChain;
   readonly http2?: Http2Sides;
-  /** It has a port of TLS, too. */
-  readonly tls?: boolean;
+  /** It has a port of TLS, too, for that. */
+  readonly tls?: TlsUse;
   readonly clients?: number;
   readonly traceCollector?: boolean;
 }
@@ -53,7 +53,7 @@ export class Lab {
   readonly upstream: Upstream;
   #nextPort: number;
   #started = 0;
-  #certificate: Promise<Certificate> | null = null;
+  #identities: Promise<Identities> | null = null;
 
   private constructor(cores: Cores, folder: string, upstream: Upstream, nextPort: number) {
     this.cores = cores;
@@ -78,16 +78,18 @@ export class Lab {
     return new Lab(cores, folder, upstream, http2Port + 1);
   }
 
-  #makeCertificate(): Promise<Certificate> {
-    this.#certificate ??= makeCertificate(this.folder);
-    return this.#certificate;
+  /** The certificates of this run, made when they are first needed. */
+  identities(): Promise<Identities> {
+    this.#identities ??= makeIdentities(this.folder);
+    return this.#identities;
   }
 
   /** Starts a proxy as one worker on its core and waits until it forwards a request. Throws with its log if it does not. */
   async start(contestant: Contestant, options: RunOptions = {}): Promise<Running> {
     const listen = await freePort(this.#nextPort);
     const admin = await freePort(listen + 1);
-    const tlsPort = options.tls === true ? await freePort(admin + 1) : 0;
+    const { tls: use } = options;
+    const tlsPort = use === undefined ? 0 : await freePort(admin + 1);
     this.#nextPort = Math.max(admin, tlsPort) + 1;
     const folder = join(this.folder, `${++this.#started}-${contestant.name}`);
     mkdirSync(folder);
@@ -97,7 +99,7 @@ export class Lab {
         admin,
         upstream: options.http2?.up === true ? this.upstream.http2Port : this.upstream.port,
         http2: options.http2 ?? NO_HTTP2,
-        tls: tlsPort === 0 ? null : { port: tlsPort, certificate: await this.#makeCertificate() },
+        tls: use === undefined ? null : { port: tlsPort, identities: await this.identities(), use },
         clients: options.clients ?? 2048,
         table: options.table ?? PLAIN,
         chain: options.chain ?? NO_FILTERS,

@@ -7,10 +7,17 @@ import { join } from "node:path";
 import { runToEnd } from "./children.ts";
 import { versionOf } from "./contestant.ts";
 import type { WrkLoad, WrkResult } from "./load-wrk.ts";
+import { grpcMessage } from "./upstream.ts";
 
 const CONNECTIONS = 10;
 /** Streams of each that are open at once. */
 const STREAMS = 10;
+/**
+ * Uploads of 1 MiB are so many, for each second that was asked for: of those that the end of a time would cut, the proxy has
+ * worked for bytes that nobody counts, which may be a tenth of all in a second.
+ */
+const UPLOADS = 1000;
+const LARGE = 1 << 20;
 
 export async function findH2load(): Promise<string | null> {
   return versionOf(["h2load", "--version"], /nghttp2\/(\S+)/);
@@ -19,10 +26,12 @@ export async function findH2load(): Promise<string | null> {
 /** Runs the load on `core` to its end. Of its connections, h2load has as many as it always has here. */
 export async function loadWithH2load(load: WrkLoad, core: number, folder: string): Promise<WrkResult> {
   const shape = load.http2 ? [`-c${CONNECTIONS}`, `-m${STREAMS}`] : [`-c${load.connections}`, "--h1"];
-  const argv = ["h2load", "-t1", ...shape, "-D", `${load.seconds}`];
+  const amount = load.bodyBytes < LARGE ? ["-D", `${load.seconds}`] : ["-n", `${UPLOADS * load.seconds}`];
+  const argv = ["h2load", "-t1", ...shape, ...amount];
+  if (load.grpc) argv.push("-H", "content-type: application/grpc", "-H", "te: trailers");
   if (load.bodyBytes > 0) {
-    const body = join(folder, `body-${load.bodyBytes}`);
-    writeFileSync(body, Buffer.alloc(load.bodyBytes, "x"));
+    const body = join(folder, `${load.grpc ? "message" : "body"}-${load.bodyBytes}`);
+    writeFileSync(body, load.grpc ? grpcMessage() : Buffer.alloc(load.bodyBytes, "x"));
     argv.push("-d", body);
   }
   const out = await runToEnd(

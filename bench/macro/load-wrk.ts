@@ -22,6 +22,8 @@ export interface WrkLoad {
   /** It goes over HTTP/2, or over TLS: h2load does it. */
   readonly http2?: boolean;
   readonly tls?: boolean;
+  /** The body is a message of gRPC, `bodyBytes` with its header. */
+  readonly grpc?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   /** A header of which the values go round. */
   readonly keys?: WalkingKeys;

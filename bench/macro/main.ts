@@ -22,6 +22,7 @@ import { haproxy } from "./rivals/haproxy.ts";
 import { nginx, nginxTuned } from "./rivals/nginx.ts";
 import { nodeHttp } from "./rivals/node-http.ts";
 import { runFilters } from "./run-filters.ts";
+import { runHandshakes } from "./run-handshakes.ts";
 import { runLatency, runPause } from "./run-latency.ts";
 import { runMemory } from "./run-memory.ts";
 import { runSwap } from "./run-swap.ts";
@@ -119,7 +120,8 @@ async function run(options: Options): Promise<Result> {
   const sections: Section[] = [];
   for (const scenario of SCENARIOS.filter(({ id }) => options.only.includes(id))) {
     if (wrk === null && NEEDS_WRK.has(scenario.kind)) continue;
-    if (h2load === null && scenario.kind === "throughput" && (scenario.tls || scenario.http2)) continue;
+    if (h2load === null && scenario.kind === "throughput" && (scenario.tls === "server" || scenario.http2))
+      continue;
     say(`${scenario.id}: ${scenario.title}`);
     const takePart = contestants.filter(
       ({ scenarios }) => scenarios === null || scenarios.includes(scenario.id),
@@ -148,6 +150,8 @@ function runScenario(session: Session, scenario: Scenario): Promise<Section> {
       return runPause(session, scenario);
     case "memory":
       return runMemory(session, scenario);
+    case "handshakes":
+      return runHandshakes(session, scenario);
     case "sweep":
       return runSweep(session, scenario);
     case "filters":

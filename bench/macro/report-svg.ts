@@ -4,6 +4,7 @@
  */
 import { cellOf, figure, nameOf } from "./bars.ts";
 import { type Cell, DIRECT, type Result, valuesOf } from "./result.ts";
+import { FULL } from "./scenario.ts";
 import { medianDifference } from "./statistics.ts";
 
 interface Panel {
@@ -79,28 +80,43 @@ function panelsOf(result: Result): Panel[] {
       return Number.isFinite(height) ? [{ name, ours: name.startsWith("tulle-"), value: height }] : [];
     }),
   });
-  const direct = cellOf(result, "latency", DIRECT);
-  const added = (metric: "p50" | "p99") => (cell: Cell) =>
-    direct ? medianDifference(valuesOf(cell, metric), valuesOf(direct, metric)) : Number.NaN;
+  const added = (metric: "p50" | "p99", id: string) => {
+    const direct = cellOf(result, id, DIRECT);
+    return (cell: Cell) =>
+      direct ? medianDifference(valuesOf(cell, metric), valuesOf(direct, metric)) : Number.NaN;
+  };
+  const cpu = (title: string, id: string) =>
+    panel(title, "CPU, µs per request", 1, id, (cell) => figure(cell, "cpuUs"));
+  const perMiB = (title: string, id: string) =>
+    panel(title, "CPU, ms per MiB", 2, id, (cell) => figure(cell, "cpuMsPerMiB"));
+  const loaded = (title: string, id: string) =>
+    panel(title, "PSS, MB", 1, id, (cell) => figure(cell, "loadPss") / 1e6);
   return [
-    panel("65 B keep-alive GET", "CPU, µs per request", 1, "get", (cell) => figure(cell, "cpuUs")),
-    panel("1 KiB POST", "CPU, µs per request", 1, "post", (cell) => figure(cell, "cpuUs")),
+    cpu("65 B keep-alive GET", "get"),
+    cpu("1 KiB POST", "post"),
     panel("New connection per request", "CPU, µs per request", 0, "connections", (cell) =>
       figure(cell, "cpuUs"),
     ),
-    panel("1 MiB download", "CPU, ms per MiB", 2, "download", (cell) => figure(cell, "cpuMsPerMiB")),
-    panel("1 MiB upload", "CPU, ms per MiB", 2, "upload", (cell) => figure(cell, "cpuMsPerMiB")),
-    panel("Added latency, median", "ms at 1000 requests/s", 3, "latency", added("p50")),
-    panel("Added latency, p99", "ms at 1000 requests/s", 3, "latency", added("p99")),
+    perMiB("1 MiB download", "download"),
+    perMiB("1 MiB upload", "upload"),
+    cpu("GET over TLS 1.3", "tls"),
+    cpu("GET over TLS 1.3 and HTTP/2", "tls-http2"),
+    cpu("GET over HTTP/2", "http2"),
+    cpu("GET, HTTP/2 to HTTP/2", "http2-both"),
+    cpu("gRPC, unary", "grpc"),
+    perMiB("1 MiB download, HTTP/2", "http2-download"),
+    perMiB("1 MiB upload, HTTP/2", "http2-upload"),
+    cpu("GET, two sidecars, mTLS", "pair"),
+    panel("Full mTLS handshake", "CPU, µs", 0, "handshakes", (cell) => figure(cell, "cpuUs"), FULL),
+    panel("Added latency, median", "ms at 1000 requests/s", 3, "latency", added("p50", "latency")),
+    panel("Added latency, p99", "ms at 1000 requests/s", 3, "latency", added("p99", "latency")),
+    panel("Added by two, median", "ms at 1000 requests/s", 3, "pair-latency", added("p50", "pair-latency")),
+    panel("Added by two, p99", "ms at 1000 requests/s", 3, "pair-latency", added("p99", "pair-latency")),
     panel("Memory idle", "PSS, MB", 1, "memory", (cell) => figure(cell, "idlePss") / 1e6),
-    panel("Memory at 1000 requests/s", "PSS, MB", 1, "memory", (cell) => figure(cell, "loadPss") / 1e6),
-    panel(
-      "Memory, 1000 idle connections",
-      "PSS, MB",
-      1,
-      "idle-connections",
-      (cell) => figure(cell, "loadPss") / 1e6,
-    ),
+    loaded("Memory at 1000 requests/s", "memory"),
+    loaded("1000 idle connections", "idle-connections"),
+    loaded("1000 idle, HTTP/2", "idle-http2"),
+    loaded("1000 idle, mTLS", "idle-mtls"),
     panel("Memory after a burst", "PSS, MB", 1, "burst", (cell) => figure(cell, "afterPss") / 1e6),
     panel(
       "GET with 10 000 routes",

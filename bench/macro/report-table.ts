@@ -1,7 +1,7 @@
 /** Writes a result as Markdown that reads well in a terminal too: aligned tables, one per scenario. Pure. */
 import { barsOf, figure, nameOf } from "./bars.ts";
 import { type Cell, DIRECT, type Metric, type Result, type Section, valuesOf } from "./result.ts";
-import { SCENARIOS, type Scenario } from "./scenario.ts";
+import { RESUMED, SCENARIOS, type Scenario } from "./scenario.ts";
 import { differences, median, medianDifference, medianRatio, spread } from "./statistics.ts";
 
 /** The whole report. `chart` is the file name of the SVG, or "". */
@@ -40,6 +40,7 @@ function sectionOf(scenario: Scenario, section: Section): string {
 
 function variantOf(scenario: Scenario, variant: number): string {
   if (scenario.kind === "filters") return `, ${scenario.variants[variant].title}`;
+  if (scenario.kind === "handshakes") return variant === RESUMED ? ", resumed" : ", full";
   return variant > 0 ? ` with ${variant}` : "";
 }
 
@@ -102,6 +103,32 @@ function tableFor(scenario: Scenario, section: Section): string {
           ...percentiles.map((metric) => added(cell, metric)),
           number(figure(cell, "lateP99"), 3),
         ]),
+      );
+    }
+    case "handshakes": {
+      const base = (cell: Cell, other: string) =>
+        cells.find(
+          ({ contestant, variant, ...rest }) =>
+            contestant === other && variant === cell.variant && rest.invalid === "",
+        ) ?? null;
+      const against = (cell: Cell, other: string) => {
+        const theirs = base(cell, other);
+        return theirs ? number(medianRatio(valuesOf(theirs, "cpuUs"), valuesOf(cell, "cpuUs")), 2) : "–";
+      };
+      return table(
+        ["proxy", "handshakes", "in a CPU second", "× nginx", "× Envoy", "CPU µs", "spread"],
+        cells.map((cell) => {
+          const row = [nameOf(cell.contestant), cell.variant === RESUMED ? "resumed" : "full"];
+          if (!usable(cell)) return [...row, "invalid"];
+          return [
+            ...row,
+            number(1e6 / figure(cell, "cpuUs"), 0),
+            against(cell, "nginx"),
+            against(cell, "envoy"),
+            number(figure(cell, "cpuUs"), 0),
+            `${number(spread(valuesOf(cell, "cpuUs")) * 100, 0)} %`,
+          ];
+        }),
       );
     }
     case "memory":

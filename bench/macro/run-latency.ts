@@ -21,13 +21,17 @@ export async function runLatency(session: Session, scenario: LatencyScenario): P
   const direct: MutableCell = { contestant: DIRECT, variant: 0, invalid: "", rounds: [] };
   const entrants = [{ port: lab.upstream.port, cell: direct, running: null as Running | null }];
   const cells = [direct];
+  const tls = scenario.tls === undefined ? {} : { tls: scenario.tls };
+  const client = scenario.tls === undefined ? "" : (await lab.identities()).client.uri;
   for (const contestant of session.contestants) {
+    if (scenario.tls !== undefined && !contestant.likeEnvoy) continue;
     const cell: MutableCell = { contestant: contestant.name, variant: 0, invalid: "", rounds: [] };
     cells.push(cell);
     try {
-      const running = await lab.start(contestant);
-      cell.invalid = await checkFeatures(running.port);
-      if (cell.invalid === "") await warmUp(session, keepAliveGet(running.port, settings.warmup));
+      const running = await lab.start(contestant, tls);
+      cell.invalid = await checkFeatures(running.port, client);
+      if (cell.invalid === "")
+        await warmUp(session, keepAliveGet(running.port, settings.warmup), contestant.compiled);
       entrants.push({ port: running.port, cell, running });
     } catch (error) {
       cell.invalid = (error as Error).message;

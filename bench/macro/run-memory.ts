@@ -12,6 +12,7 @@ import { openLoop } from "./run-latency.ts";
 import type { MutableCell } from "./run-throughput.ts";
 import type { MemoryScenario } from "./scenario.ts";
 import type { Session } from "./session.ts";
+import { node } from "./tulle.ts";
 import { SMALL } from "./upstream.ts";
 
 /** Quiet time after the start before memory counts as idle, ms: what a start leaves behind is neither hidden nor counted. */
@@ -29,19 +30,24 @@ export async function runMemory(session: Session, scenario: MemoryScenario): Pro
   const connections = quick ? Math.min(scenario.connections, 1000) : scenario.connections;
   // Memory hardly differs from round to round, and a burst may take a minute.
   const rounds = scenario.what === "burst" ? 1 : Math.min(settings.rounds, 3);
-  const cells: MutableCell[] = session.contestants.map(({ name }) => ({
+  const contestants = session.contestants.filter(({ tls, likeEnvoy }) =>
+    scenario.over === "mtls" ? tls : scenario.over !== "http2" || likeEnvoy,
+  );
+  const cells: MutableCell[] = contestants.map(({ name }) => ({
     contestant: name,
     variant: 0,
     invalid: "",
     rounds: [],
   }));
   for (let round = 0; round < rounds; round++) {
-    for (const [i, contestant] of session.contestants.entries()) {
+    for (const [i, contestant] of contestants.entries()) {
       const cell = cells[i];
       if (cell.invalid !== "") continue;
       try {
         const running = await lab.start(contestant, {
           clients: connections > 2000 ? connections + 1000 : 2048,
+          http2: { down: scenario.over === "http2", up: false },
+          ...(scenario.over === "mtls" ? { tls: "mutual" } : {}),
         });
         try {
           await Bun.sleep(SETTLE);
@@ -97,7 +103,13 @@ async function whatHappens(
     if (errors > 0) throw new Error(`${errors} errors (${firstError})`);
     return { loadPss: pss, loadRss: rss, loadAnonymous: anonymous };
   }
-  const { result, release } = await hold(session, { port, connections, inFlight: 100, path: "/" });
+  const { result, release } = await hold(session, scenario.over, {
+    port: scenario.over === "mtls" ? running.tlsPort : port,
+    connections,
+    inFlight: 100,
+    path: "/",
+    http2: scenario.over === "http2",
+  });
   await Bun.sleep(scenario.what === "burst" ? 0 : HOLD);
   const held = memoryOf(running.owners);
   const dropped = await release();
@@ -129,9 +141,14 @@ function sentence(round: Round): string {
 }
 
 /** The connection holder on the load core: resolves when all are open. `release` closes them. */
-async function hold(session: Session, options: HoldOptions) {
-  const program = join(import.meta.dir, "load/hold-connections.ts");
-  const argv = pinned([process.execPath, program, JSON.stringify(options)], session.lab.cores.load);
+async function hold(session: Session, over: MemoryScenario["over"], options: HoldOptions) {
+  const { cores } = session.lab;
+  const { ca, client } = await session.lab.identities();
+  const program =
+    over === "mtls"
+      ? [node, join(import.meta.dir, "load/hold-tls.ts")]
+      : [process.execPath, join(import.meta.dir, "load/hold-connections.ts")];
+  const argv = pinned([...program, JSON.stringify({ ...options, ...client, ca })], cores.load);
   const holder = Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
   const kill = () => holder.kill("SIGKILL");
   process.once("exit", kill);

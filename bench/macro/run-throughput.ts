@@ -5,14 +5,14 @@
 
 import { readFileSync } from "node:fs";
 import { coreTime, cpuNs, memoryOf } from "./accounting.ts";
-import { checkFeatures, checkScenario } from "./guard.ts";
+import { checkFeatures, checkScenario, checkUnary } from "./guard.ts";
 import type { Running } from "./lab.ts";
 import { loadWithH2load } from "./load-h2load.ts";
 import { loadWithWrk, type WrkLoad, type WrkResult } from "./load-wrk.ts";
 import type { Cell, Round, Section } from "./result.ts";
 import type { ThroughputScenario } from "./scenario.ts";
 import type { Session } from "./session.ts";
-import { NO_HTTP2 } from "./topology.ts";
+import { isPair, NO_HTTP2 } from "./topology.ts";
 
 const CONNECTIONS = 50;
 
@@ -20,16 +20,23 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
   const { lab, settings } = session;
   const cells: MutableCell[] = [];
   const entrants: { running: Running; cell: MutableCell }[] = [];
+  const overTls = scenario.tls === "server";
+  const pair = scenario.tls !== undefined && isPair(scenario.tls);
+  const needsBootstrap = pair || scenario.http2 !== undefined;
   for (const contestant of session.contestants) {
-    if (scenario.tls ? !contestant.tls : scenario.http2 !== undefined && !contestant.likeEnvoy) continue;
+    if (overTls ? !contestant.tls : needsBootstrap && !contestant.likeEnvoy) continue;
     const cell: MutableCell = { contestant: contestant.name, variant: 0, invalid: "", rounds: [] };
     cells.push(cell);
     try {
       const running = await lab.start(contestant, {
         http2: scenario.http2 ?? NO_HTTP2,
-        tls: scenario.tls ?? false,
+        ...(scenario.tls === undefined ? {} : { tls: scenario.tls }),
       });
-      cell.invalid = (await checkFeatures(running.port)) || (await checkScenario(running.port, scenario));
+      cell.invalid =
+        (await checkFeatures(running.port, pair ? (await lab.identities()).client.uri : "")) ||
+        (scenario.grpc
+          ? await checkUnary(running.port, scenario.path)
+          : await checkScenario(running.port, scenario));
       if (cell.invalid === "") entrants.push({ running, cell });
       else await running.stop();
     } catch (error) {
@@ -38,7 +45,7 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
     if (cell.invalid !== "") session.say(`  ✗ ${contestant.name}: ${cell.invalid}`);
   }
   const load = (running: Running, seconds: number): WrkLoad => ({
-    port: scenario.tls ? running.tlsPort : running.port,
+    port: overTls ? running.tlsPort : running.port,
     connections: CONNECTIONS,
     seconds,
     method: scenario.method,
@@ -46,9 +53,11 @@ export async function runThroughput(session: Session, scenario: ThroughputScenar
     bodyBytes: scenario.requestBytes,
     newConnections: scenario.newConnections,
     http2: scenario.http2?.down ?? false,
-    tls: scenario.tls ?? false,
+    tls: overTls,
+    grpc: scenario.grpc ?? false,
   });
-  for (const { running } of entrants) await warmUp(session, load(running, settings.warmup));
+  for (const { running } of entrants)
+    await warmUp(session, load(running, settings.warmup), running.contestant.compiled);
   for (let round = 0; round < settings.rounds; round++) {
     for (const { running, cell } of entrants) {
       if (cell.invalid !== "") continue;
@@ -102,11 +111,14 @@ export function keepAliveGet(port: number, seconds: number): WrkLoad {
 const WARM_ANSWERS = 50_000;
 const WARM_MIB = 1000;
 
-/** Loads a proxy until it has answered so much that it is compiled, but not longer than ten times `load.seconds`. */
-export async function warmUp(session: Session, load: WrkLoad): Promise<void> {
+/**
+ * Loads a proxy until it has answered so much that it is compiled, but not longer than ten times `load.seconds`; once, if
+ * it was `compiled` before.
+ */
+export async function warmUp(session: Session, load: WrkLoad, compiled = false): Promise<void> {
   let answers = 0;
   let mib = 0;
-  for (let i = 0; i < 10 && answers < WARM_ANSWERS && mib < WARM_MIB; i++) {
+  for (let i = 0; i < (compiled ? 1 : 10) && answers < WARM_ANSWERS && mib < WARM_MIB; i++) {
     const result = await runLoad(load, session.lab.cores.load, session.lab.folder);
     answers += result.requests;
     mib += (result.bytes + result.requests * load.bodyBytes) / 2 ** 20;

@@ -15,7 +15,7 @@ import {
   ratelimit,
   ratelimitByKey,
 } from "./filter-chains.ts";
-import type { Http2Sides } from "./topology.ts";
+import type { Http2Sides, TlsUse } from "./topology.ts";
 import { BLOB, SMALL } from "./upstream.ts";
 
 /**
@@ -31,8 +31,10 @@ export interface ThroughputScenario {
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly newConnections: boolean;
-  /** Clients come over TLS 1.3. */
-  readonly tls?: true;
+  /** `server`: clients come over TLS 1.3. A pair: between its two. */
+  readonly tls?: TlsUse;
+  /** A message there, and one back, with trailers. */
+  readonly grpc?: true;
   /** Where HTTP/2 is spoken; absent: nowhere. */
   readonly http2?: Http2Sides;
   /** CPU is told per request in µs, or per MiB of body in ms. */
@@ -46,6 +48,8 @@ export interface LatencyScenario {
   readonly title: string;
   readonly rate: number;
   readonly connections: number;
+  /** Two sidecars instead of one. */
+  readonly tls?: TlsUse;
 }
 
 /** Open loop for a minute: the longest pause, and the collector's share of it. */
@@ -64,6 +68,17 @@ export interface MemoryScenario {
   readonly title: string;
   readonly what: "load" | "idle-connections" | "burst";
   readonly connections: number;
+  /** What idle connections speak; absent: HTTP/1. `mtls`: HTTP/1 over TLS, with a client's certificate. */
+  readonly over?: "http2" | "mtls";
+}
+
+/** New connections over TLS 1.3, with a client's certificate: CPU per handshake. */
+export interface HandshakeScenario {
+  readonly kind: "handshakes";
+  readonly id: string;
+  readonly title: string;
+  /** Connections that are being made at once. */
+  readonly inFlight: number;
 }
 
 /** Keep-alive GET against tables of growing size. */
@@ -112,9 +127,14 @@ export type Scenario =
   | LatencyScenario
   | PauseScenario
   | MemoryScenario
+  | HandshakeScenario
   | SweepScenario
   | FiltersScenario
   | SwapScenario;
+
+/** Variants of the scenario `handshakes`. */
+export const FULL = 0;
+export const RESUMED = 1;
 
 /** Variants of the scenario `filters`, by their place in it. */
 export const PLAIN_PROXY = 0;
@@ -184,12 +204,12 @@ const throughput = {
 export const SCENARIOS: readonly Scenario[] = [
   { ...throughput, id: "get", title: "65 B keep-alive GET" },
   { ...throughput, id: "post", title: "1 KiB POST", method: "POST", path: "/upload", requestBytes: 1024 },
-  { ...throughput, id: "tls", title: "65 B keep-alive GET over TLS 1.3", tls: true },
+  { ...throughput, id: "tls", title: "65 B keep-alive GET over TLS 1.3", tls: "server" },
   {
     ...throughput,
     id: "tls-http2",
     title: "65 B GET over TLS 1.3 and HTTP/2, upstream HTTP/1",
-    tls: true,
+    tls: "server",
     http2: { down: true, up: false },
   },
   {
@@ -215,6 +235,16 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     ...throughput,
+    id: "grpc",
+    title: "65 B gRPC unary over HTTP/2 on both sides",
+    method: "POST",
+    path: "/unary",
+    requestBytes: SMALL,
+    http2: { down: true, up: true },
+    grpc: true,
+  },
+  {
+    ...throughput,
     id: "http2-download",
     title: "1 MiB download over HTTP/2, upstream HTTP/2",
     path: "/blob",
@@ -234,6 +264,18 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     ...throughput,
+    id: "pair",
+    title: "65 B GET through a pair, HTTP/2 over mTLS between",
+    tls: "pair-http2",
+  },
+  {
+    ...throughput,
+    id: "pair-http1",
+    title: "65 B GET through a pair, HTTP/1 over mTLS between",
+    tls: "pair-http1",
+  },
+  {
+    ...throughput,
     id: "download",
     title: "1 MiB download",
     path: "/blob",
@@ -250,7 +292,24 @@ export const SCENARIOS: readonly Scenario[] = [
     unit: "ms/MiB",
   },
   { ...throughput, id: "connections", title: "new connection per request", newConnections: true },
+  { kind: "handshakes", id: "handshakes", title: "mTLS handshakes", inFlight: 8 },
   { kind: "latency", id: "latency", title: "latency at 1000 requests/s", rate: 1000, connections: 8 },
+  {
+    kind: "latency",
+    id: "pair-latency",
+    title: "latency at 1000 requests/s of a pair, HTTP/2 between",
+    rate: 1000,
+    connections: 8,
+    tls: "pair-http2",
+  },
+  {
+    kind: "latency",
+    id: "pair-http1-latency",
+    title: "latency at 1000 requests/s of a pair, HTTP/1 between",
+    rate: 1000,
+    connections: 8,
+    tls: "pair-http1",
+  },
   { kind: "memory", id: "memory", title: "memory idle and under load", what: "load", connections: 8 },
   {
     kind: "memory",
@@ -258,6 +317,22 @@ export const SCENARIOS: readonly Scenario[] = [
     title: "memory with 1000 idle connections",
     what: "idle-connections",
     connections: 1000,
+  },
+  {
+    kind: "memory",
+    id: "idle-http2",
+    title: "memory with 1000 idle HTTP/2 connections",
+    what: "idle-connections",
+    connections: 1000,
+    over: "http2",
+  },
+  {
+    kind: "memory",
+    id: "idle-mtls",
+    title: "memory with 1000 idle mTLS connections",
+    what: "idle-connections",
+    connections: 1000,
+    over: "mtls",
   },
   {
     kind: "memory",

@@ -2,7 +2,7 @@
  * The one topology that every proxy gets: a listener on one loopback port, an upstream on another, and a table of
  * routes and clusters of a given size between them. How a proxy writes it down is its own file's business.
  */
-import type { Certificate } from "./certificate.ts";
+import type { Identities } from "./certificate.ts";
 import type { FilterChain } from "./filter-chains.ts";
 
 export interface Topology {
@@ -16,7 +16,7 @@ export interface Topology {
   readonly clients: number;
   readonly table: Table;
   readonly http2: Http2Sides;
-  /** A second port, on which it speaks TLS 1.3 with HTTP/1 and HTTP/2; null for none. */
+  /** A second port, on which it speaks TLS 1.3; null for none. */
   readonly tls: TlsPort | null;
   /** Filters before the router. Only what takes an Envoy bootstrap is given any. */
   readonly chain: FilterChain;
@@ -27,7 +27,21 @@ export interface Topology {
 /** A port of TLS. */
 export interface TlsPort {
   readonly port: number;
-  readonly certificate: Certificate;
+  readonly identities: Identities;
+  readonly use: TlsUse;
+}
+
+/**
+ * Who comes over TLS: `server`, any client, HTTP/1 or HTTP/2. `mutual`, clients that show the client's certificate, with
+ * its SPIFFE ID. `pair-…`, the proxy's own plain port alone, mutually and so many: two sidecars in one process.
+ */
+export type TlsUse = "server" | "mutual" | "pair-http1" | "pair-http2";
+
+/** A path of a `mutual` port that the proxy answers itself, with two bytes. */
+export const OWN_ANSWER = "/own-answer";
+
+export function isPair(use: TlsUse): boolean {
+  return use === "pair-http1" || use === "pair-http2";
 }
 
 /** Where HTTP/2 is spoken instead of HTTP/1. */

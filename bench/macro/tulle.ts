@@ -22,6 +22,9 @@ const binaries = {
   deno: join(root, "node_modules/.bin/deno"),
 };
 
+/** The Node of node_modules. */
+export const node = binaries.node;
+
 export type RuntimeName = keyof typeof binaries;
 export const RUNTIMES = Object.keys(binaries) as RuntimeName[];
 
@@ -31,6 +34,7 @@ export function tulleOn(runtime: RuntimeName): Contestant {
     ours: true,
     hasTables: true,
     likeEnvoy: true,
+    compiled: false,
     tls: true,
     scenarios: null,
     find: () => find(runtime),

@@ -20,7 +20,8 @@ Bun.serve({
     if (pathname === "/blob") return new Response(blob);
     if (pathname === "/echo") {
       const header = (name: string) => request.headers.get(name) ?? "";
-      return new Response(`${header("x-request-id")}|${header("x-forwarded-for")}|${served}`);
+      const [id, via, client] = ["x-request-id", "x-forwarded-for", "x-forwarded-client-cert"].map(header);
+      return new Response(`${id}|${via}|${served}|${client}`);
     }
     if (request.body === null) return new Response(small);
     let read = 0;

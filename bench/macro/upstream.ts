@@ -4,7 +4,9 @@
  *   /blob      1 MiB
  *   /upload    65 bytes, after the whole request body has been read (never before: an early answer would make some
  *              proxies give up the connection, and so be measured at something else)
- *   /echo      the request id and X-Forwarded-For that it received, to check that a proxy adds them
+ *   /unary     65 bytes as a message of gRPC, with `grpc-status: 0` as trailer, after the request's message; HTTP/2 alone
+ *   /echo      the request id, X-Forwarded-For and X-Forwarded-Client-Cert that it received, to check that a proxy adds
+ *              them
  *   the rest   65 bytes
  */
 import { copyFileSync, writeFileSync } from "node:fs";
@@ -38,6 +40,7 @@ export function startUpstream(port: number, http2Port: number, folder: string, c
   copyFileSync(nginx, program);
   writeFileSync(join(folder, "blob"), Buffer.alloc(BLOB, "tulle"));
   for (const name of ["small", "upload"]) writeFileSync(join(folder, name), smallBody());
+  for (const name of ["message", "unary"]) writeFileSync(join(folder, name), grpcMessage());
   const file = join(folder, "upstream.conf");
   writeFileSync(file, configuration(port, http2Port, folder));
   const child = new Child([program, "-c", file, "-p", folder, "-e", "stderr"], { core, log });
@@ -46,6 +49,13 @@ export function startUpstream(port: number, http2Port: number, folder: string, c
 
 export function smallBody(): string {
   return `${"0123456789abcdef".repeat(4)}\n`;
+}
+
+/** A message of 60 bytes behind its header. */
+export function grpcMessage(): Uint8Array {
+  const message = Buffer.alloc(SMALL, "m");
+  message.set([0, 0, 0, 0, SMALL - 5]);
+  return message;
 }
 
 function configuration(port: number, http2Port: number, folder: string): string {
@@ -74,7 +84,9 @@ http {
     # serves files and refuses POST, and the error page is the answer.
     location = /upload { mirror /read; error_page 405 =200 /small; }
     location = /read { internal; return 204; }
-    location = /echo { return 200 "$http_x_request_id|$http_x_forwarded_for|$connection_requests"; }
+    location = /unary { mirror /read; error_page 405 =200 /message; }
+    location = /message { types { } default_type application/grpc; add_trailer grpc-status 0 always; }
+    location = /echo { return 200 "$http_x_request_id|$http_x_forwarded_for|$connection_requests|$http_x_forwarded_client_cert"; }
   }
 }
 `;

@@ -54,8 +54,9 @@ const SUSPICION = 0.75;
 
 /** The counts of one connection. */
 export class Glitches {
-  private readonly counts: number[] = SORTS.map(() => 0);
-  private readonly since: number[] = SORTS.map(() => 0);
+  /** By sort: how many, and since when, ms. Most connections never need them. */
+  private counts: number[] | null = null;
+  private since: number[] = [];
   /** Frames that are free. */
   private free = 0;
 
@@ -72,6 +73,10 @@ export class Glitches {
       return Bearable;
     }
     const i = SORTS.indexOf(sort);
+    if (this.counts === null) {
+      this.counts = SORTS.map(() => 0);
+      this.since = SORTS.map(() => 0);
+    }
     if (now - this.since[i] > within) {
       this.since[i] = now;
       this.counts[i] = 0;

@@ -24,9 +24,12 @@ const HOST = known("host");
 const MAX_METHOD = 32;
 const MAX_PROTOCOL = 32;
 
+/** In the place of a head while none is being read. */
+const NO_HEAD = new RequestHead();
+
 export class RequestSection extends FieldSection {
   /** The head that is being read. */
-  private head: RequestHead = new RequestHead();
+  private head: RequestHead = NO_HEAD;
   /** The protocol of an extended CONNECT, "" for any other request. */
   protocol = "";
   private scheme = "";
@@ -107,9 +110,10 @@ export class RequestSection extends FieldSection {
     return "";
   }
 
-  /** The section is complete: what is wrong with it as a whole, or "". */
+  /** The section is complete: what is wrong with it as a whole, or "". The head is its owner's alone again. */
   end(): SectionFault {
     if (this.fault === "") this.fault = this.judge();
+    this.head = NO_HEAD;
     return this.fault;
   }
 

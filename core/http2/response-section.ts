@@ -38,9 +38,12 @@ export class ResponseSection extends FieldSection {
   }
 }
 
+/** Before the first section, which most connections never see. */
+const NO_FIELDS = new Fields();
+
 /** Trailers, of requests and answers (8.1). Each section has fields of its own. */
 export class TrailerSection extends FieldSection {
-  protected fields: Fields = new Fields();
+  protected fields: Fields = NO_FIELDS;
 
   constructor({ maxTrailerFields, maxTrailerBytes, maxNameBytes, maxValueBytes }: Http2Limits) {
     super({ maxFields: maxTrailerFields, maxBytes: maxTrailerBytes, maxNameBytes, maxValueBytes });

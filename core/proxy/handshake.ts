@@ -72,27 +72,26 @@ export class Handshake implements SocketHandler {
   onSecured(info: TlsInfo): void {
     if (this.over) return;
     const { material, stats, services } = this;
-    if (material.mustName && info.serverName === "") {
+    const { judge, mustName, mustShow } = material;
+    const shown = info.peerCertificates.length > 0;
+    let peer: Peer | null = null;
+    if (mustName && info.serverName === "") {
       this.fail("the client names no server");
       return;
     }
-    let peer: Peer | null = null;
-    if (info.peerCertificates.length > 0 || material.mustShow) {
-      if (material.judge === null && info.peerCertificates.length === 0) {
-        stats.failVerifyNoCert++;
-        this.fail("the peer showed no certificate");
+    if (judge !== null && (shown || mustShow)) {
+      const verdict = judge.judge(info.peerCertificates, services.clock.wall);
+      if (verdict.fault !== null) {
+        countPeerFault(stats, verdict.fault);
+        this.fail(peerFaultText(verdict.fault, verdict.detail));
         return;
       }
-      if (material.judge !== null) {
-        const verdict = material.judge.judge(info.peerCertificates, services.clock.wall);
-        if (verdict.fault !== null) {
-          countPeerFault(stats, verdict.fault);
-          this.fail(peerFaultText(verdict.fault, verdict.detail));
-          return;
-        }
-        peer = verdict.peer;
-      }
-    } else stats.noCertificate++;
+      peer = verdict.peer;
+    } else if (!shown && mustShow) {
+      stats.failVerifyNoCert++;
+      this.fail("the peer showed no certificate");
+      return;
+    } else if (!shown) stats.noCertificate++;
     const secure = new SecureConnection(info, peer, material.local, stats);
     countHandshake(this.scope, stats, secure.version, secure.cipher, info.resumed);
     this.end();

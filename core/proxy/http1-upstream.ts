@@ -44,7 +44,6 @@ export class Http1Upstream implements Dialler, MessageSink, UpstreamExchange, Po
   readonly pool: ConnectionPool;
   socket: Socket | null = null;
   readonly parser: ResponseParser;
-  /** Carried attempt, or null. */
   private attempt: AttemptSink | null = null;
   private readonly hop = new HopOptions();
   /** Connect timeout while connecting, idle timeout while idle. */

@@ -33,6 +33,8 @@ const MAX_UNREAD_MS = 300_000;
 const ANNOUNCEMENT_MARK = 1;
 /** Exchanges that are kept for further requests. */
 const MOST_SPARE = 64;
+/** A connection that is idle for so long keeps none, ms. */
+const REST_MS = 500;
 
 export class Http2Downstream extends ConnectionLife implements SocketHandler, ServerOwner, KeepaliveOwner {
   readonly spoken = Http2;
@@ -49,7 +51,9 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
   private block = 0;
   /** Runs while the client does not read what it asks for. */
   private unread: Timer | null = null;
-  private readonly spare: Http2DownstreamExchange[] = [];
+  private spare: Http2DownstreamExchange[] = [];
+  /** When it became idle, ms. */
+  private idleSince = 0;
 
   constructor(manager: ConnectionManager, services: Services, socket: Socket, owner: ConnectionOwner) {
     super(manager, services, socket, owner);
@@ -266,7 +270,20 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
   private settle(): void {
     if (this.state !== Open || this.session.size > 0) return;
     if (this.closing) this.linger();
-    else if (!this.silence.armed) this.awaitRequest();
+    else if (!this.silence.armed) this.rest();
+  }
+
+  /** Idle: what was kept for further requests is let go first, and the idle timeout runs. */
+  private rest(): void {
+    const { timers, clock } = this.services;
+    const { idleTimeout } = this.manager.config.common;
+    this.idleSince = clock.now;
+    timers.arm(this.silence, clock.now + (idleTimeout > 0 ? Math.min(idleTimeout, REST_MS) : REST_MS));
+  }
+
+  private releaseSpare(): void {
+    for (const exchange of this.spare) exchange.release();
+    this.spare = [];
   }
 
   protected get busy(): boolean {
@@ -280,6 +297,14 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
   protected readonly endsWithUs = false;
 
   protected onSilence(): void {
+    const { timers, clock } = this.services;
+    const { idleTimeout } = this.manager.config.common;
+    this.releaseSpare();
+    const end = idleTimeout > 0 ? this.idleSince + idleTimeout : Number.POSITIVE_INFINITY;
+    if (clock.now < end) {
+      if (idleTimeout > 0) timers.arm(this.silence, end);
+      return;
+    }
     this.manager.stats.downstreamCxIdleTimeout++;
     this.session.closeToNew(NoError);
     this.linger();
@@ -302,7 +327,7 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
 
   protected onGone(_reason: CloseReason): void {
     this.session.stop(Cancel);
-    for (const exchange of this.spare.splice(0)) exchange.release();
+    this.releaseSpare();
     this.releasePatience();
   }
 

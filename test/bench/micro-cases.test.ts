@@ -13,4 +13,5 @@ test.each(ALL_CASES.map((one) => [one.name, one] as const))(
     expect(Number.isFinite(first)).toBe(true);
     expect(loop(1000)).not.toBeNaN();
   },
+  20_000, // modules are compiled
 );

@@ -190,17 +190,22 @@ export class Story {
     return out;
   }
 
+  /** Timers in the heap, those included that are not armed. */
+  get queuedTimers(): number {
+    return (this.proxy.worker as unknown as { services: Services }).services.timers.size;
+  }
+
   /** Everybody leaves and all time-outs pass: nothing may be left, but for so many exceptions that were asked for. */
   expectNothingLeft(exceptions = 0): void {
     for (const client of [...this.clients, ...this.others()]) if (!client.closed) client.close();
     this.advance(3 * 3_600_000);
     const { driver, worker } = this.proxy;
-    const { timers, buffering } = (worker as unknown as { services: Services }).services;
+    const { buffering } = (worker as unknown as { services: Services }).services;
     expect({
       gauges: this.gauges(),
       sockets: driver.openSockets,
       connections: worker.activeConnections,
-      timers: timers.size,
+      timers: this.queuedTimers,
       upstreams: buffering.list().length,
       exceptions: driver.faults,
       misuse: breakerMisuse(this.proxy),

@@ -8,6 +8,7 @@
  * closed by then.
  */
 import { ptr } from "bun:ffi";
+import { Http2ResponseReader } from "./http2-response-reader.ts";
 import { connectLoopback, libc, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, nowNs, pinned } from "./libc.ts";
 import { ResponseReader } from "./response-reader.ts";
 
@@ -16,6 +17,8 @@ export interface HoldOptions {
   readonly connections: number;
   readonly inFlight: number;
   readonly path: string;
+  /** They speak HTTP/2, and ask for "/". */
+  readonly http2?: boolean;
 }
 
 export interface HoldResult {
@@ -32,9 +35,25 @@ const EPOLLIN = 1;
 const EPOLLOUT = 4;
 const TIMEOUT_NS = 60e9;
 
+/** What a client of HTTP/2 says first: its preface, SETTINGS, and a GET of "/" on stream 1. */
+function http2Request(): Buffer {
+  const authority = "bench.test";
+  const block = [0x82, 0x84, 0x86, 0x41, authority.length, ...Buffer.from(authority)];
+  return Buffer.concat([
+    Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
+    Buffer.from([0, 0, block.length, 1, 5, 0, 0, 0, 1, ...block]),
+  ]);
+}
+
+/** The peer's SETTINGS are acknowledged. */
+const SETTINGS_ACK = Buffer.from([0, 0, 0, 4, 1, 0, 0, 0, 0]);
+
 /** The open descriptors (the caller's to close) and how it went. */
 export function holdConnections(options: HoldOptions): { fds: number[]; result: HoldResult } {
-  const request = Buffer.from(`GET ${options.path} HTTP/1.1\r\nHost: bench.test\r\n\r\n`);
+  const request = options.http2
+    ? http2Request()
+    : Buffer.from(`GET ${options.path} HTTP/1.1\r\nHost: bench.test\r\n\r\n`);
   const requestAt = ptr(request);
   const chunk = new Uint8Array(pinned(65536));
   const chunkAt = ptr(chunk);
@@ -50,7 +69,7 @@ export function holdConnections(options: HoldOptions): { fds: number[]; result: 
     event[size - 2] = fd;
     libc.epoll_ctl(epoll, how, fd, eventAt);
   };
-  const readers = new Map<number, ResponseReader>();
+  const readers = new Map<number, ResponseReader | Http2ResponseReader>();
   const held: number[] = [];
   const start = nowNs();
   let opened = 0;
@@ -60,6 +79,7 @@ export function holdConnections(options: HoldOptions): { fds: number[]; result: 
     readers.delete(fd);
     if (ok) {
       watch(EPOLL_CTL_DEL, fd, 0);
+      if (options.http2) libc.send(fd, ptr(SETTINGS_ACK), SETTINGS_ACK.length, MSG_NOSIGNAL);
       held.push(fd);
     } else {
       failed++;
@@ -74,7 +94,7 @@ export function holdConnections(options: HoldOptions): { fds: number[]; result: 
         failed++;
         continue;
       }
-      readers.set(fd, new ResponseReader());
+      readers.set(fd, options.http2 ? new Http2ResponseReader() : new ResponseReader());
       watch(EPOLL_CTL_ADD, fd, EPOLLOUT);
     }
     const ready = libc.epoll_wait(epoll, eventsAt, 64, 1000);

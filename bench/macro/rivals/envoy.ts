@@ -13,6 +13,7 @@ export const envoy: Contestant = {
   ours: false,
   hasTables: true,
   likeEnvoy: true,
+  compiled: true,
   tls: true,
   scenarios: null,
   find,

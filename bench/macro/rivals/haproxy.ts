@@ -14,6 +14,7 @@ export const haproxy: Contestant = {
   ours: false,
   hasTables: true,
   likeEnvoy: false,
+  compiled: true,
   tls: false,
   scenarios: null,
   find,

@@ -10,7 +10,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, type Contestant, type Presence, versionOf } from "../contestant.ts";
-import { routesOf, type Topology } from "../topology.ts";
+import { OWN_ANSWER, routesOf, type Topology } from "../topology.ts";
 
 export const nginx = nginxWith("nginx", null, "");
 export const nginxTuned = nginxWith(
@@ -28,6 +28,7 @@ function nginxWith(name: string, scenarios: readonly string[] | null, buffers: s
     ours: false,
     hasTables: scenarios === null,
     likeEnvoy: false,
+    compiled: true,
     tls: scenarios === null,
     scenarios,
     find,
@@ -90,11 +91,18 @@ ${locations.join("\n")}
 
 function tlsLines({ tls }: Topology): string {
   if (tls === null) return "";
-  return `
+  const { ca, server } = tls.identities;
+  const common = `
     listen 127.0.0.1:${tls.port} ssl http2 backlog=4096;
     ssl_protocols TLSv1.3;
-    ssl_certificate ${tls.certificate.chain};
-    ssl_certificate_key ${tls.certificate.key};`;
+    ssl_certificate ${server.chain};
+    ssl_certificate_key ${server.key};`;
+  if (tls.use === "server") return common;
+  // It has no say in what is in the client's certificate beyond its CA.
+  return `${common}
+    ssl_verify_client on;
+    ssl_client_certificate ${ca};
+    location = ${OWN_ANSWER} { return 200 "ok"; }`;
 }
 
 /** The part that a proxying nginx and the upstream nginx share. */

@@ -11,6 +11,7 @@ export const nodeHttp: Contestant = {
   ours: false,
   hasTables: false,
   likeEnvoy: false,
+  compiled: false,
   tls: false,
   scenarios: null,
   find,

@@ -9,7 +9,8 @@
 /** What an entry counts beside its name and value (RFC 7541 4.1), bytes. */
 export const ENTRY_OVERHEAD = 32;
 
-const FIRST_PLACES = 16;
+/** Few: every connection has them, twice. */
+const FIRST_PLACES = 4;
 
 export class DynamicTable {
   /** Bytes, by the reckoning of RFC 7541 4.1. */

@@ -53,9 +53,8 @@ const PLACES = 64;
 
 export class HpackEncoder {
   private readonly table = new DynamicTable(DEFAULT_TABLE);
-  /** Numbers of fields in the table by their names and values, and by their names; often stale. */
-  private readonly byField = new Uint32Array(PLACES);
-  private readonly byName = new Uint32Array(PLACES);
+  /** Numbers of fields in the table by their names and values, behind them by their names; often stale. */
+  private readonly numbers = new Uint32Array(2 * PLACES);
   /** The lowest limit since the last block, and the one that holds; -1: nothing has changed. */
   private lowest = -1;
   private readonly out: Slab;
@@ -107,15 +106,15 @@ export class HpackEncoder {
       return;
     }
     const place = placeOf(name, value);
-    const number = this.byField[place];
+    const number = this.numbers[place];
     if (number > 0 && table.has(number) && table.valueOf(number) === value && table.nameOf(number) === name) {
       this.integer(0x80, 7, this.indexOf(number));
       return;
     }
     this.literal(INDEXED, 6, fixed !== 0 ? fixed : this.nameIndex(name), name, value);
     table.add(id, name, value);
-    this.byField[place] = table.last;
-    this.byName[placeOf(name, "")] = table.last;
+    this.numbers[place] = table.last;
+    this.numbers[PLACES + placeOf(name, "")] = table.last;
   }
 
   private indexOf(number: number): number {
@@ -125,7 +124,7 @@ export class HpackEncoder {
   /** The index of a field in the table with that name, or 0. */
   private nameIndex(name: string): number {
     const { table } = this;
-    const number = this.byName[placeOf(name, "")];
+    const number = this.numbers[PLACES + placeOf(name, "")];
     return number > 0 && table.has(number) && table.nameOf(number) === name ? this.indexOf(number) : 0;
   }
 

@@ -8,11 +8,13 @@ import {
   AUTHZ,
   AUTHZ_10,
   AUTHZ_1000,
+  FULL,
   HEADERS,
   MINIMAL,
   NATIVE,
   PLAIN_PROXY,
   RATELIMIT,
+  RESUMED,
   SCENARIOS,
   THREE,
 } from "../../../bench/macro/scenario.ts";
@@ -84,6 +86,25 @@ const result: Result = {
       ],
     },
     {
+      id: "pair-latency",
+      cells: [
+        cell("direct", latency(0.3)),
+        cell("envoy", latency(0.9)),
+        cell("tulle-bun", latency(0.5)),
+        cell("tulle-node", latency(0.7)),
+      ],
+    },
+    {
+      id: "handshakes",
+      cells: [
+        cell("nginx", cpu(800, 900), { variant: FULL }),
+        cell("nginx", cpu(200, 200), { variant: RESUMED }),
+        cell("tulle-bun", cpu(1000, 1125), { variant: FULL }),
+        cell("tulle-bun", cpu(500, 500), { variant: RESUMED }),
+        cell("tulle-node", cpu(1250, 1250), { variant: FULL }),
+      ],
+    },
+    {
       id: "burst",
       cells: [cell("tulle-bun", [{ idlePss: 20e6, peakPss: 90e6, afterPss: 25e6, settleSeconds: 3 }])],
     },
@@ -145,6 +166,15 @@ describe("bars", () => {
 
   test("a missing rival is not measured", () => {
     expect(bar("65 B GET, CPU: Tulle, Bun ≤ 0.35 × Envoy").verdict).toBe("not measured");
+  });
+
+  test("what a pair adds is judged against Envoy's pair", () => {
+    const bun = bar("p50 added by a pair at 1000/s: Tulle, Bun ≤ 0.6 × Envoy");
+    expect(bun.value).toBeCloseTo(1 / 3);
+    expect(bun.verdict).toBe("met");
+    const node = bar("p50 added by a pair at 1000/s: Tulle, Node ≤ 0.6 × Envoy");
+    expect(node.value).toBeCloseTo(2 / 3);
+    expect(node.verdict).toBe("missed");
   });
 
   test("growth of a table and memory after a burst", () => {
@@ -226,6 +256,11 @@ describe("the report", () => {
     expect(text).toMatch(/\| Tulle, Bun +\| +0\.350 .*\| +0\.250 \|/);
   });
 
+  test("tells full and resumed handshakes in a CPU second, each against the same of others", () => {
+    expect(text).toMatch(/\| Tulle, Bun +\| full +\| +941 \| +0\.80 \| +– \| +1063 \|/);
+    expect(text).toMatch(/\| Tulle, Bun +\| resumed +\| +2000 \| +0\.40 \| +– \| +500 \|/);
+  });
+
   test("counts bars of scenarios that did not run, without listing them", () => {
     expect(text).not.toContain("copied_bytes");
     expect(text).toMatch(/\d+ met, \d+ missed, \d+ not measured\./);
@@ -248,7 +283,8 @@ describe("the chart", () => {
   const svg = chartOf(result);
 
   test("has a bar for every valid cell, with lengths in proportion", () => {
-    const panel = svg.slice(svg.indexOf(">65 B keep-alive GET<"), svg.indexOf(">Added latency, median<"));
+    const start = svg.indexOf(">65 B keep-alive GET<");
+    const panel = svg.slice(start, svg.indexOf('class="panel"', start));
     const bars = [...panel.matchAll(/class="(ours|theirs)" [^>]*width="([\d.]+)"/g)].map((m) => [
       m[1],
       Number(m[2]),

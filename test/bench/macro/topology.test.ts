@@ -1,7 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { envoyBootstrap } from "../../../bench/macro/envoy-bootstrap.ts";
 import { type FilterChain, NO_FILTERS, wasmFilter } from "../../../bench/macro/filter-chains.ts";
-import { NO_HTTP2, PLAIN, pathsOver, type RouteEntry, routesOf } from "../../../bench/macro/topology.ts";
+import {
+  NO_HTTP2,
+  OWN_ANSWER,
+  PLAIN,
+  pathsOver,
+  type RouteEntry,
+  routesOf,
+  type TlsUse,
+} from "../../../bench/macro/topology.ts";
 
 function matches(routes: readonly RouteEntry[], path: string): number {
   return routes.findIndex(({ kind, text }) => (kind === "path" ? path === text : path.startsWith(text)));
@@ -75,4 +83,69 @@ test("the bootstrap ends with the catch-all route and names only clusters that i
     const names = static_resources.clusters.map(({ name }: { name: string }) => name);
     for (const { route } of routes) expect(names).toContain(route.cluster);
   }
+});
+
+describe("TLS", () => {
+  const files = (name: string, uri: string) => ({ chain: `/${name}.pem`, key: `/${name}-key.pem`, uri });
+  const identities = {
+    ca: "/ca.pem",
+    server: files("server", "spiffe://bench.test/server"),
+    client: files("client", "spiffe://bench.test/client"),
+  };
+  const read = (use: TlsUse) => {
+    const tls = { port: 4, identities, use };
+    const bootstrap = JSON.parse(
+      envoyBootstrap({
+        ...{ listen: 1, admin: 2, upstream: 3, clients: 10, folder: "/nowhere" },
+        ...{ http2: NO_HTTP2, tls, table: PLAIN, chain: NO_FILTERS },
+      }),
+    );
+    const [plain, secure] = bootstrap.static_resources.listeners.map(
+      (listener: { filter_chains: [{ filters: [{ typed_config: object }] }] }) => listener.filter_chains[0],
+    );
+    return { plain, secure, clusters: bootstrap.static_resources.clusters };
+  };
+  const routesIn = (chain: {
+    filters: [{ typed_config: { route_config: { virtual_hosts: [{ routes: object[] }] } } }];
+  }) => chain.filters[0].typed_config.route_config.virtual_hosts[0].routes;
+  const wants = (uri: string) => ({
+    trusted_ca: { filename: "/ca.pem" },
+    match_typed_subject_alt_names: [{ san_type: "URI", matcher: { exact: uri } }],
+  });
+
+  test("a server of TLS asks for no certificate and passes none on", () => {
+    const { secure } = read("server");
+    expect(secure.transport_socket.typed_config.require_client_certificate).toBeUndefined();
+    expect(secure.filters[0].typed_config.forward_client_cert_details).toBeUndefined();
+  });
+
+  test("a pair is two listeners of one process: the plain one knows the other one alone, each knows who the other is", () => {
+    for (const [use, alpn] of [
+      ["pair-http2", "h2"],
+      ["pair-http1", "http/1.1"],
+    ] as const) {
+      const { plain, secure, clusters } = read(use);
+      expect(routesIn(plain)).toEqual([{ match: { prefix: "/" }, route: { cluster: "peer" } }]);
+      const peer = clusters.find(({ name }: { name: string }) => name === "peer");
+      expect(JSON.stringify(peer.load_assignment)).toContain('"port_value":4');
+      expect(peer.typed_extension_protocol_options === undefined).toBe(use === "pair-http1");
+      const dialled = peer.transport_socket.typed_config.common_tls_context;
+      const accepted = secure.transport_socket.typed_config;
+      expect(dialled.validation_context).toEqual(wants("spiffe://bench.test/server"));
+      expect(accepted.common_tls_context.validation_context).toEqual(wants("spiffe://bench.test/client"));
+      expect(accepted.require_client_certificate).toBe(true);
+      expect([dialled.alpn_protocols, accepted.common_tls_context.alpn_protocols]).toEqual([[alpn], [alpn]]);
+      expect(secure.filters[0].typed_config.forward_client_cert_details).toBe("SANITIZE_SET");
+    }
+  });
+
+  test("a port for clients with certificates answers one path itself", () => {
+    const { plain, secure } = read("mutual");
+    expect(routesIn(secure)[0]).toMatchObject({
+      match: { path: OWN_ANSWER },
+      direct_response: { status: 200 },
+    });
+    expect(routesIn(plain)).toHaveLength(1);
+    expect(routesIn(read("server").secure)).toHaveLength(1);
+  });
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { get, OK, type Story, type StorySetup, silent, story } from "../../support/engine-story.ts";
 import { GET, Http2Peer, POST } from "../../support/http2-peer.ts";
-import { HTTP2 } from "../../support/snapshot-fixture.ts";
+import { COMMON, HTTP2 } from "../../support/snapshot-fixture.ts";
 
 /** A proxy and a client that has said its preface and empty SETTINGS. */
 async function begun(
@@ -180,6 +180,46 @@ describe("windows", () => {
     s.advance(100);
     expect(client.heard()).toContain("0 window +65535");
     expect(origin.receivedBytes).toBeGreaterThan(65_535);
+    s.expectNothingLeft();
+  });
+});
+
+describe("an idle connection", () => {
+  const common = (idleTimeout: number) => ({
+    common: { ...COMMON, idleTimeout },
+  });
+
+  for (const idleTimeout of [300, 60_000]) {
+    test(`ends ${idleTimeout} ms after its last stream, and not before`, async () => {
+      const { s, client } = await begun({ manager: common(idleTimeout) });
+      for (const id of [1, 3]) {
+        s.advance(idleTimeout - 50);
+        client.head(id, GET, { end: true });
+        s.settle();
+        expect(client.heard().at(-1)).toBe(`${id} data ok end`);
+      }
+      s.advance(idleTimeout - 10);
+      expect(client.heard()).toEqual([]);
+      s.advance(20);
+      expect(client.heard()).toEqual(["goaway 3 NO_ERROR"]);
+      expect(s.stat("http.test.downstream_cx_idle_timeout")).toBe(1);
+      s.expectNothingLeft();
+    });
+  }
+
+  test("keeps what it had for many streams for a moment only, and serves on", async () => {
+    const { s, client } = await begun({ manager: common(0) });
+    for (let id = 1; id < 41; id += 2) client.head(id, GET, { end: true });
+    s.settle();
+    expect(client.heard().filter((line) => line.endsWith(" end"))).toHaveLength(20);
+    s.advance(400);
+    const kept = s.queuedTimers;
+    s.advance(200);
+    expect(s.queuedTimers).toBeLessThan(kept - 20);
+    s.advance(1_000_000); // no timeout ends it
+    client.head(41, GET, { end: true });
+    s.settle();
+    expect(client.heard().at(-1)).toBe("41 data ok end");
     s.expectNothingLeft();
   });
 });
