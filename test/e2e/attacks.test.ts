@@ -4,10 +4,10 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { join } from "node:path";
 import { Bystander, clientHello, http2Client, Meddler, RawClient } from "../support/attackers.ts";
 import { httpListener, ROUTER } from "../support/bootstrap.ts";
-import { findProgram } from "../support/child-process.ts";
+import { findProgram, type Program, startProgram } from "../support/child-process.ts";
 import type { Http2Peer } from "../support/http2-peer.ts";
 import { installedRuntimes } from "../support/runtimes.ts";
 import {
@@ -21,11 +21,11 @@ import {
 import { SERVER } from "../support/tls-fixture.ts";
 
 /** What the sidecar bears, ms: of silence in a stream, and of a handshake. */
-const PATIENCE = 1000;
+const PATIENCE = 2000;
 /** Within which whoever attacks is to be gone, ms. */
-const SOON = 10 * PATIENCE;
-/** The longest that somebody else's answer may take, ms: on two cores, on which attackers and upstream run as well. */
-const WORST = 2000;
+const SOON = 5 * PATIENCE;
+/** The longest that somebody else's answer may take, ms: two cores have attackers and upstream to run as well. */
+const WORST = PATIENCE;
 /** What an attack may cost, MiB of resident memory. */
 const MOST = 128;
 /** Of one connection, of 1024 that are allowed. */
@@ -37,34 +37,23 @@ const asking = (path: string) =>
     [":path", path],
     [":authority", "a"],
   ] as const;
-const MIB = 1024 * 1024;
-/** More than the kernel's buffers hold on the way to a client, and more than a stream of HTTP/2 may hold. */
-const BODIES: { readonly [path: string]: Buffer } = {
-  "/big": Buffer.alloc(32 * MIB, "x"),
-  "/some": Buffer.alloc(MIB / 2, "x"),
-  "/small": Buffer.from("small"),
-};
 const openssl = findProgram("openssl");
 
 const workspace = new Workspace();
-let origin: Server;
+let origin: Program;
+let upstream = 0;
 
 beforeAll(async () => {
-  // An upstream without cleverness of its own: it writes as long as it is read from.
-  origin = createServer((socket) => {
-    socket.on("error", () => {});
-    socket.on("data", (data) => {
-      for (const request of data.toString("latin1").split("\r\n\r\n").slice(0, -1)) {
-        const body = BODIES[request.split(" ")[1]];
-        socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n`);
-        socket.write(body);
-      }
-    });
-  });
-  await new Promise<void>((resolve) => origin.listen(0, "127.0.0.1", resolve));
+  origin = startProgram(process.execPath, [join(import.meta.dir, "../support/plain-origin.ts")]);
+  upstream = Number(
+    await eventually(
+      async () => origin.output(),
+      (text) => text.endsWith("\n"),
+    ),
+  );
 });
-afterAll(() => {
-  origin.close();
+afterAll(async () => {
+  await origin.stop();
   workspace.remove();
 });
 
@@ -97,7 +86,7 @@ function bootstrap(): object {
       listeners: [{ ...listener, stat_prefix: "in", filter_chains: [chain] }],
       clusters: [
         {
-          ...staticCluster("app", (origin.address() as AddressInfo).port),
+          ...staticCluster("app", upstream),
           circuit_breakers: { thresholds: [{ max_connections: 4096, max_requests: 4096 }] },
         },
       ],
