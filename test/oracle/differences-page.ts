@@ -41,6 +41,10 @@ const BETWEEN: readonly (readonly [title: string, reason: string])[] = [
     "Names come from clients; Envoy's table grows with them. Messages are counted when the call ends, and a `grpc-status` that is none of gRPC's 17 is a failure without a number of its own.",
   ],
   [
+    "`istio.stats` has 1000 series per worker at most",
+    "Hosts and identities come from clients. It knows peers by their certificates alone, and takes no expressions (`dimensions`, `match`).",
+  ],
+  [
     "`grpc_web` leaves answers alone that are no gRPC",
     "Envoy turns an error page into a `grpc-message`; here the client sees status and body as they are.",
   ],
