@@ -73,6 +73,7 @@ const OF_TLS: { readonly [name: string]: OfTls } = {
   dns_san_peer_certificate: (_, peer) => peer?.names.dns[0] ?? null,
   uri_san_peer_certificate: (_, peer) => peer?.names.uri[0] ?? null,
   sha256_peer_certificate_digest: (_, peer) => peer?.sha256 ?? null,
+  peer_certificate: (_, peer) => peer?.pem ?? null,
 };
 
 /** A client that proved nothing is nobody: filters decide by what is said here. */

@@ -10,7 +10,8 @@ import { guestWith, type Wat } from "./guest.ts";
 const LINE = 32_768;
 /** A line is as long before it is written, and so much is told of one value. */
 const FULL = 2500;
-const TOLD = 500;
+/** Bytes of one value that are told. */
+export const TOLD = 500;
 
 const PROBE = `
   (global $p (mut i32) #${LINE})

@@ -22,7 +22,7 @@ import { freePorts, temporaryFolder } from "../../support/child-process.ts";
 import { FILTER_PROXIES } from "../../support/filter-proxies.ts";
 import type { ProxyStarter } from "../../support/filtered-proxy.ts";
 import { binaryOf, HAS_ASSEMBLER } from "../../support/guest.ts";
-import { type Found, findings, propertyProbe } from "../../support/property-probe.ts";
+import { type Found, findings, propertyProbe, TOLD } from "../../support/property-probe.ts";
 
 const TIMES = { from: Date.now() - 3_600_000, until: Date.now() + 86_400_000 };
 
@@ -48,7 +48,7 @@ async function parties(): Promise<Parties> {
 const NAMES = [
   ...["tls_version", "subject_local_certificate", "subject_peer_certificate", "dns_san_local_certificate"],
   ...["dns_san_peer_certificate", "uri_san_local_certificate", "uri_san_peer_certificate"],
-  "sha256_peer_certificate_digest",
+  ...["sha256_peer_certificate_digest", "peer_certificate"],
 ];
 const PATHS = [
   ...["connection\0mtls", "connection\0requested_server_name"],
@@ -157,6 +157,9 @@ function ask(port: number, root: Issued, own: Issued | null): Promise<void> {
 
 const digest = ({ der }: Issued): string => createHash("sha256").update(der).digest("hex");
 
+/** As much of a value as the probe tells. */
+const told = ({ pem }: Issued): string => pem.slice(0, TOLD);
+
 /** Values; null = not found. A truth value is a byte. */
 type Told = { readonly [path: string]: string | null };
 
@@ -173,6 +176,8 @@ function expected({ client, origin }: Parties, withCertificate: boolean): Told {
     "connection\0dns_san_peer_certificate": withCertificate ? "client.example" : null,
     "connection\0uri_san_peer_certificate": withCertificate ? id("client") : null,
     "connection\0sha256_peer_certificate_digest": withCertificate ? digest(client) : null,
+    "connection\0peer_certificate": withCertificate ? told(client) : null,
+    "upstream\0peer_certificate": told(origin),
     "upstream\0tls_version": "TLSv1.3",
     "upstream\0subject_local_certificate": "O=tulle,CN=proxy",
     "upstream\0dns_san_local_certificate": "proxy.example",
