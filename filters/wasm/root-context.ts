@@ -51,6 +51,8 @@ export class RootContext extends GuestContext {
   private readonly trailers = new FieldsMap();
   /** `proxy_on_done` said that there is more to do. */
   private ending = false;
+  /** It is done since. */
+  private ended = false;
   /** `proxy_on_vm_start` is being called. */
   private starting = false;
   private finished = false;
@@ -108,12 +110,14 @@ export class RootContext extends GuestContext {
   /** The guest says that it has done what it had left (`proxy_done`); false if nobody waits for that. */
   done(): boolean {
     if (!this.ending) return false;
+    this.ended = true;
     this.vm.ask(this);
     return true;
   }
 
   settle(): void {
-    this.finish();
+    this.grpc.settle();
+    if (this.ended) this.finish();
   }
 
   /** Gives everything up that could call the guest. */

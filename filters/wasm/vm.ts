@@ -2,7 +2,8 @@
  * One instance of a guest module, and the only place that calls into it. It numbers contexts, knows whose call is
  * under way, bounds what a call may spend, and keeps what the guest asks for until it has returned.
  *
- * Laws: no guest is entered from inside itself, its allocator aside. A trap ends the VM: the instance is never called
+ * Laws: no guest is entered from inside itself, its allocator aside; if it were, the outer call would go on for whom it
+ * was made. A trap ends the VM: the instance is never called
  * again, whatever of it was under way (proxy-wasm.md 1.10). A host function never throws.
  *
  *   new ─(start)─▶ alive ─(trap)─▶ failed
@@ -81,6 +82,8 @@ export class WasmVm {
   private current: GuestContext | null = null;
   private effective: GuestContext | null = null;
   private readonly asking: GuestContext[] = [];
+  /** Calls that the one under way was made from inside of. There should be none: whoever asks for something waits. */
+  private readonly outer: { current: GuestContext; effective: GuestContext | null; work: number }[] = [];
   /** Sets what the call under way may spend, and answers what was left; null for a module that is trusted. */
   private refill: Exchange | null = null;
   /** Sets what each callback begins with; null for a module that is trusted. */
@@ -230,7 +233,14 @@ export class WasmVm {
     this.end();
   }
 
+  /** The guest is being called: what could lead to another call of a guest has to wait (`ask`). */
+  get busy(): boolean {
+    return this.current !== null && this.failure === "";
+  }
+
   private begin(context: GuestContext): void {
+    const { current, effective, memory } = this;
+    if (current !== null) this.outer.push({ current, effective, work: memory.work });
     this.current = context;
     this.effective = null;
     this.memory.work = 0;
@@ -241,7 +251,12 @@ export class WasmVm {
     this.effective = null;
     // A guest may catch what its allocator threw, and go on; its host calls were cut off where they stood.
     if (this.memory.closed) this.fail("its allocator did not return");
-    if (this.asking.length > 0) this.settle();
+    const outer = this.outer.pop();
+    if (outer !== undefined) {
+      this.current = outer.current;
+      this.effective = outer.effective;
+      this.memory.work += outer.work;
+    } else if (this.asking.length > 0) this.settle();
   }
 
   /** A context has something to be done when the guest has returned. */

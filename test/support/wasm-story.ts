@@ -6,7 +6,7 @@ import { readPluginConfig } from "../../filters/wasm/plugin-config.ts";
 import { SharedStore } from "../../filters/wasm/shared-store.ts";
 import { vmLimits } from "../../filters/wasm/vm-limits.ts";
 import { moduleKey, WasmHost } from "../../filters/wasm/wasm-host.ts";
-import { OK, type Script, type Story, type StorySetup, story } from "./engine-story.ts";
+import { OK, type Script, type Story, type StorySetup, story, storySnapshot } from "./engine-story.ts";
 import { type Plugin, pluginJson, WASM_TYPE, wasmFilter } from "./plugin-fixture.ts";
 import { configured, type ScriptedFilter, scriptedKinds } from "./scripted-filter.ts";
 import { snapshot } from "./snapshot-fixture.ts";
@@ -22,6 +22,8 @@ export interface WasmStory {
   readonly seen: string[];
   /** Gives plugins other guests, by name. */
   supply(guests: { readonly [name: string]: CompiledModule }): void;
+  /** The same configuration with other circuit breakers. */
+  limit(limits: NonNullable<StorySetup["limits"]>): Promise<void>;
   /** Takes what guests said so far: "name: text", with other levels than info before it. */
   said(): string[];
   /** The listener goes, everybody leaves: nothing may be left, plugins included. */
@@ -78,12 +80,10 @@ export async function wasmStory(
   host.setSupply({ modules: new Map(modules), runtime, shared });
   const kinds: FilterKinds = new Map([...scriptedKinds(scripted), [WASM_TYPE, host]]);
   const seen: string[] = [];
-  const s = await story({
-    origins: [origin(seen)],
-    ...setup,
-    kinds,
-    manager: { httpFilters, ...setup.manager },
-  });
+  const whole = { origins: [origin(seen)], ...setup, kinds, manager: { httpFilters, ...setup.manager } };
+  const s = await story(whole);
+  const limit = (limits: NonNullable<StorySetup["limits"]>): Promise<void> =>
+    s.apply(storySnapshot({ ...whole, limits }));
   let at = 0;
   const said = (): string[] => {
     const lines = s.proxy.messages.slice(at).filter((line) => / wasm /.test(line));
@@ -98,5 +98,5 @@ export async function wasmStory(
     await s.apply(snapshot([], []));
     s.expectNothingLeft();
   };
-  return { s, host, seen, said, supply, over };
+  return { s, host, seen, said, supply, limit, over };
 }

@@ -43,6 +43,8 @@ export interface CallOwner {
   onTrailing(call: GrpcCall, trailers: Fields | ResponseHead | null): void;
   /** The end, for a call that was not cancelled; a unary one has been told of its message. */
   onClose(call: GrpcCall, status: number, message: string): void;
+  /** Cuts a stream, as soon as the guest has returned: others may get its place, and their guests hear of that. */
+  drop(stream: CallStream): void;
   /** Nothing more comes of it. */
   onOver(call: GrpcCall): void;
   arm(timer: Timer): void;
@@ -95,7 +97,7 @@ export class GrpcCall implements CallSink, MessageOwner {
     const crowded = this.sending > 0 && this.sending + framed.length > MAX_WAITING;
     if (crowded || !this.owner.takeRoom(framed.length)) {
       this.ended = true;
-      stream.cancel();
+      this.drop();
       this.owner.arm(this.overflow);
       return;
     }
@@ -121,11 +123,13 @@ export class GrpcCall implements CallSink, MessageOwner {
   // ── The upstream's side ───────────────────────────────────────────────────────────────────────────────────
 
   onSent(bytes: number): void {
+    if (this.over) return;
     this.sending -= bytes;
     this.owner.giveRoom(bytes);
   }
 
   onHead(head: ResponseHead, endOfStream: boolean): void {
+    if (this.over) return;
     const { owner } = this;
     const whole = head.status === 200 && !endOfStream;
     if (endOfStream) this.only = head.copy();
@@ -205,7 +209,7 @@ export class GrpcCall implements CallSink, MessageOwner {
   /** Ends it from our side. */
   private break(status: number, message: string, details: string): void {
     if (this.over) return;
-    this.stream?.cancel();
+    this.drop();
     this.reader.stop();
     if (!this.unary) this.owner.onTrailing(this, null);
     this.close(status, message, details);
@@ -223,11 +227,17 @@ export class GrpcCall implements CallSink, MessageOwner {
     owner.onOver(this);
   }
 
+  private drop(): void {
+    const { stream } = this;
+    this.stream = null;
+    if (stream !== null) this.owner.drop(stream);
+  }
+
   private finish(): void {
     const { owner } = this;
     this.over = true;
     this.ended = true;
-    this.stream?.cancel();
+    this.drop();
     this.reader.stop();
     owner.release(this.overflow);
     owner.giveRoom(this.sending + this.held);

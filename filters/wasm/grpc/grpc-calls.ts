@@ -2,7 +2,8 @@
  * The gRPC calls that one plugin has under way in one worker, and what the guest is being shown of one: metadata, a
  * message, a status. They belong to the root context, whichever stream made them.
  *
- * Law: the guest is called from outside only, never from within a host function.
+ * Laws: the guest is called from outside only, never from within a host function: streams that it gives up are cut when
+ * it has returned. A stream is cut once.
  */
 import type { CallSink, CallStream } from "../../../core/filter/callout.ts";
 import type { Fields } from "../../../core/http/fields.ts";
@@ -23,6 +24,8 @@ type Callback = GuestExports["grpcReceive"];
 export class GrpcCalls implements CallOwner {
   private readonly root: RootContext;
   private readonly calls = new Map<number, GrpcCall>();
+  /** Streams to be cut when the guest has returned. */
+  private readonly dropped: CallStream[] = [];
   private room = ROOM;
   private readonly head = new ResponseMap();
   private readonly fields = new FieldsMap();
@@ -37,9 +40,9 @@ export class GrpcCalls implements CallOwner {
     this.root = root;
   }
 
-  /** Calls under way. */
+  /** Calls under way, and those that are being given up. */
   get size(): number {
-    return this.calls.size;
+    return this.calls.size + this.dropped.length;
   }
 
   has(token: number): boolean {
@@ -75,6 +78,7 @@ export class GrpcCalls implements CallOwner {
   /** Gives all of them up. */
   cancelAll(): void {
     for (const call of [...this.calls.values()]) this.cancel(call);
+    this.settle();
   }
 
   // ── What host functions ask for ───────────────────────────────────────────────────────────────────────────
@@ -149,6 +153,20 @@ export class GrpcCalls implements CallOwner {
     this.show(this.root.vm.exports?.grpcClose ?? null, call, status);
     this.status = 0;
     this.statusMessage = "";
+  }
+
+  drop(stream: CallStream): void {
+    const { root } = this;
+    if (!root.vm.busy) stream.cancel();
+    else {
+      this.dropped.push(stream);
+      root.vm.ask(root);
+    }
+  }
+
+  /** The guest has returned: cuts what it has given up. */
+  settle(): void {
+    for (let stream = this.dropped.pop(); stream !== undefined; stream = this.dropped.pop()) stream.cancel();
   }
 
   onOver(call: GrpcCall): void {

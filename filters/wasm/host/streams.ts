@@ -56,7 +56,8 @@ export function streamFunctions(vm: WasmVm): HostFunctions {
       headersSize: number,
       grpcStatus: number,
     ) {
-      if (memory.closed) return InternalFailure;
+      const { context } = vm;
+      if (memory.closed || context === null) return InternalFailure;
       if (
         !memory.has(details >>> 0, detailsSize >>> 0) ||
         !memory.has(body >>> 0, bodySize >>> 0) ||
@@ -81,7 +82,7 @@ export function streamFunctions(vm: WasmVm): HostFunctions {
         headers: fields,
         grpcStatus: grpcStatus >= 0 && grpcStatus <= 16 ? grpcStatus : -1,
       };
-      vm.context?.respond(reply);
+      context.respond(reply);
       return Ok;
     },
 
