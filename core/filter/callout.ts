@@ -12,6 +12,8 @@ export interface CalloutSink {
    * reached or went away, 504 after the time-out). The arguments are valid until this returns.
    */
   onAnswer(head: ResponseHead, body: Uint8Array, trailers: Fields | null): void;
+  /** So many more bytes of the answer's body are held for it; false if that is too much, as if it were too long. */
+  mayHold?(bytes: number): boolean;
 }
 
 /** A request under way. */

@@ -171,3 +171,12 @@ function withoutDefaultPort(authority: string, scheme: string): string {
   const port = scheme === "http" ? ":80" : scheme === "https" ? ":443" : "";
   return port !== "" && authority.endsWith(port) ? authority.slice(0, -port.length) : authority;
 }
+
+/** True if `text` has neither white space nor controls: it may stand in a head's first line. */
+export function isVisible(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code <= 0x20 || code === 0x7f) return false;
+  }
+  return true;
+}

@@ -209,8 +209,10 @@ class Exchange implements Callout, AttemptOwner {
   readonly answerPassing = 0;
 
   onResponseBody(bytes: Uint8Array, start: number, end: number): void {
-    this.answerBody.push(bytes, start, end);
-    if (this.answerBody.size > MAX_ANSWER_BYTES) this.abandon("protocol error");
+    const { answerBody, sink } = this;
+    if (answerBody.size + end - start > MAX_ANSWER_BYTES || sink.mayHold?.(end - start) === false)
+      this.abandon("protocol error");
+    else answerBody.push(bytes, start, end);
   }
 
   onResponseEnd(trailers: Fields | null): void {

@@ -40,7 +40,9 @@ export class ClusterCall implements CallStream, AttemptOwner {
   private readonly services: Services;
   private readonly clusters: Clusters;
   private readonly cluster: ClusterState;
-  private readonly request: RequestHead;
+  /** Until it is sent: there is no second try. */
+  private request: RequestHead | null;
+  private readonly grpc: boolean;
   private readonly sink: CallSink;
   private attempt: Attempt | null = null;
   private connection: UpstreamExchange | null = null;
@@ -74,6 +76,7 @@ export class ClusterCall implements CallStream, AttemptOwner {
     this.clusters = clusters;
     this.cluster = cluster;
     this.request = request;
+    this.grpc = isGrpc(request.fields);
     this.sink = sink;
     this.started = services.clock.now;
   }
@@ -89,7 +92,7 @@ export class ClusterCall implements CallStream, AttemptOwner {
       return;
     }
     this.endpoint = endpoint;
-    const pool = this.clusters.poolOf(cluster, endpoint, breaker, isGrpc(this.request.fields));
+    const pool = this.clusters.poolOf(cluster, endpoint, breaker, this.grpc);
     this.attempt = new Attempt(this, cluster, breaker, endpoint, pool);
     this.attempt.start();
   }
@@ -136,6 +139,7 @@ export class ClusterCall implements CallStream, AttemptOwner {
     this.over = true;
     this.attempt = null;
     this.connection = null;
+    this.request = null;
     this.waiting.clear();
     services.timers.release(this.timer);
     services.timers.release(this.sent);
@@ -183,9 +187,10 @@ export class ClusterCall implements CallStream, AttemptOwner {
   // ── The attempt's side ────────────────────────────────────────────────────────────────────────────────────
 
   onAttemptReady(connection: UpstreamExchange): void {
-    const { waiting } = this;
+    const { waiting, request } = this;
     this.connection = connection;
-    connection.sendHead(this.request, ByChunks, -1, "", true);
+    this.request = null;
+    if (request !== null) connection.sendHead(request, ByChunks, -1, "", true);
     if (waiting.size > 0) {
       this.handed += waiting.size;
       waiting.replay(connection);
@@ -198,7 +203,7 @@ export class ClusterCall implements CallStream, AttemptOwner {
   onInformational(): void {}
 
   onResponseHead(head: ResponseHead, framing: Framing, _contentLength: number, endOfStream: boolean): void {
-    const { cluster, request, endpoint } = this;
+    const { cluster, endpoint } = this;
     if (framing === AsTunnel) {
       const { attempt } = this;
       this.attempt = null;
@@ -208,7 +213,7 @@ export class ClusterCall implements CallStream, AttemptOwner {
     }
     this.answered = true;
     cluster.responses.charge(head.status, false);
-    if (endpoint !== null && (head.status >= 500 || !isGrpc(request.fields))) {
+    if (endpoint !== null && (head.status >= 500 || !this.grpc)) {
       this.judged = true;
       if (head.status >= 500) endpoint.rqError++;
       else endpoint.rqSuccess++;

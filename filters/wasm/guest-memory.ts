@@ -80,10 +80,15 @@ export class GuestMemory {
     return this.view().length;
   }
 
+  /** The host works for the guest: as much as for so many bytes. */
+  spend(bytes: number): void {
+    this.work += bytes;
+    if (this.work > this.workLimit) this.onTired();
+  }
+
   /** True if `length` bytes at `at` (both unsigned) are there. */
   has(at: number, length: number): boolean {
-    this.work += PLACE_WORK + length;
-    if (this.work > this.workLimit) this.onTired();
+    this.spend(PLACE_WORK + length);
     return at + length <= this.view().length;
   }
 

@@ -2,7 +2,6 @@
  * The root context of a plugin: its configuration, its tick, and the requests that it has under way. All of them
  * belong to the root, whichever stream asked for them (proxy-wasm.md 1.4).
  */
-import type { Callout } from "../../core/filter/callout.ts";
 import type { Fields } from "../../core/http/fields.ts";
 import type { ResponseHead } from "../../core/http/head.ts";
 import { Timer } from "../../core/time/timers.ts";
@@ -17,9 +16,11 @@ import {
   VmConfiguration,
 } from "./abi.ts";
 import { BytesBuffer } from "./bytes-buffer.ts";
+import { CallRoom } from "./call-room.ts";
 import { GrpcCalls } from "./grpc/grpc-calls.ts";
 import { type GuestBuffer, GuestContext } from "./guest-context.ts";
 import { FieldsMap, type HeaderMap, ResponseMap } from "./header-map.ts";
+import type { HttpCall } from "./http-call.ts";
 import { countPairs } from "./pairs.ts";
 import type { WasmVm } from "./vm.ts";
 
@@ -42,8 +43,9 @@ export class RootContext extends GuestContext {
   private readonly tick = new Timer(() => this.onTick());
   private readonly patience = new Timer(() => this.finish());
   private tickPeriod = 0;
-  private readonly calls = new Map<number, Callout>();
+  private readonly calls = new Map<number, HttpCall>();
   private lastCall = 0;
+  readonly room: CallRoom = new CallRoom();
   readonly grpc: GrpcCalls = new GrpcCalls(this);
   /** The answer that the guest is being shown. */
   private answer: Answer | null = null;
@@ -206,7 +208,7 @@ export class RootContext extends GuestContext {
   }
 
   /** A request was sent under that token. */
-  sent(token: number, call: Callout): void {
+  sent(token: number, call: HttpCall): void {
     this.calls.set(token, call);
   }
 

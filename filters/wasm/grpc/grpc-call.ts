@@ -18,6 +18,8 @@ import { framedMessage, type MessageOwner, MessageReader, Sound } from "./messag
 export const MAX_MESSAGE = 4 * 1024 * 1024;
 /** Bytes of messages that wait for one call's upstream, if it is not one message alone. */
 const MAX_WAITING = 4 * 1024 * 1024;
+/** What a message takes that waits, beside its bytes. */
+const MESSAGE_COST = 128;
 
 const OK = 0;
 const UNKNOWN = 2;
@@ -61,8 +63,10 @@ export class GrpcCall implements CallSink, MessageOwner {
   private message: Uint8Array | null = null;
   /** The head of an answer that is nothing else. */
   private only: ResponseHead | null = null;
-  /** Bytes in the room: of the request, of the answer. */
+  /** Bytes in the room: of the head, of messages that wait and for each of them, of the answer. */
+  private head = 0;
   private sending = 0;
+  private costs = 0;
   private held = 0;
   private ended = false;
   private over = false;
@@ -82,9 +86,10 @@ export class GrpcCall implements CallSink, MessageOwner {
     return this.over;
   }
 
-  /** The call is under way. */
-  begin(stream: CallStream): void {
+  /** The call is under way; its head has taken `bytes` of the room. */
+  begin(stream: CallStream, bytes: number): void {
     this.stream = stream;
+    this.head = bytes;
   }
 
   // ── The guest's side ──────────────────────────────────────────────────────────────────────────────────────
@@ -95,13 +100,14 @@ export class GrpcCall implements CallSink, MessageOwner {
     if (stream === null || this.over || this.ended) return;
     const framed = framedMessage(message);
     const crowded = this.sending > 0 && this.sending + framed.length > MAX_WAITING;
-    if (crowded || !this.owner.takeRoom(framed.length)) {
+    if (crowded || !this.owner.takeRoom(framed.length + MESSAGE_COST)) {
       this.ended = true;
       this.drop();
       this.owner.arm(this.overflow);
       return;
     }
     this.sending += framed.length;
+    this.costs += MESSAGE_COST;
     stream.send(framed);
     if (end) this.end();
   }
@@ -125,7 +131,9 @@ export class GrpcCall implements CallSink, MessageOwner {
   onSent(bytes: number): void {
     if (this.over) return;
     this.sending -= bytes;
-    this.owner.giveRoom(bytes);
+    const costs = this.sending === 0 ? this.costs : 0;
+    this.costs -= costs;
+    this.owner.giveRoom(bytes + costs);
   }
 
   onHead(head: ResponseHead, endOfStream: boolean): void {
@@ -240,8 +248,10 @@ export class GrpcCall implements CallSink, MessageOwner {
     this.drop();
     this.reader.stop();
     owner.release(this.overflow);
-    owner.giveRoom(this.sending + this.held);
+    owner.giveRoom(this.head + this.sending + this.costs + this.held);
+    this.head = 0;
     this.sending = 0;
+    this.costs = 0;
     this.held = 0;
     this.message = null;
   }

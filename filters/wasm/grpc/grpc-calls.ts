@@ -16,9 +16,6 @@ import { countPairs } from "../pairs.ts";
 import type { RootContext } from "../root-context.ts";
 import { type CallOwner, GrpcCall } from "./grpc-call.ts";
 
-/** Bytes of messages that all calls of one VM may hold together, both ways. */
-const ROOM = 16 * 1024 * 1024;
-
 type Callback = GuestExports["grpcReceive"];
 
 export class GrpcCalls implements CallOwner {
@@ -26,7 +23,8 @@ export class GrpcCalls implements CallOwner {
   private readonly calls = new Map<number, GrpcCall>();
   /** Streams to be cut when the guest has returned. */
   private readonly dropped: CallStream[] = [];
-  private room = ROOM;
+  /** Bytes to be given back then. */
+  private later = 0;
   private readonly head = new ResponseMap();
   private readonly fields = new FieldsMap();
   /** What the guest is being shown. */
@@ -49,17 +47,22 @@ export class GrpcCalls implements CallOwner {
     return this.calls.has(token);
   }
 
-  /** Begins a call under that token by `open`: true if it is under way. */
+  /** Begins a call under that token by `open`, which holds `bytes` for its head; null if that is not to be. */
   begin(
     token: number,
     unary: boolean,
     maxMessage: number,
+    bytes: number,
     open: (sink: CallSink) => CallStream | null,
   ): GrpcCall | null {
     const call = new GrpcCall(token, unary, maxMessage, this);
+    if (!this.takeRoom(bytes)) return null;
     const stream = open(call);
-    if (stream === null) return null;
-    call.begin(stream);
+    if (stream === null) {
+      this.giveRoom(bytes);
+      return null;
+    }
+    call.begin(stream, bytes);
     this.calls.set(token, call);
     return call;
   }
@@ -107,13 +110,13 @@ export class GrpcCalls implements CallOwner {
   // ── What calls tell ───────────────────────────────────────────────────────────────────────────────────────
 
   takeRoom(bytes: number): boolean {
-    if (bytes > this.room) return false;
-    this.room -= bytes;
-    return true;
+    return this.root.room.take(bytes);
   }
 
   giveRoom(bytes: number): void {
-    this.room += bytes;
+    // Streams that are still to be cut hold what their calls have given back.
+    if (this.dropped.length > 0) this.later += bytes;
+    else this.root.room.give(bytes);
   }
 
   arm(timer: Timer): void {
@@ -167,6 +170,8 @@ export class GrpcCalls implements CallOwner {
   /** The guest has returned: cuts what it has given up. */
   settle(): void {
     for (let stream = this.dropped.pop(); stream !== undefined; stream = this.dropped.pop()) stream.cancel();
+    this.root.room.give(this.later);
+    this.later = 0;
   }
 
   onOver(call: GrpcCall): void {

@@ -1,12 +1,13 @@
 /** HTTP requests of guests through the clusters of the proxy (proxy-wasm.md 1.2 and "Observed"). */
 import { lowerCase } from "../../../core/bytes/ascii.ts";
-import { hostEnd } from "../../../core/http/authority.ts";
+import { hostEnd, isVisible } from "../../../core/http/authority.ts";
 import { isFieldName, isFieldValue } from "../../../core/http/fields.ts";
 import { RequestHead } from "../../../core/http/head.ts";
 import { BadArgument, HttpToken, InternalFailure, InvalidMemoryAccess, Ok } from "../abi.ts";
+import { bytesOfHead, CALL_WORK, MAX_CALL_HEAD } from "../call-room.ts";
+import { HttpCall } from "../http-call.ts";
 import { readPairs } from "../pairs.ts";
 import type { WasmVm } from "../vm.ts";
-import { isVisible } from "./grpc.ts";
 import type { HostFunctions } from "./host-functions.ts";
 
 /** Of a cluster's name and of a request's body, bytes. */
@@ -39,6 +40,7 @@ export function calloutFunctions(vm: WasmVm): HostFunctions {
       ) {
         return InvalidMemoryAccess;
       }
+      memory.spend(CALL_WORK);
       const { context } = vm;
       if (context === null) return InternalFailure;
       if (clusterSize >>> 0 > MAX_NAME || bodySize >>> 0 > MAX_BODY) return BadArgument;
@@ -47,14 +49,20 @@ export function calloutFunctions(vm: WasmVm): HostFunctions {
       const { callouts } = vm.host.context;
       const name = memory.text(cluster >>> 0, clusterSize >>> 0);
       if (head === null || timeout < 0 || !callouts.has(name)) return BadArgument;
+      const size = bytesOfHead(head);
+      if (size > MAX_CALL_HEAD) return BadArgument;
       const { root } = context;
       const token = root.newToken(HttpToken);
-      if (token === 0) return InternalFailure;
-      const sent = callouts.send(name, head, memory.copy(body >>> 0, bodySize >>> 0), timeout, {
-        onAnswer: (answer, bytes, more) => root.onAnswer(token, answer, bytes, more),
-      });
-      if (typeof sent === "number") return InternalFailure;
-      root.sent(token, sent);
+      const bytes = size + (bodySize >>> 0);
+      if (token === 0 || !root.room.take(bytes)) return InternalFailure;
+      const call = new HttpCall(root, token, bytes);
+      const sent = callouts.send(name, head, memory.copy(body >>> 0, bodySize >>> 0), timeout, call);
+      if (typeof sent === "number") {
+        call.leave();
+        return InternalFailure;
+      }
+      call.begin(sent);
+      root.sent(token, call);
       memory.putU32(tokenAt >>> 0, token);
       return Ok;
     },

@@ -4,9 +4,12 @@
  */
 import { lowerCase, toBytes } from "../../../core/bytes/ascii.ts";
 import { toBase64 } from "../../../core/bytes/base64.ts";
+import { hostEnd, isVisible } from "../../../core/http/authority.ts";
 import { isFieldName, isFieldValue } from "../../../core/http/fields.ts";
 import { formatGrpcTimeout } from "../../../core/http/grpc.ts";
 import { RequestHead } from "../../../core/http/head.ts";
+import { idOf } from "../../../core/http/names.ts";
+import { OWN_FIELDS } from "../../../core/http/own-fields.ts";
 import {
   BadArgument,
   InternalFailure,
@@ -17,6 +20,7 @@ import {
   StreamToken,
   UnaryToken,
 } from "../abi.ts";
+import { bytesOfHead, CALL_WORK, MAX_CALL_HEAD, MESSAGE_WORK } from "../call-room.ts";
 import { type GrpcCall, MAX_MESSAGE } from "../grpc/grpc-call.ts";
 import { type GrpcService, OtherClient, readGrpcService } from "../grpc/grpc-service.ts";
 import { readPairs } from "../pairs.ts";
@@ -27,11 +31,8 @@ import type { HostFunctions } from "./host-functions.ts";
 const MAX_SERVICE = 64 * 1024;
 const MAX_NAME = 4096;
 
-/** What a call says of itself, and what belongs to its connection: metadata of these names is left out. */
-const OWN: ReadonlySet<string> = new Set([
-  ...["host", "te", "content-type", "content-length", "grpc-timeout", "transfer-encoding", "connection"],
-  ...["keep-alive", "proxy-connection", "upgrade", "trailer", "expect", "http2-settings"],
-]);
+/** What a call says of itself, beside what belongs to its connection: metadata of these names is left out. */
+const OWN: ReadonlySet<string> = new Set(["content-type", "grpc-timeout", "trailer", "expect"]);
 
 export function grpcFunctions(vm: WasmVm): HostFunctions {
   const { memory } = vm;
@@ -60,6 +61,7 @@ export function grpcFunctions(vm: WasmVm): HostFunctions {
     ) {
       return InvalidMemoryAccess;
     }
+    memory.spend(CALL_WORK);
     const { context } = vm;
     if (context === null) return InternalFailure;
     if (serviceSize > MAX_SERVICE || nameSize + methodSize > MAX_NAME) return InternalFailure;
@@ -75,10 +77,14 @@ export function grpcFunctions(vm: WasmVm): HostFunctions {
     const head = headOf(target, path, readPairs(memory, metadata, metadataSize) ?? []);
     if (head === null) return InternalFailure;
     if (timeout > 0) head.fields.add("grpc-timeout", formatGrpcTimeout(timeout));
+    const bytes = bytesOfHead(head);
+    if (bytes > MAX_CALL_HEAD) return InternalFailure;
     const { root } = context;
     const token = root.newToken(kind);
     if (token === 0) return InternalFailure;
-    const call = root.grpc.begin(token, kind === UnaryToken, target.maxMessage, (sink) => {
+    // Texts of the head may be parts of the description.
+    const held = bytes + serviceSize;
+    const call = root.grpc.begin(token, kind === UnaryToken, target.maxMessage, held, (sink) => {
       const opened = callouts.open(target.cluster, head, timeout, sink);
       return typeof opened === "number" ? null : opened;
     });
@@ -149,6 +155,7 @@ export function grpcFunctions(vm: WasmVm): HostFunctions {
     proxy_grpc_send(token: number, message: number, messageSize: number, end: number) {
       const [from, size] = [message >>> 0, messageSize >>> 0];
       if (!memory.has(from, size)) return memory.closed ? InternalFailure : InvalidMemoryAccess;
+      memory.spend(MESSAGE_WORK);
       const call = find(token >>> 0, StreamToken);
       if (typeof call === "number") return call;
       if (size > MAX_MESSAGE) return BadArgument;
@@ -187,12 +194,14 @@ function headOf(target: GrpcService, path: string, pairs: readonly string[]): Re
   const head = new RequestHead();
   head.method = "POST";
   head.path = path;
-  head.authority = target.authority === "" ? target.cluster : target.authority;
-  if (!isVisible(path) || !isVisible(head.authority)) return null;
+  const { authority, cluster } = target;
+  head.authority = authority === "" ? cluster : authority;
+  // The name of a cluster is the operator's, and may be no host ("outbound|80||shop").
+  if (!isVisible(path) || (authority === "" ? !isVisible(cluster) : hostEnd(authority) < 0)) return null;
   head.fields.add("content-type", "application/grpc");
   const add = (given: string, value: string): boolean => {
     const name = lowerCase(given);
-    if (name.charCodeAt(0) === 0x3a || OWN.has(name)) return true;
+    if (name.charCodeAt(0) === 0x3a || OWN.has(name) || OWN_FIELDS[idOf(name)] === 1) return true;
     if (!isFieldName(name)) return false;
     const text = name.endsWith("-bin") ? toBase64(toBytes(value)) : value;
     if (isFieldValue(text)) head.fields.add(name, text);
@@ -201,13 +210,4 @@ function headOf(target: GrpcService, path: string, pairs: readonly string[]): Re
   for (const [name, value] of target.metadata) if (!add(name, value)) return null;
   for (let i = 0; i < pairs.length; i += 2) if (!add(pairs[i], pairs[i + 1])) return null;
   return head;
-}
-
-/** True for bytes that a request's target and authority may have. */
-export function isVisible(text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code <= 0x20 || code === 0x7f) return false;
-  }
-  return true;
 }
