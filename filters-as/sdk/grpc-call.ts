@@ -1,7 +1,7 @@
 /**
  * gRPC calls to other clusters: unary ones (`grpcCall`) and streams (`grpcStream`). What comes of a call goes to the
- * handler object given with it. A stream whose maker is gone is cancelled as soon as something comes of it; of a unary
- * call nobody hears then. Messages are bytes: encoding them is the filter's matter.
+ * handler object given with it. The streams of a context are cancelled when it is deleted; its unary calls are sent all the
+ * same, and nobody hears of them. Messages are bytes: encoding them is the filter's matter.
  *
  * Export the callbacks of `exports/grpc`. `service` is the name of a cluster (which should speak HTTP/2), or a
  * serialised `envoy.config.core.v3.GrpcService`.
@@ -17,7 +17,7 @@ import {
   proxy_grpc_stream,
   proxy_set_effective_context,
 } from "./env";
-import { currentContext, enter, findContext } from "./registry";
+import { currentContext, enter, findContext, whenDeleted } from "./registry";
 import { Slice } from "./slice";
 
 /** How a call ended. */
@@ -52,7 +52,7 @@ export abstract class GrpcHandler {
 
   /** Gives the call up: nothing more is heard of it. False if it is over. */
   cancel(): bool {
-    calls().delete(this.token);
+    forget(this.token);
     return proxy_grpc_cancel(this.token) === Status.Ok;
   }
 }
@@ -68,6 +68,10 @@ export abstract class GrpcCallHandler extends GrpcHandler {
 
 /** What happens with a stream. Override what is needed. */
 export abstract class GrpcStreamHandler extends GrpcHandler {
+  /** The other streams of its context. */
+  before: GrpcStreamHandler | null = null;
+  after: GrpcStreamHandler | null = null;
+
   /** `grpcInitialMetadata` can be read; it is empty if there will be no message. */
   onInitialMetadata(_count: u32): void {}
 
@@ -100,7 +104,46 @@ function calls(): Map<u32, GrpcHandler> {
   if (known !== null) return known;
   const made = new Map<u32, GrpcHandler>();
   under = made;
+  whenDeleted(cancelStreams);
   return made;
+}
+
+/** The stream that a context opened last, by the context's number. */
+const streams = new Map<u32, GrpcStreamHandler>();
+
+/** The call is over. */
+function forget(token: u32): void {
+  if (!calls().has(token)) return;
+  const handler = calls().get(token);
+  calls().delete(token);
+  if (handler instanceof GrpcStreamHandler) leave(handler as GrpcStreamHandler);
+}
+
+/** Takes a stream out of its context's. */
+function leave(stream: GrpcStreamHandler): void {
+  const before = stream.before;
+  const after = stream.after;
+  stream.before = null;
+  stream.after = null;
+  if (after !== null) after.before = before;
+  if (before !== null) before.after = after;
+  else if (after !== null) streams.set(stream.contextId, after);
+  else streams.delete(stream.contextId);
+}
+
+/** The context is gone. */
+function cancelStreams(contextId: u32): void {
+  if (!streams.has(contextId)) return;
+  let stream: GrpcStreamHandler | null = streams.get(contextId);
+  streams.delete(contextId);
+  while (stream !== null) {
+    const after: GrpcStreamHandler | null = stream.after;
+    stream.before = null;
+    stream.after = null;
+    calls().delete(stream.token);
+    proxy_grpc_cancel(stream.token);
+    stream = after;
+  }
 }
 
 /**
@@ -161,6 +204,14 @@ function begun(token: u32, handler: GrpcHandler): bool {
   handler.contextId = currentContext();
   handler.token = token;
   calls().set(token, handler);
+  if (handler instanceof GrpcStreamHandler) {
+    const stream = handler as GrpcStreamHandler;
+    const id = handler.contextId;
+    const after = streams.has(id) ? streams.get(id) : null;
+    stream.after = after;
+    if (after !== null) after.before = stream;
+    streams.set(id, stream);
+  }
   return true;
 }
 
@@ -195,7 +246,7 @@ export function tellInitialMetadata(token: u32, count: u32): void {
 export function tellMessage(token: u32, size: u32): void {
   const handler = handlerOf(token);
   if (handler instanceof GrpcCallHandler) {
-    calls().delete(token);
+    forget(token);
     (handler as GrpcCallHandler).onMessage(size);
   } else if (handler instanceof GrpcStreamHandler) (handler as GrpcStreamHandler).onMessage(size);
 }
@@ -209,7 +260,7 @@ export function tellTrailingMetadata(token: u32, count: u32): void {
 /** Called by the exported callbacks. */
 export function tellClose(token: u32, status: GrpcStatus): void {
   const handler = handlerOf(token);
-  calls().delete(token);
+  forget(token);
   if (handler instanceof GrpcCallHandler) (handler as GrpcCallHandler).onFailure(status);
   else if (handler instanceof GrpcStreamHandler) {
     // The host keeps a stream of which our side has not ended.

@@ -17,6 +17,7 @@ const names: string[] = [];
 const makers: (() => RootContext)[] = [];
 const contexts = new ContextTable();
 let current: u32 = 0;
+let onGone: ((id: u32) => void) | null = null;
 
 /**
  * Says how root contexts are made: for plugins whose `root_id` is `rootId`, or for all others if that is "". To be
@@ -45,6 +46,11 @@ export function findContext(id: u32): Context | null {
 /** How many contexts live, roots included. */
 export function liveContexts(): i32 {
   return contexts.size;
+}
+
+/** Has `tell` called for each context that is over: once, by what keeps something for contexts. */
+export function whenDeleted(tell: (id: u32) => void): void {
+  onGone = tell;
 }
 
 /** Makes the context `id`: a root context if `parent` is 0, else one of a stream of that root. */
@@ -93,6 +99,8 @@ export function deleteContext(id: u32): void {
   if (context === null) return;
   context.onDelete();
   contexts.remove(id);
+  const tell = onGone;
+  if (tell !== null) tell(id);
   if (context instanceof HttpContext) {
     const http = changetype<HttpContext>(context);
     const root = contexts.get(http.rootId);
