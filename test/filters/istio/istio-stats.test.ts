@@ -216,6 +216,7 @@ test("hosts that clients make up are bounded, and nothing is lost of the sum", a
   }
   const all = series(s, "istio_requests_total");
   expect(all.length).toBe(2 * MOST_HOSTS + 2);
+  expect(all.filter(({ labels }) => labels.destination_service.length > 255)).toEqual([]);
   expect(all.reduce((sum, { value }) => sum + value, 0)).toBe(2 * many + 2);
   expect(
     all.filter(({ labels }) => labels.destination_service === "unknown").map(({ value }) => value),
