@@ -20,6 +20,7 @@ import {
   ForInspectors,
 } from "./first-look.ts";
 import { Handshake, type HandshakeOwner, TOO_LONG } from "./handshake.ts";
+import { NetworkFilters } from "./network-filters.ts";
 import type { ServerFirst } from "./server-first.ts";
 import type { Services } from "./services.ts";
 import { TcpProxyConnection } from "./tcp-connection.ts";
@@ -80,7 +81,7 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
   begin(filters: ListenerFilters): SocketHandler {
     const { services, socket, owner } = this;
     const { serverFirst } = owner;
-    this.silent = serverFirst?.expects(socket, owner.silentChain(socket)) === true;
+    this.silent = serverFirst?.expects(socket, owner) === true;
     const kind = this.silent ? ExpectingSilence : ForInspectors;
     const stage = new FirstLook(services, socket, filters, this, kind);
     this.stage = stage;
@@ -121,8 +122,9 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
     const handler = owner.arrived(chain, socket, null);
     owner.departed(this, timedOut);
     socket.handler = handler;
-    if (unread.length === 0 && !ended && handler instanceof TcpProxyConnection)
-      handler.witness = serverFirst?.witness(socket, chain) ?? null;
+    const speaker = handler instanceof NetworkFilters ? handler.handler : handler;
+    if (unread.length === 0 && !ended && speaker instanceof TcpProxyConnection)
+      speaker.witness = serverFirst?.witness(socket, chain) ?? null;
     if (unread.length > 0) handler.onData(unread);
     if (ended) handler.onEnd();
   }

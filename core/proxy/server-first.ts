@@ -31,6 +31,11 @@ interface Destination {
   since: number;
 }
 
+/** Knows where those come who say nothing. */
+interface ChainOfSilent {
+  silentChain(socket: PlainSocket): FilterChain | null;
+}
+
 export class ServerFirst {
   private readonly destinations = new Map<string, Destination>();
   private readonly clock: Clock;
@@ -42,10 +47,11 @@ export class ServerFirst {
     this.stats = stats;
   }
 
-  /** True if a client of that chain need not be waited for. */
-  expects({ local }: PlainSocket, chain: FilterChain | null): boolean {
-    const known = this.find(formatAddress(local));
-    return known !== null && known.chain !== null && known.chain === chain;
+  /** True if a client need not be waited for, because its server speaks first in the chain that it would come to. */
+  expects(socket: PlainSocket, listener: ChainOfSilent): boolean {
+    if (this.destinations.size === 0) return false;
+    const known = this.find(formatAddress(socket.local));
+    return known !== null && known.chain !== null && known.chain === listener.silentChain(socket);
   }
 
   /** One that was expected to keep silent did, and was not waited for. */

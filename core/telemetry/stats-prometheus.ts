@@ -3,8 +3,8 @@
  * of one tag-extracted name; its name is `envoy_` and that name with everything but letters, digits and `_`
  * replaced by `_`. Counters come first, then gauges, then histograms, each in the order of their dotted names.
  *
- * Law: names are filters' to choose, and no choice of theirs makes a page that a reader would refuse: a family is there
- * once, with one type.
+ * Law: names are filters' to choose, and no choice of theirs makes a page that a reader would refuse, or takes the place
+ * of what the proxy says itself: a family is there once, with one type, and the proxy's own go before.
  */
 import { BOUNDS, countOf, cumulativeCounts } from "./histogram.ts";
 import type { StatList } from "./stat-list.ts";
@@ -30,16 +30,16 @@ interface Family {
 /** The page. */
 export function renderPrometheus({ numbers, histograms }: StatList): string {
   const labels = new ScopeLabels();
-  const taken = new Set<string>();
-  const counters = new Families(taken);
-  const gauges = new Families(taken);
+  const names: Names = { own: new Set(), taken: new Set() };
+  const counters = new Families(names);
+  const gauges = new Families(names);
   for (const { kind, scope, tagged, tag, value } of numbers) {
     const family = (kind === "counter" ? counters : gauges).of(scope.tagged + tagged);
     const text = labels.of(scope);
     const all = tag === null ? text : join(`${tag[0]}="${escapeLabel(tag[1])}"`, text);
     family.text += `${family.name}{${all}} ${value}\n`;
   }
-  const series = new Families(taken);
+  const series = new Families(names);
   for (const { scope, tagged, data } of histograms) {
     const family = series.of(scope.tagged + tagged);
     family.text += renderHistogram(family.name, labels.of(scope), data);
@@ -58,14 +58,21 @@ function renderHistogram(name: string, labels: string, data: HistogramExport | n
   return `${out}${name}_sum{${labels}} ${data?.sum ?? 0}\n${name}_count{${labels}} ${total}\n`;
 }
 
+/** Names of families, of all types. */
+interface Names {
+  /** The proxy's own. */
+  readonly own: Set<string>;
+  /** On the page. */
+  readonly taken: Set<string>;
+}
+
 /** The families of one type by their dotted names. */
 class Families {
   private readonly byName = new Map<string, Family>();
-  private readonly taken: Set<string>;
+  private readonly names: Names;
 
-  /** `taken`: names that are on the page, for all types. */
-  constructor(taken: Set<string>) {
-    this.taken = taken;
+  constructor(names: Names) {
+    this.names = names;
   }
 
   of(dotted: string): Family {
@@ -73,6 +80,7 @@ class Families {
     if (family === undefined) {
       family = { name: metricName(dotted), text: "" };
       this.byName.set(dotted, family);
+      if (!CUSTOM.test(dotted)) this.names.own.add(family.name);
     }
     return family;
   }
@@ -81,8 +89,9 @@ class Families {
     let out = "";
     for (const dotted of [...this.byName.keys()].sort()) {
       const { name, text } = this.of(dotted);
-      if (!METRIC_NAME.test(name) || this.taken.has(name)) continue;
-      this.taken.add(name);
+      const { own, taken } = this.names;
+      if (!METRIC_NAME.test(name) || taken.has(name) || (CUSTOM.test(dotted) && own.has(name))) continue;
+      taken.add(name);
       out += `# TYPE ${name} ${type}\n${text}`;
     }
     return out;

@@ -8,7 +8,7 @@ import type { Json, Node } from "../../core/config/model.ts";
 import { withoutPort } from "../../core/http/authority.ts";
 import { grpcStatusOf, isGrpc } from "../../core/http/grpc.ts";
 import { known } from "../../core/http/names.ts";
-import type { MetadataValue, StreamInfo, TlsView } from "../../core/http/stream-info.ts";
+import type { MetadataValue, StreamInfo } from "../../core/http/stream-info.ts";
 
 /** In Istio's order; a request's values follow it. */
 export const LABELS = [
@@ -79,45 +79,89 @@ export function workloadOf({ metadata }: Node): Workload {
   };
 }
 
-/** A request's labels. `byHost`: a service that nobody names is called by the host that was asked for. */
-export function labelsOf(info: StreamInfo, own: Workload, byHost: boolean): LabelValues {
-  const outbound = info.listener?.trafficDirection === "OUTBOUND";
-  const tls = (outbound ? info.upstreamTls : info.downstreamTls) ?? null;
-  const mutual = tls !== null && tls.peer?.verified === true;
-  const ours = mutual ? (tls.local?.names.uri[0] ?? UNKNOWN) : UNKNOWN;
-  const theirs = mutual ? (tls.peer?.names.uri[0] ?? UNKNOWN) : UNKNOWN;
-  const peer: Workload = { ...STRANGER, namespace: SPIFFE.exec(theirs)?.[1] ?? UNKNOWN };
-  const [source, destination] = outbound ? [own, peer] : [peer, own];
-  const service = serviceOf(info, byHost);
-  const grpc = info.request !== null && isGrpc(info.request.fields);
-  return {
-    reporter: outbound ? "source" : "destination",
-    source_workload: source.workload,
-    source_canonical_service: source.canonicalService,
-    source_canonical_revision: source.canonicalRevision,
-    source_workload_namespace: source.namespace,
-    source_principal: outbound ? ours : theirs,
-    source_app: source.app,
-    source_version: source.version,
-    source_cluster: source.cluster,
-    destination_workload: destination.workload,
-    destination_workload_namespace: destination.namespace,
-    destination_principal: outbound ? theirs : ours,
-    destination_app: destination.app,
-    destination_version: destination.version,
-    destination_service: service.host,
-    destination_canonical_service: destination.canonicalService,
-    destination_canonical_revision: destination.canonicalRevision,
-    destination_service_name: service.name,
-    destination_service_namespace: firstKnown(service.namespace, destination.namespace),
-    destination_cluster: destination.cluster,
-    request_protocol: grpc ? "grpc" : "http",
-    response_code: String(info.responseCode),
-    grpc_response_status: grpc ? grpcStatus(info) : "",
-    response_flags: info.flags.length === 0 ? "-" : info.flags.join(","),
-    // Whoever calls cannot say how the other side took it (Istio).
-    connection_security_policy: outbound ? UNKNOWN : policyOf(tls),
-  };
+/** Texts that peers choose, and which of them have a name of their own. */
+export interface Known {
+  /** The host itself, or `unknown`. */
+  host(text: string): string;
+  /** The same of an identity. */
+  identity(text: string): string;
+}
+
+/** What of a request its labels follow from. Made once, and read for each request. */
+export class RequestFacts {
+  private readonly own: Workload;
+  private readonly byHost: boolean;
+  private readonly known: Known;
+  private outbound = false;
+  private mutual = false;
+  private ours = UNKNOWN;
+  private theirs = UNKNOWN;
+  private service: Service = NOBODY;
+  private grpc = false;
+  private code = 0;
+  private status = "";
+  private flags = "-";
+
+  /** `byHost`: a service that nobody names is called by the host that was asked for. */
+  constructor(own: Workload, byHost: boolean, known: Known) {
+    this.own = own;
+    this.byHost = byHost;
+    this.known = known;
+  }
+
+  /** Looks at a request that is over; requests of the same text have the same labels. */
+  read(info: StreamInfo): string {
+    const { known } = this;
+    this.outbound = info.listener?.trafficDirection === "OUTBOUND";
+    const tls = (this.outbound ? info.upstreamTls : info.downstreamTls) ?? null;
+    this.mutual = tls !== null && tls.peer?.verified === true;
+    this.ours = this.mutual ? (tls?.local?.names.uri[0] ?? UNKNOWN) : UNKNOWN;
+    const theirs = this.mutual ? tls?.peer?.names.uri[0] : undefined;
+    this.theirs = theirs === undefined ? UNKNOWN : known.identity(theirs);
+    this.service = serviceOf(info) ?? (this.byHost ? serviceByHost(info, known) : NOBODY);
+    this.grpc = info.request !== null && isGrpc(info.request.fields);
+    this.code = info.responseCode;
+    this.status = this.grpc ? grpcStatus(info) : "";
+    this.flags = info.flags.length === 0 ? "-" : info.flags.join(",");
+    const { host, name, namespace } = this.service;
+    const how = `${this.outbound} ${this.mutual} ${this.code} ${this.grpc} ${this.status} ${this.flags}`;
+    return `${how} ${this.ours} ${host} ${name} ${namespace} ${this.theirs}`;
+  }
+
+  /** Of the request that was read last. */
+  labels(): LabelValues {
+    const { outbound, service, ours, theirs } = this;
+    const peer: Workload = { ...STRANGER, namespace: SPIFFE.exec(theirs)?.[1] ?? UNKNOWN };
+    const [source, destination] = outbound ? [this.own, peer] : [peer, this.own];
+    return {
+      reporter: outbound ? "source" : "destination",
+      source_workload: source.workload,
+      source_canonical_service: source.canonicalService,
+      source_canonical_revision: source.canonicalRevision,
+      source_workload_namespace: source.namespace,
+      source_principal: outbound ? ours : theirs,
+      source_app: source.app,
+      source_version: source.version,
+      source_cluster: source.cluster,
+      destination_workload: destination.workload,
+      destination_workload_namespace: destination.namespace,
+      destination_principal: outbound ? theirs : ours,
+      destination_app: destination.app,
+      destination_version: destination.version,
+      destination_service: service.host,
+      destination_canonical_service: destination.canonicalService,
+      destination_canonical_revision: destination.canonicalRevision,
+      destination_service_name: service.name,
+      destination_service_namespace: firstKnown(service.namespace, destination.namespace),
+      destination_cluster: destination.cluster,
+      request_protocol: this.grpc ? "grpc" : "http",
+      response_code: String(this.code),
+      grpc_response_status: this.status,
+      response_flags: this.flags,
+      // Whoever calls cannot say how the other side took it (Istio).
+      connection_security_policy: outbound ? UNKNOWN : this.mutual ? "mutual_tls" : "none",
+    };
+  }
 }
 
 const STRANGER: Workload = {
@@ -130,31 +174,29 @@ const STRANGER: Workload = {
   cluster: UNKNOWN,
 };
 
-function policyOf(tls: TlsView | null): string {
-  return tls !== null && tls.peer?.verified === true ? "mutual_tls" : "none";
-}
-
 interface Service {
   readonly host: string;
   readonly name: string;
   readonly namespace: string;
 }
 
-/** What the control plane says of the cluster, else the host. */
-function serviceOf(info: StreamInfo, byHost: boolean): Service {
-  const metadata = info.cluster === null ? undefined : field(infoMetadata(info), "istio");
-  const services = field(metadata, "services");
+const NOBODY: Service = { host: UNKNOWN, name: UNKNOWN, namespace: UNKNOWN };
+
+/** What the control plane says of the cluster; null = nothing. */
+function serviceOf(info: StreamInfo): Service | null {
+  const metadata = info.cluster?.config.metadata;
+  if (metadata === undefined) return null;
+  const services = field(field(metadata as MetadataValue, "istio"), "services");
   const first = Array.isArray(services) ? (services[0] as MetadataValue) : undefined;
-  if (first !== undefined) {
-    const host = textOf(field(first, "host"));
-    return { host, name: textOf(field(first, "name")), namespace: textOf(field(first, "namespace")) };
-  }
-  const host = byHost && info.request !== null ? lowerCase(withoutPort(info.request.authority)) : "";
-  return { host: host || UNKNOWN, name: host || UNKNOWN, namespace: UNKNOWN };
+  if (first === undefined) return null;
+  const [host, name, namespace] = ["host", "name", "namespace"].map((key) => textOf(field(first, key)));
+  return { host, name, namespace };
 }
 
-function infoMetadata(info: StreamInfo): MetadataValue | undefined {
-  return info.cluster?.config.metadata as MetadataValue | undefined;
+function serviceByHost({ request }: StreamInfo, known: Known): Service {
+  if (request === null || request.authority === "") return NOBODY;
+  const host = known.host(lowerCase(withoutPort(request.authority)));
+  return { host, name: host, namespace: UNKNOWN };
 }
 
 /** What the answer says, in its head or behind its body; without any what follows from its status. */

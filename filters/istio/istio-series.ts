@@ -3,17 +3,29 @@
  * as `istio_requests_total{…}` and its sisters.
  *
  * Laws: series stay as long as the worker, whatever becomes of the listener, as counters of Prometheus must. Peers choose
- * some of the values (a host, a certificate, a status), so there are at most so many combinations: requests beyond them
- * are counted under `unknown` wherever a peer has a say, so that the sums stay true.
+ * some of the values (a host, a certificate, a status), so hosts, identities and combinations are bounded, in number and
+ * in length: requests beyond the bounds are counted under `unknown` wherever a peer has a say, so that the sums stay true.
  */
 import type { Histogram } from "../../core/telemetry/histogram.ts";
 import type { Counter, Scope, StatsStore, Tags } from "../../core/telemetry/stats.ts";
-import { LABELS, type Label, type LabelValues, UNKNOWN } from "./istio-labels.ts";
+import {
+  type Known,
+  LABELS,
+  type Label,
+  type LabelValues,
+  type RequestFacts,
+  UNKNOWN,
+} from "./istio-labels.ts";
 
-/** Combinations of labels, per worker. */
-export const MOST_SERIES = 1000;
+/** Combinations of labels, per worker: a page has some 50 KB of each. */
+export const MOST_SERIES = 500;
 /** With those whose callers and services are `unknown`. */
 const MOST_IN_ALL = 2 * MOST_SERIES;
+/** Hosts that name a service, and identities, with labels of their own. */
+export const MOST_HOSTS = 100;
+const MOST_IDENTITIES = 500;
+/** Bytes of either. A name in DNS has no more; neither has a SPIFFE id in practice. */
+const MOST_BYTES = 255;
 
 /** The names of Istio, without the `istio_` before each. */
 export const METRICS = [
@@ -33,6 +45,7 @@ export type MetricOptions = ReadonlyMap<Metric, ReadonlySet<string> | null>;
 const BY_CLIENT: ReadonlySet<Label> = new Set<Label>([
   "source_principal",
   "source_workload_namespace",
+  "destination_principal",
   "destination_service",
   "destination_service_name",
 ]);
@@ -47,26 +60,50 @@ export interface Series {
   readonly responseMessages: Counter | null;
 }
 
+/** Texts up to a number. */
+class Admitted {
+  private readonly most: number;
+  private readonly texts = new Set<string>();
+
+  constructor(most: number) {
+    this.most = most;
+  }
+
+  of(text: string): string {
+    if (this.texts.has(text)) return text;
+    if (this.texts.size >= this.most || text.length > MOST_BYTES) return UNKNOWN;
+    this.texts.add(text);
+    return text;
+  }
+}
+
 /** All of a worker. */
-export class IstioScopes {
+export class IstioScopes implements Known {
   private readonly stats: StatsStore;
-  private readonly known = new Map<string, Scope>();
+  private readonly scopes = new Map<string, Scope>();
+  private readonly hosts = new Admitted(MOST_HOSTS);
+  private readonly identities = new Admitted(MOST_IDENTITIES);
 
   constructor(stats: StatsStore) {
     this.stats = stats;
   }
 
-  /** Whether one more would be one too many. */
-  isFull(most: number): boolean {
-    return this.known.size >= most;
+  host(text: string): string {
+    return this.hosts.of(text);
   }
 
-  of(tags: Tags): Scope {
+  identity(text: string): string {
+    return this.identities.of(text);
+  }
+
+  /** Null if there is none, and as many as may be. */
+  of(tags: Tags, most: number): Scope | null {
     const prefix = prefixOf(tags);
-    let scope = this.known.get(prefix);
+    let scope = this.scopes.get(prefix);
     if (scope === undefined) {
+      if (this.scopes.size >= most) return null;
       scope = this.stats.scope(prefix, "istiocustom.", tags);
-      this.known.set(prefix, scope);
+      this.scopes.set(prefix, scope);
     }
     return scope;
   }
@@ -76,6 +113,7 @@ export class IstioScopes {
 export class IstioSeries {
   private readonly scopes: IstioScopes;
   private readonly options: MetricOptions;
+  /** By what `RequestFacts` reads; forgotten when there are too many. */
   private readonly known = new Map<string, Series>();
 
   constructor(scopes: IstioScopes, options: MetricOptions) {
@@ -83,56 +121,45 @@ export class IstioSeries {
     this.options = options;
   }
 
-  /** The series of a request. */
-  of(values: LabelValues): Series {
-    const { scopes } = this;
-    return (
-      this.find(values, scopes.isFull(MOST_SERIES)) ??
-      this.find(without(values, BY_CLIENT), scopes.isFull(MOST_IN_ALL)) ??
-      (this.find(without(values, LABELS), false) as Series)
-    );
-  }
-
-  /** Null if it is not there, and must not be made. */
-  private find(values: LabelValues, full: boolean): Series | null {
-    let key = "";
-    for (const label of LABELS) key += `${values[label]}\n`;
+  /** The series of a request whose facts read so. */
+  of(key: string, facts: RequestFacts): Series {
     const known = this.known.get(key);
     if (known !== undefined) return known;
-    if (full) return null;
-    const series = this.make(values);
+    const values = facts.labels();
+    const series =
+      this.make(values, MOST_SERIES) ??
+      this.make(without(values, BY_CLIENT), MOST_IN_ALL) ??
+      (this.make(without(values, LABELS), Number.POSITIVE_INFINITY) as Series);
+    if (this.known.size >= MOST_IN_ALL) this.known.clear();
     this.known.set(key, series);
     return series;
   }
 
-  private make(values: LabelValues): Series {
-    // Of gRPC alone.
-    const messages = (metric: Metric): Counter | null =>
-      values.request_protocol === "grpc" ? this.counter(metric, values) : null;
+  /** Null if it would be one too many. */
+  private make(values: LabelValues, most: number): Series | null {
+    const scopes = new Map<Metric, Scope>();
+    for (const metric of METRICS) {
+      const removed = this.options.get(metric);
+      if (removed === null) continue;
+      const tags: { [label: string]: string } = {};
+      for (const label of LABELS) if (removed?.has(label) !== true) tags[label] = values[label];
+      const scope = this.scopes.of(tags, most);
+      if (scope === null) return null;
+      scopes.set(metric, scope);
+    }
+    const counter = (metric: Metric): Counter | null =>
+      scopes.get(metric)?.counter(`istio_${metric}`) ?? null;
+    const histogram = (metric: Metric): Histogram | null =>
+      scopes.get(metric)?.histogram(`istio_${metric}`) ?? null;
+    const grpc = values.request_protocol === "grpc";
     return {
-      requests: this.counter("requests_total", values),
-      duration: this.histogram("request_duration_milliseconds", values),
-      requestBytes: this.histogram("request_bytes", values),
-      responseBytes: this.histogram("response_bytes", values),
-      requestMessages: messages("request_messages_total"),
-      responseMessages: messages("response_messages_total"),
+      requests: counter("requests_total"),
+      duration: histogram("request_duration_milliseconds"),
+      requestBytes: histogram("request_bytes"),
+      responseBytes: histogram("response_bytes"),
+      requestMessages: grpc ? counter("request_messages_total") : null,
+      responseMessages: grpc ? counter("response_messages_total") : null,
     };
-  }
-
-  private counter(metric: Metric, values: LabelValues): Counter | null {
-    return this.scope(metric, values)?.counter(`istio_${metric}`) ?? null;
-  }
-
-  private histogram(metric: Metric, values: LabelValues): Histogram | null {
-    return this.scope(metric, values)?.histogram(`istio_${metric}`) ?? null;
-  }
-
-  private scope(metric: Metric, values: LabelValues): Scope | null {
-    const removed = this.options.get(metric);
-    if (removed === null) return null;
-    const tags: { [label: string]: string } = {};
-    for (const label of LABELS) if (removed?.has(label) !== true) tags[label] = values[label];
-    return this.scopes.of(tags);
   }
 }
 

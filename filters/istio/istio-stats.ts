@@ -7,14 +7,14 @@
 import type { ConfigFault } from "../../core/config/config-fault.ts";
 import type { Json } from "../../core/config/model.ts";
 import type { Body } from "../../core/filter/body.ts";
-import type { Filter, FilterFactory, FilterKind } from "../../core/filter/filter.ts";
+import type { Filter, FilterCallbacks, FilterFactory, FilterKind } from "../../core/filter/filter.ts";
 import type { FilterContext } from "../../core/filter/filter-context.ts";
 import { Continue, type Verdict } from "../../core/filter/verdict.ts";
 import { isGrpc } from "../../core/http/grpc.ts";
 import type { StatsStore } from "../../core/telemetry/stats.ts";
 import { MessageCounter } from "../grpc/message-counter.ts";
 import { JsonSection } from "../wasm/json-section.ts";
-import { labelsOf, workloadOf } from "./istio-labels.ts";
+import { RequestFacts, workloadOf } from "./istio-labels.ts";
 import { IstioScopes, IstioSeries, METRICS, type Metric } from "./istio-series.ts";
 
 /** The configuration message. */
@@ -72,23 +72,16 @@ export class IstioStats implements FilterKind {
 
   factory(json: Json, _name: string, context: FilterContext): FilterFactory {
     const { byHost, metrics } = read(json, []);
-    const own = workloadOf(context.node);
-    const series = new IstioSeries(this.scopesOf(context.stats), metrics);
+    const scopes = this.scopesOf(context.stats);
+    const counts: Counts = {
+      series: new IstioSeries(scopes, metrics),
+      facts: new RequestFacts(workloadOf(context.node), byHost, scopes),
+    };
     return {
-      create: (callbacks) => {
-        const log = (sent: number, received: number): void => {
-          const { info } = callbacks;
-          const { requests, duration, requestBytes, responseBytes, requestMessages, responseMessages } =
-            series.of(labelsOf(info, own, byHost));
-          if (requests !== null) requests.value++;
-          duration?.record(info.duration);
-          requestBytes?.record(info.headerBytesReceived + info.bytesReceived);
-          responseBytes?.record(info.headerBytesSent + info.bytesSent);
-          if (requestMessages !== null) requestMessages.value += sent;
-          if (responseMessages !== null) responseMessages.value += received;
-        };
-        return isGrpc(callbacks.request.fields) ? new CountedCall(log) : { onLog: () => log(0, 0) };
-      },
+      create: (callbacks) =>
+        isGrpc(callbacks.request.fields)
+          ? new CountedCall(callbacks, counts)
+          : new CountedRequest(callbacks, counts),
       release: () => undefined,
     };
   }
@@ -103,17 +96,43 @@ export class IstioStats implements FilterKind {
   }
 }
 
+/** What the filters of one place in a chain share. */
+interface Counts {
+  readonly series: IstioSeries;
+  readonly facts: RequestFacts;
+}
+
+class CountedRequest implements Filter {
+  protected sent = 0;
+  protected received = 0;
+  private readonly callbacks: FilterCallbacks;
+  private readonly counts: Counts;
+
+  constructor(callbacks: FilterCallbacks, counts: Counts) {
+    this.callbacks = callbacks;
+    this.counts = counts;
+  }
+
+  onLog(): void {
+    const { info } = this.callbacks;
+    const { series, facts } = this.counts;
+    const { requests, duration, requestBytes, responseBytes, requestMessages, responseMessages } = series.of(
+      facts.read(info),
+      facts,
+    );
+    if (requests !== null) requests.value++;
+    duration?.record(info.duration);
+    requestBytes?.record(info.headerBytesReceived + info.bytesReceived);
+    responseBytes?.record(info.headerBytesSent + info.bytesSent);
+    if (requestMessages !== null) requestMessages.value += this.sent;
+    if (responseMessages !== null) responseMessages.value += this.received;
+  }
+}
+
 /** A call of gRPC, whose messages are counted as well. */
-class CountedCall implements Filter {
-  private readonly log: (sent: number, received: number) => void;
+class CountedCall extends CountedRequest {
   private readonly requests = new MessageCounter();
   private readonly responses = new MessageCounter();
-  private sent = 0;
-  private received = 0;
-
-  constructor(log: (sent: number, received: number) => void) {
-    this.log = log;
-  }
 
   onRequestBody(body: Body): Verdict {
     this.sent += this.requests.count(body);
@@ -123,9 +142,5 @@ class CountedCall implements Filter {
   onResponseBody(body: Body): Verdict {
     this.received += this.responses.count(body);
     return Continue;
-  }
-
-  onLog(): void {
-    this.log(this.sent, this.received);
   }
 }

@@ -41,7 +41,7 @@ const BETWEEN: readonly (readonly [title: string, reason: string])[] = [
     "Names come from clients; Envoy's table grows with them. Messages are counted when the call ends, and a `grpc-status` that is none of gRPC's 17 is a failure without a number of its own.",
   ],
   [
-    "`istio.stats` has 1000 series per worker at most",
+    "`istio.stats` has 500 series per worker at most, of 100 hosts",
     "Hosts and identities come from clients. It knows peers by their certificates alone, and takes no expressions (`dimensions`, `match`).",
   ],
   [

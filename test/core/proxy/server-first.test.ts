@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { FilterChain, Listener, Snapshot } from "../../../core/config/model.ts";
 import type { DownstreamTls, ListenerFilters } from "../../../core/config/tls.ts";
+import type { NetworkFilterKind } from "../../../core/filter/network-filter.ts";
 import { at } from "../../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { answers, get, OK, type Script, Story, silent } from "../../support/engine-story.ts";
@@ -46,10 +47,15 @@ function greeting(delay = 0, text = MAIL): (s: () => Story) => Script {
   };
 }
 
+/** A network filter that does nothing. */
+const IDLE: NetworkFilterKind = { networkFactory: () => ({ create: () => ({}), release: () => undefined }) };
+
 interface Setup {
   /** Of what is behind the raw chain; default: it greets. */
   readonly server?: (s: () => Story) => Script;
   readonly filters?: Partial<ListenerFilters> | null;
+  /** Of the raw chain. */
+  readonly raw?: Partial<FilterChain>;
   /** More chains. */
   readonly chains?: readonly Partial<FilterChain>[];
   readonly listener?: Partial<Listener>;
@@ -57,14 +63,14 @@ interface Setup {
 
 /** A listener that sends HTTP to "web" at 10.0.0.1, and anything else to "mail" at 10.0.0.2. */
 async function detecting(setup: Setup = {}): Promise<Story & { readonly snapshot: Snapshot }> {
-  const proxy = new ProxyFixture();
+  const proxy = new ProxyFixture({}, new Map(), new Map([["idle", IDLE]]));
   const server = (setup.server ?? greeting())(() => s);
   const origins = [answers(OK), server].map((script, i) =>
     proxy.network.serve(at(`10.0.0.${i + 1}:8080`), script),
   );
   const table = routeConfiguration([virtualHost([route("/", routeTo("web"))])]);
   const plain = listener("in", ip("127.0.0.1", 80), tcpProxy("mail"));
-  const [raw] = plain.filterChains;
+  const raw = { ...plain.filterChains[0], ...setup.raw };
   const http = { ...raw, match: matchOf({ applicationProtocols: HTTP }), filter: httpManager(table, {}) };
   const inForce = snapshot(
     [
@@ -113,6 +119,16 @@ test("the first client waits for the timeout, those that come after it do not", 
   expect(learned(s)).toEqual({ learned: 1, used: 3, forgotten: 0 });
   expect(s.stat("listener.127.0.0.1_80.downstream_pre_cx_timeout")).toBe(1);
   expect(s.stat("http_inspector.http_not_found")).toBe(0);
+  s.expectNothingLeft();
+});
+
+test("filters of the connection stand in nobody's way", async () => {
+  const s = await detecting({
+    raw: { networkFilters: [{ name: "idle", typeName: "idle", config: {} }] },
+  });
+  atLength(waits(s));
+  atOnce(waits(s));
+  expect(learned(s)).toEqual({ learned: 1, used: 1, forgotten: 0 });
   s.expectNothingLeft();
 });
 

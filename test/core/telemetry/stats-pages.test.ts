@@ -45,6 +45,8 @@ test("names that filters choose go without prefix, and cannot spoil the page", (
   custom.counter("shop.hits").value = 2;
   custom.counter("shop_hits").value = 3;
   custom.counter("envoy_listener_manager_hits").value = 4;
+  custom.counter("envoy_listener_manager_level").value = 8;
+  listeners.gauge("level").value = 9;
   custom.gauge("shop-hits").value = 5;
   custom.counter("1st").value = 6;
   custom.counter("").value = 7;
@@ -55,6 +57,8 @@ test("names that filters choose go without prefix, and cannot spoil the page", (
     "envoy_listener_manager_hits{} 1",
     "# TYPE shop_hits counter",
     "shop_hits{} 2",
+    "# TYPE envoy_listener_manager_level gauge",
+    "envoy_listener_manager_level{} 9",
     "",
   ]);
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { Json, Snapshot } from "../../../core/config/model.ts";
 import { ALL_STATS, listStats } from "../../../core/telemetry/stat-list.ts";
 import { renderPrometheus } from "../../../core/telemetry/stats-prometheus.ts";
-import { MOST_SERIES } from "../../../filters/istio/istio-series.ts";
+import { MOST_HOSTS, MOST_SERIES } from "../../../filters/istio/istio-series.ts";
 import { checkIstioStats, ISTIO_STATS } from "../../../filters/istio/istio-stats.ts";
 import { get, type Story } from "../../support/engine-story.ts";
 import { checkExposition } from "../../support/exposition.ts";
@@ -207,24 +207,53 @@ describe("what is configured", () => {
 
 test("hosts that clients make up are bounded, and nothing is lost of the sum", async () => {
   const s = await pair(filter());
-  const many = MOST_SERIES + 40;
+  const many = MOST_HOSTS + 40;
+  s.client(get().replace("a.example", `${"a".repeat(300)}.example`));
+  s.advance(1);
   for (let i = 0; i < many; i++) {
-    const client = s.client(`GET / HTTP/1.1\r\nhost: h${i}.example\r\nconnection: close\r\n\r\n`);
+    s.client(`GET / HTTP/1.1\r\nhost: h${i}.example\r\nconnection: close\r\n\r\n`);
     s.advance(1);
-    client.take();
   }
   const all = series(s, "istio_requests_total");
-  expect(all.length).toBeLessThanOrEqual(MOST_SERIES + 2);
-  expect(all.reduce((sum, { value }) => sum + value, 0)).toBe(2 * many);
-  expect(all.filter(({ labels }) => labels.destination_service === "unknown").length).toBe(2);
+  expect(all.length).toBe(2 * MOST_HOSTS + 2);
+  expect(all.filter(({ labels }) => labels.destination_service.length > 255)).toEqual([]);
+  expect(all.reduce((sum, { value }) => sum + value, 0)).toBe(2 * many + 2);
+  expect(
+    all.filter(({ labels }) => labels.destination_service === "unknown").map(({ value }) => value),
+  ).toEqual([41, 41]);
   s.expectNothingLeft();
 });
 
-test("numbers stay when the listener is replaced", async () => {
-  const s = await asked(filter());
-  const before = series(s, "istio_requests_total").map(({ value }) => value);
-  expect(before).toEqual([1, 1]);
-  await s.apply({ ...(snapshots.get(s) as Snapshot), listeners: [] });
-  s.advance(100);
-  expect(series(s, "istio_requests_total").map(({ value }) => value)).toEqual(before);
+test("combinations are bounded, too; known ones go on counting when the listener is replaced", async () => {
+  let code = 200;
+  const s = await pair({
+    ...filter(),
+    answer: (peer) => {
+      if (!peer.received.endsWith("\r\n\r\n")) return;
+      peer.take();
+      peer.send(`HTTP/1.1 ${code} X\r\ncontent-length: 0\r\n\r\n`);
+    },
+  });
+  const ask = (): void => {
+    s.client(get("/", "connection: close\r\n"));
+    s.advance(1);
+  };
+  for (; code < 599; code++) ask();
+  const before = series(s, "istio_requests_total");
+  // Beyond them the service is unknown.
+  expect(before.filter(({ labels }) => labels.destination_service !== "unknown").length).toBe(MOST_SERIES);
+  expect(before.reduce((sum, { value }) => sum + value, 0)).toBe(2 * (599 - 200));
+  const known = snapshots.get(s) as Snapshot;
+  await s.apply({
+    ...known,
+    listeners: known.listeners.map((one) => ({ ...one, version: `${one.version}b` })),
+  });
+  code = 200;
+  ask();
+  const after = series(s, "istio_requests_total").filter(({ labels }) => labels.response_code === "200");
+  expect(after.map(({ labels, value }) => [labels.destination_service, value])).toEqual([
+    ["a.example", 2],
+    ["a.example", 2],
+  ]);
+  expect(series(s, "istio_requests_total").length).toBe(before.length);
 });
