@@ -389,6 +389,11 @@ describe.skipIf(!HAS_ASSEMBLER)("no call", () => {
     ["metadata with a bad value", 10, call({ ...inApp, method: "m", metadata: [["x-a", "a\r\nb: c"]] })],
     ["metadata with a bad name", 10, call({ ...inApp, method: "m", metadata: [["a b", "c"]] })],
     ["a bad authority", 10, call({ service: field(1, field(1, "app") + field(2, "a b")), method: "m" })],
+    [
+      "an authority and more",
+      10,
+      call({ service: field(1, field(1, "app") + field(2, "u@a/b")), method: "m" }),
+    ],
   ];
   test.each(refused)("%s: %d", async (_what, status, act) => {
     const { s, told, origins, over } = await calling({ act }, yes);
