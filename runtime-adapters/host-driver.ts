@@ -5,6 +5,7 @@
 
 import { Roster } from "../core/io/roster.ts";
 import type { Address, PlainSocket, SocketHandler } from "../core/io/socket.ts";
+import type { TlsContextOptions } from "../core/io/tls.ts";
 import type { Clock } from "../core/time/clock.ts";
 import type { Connection } from "./connection.ts";
 import { Descriptors } from "./descriptors.ts";
@@ -35,11 +36,21 @@ export abstract class HostDriver implements Driver {
   constructor(services: Services) {
     this.services = services;
     this.turn = new Turn(new HostTime(), services);
-    this.platform = new HostPlatform(this.turn, services, (to, handler) => this.dial(to, handler));
+    this.platform = new HostPlatform(
+      this.turn,
+      services,
+      (to, handler) => this.dial(to, handler),
+      (options) => this.unheeded(options),
+    );
   }
 
   abstract listen(address: Address, options: ListenOptions, accept: Accept): Promise<ListenSocket>;
   protected abstract dial(to: Address, handler: SocketHandler): PlainSocket;
+
+  /** Why this runtime's TLS cannot be as it is asked for, "" if it can: what it would not heed is never half obeyed. */
+  protected unheeded(_options: TlsContextOptions): string {
+    return "";
+  }
 
   get clock(): Clock {
     return this.turn.clock;

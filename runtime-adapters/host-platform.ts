@@ -14,12 +14,20 @@ export class HostPlatform implements Platform {
   readonly cryptography = hostCryptography;
   private readonly services: Services;
   private readonly dial: Platform["connect"];
+  private readonly unheeded: (options: TlsContextOptions) => string;
   private readonly resolver: Resolver;
   private readonly entropy = new Entropy();
 
-  constructor(turn: Turn, services: Services, dial: Platform["connect"]) {
+  /** `unheeded`: see `HostTlsContext`. */
+  constructor(
+    turn: Turn,
+    services: Services,
+    dial: Platform["connect"],
+    unheeded: (options: TlsContextOptions) => string,
+  ) {
     this.services = services;
     this.dial = dial;
+    this.unheeded = unheeded;
     this.resolver = new Resolver(turn);
   }
 
@@ -28,7 +36,7 @@ export class HostPlatform implements Platform {
   }
 
   tlsContext(options: TlsContextOptions): TlsContext {
-    return new HostTlsContext(options);
+    return new HostTlsContext(options, this.unheeded(options));
   }
 
   resolve(hostname: string, family: LookupFamily, done: (result: Resolution) => void): void {

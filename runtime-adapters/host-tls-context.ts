@@ -41,11 +41,13 @@ export class HostTlsContext implements TlsContext {
   /** What was agreed to be offered, as `tls.TLSSocket` takes it. Undefined = no ALPN. */
   readonly alpn: Uint8Array | undefined;
 
-  constructor(options: TlsContextOptions) {
+  /** `unheeded`: why the runtime cannot do as it is told, "" if it can. */
+  constructor(options: TlsContextOptions, unheeded = "") {
     this.options = options;
     this.alpn = options.alpn.length === 0 ? undefined : wireFormat(options.alpn);
     const ciphers = options.cipherSuites.length === 0 ? TLS12_SUITES : options.cipherSuites;
     try {
+      if (unheeded !== "") throw new Error(unheeded);
       if (options.server && options.certificates.length === 0) throw new Error("no certificate");
       this.native = createSecureContext({
         cert: options.certificates.map(({ chain }) => chain),

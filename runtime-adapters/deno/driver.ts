@@ -3,6 +3,7 @@
  * them at once; on the same port as `0.0.0.0` it needs `reusePort` on both.
  */
 import type { Address, PlainSocket, SocketHandler } from "../../core/io/socket.ts";
+import type { TlsContextOptions } from "../../core/io/tls.ts";
 import { ipAddress, nativePath } from "../address.ts";
 import { HostDriver } from "../host-driver.ts";
 import { type Accept, ListenError, type ListenOptions, type ListenSocket } from "../runtime.ts";
@@ -26,6 +27,20 @@ export class DenoDriver extends HostDriver {
 
   protected dial(to: Address, handler: SocketHandler): PlainSocket {
     return new DenoSocket(this, handler, to);
+  }
+
+  /** rustls has its own lists, and gives out tickets. (A suite that was not asked for ends the handshake: `DenoTls`.) */
+  protected override unheeded({
+    server,
+    curves,
+    signatureAlgorithms,
+    resumption,
+  }: TlsContextOptions): string {
+    if (curves.length > 0) return "Deno cannot be told which curves to use (ecdh_curves)";
+    if (signatureAlgorithms.length > 0)
+      return "Deno cannot be told which signatures to take (signature_algorithms)";
+    if (server && !resumption) return "Deno cannot do without tickets (disable_stateless_session_resumption)";
+    return "";
   }
 
   private bind(address: Address, options: ListenOptions, accept: Accept): ListenSocket {

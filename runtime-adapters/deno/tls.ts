@@ -7,6 +7,7 @@
  */
 import { Duplex } from "node:stream";
 import { ByteQueue } from "../../core/bytes/byte-queue.ts";
+import type { TlsContextOptions, TlsInfo } from "../../core/io/tls.ts";
 import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.ts";
 import { joined } from "../joined.ts";
 import { gather, RECORD_BYTES } from "../record.ts";
@@ -61,6 +62,7 @@ export class DenoTls implements TlsEngine {
   private readonly native: SecureNative;
   /** Kept, because the socket forgets it before the last alert has been fetched. */
   private readonly handle: Drain;
+  private readonly options: TlsContextOptions;
   private readonly serverName: string;
   private user: EngineUser | null;
   private ended = false;
@@ -75,6 +77,7 @@ export class DenoTls implements TlsEngine {
 
   constructor(context: HostTlsContext, serverName: string, user: EngineUser) {
     this.user = user;
+    this.options = context.options;
     this.serverName = context.options.server ? "" : serverName;
     this.wire = new Wire(this);
     this.out = this.wire.out;
@@ -179,10 +182,17 @@ export class DenoTls implements TlsEngine {
     else {
       const serverName = this.serverName || (native as { servername?: string | false }).servername || "";
       const chain = peerChain(native);
-      if (chain.length === 0 || hasProperShape(chain[0])) {
-        user.onSecured(tlsInfo(native, serverName, chain, verifyError(native)));
-      } else this.failed("UNPROVED_CERTIFICATE");
+      const info = tlsInfo(native, serverName, chain, verifyError(native));
+      if (chain.length > 0 && !hasProperShape(chain[0])) this.failed("UNPROVED_CERTIFICATE");
+      else if (!this.allows(info)) this.failed("UNWANTED_CIPHER_SUITE");
+      else user.onSecured(info);
     }
+  }
+
+  /** rustls chooses among all that it has. Suites of TLS 1.3 are nobody's to choose. */
+  private allows({ version, cipher }: TlsInfo): boolean {
+    const { cipherSuites } = this.options;
+    return cipherSuites.length === 0 || version === "TLSv1.3" || cipherSuites.includes(cipher);
   }
 
   private failed(code: string): void {

@@ -266,6 +266,56 @@ export const tlsCases: readonly Case[] = [
     },
   },
   {
+    name: "a suite of TLS 1.2 that is configured is the only one",
+    except: { memory: "has one suite" },
+    async run(lab) {
+      const [small, large] = ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"];
+      const only = (suite: string) => ({ maxVersion: "TLSv1.2", cipherSuites: [suite] }) as const;
+      // Deno's would agree upon the large one, and whoever wants the small one hangs up.
+      const server = await ends(lab, { server: only(small), client: only(large) });
+      await lab.until(() => server.server.closed, "the end");
+      equal(server.server.info, null, "what the server agreed upon");
+      const client = await ends(lab, { server: only(large), client: only(small) });
+      await lab.until(() => client.client.closed, "the end");
+      equal(client.client.info, null, "what the client agreed upon");
+      const served = await ends(lab, { server: only(large), client: only(large) });
+      await lab.until(bothSecured(served), "a handshake");
+      equal([served.server.info?.cipher, served.client.info?.cipher], [large, large], "suite");
+    },
+  },
+  {
+    name: "curves and signatures that are configured are the only ones",
+    except: { memory: "has neither", deno: "cannot be told; see the next case" },
+    async run(lab) {
+      for (const [server, client, good] of [
+        [{ curves: ["P-384"] }, { curves: ["X25519"] }, false],
+        [{ curves: ["P-384"] }, { curves: ["P-384"] }, true],
+        [{ signatureAlgorithms: ["ecdsa_secp384r1_sha384"] }, {}, false],
+        [{ signatureAlgorithms: ["ecdsa_secp256r1_sha256"] }, {}, true],
+        [{}, { signatureAlgorithms: ["ecdsa_secp384r1_sha384"] }, false],
+      ] as const) {
+        const pair = await ends(lab, { server, client });
+        await lab.until(good ? bothSecured(pair) : bothClosed(pair), JSON.stringify([server, client]));
+        if (!good) check(pair.server.info === null, `let in: ${JSON.stringify([server, client])}`);
+      }
+    },
+  },
+  {
+    name: "what the runtime would not heed makes a context unusable, and says so",
+    except: { memory: "heeds nothing", bun: "heeds all of it", node: "heeds all of it" },
+    async run(lab) {
+      const { platform } = lab.driver();
+      for (const [change, field] of [
+        [{ curves: ["P-384"] }, "ecdh_curves"],
+        [{ signatureAlgorithms: ["ecdsa_secp256r1_sha256"] }, "signature_algorithms"],
+        [{ resumption: false }, "disable_stateless_session_resumption"],
+      ] as const) {
+        const { fault } = platform.tlsContext({ ...SERVER_OPTIONS, ...change });
+        check(fault.includes(field), `${field}: ${fault}`);
+      }
+    },
+  },
+  {
     name: "a context that cannot be used says why, without the key, and closes who uses it",
     async run(lab) {
       const { platform } = lab.driver();

@@ -1,5 +1,5 @@
 /**
- * A TLS server for the tools of others: `node test/adapters/tls-server.ts node`. Says its port; answers every chunk
+ * A TLS server for the tools of others: `node test/adapters/tls-server.ts node [options as JSON]`. Says its port; answers every chunk
  * with what the handshake came to, as the body of an HTTP response; writes down why connections closed.
  */
 import type { CloseReason, PlainSocket, SocketHandler } from "../../core/io/socket.ts";
@@ -17,6 +17,7 @@ const context = driver.platform.tlsContext({
   requestCertificate: true,
   authorities: CA,
   alpn: ["h2", "http/1.1"],
+  ...JSON.parse(process.argv[3] ?? "{}"),
 });
 
 class Answering implements SocketHandler {

@@ -1,6 +1,6 @@
 /** TLS of the real runtimes, tried with tools that others wrote: curl and openssl s_client. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,6 +44,19 @@ async function run(command: string[], input = ""): Promise<string> {
   return out + (await errors);
 }
 
+/** A child that serves, and where. */
+async function serving(name: keyof typeof COMMANDS, options: object = {}) {
+  const child = Bun.spawn(
+    [...COMMANDS[name], join(import.meta.dir, "tls-server.ts"), name, JSON.stringify(options)],
+    { stdin: "ignore", stdout: "pipe", stderr: "inherit" },
+  );
+  const reader = child.stdout.getReader();
+  const decoder = new TextDecoder();
+  let said = "";
+  while (!said.includes("\n")) said += decoder.decode((await reader.read()).value);
+  return { child, reader, said, port: Number(/port (\d+)/.exec(said)?.[1]) };
+}
+
 for (const name of ["bun", "node", "deno"] as const) {
   describe(`${name} as a TLS server`, () => {
     let child: Bun.Subprocess<"ignore", "pipe", "inherit">;
@@ -51,15 +64,10 @@ for (const name of ["bun", "node", "deno"] as const) {
     let closed = "";
 
     beforeAll(async () => {
-      child = Bun.spawn([...COMMANDS[name], join(import.meta.dir, "tls-server.ts"), name], {
-        stdin: "ignore",
-        stdout: "pipe",
-        stderr: "inherit",
-      });
-      const reader = child.stdout.getReader();
+      const server = await serving(name);
       const decoder = new TextDecoder();
-      while (!closed.includes("\n")) closed += decoder.decode((await reader.read()).value);
-      port = Number(/port (\d+)/.exec(closed)?.[1]);
+      const { reader } = server;
+      ({ child, port, said: closed } = server);
       void (async () => {
         for (let part = await reader.read(); !part.done; part = await reader.read()) {
           closed += decoder.decode(part.value);
@@ -129,6 +137,36 @@ for (const name of ["bun", "node", "deno"] as const) {
         expect(out).not.toContain('"peers":0'); // the session remembers who it is
       }
     });
+
+    // Deno has no such server: a case of tls-compliance.ts.
+    test.skipIf(!has("openssl") || name === "deno")(
+      "nobody comes back to a server without tickets",
+      async () => {
+        const other = await serving(name, { resumption: false });
+        const session = join(folder, `${name}.never`);
+        try {
+          for (const version of ["-tls1_3", "-tls1_2"]) {
+            rmSync(session, { force: true });
+            const to = [
+              "openssl",
+              "s_client",
+              "-connect",
+              `127.0.0.1:${other.port}`,
+              "-quiet",
+              "-no_ign_eof",
+              version,
+            ];
+            const ask = "GET / HTTP/1.1\r\n\r\n";
+            expect(await run([...to, "-sess_out", session], ask)).toContain('"resumed":false');
+            // BoringSSL gives out no session at all in TLS 1.3.
+            const kept = existsSync(session) ? ["-sess_in", session] : [];
+            expect(await run([...to, ...kept], ask)).toContain('"resumed":false');
+          }
+        } finally {
+          other.child.kill();
+        }
+      },
+    );
 
     test("garbage in the place of records, at every stage", async () => {
       for (const garbage of [
