@@ -10,7 +10,6 @@
  * - Who was let in is remembered for as long as nothing that it rests on expires, also by its own certificate alone:
  *   that is all that a session remembers which is resumed, and the way from there was found before.
  */
-
 import { toBase64 } from "../bytes/base64.ts";
 import type { ConfigFault } from "../config/config-fault.ts";
 import type { TlsValidation } from "../config/tls.ts";
@@ -51,6 +50,16 @@ interface Remembered {
   /** Unix time in ms, both inclusive. */
   readonly from: number;
   readonly until: number;
+}
+
+/** What a look at the certificates came to. */
+interface Examined {
+  readonly fault: PeerFault | null;
+  readonly detail: string;
+  /** From the leaf to the trusted one; empty if there was none to find. */
+  readonly path: readonly Certificate[];
+  /** The SPIFFE ID of the leaf; null = it claims none. */
+  readonly workload: SpiffeId | null;
 }
 
 export class PeerJudge {
@@ -142,26 +151,22 @@ export class PeerJudge {
     const [leaf] = chain;
     const sha256 = hex(this.cryptography.sha256(leaf.der));
     const examined = this.examine(leaf, chain.slice(1), sha256, now);
-    const { fault, detail, path } = examined;
+    const { fault, detail, path, workload } = examined;
     const verified = fault === null && this.demands;
-    const peer = new Peer(chain, sha256, verified, verified ? workloadOf(leaf) : null, path);
+    const peer = new Peer(chain, sha256, verified, verified ? workload : null, path);
     if (fault !== null && this.config.acceptUntrusted) return { fault: null, detail: "", peer };
     return { fault, detail, peer };
   }
 
-  private examine(
-    leaf: Certificate,
-    shown: readonly Certificate[],
-    sha256: string,
-    now: number,
-  ): { fault: PeerFault | null; detail: string; path: readonly Certificate[] } {
-    const refuse = (fault: PeerFault, detail: string) => ({ fault, detail, path: [] });
+  private examine(leaf: Certificate, shown: readonly Certificate[], sha256: string, now: number): Examined {
+    const refuse = (fault: PeerFault, detail: string) => ({ fault, detail, path: [], workload: null });
     const { config, bundles } = this;
-    const svid = bundles !== null || leaf.names.uri.some(claimsSpiffe);
-    let anchors = this.anchors;
-    if (svid) {
+    let { anchors } = this;
+    let workload: SpiffeId | null = null;
+    if (bundles !== null || leaf.names.uri.some(claimsSpiffe)) {
       const { fault, detail, id } = readWorkload(leaf);
       if (id === null) return refuse(fault, detail);
+      workload = id;
       if (bundles !== null) {
         const bundle = bundles.get(id.trustDomain);
         if (bundle === undefined) return refuse("no_bundle", id.trustDomain);
@@ -173,7 +178,7 @@ export class PeerJudge {
       const way = new TrustPath(this.rules(anchors), this.cryptography, now);
       if (!way.find(leaf, shown)) return refuse(way.fault, way.detail);
       path = way.path;
-      const stranger = svid ? strangerAmong(path) : "";
+      const stranger = workload === null ? "" : strangerAmong(path, workload.trustDomain);
       if (stranger !== "") return refuse("issuer_spiffe_id", stranger);
     }
     // Names that nobody vouches for are worth nothing: a secret may have come without the CA that it was to bring.
@@ -181,7 +186,7 @@ export class PeerJudge {
     if (!this.hashFits(leaf, sha256)) return refuse("hash_mismatch", sha256);
     if (config.names.length > 0 && !this.names.some((name) => name.matches(leaf.names)))
       return refuse("name_mismatch", namesText(leaf));
-    return { fault: null, detail: "", path };
+    return { fault: null, detail: "", path, workload };
   }
 
   private rules(anchors: readonly Certificate[]): TrustRules {
@@ -242,13 +247,8 @@ function readWorkload(leaf: Certificate): { fault: PeerFault; detail: string; id
   return { fault: "no_spiffe_id", detail: "", id };
 }
 
-function workloadOf(leaf: Certificate): SpiffeId | null {
-  return leaf.names.uri.length === 1 ? readSpiffeId(leaf.names.uri[0]) : null;
-}
-
 /** A CA that has a SPIFFE ID has that of the trust domain itself (X.509-SVID 4.1 and 5.1). "" or the ID of one that has not. */
-function strangerAmong(path: readonly Certificate[]): string {
-  const trustDomain = workloadOf(path[0])?.trustDomain;
+function strangerAmong(path: readonly Certificate[], trustDomain: string): string {
   for (const { names } of path.slice(1)) {
     for (const uri of names.uri) {
       if (!claimsSpiffe(uri)) continue;
