@@ -100,7 +100,8 @@ export class PeerJudge {
               ),
             ]),
           );
-    this.lists = config.crl === "" ? [] : readLists(config.crl, faults);
+    this.lists =
+      config.crl === "" ? [] : readAll(config.crl, "X509 CRL", "list", readRevocationList, "crl", faults);
     this.names = config.names.map(
       (each, i) => new NameMatcher(each, `match_typed_subject_alt_names[${i}].matcher`, faults),
     );
@@ -276,33 +277,30 @@ function joined(chain: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
-/** The certificates of a PEM text. */
+/** The certificates of a PEM text; what is wrong with it goes to `faults`, at `path`. */
 export function readAnchors(pem: string, path: string, faults: ConfigFault[]): Certificate[] {
-  const contents = pemContents(pem, "CERTIFICATE");
+  return readAll(pem, "CERTIFICATE", "certificate", readCertificate, path, faults);
+}
+
+/** The documents of one kind that can be read. `noun`: what one of them is called. */
+function readAll<T>(
+  pem: string,
+  label: string,
+  noun: string,
+  read: (der: Uint8Array) => T | string,
+  path: string,
+  faults: ConfigFault[],
+): T[] {
+  const contents = pemContents(pem, label);
   if (typeof contents === "string") {
     faults.push({ path, message: contents });
     return [];
   }
-  const certificates: Certificate[] = [];
+  const documents: T[] = [];
   contents.forEach((der, i) => {
-    const certificate = readCertificate(der);
-    if (typeof certificate !== "string") certificates.push(certificate);
-    else faults.push({ path, message: `certificate ${i + 1} ${certificate}` });
+    const document = read(der);
+    if (typeof document !== "string") documents.push(document);
+    else faults.push({ path, message: `${noun} ${i + 1} ${document}` });
   });
-  return certificates;
-}
-
-function readLists(pem: string, faults: ConfigFault[]): RevocationList[] {
-  const contents = pemContents(pem, "X509 CRL");
-  if (typeof contents === "string") {
-    faults.push({ path: "crl", message: contents });
-    return [];
-  }
-  const lists: RevocationList[] = [];
-  contents.forEach((der, i) => {
-    const list = readRevocationList(der);
-    if (typeof list !== "string") lists.push(list);
-    else faults.push({ path: "crl", message: `list ${i + 1} ${list}` });
-  });
-  return lists;
+  return documents;
 }
