@@ -1,4 +1,7 @@
-/** `%…%` operators about the TLS of the client's connection and of the upstream's, in Envoy's words; null where there is nothing to say. */
+/**
+ * `%…%` operators about the TLS of the client's connection and of the upstream's, in Envoy's words; null where there is
+ * nothing to say.
+ */
 import type { PeerView, StreamInfo, TlsView } from "./stream-info.ts";
 
 type Operator = (info: StreamInfo) => string | null;
