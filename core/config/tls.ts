@@ -5,9 +5,8 @@
  * Law: private keys and passwords are in `TlsCertificate` and nowhere else. Whoever shows configuration shows the
  * `source` of a resource, where they are "[redacted]".
  */
+import type { TlsVersion } from "../io/tls.ts";
 import type { StringMatch } from "./model.ts";
-
-export type TlsVersion = "TLSv1.0" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3";
 
 /** What may be agreed upon. */
 export interface TlsParameters {

@@ -1,22 +1,24 @@
-/** `%…%` operators about the TLS of the client's connection and of the upstream's, in Envoy's words; null where there is nothing to say. */
+/**
+ * `%…%` operators about the TLS of the client's connection and of the upstream's, in Envoy's words; null where there is
+ * nothing to say.
+ */
 import type { PeerView, StreamInfo, TlsView } from "./stream-info.ts";
 
 type Operator = (info: StreamInfo) => string | null;
 
-const ofTls =
+const ofSide =
+  (side: "downstreamTls" | "upstreamTls") =>
   (read: (tls: TlsView) => string): Operator =>
-  (info) =>
-    info.downstreamTls == null ? null : read(info.downstreamTls) || null;
+  (info) => {
+    const tls = info[side];
+    return tls == null ? null : read(tls) || null;
+  };
 
-const ofPeer =
-  (read: (peer: PeerView) => string): Operator =>
-  (info) =>
-    info.downstreamTls?.peer == null ? null : read(info.downstreamTls.peer) || null;
+const ofTls = ofSide("downstreamTls");
+const ofUpstream = ofSide("upstreamTls");
 
-const ofUpstream =
-  (read: (tls: TlsView) => string): Operator =>
-  (info) =>
-    info.upstreamTls == null ? null : read(info.upstreamTls) || null;
+const ofPeer = (read: (peer: PeerView) => string): Operator =>
+  ofTls(({ peer }) => (peer === null ? "" : read(peer)));
 
 const list = (names: readonly string[]) => names.join(",");
 const time = (unixMs: number) => new Date(unixMs).toISOString();

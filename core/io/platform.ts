@@ -2,8 +2,7 @@
  * Everything else that the core is handed: dialling, name resolution, randomness, logs. One object per worker,
  * given at construction; the core reaches the outside world through it and through `Socket` only.
  */
-
-import type { Cryptography } from "../io/cryptography.ts";
+import type { Cryptography } from "./cryptography.ts";
 import type { Address, PlainSocket, SocketHandler } from "./socket.ts";
 import type { TlsContext, TlsContextOptions } from "./tls.ts";
 

@@ -11,9 +11,8 @@ import type { Scope } from "../telemetry/stats.ts";
 import { countHandshake, type TlsCounts, type TlsStats } from "../telemetry/tls-stats.ts";
 import { Timer } from "../time/timers.ts";
 import type { Peer } from "../tls/peer.ts";
-import { peerFaultText } from "../tls/peer-fault.ts";
+import { countPeerFault, peerFaultText } from "../tls/peer-fault.ts";
 import { SecureConnection } from "../tls/secure-connection.ts";
-import { countPeerFault } from "../tls/tls-account.ts";
 import type { Services } from "./services.ts";
 import type { ReadyTls } from "./tls-side.ts";
 

@@ -7,7 +7,7 @@
 import type { CommonTls, Secret } from "../config/tls.ts";
 import type { Certificate } from "./certificate.ts";
 import { readAnchors } from "./peer-judge.ts";
-import { combined } from "./tls-secrets.ts";
+import { secretsOf, validationOf } from "./tls-secrets.ts";
 
 /** A certificate that is in use. */
 export interface ListedCertificate {
@@ -38,21 +38,16 @@ export function inventoryOf(
   secrets: ReadonlyMap<string, Secret>,
   read: PemReader = readPem,
 ): CertificateInventory | null {
+  const used = secretsOf(tls, secrets);
+  if (used === null) return null;
   const shown: ListedCertificate[] = [];
   const list = (pem: string, secret: string, file = "", trustDomain = "") =>
     read(pem).map((certificate): ListedCertificate => ({ secret, file, trustDomain, certificate }));
   for (const { chain, chainFile } of tls.certificates) shown.push(...list(chain, "", chainFile).slice(0, 1));
-  for (const key of tls.certificateSecrets) {
-    const certificate = secrets.get(key)?.certificate ?? null;
-    if (certificate === null) return null;
-    shown.push(...list(certificate.chain, nameOf(key), certificate.chainFile).slice(0, 1));
-  }
-  let { validation } = tls;
-  if (tls.validationSecret !== "") {
-    const delivered = secrets.get(tls.validationSecret)?.validation ?? null;
-    if (delivered === null) return null;
-    validation = combined(validation, delivered);
-  }
+  for (const { name, certificate } of used)
+    if (certificate !== null)
+      shown.push(...list(certificate.chain, nameOf(name), certificate.chainFile).slice(0, 1));
+  const validation = validationOf(tls, used);
   if (validation === null) return { shown, trusted: [] };
   const { trustDomains, trustedCa, trustedCaFile } = validation;
   const secret = nameOf(tls.validationSecret);

@@ -7,8 +7,15 @@
  */
 import { latin1, lowerCase } from "../bytes/ascii.ts";
 import { ipText } from "../bytes/ip-text.ts";
-import { BOOLEAN, DerFault, DerReader, hex, OCTET_STRING, readDer, SEQUENCE } from "./der.ts";
+import { BOOLEAN, DerFault, DerReader, readDer, SEQUENCE } from "./der.ts";
 import { formatName } from "./distinguished-name.ts";
+import {
+  confirmAlgorithm,
+  openSigned,
+  readExtension,
+  readSerial,
+  type SignedDocument,
+} from "./signed-document.ts";
 
 /** Bits of `keyUsage` (RFC 5280 4.2.1.3). */
 export const DIGITAL_SIGNATURE = 1 << 0;
@@ -51,13 +58,8 @@ export interface Constraint {
   readonly content: Uint8Array;
 }
 
-export interface Certificate {
+export interface Certificate extends SignedDocument {
   readonly der: Uint8Array;
-  /** What was signed. */
-  readonly signedPart: Uint8Array;
-  readonly signature: Uint8Array;
-  /** AlgorithmIdentifier in DER. */
-  readonly signatureAlgorithm: Uint8Array;
   /** Lower-case hexadecimal without leading zero bytes, as Envoy writes it. */
   readonly serial: string;
   /** DER, for comparing. */
@@ -92,20 +94,12 @@ export function readCertificate(der: Uint8Array): Certificate | string {
 }
 
 function read(der: Uint8Array): Certificate {
-  const outer = new DerReader(der);
-  const certificate = outer.open(SEQUENCE);
-  outer.finish();
-  const signedPart = certificate.whole();
-  const signatureAlgorithm = certificate.whole();
-  const signature = certificate.octets();
-  certificate.finish();
-
-  const body = new DerReader(signedPart).open(SEQUENCE);
+  const signed = openSigned(der);
+  const body = new DerReader(signed.signedPart).open(SEQUENCE);
   const version = body.openIf(0xa0)?.smallInteger() ?? 0;
   if (version > 2) throw new DerFault("has an unknown version");
-  const serial = body.integer();
-  const inner = body.whole();
-  if (hex(inner) !== hex(signatureAlgorithm)) throw new DerFault("names two signature algorithms");
+  const serial = readSerial(body);
+  confirmAlgorithm(body, signed);
   const issuerName = body.whole();
   const validity = body.open(SEQUENCE);
   const notBefore = validity.time();
@@ -124,11 +118,9 @@ function read(der: Uint8Array): Certificate {
   }
   body.finish();
   return {
+    ...signed,
     der,
-    signedPart,
-    signature,
-    signatureAlgorithm,
-    serial: hex(serial).replace(/^(00)+(?=..)/, ""),
+    serial,
     issuerName,
     subjectName,
     issuer: formatName(issuerName),
@@ -161,11 +153,7 @@ class Extensions {
   read(list: DerReader): void {
     const seen = new Set<string>();
     while (!list.done) {
-      const extension = list.open(SEQUENCE);
-      const identifier = extension.objectIdentifier();
-      const critical = extension.tag === BOOLEAN ? extension.boolean() : false;
-      const value = new DerReader(extension.content(OCTET_STRING));
-      extension.finish();
+      const { identifier, critical, value } = readExtension(list);
       if (seen.has(identifier)) throw new DerFault(`has extension ${identifier} twice`);
       seen.add(identifier);
       if (this.readOne(identifier, critical, value)) value.finish();

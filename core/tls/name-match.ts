@@ -60,13 +60,14 @@ export function matchesHost(host: string, pattern: string): boolean {
   );
 }
 
+/** Kinds of strings in another name that are read: UTF8String, Printable, IA5, Visible. */
+const TEXT_TAGS = [0x0c, 0x13, 0x16, 0x1a];
+
 /** The text of another name that is a string, or "". */
 function otherText(value: Uint8Array): string {
   const content = readDer(() => {
     const reader = new DerReader(value);
-    const { tag } = reader;
-    const inside = reader.content(tag);
-    return [0x0c, 0x13, 0x16, 0x1a].includes(tag) ? { inside } : { inside: value.subarray(0, 0) };
+    return TEXT_TAGS.includes(reader.tag) ? reader.content(reader.tag) : null;
   });
-  return typeof content === "string" ? "" : latin1(content.inside, 0, content.inside.length);
+  return content instanceof Uint8Array ? latin1(content, 0, content.length) : "";
 }

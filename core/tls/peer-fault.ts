@@ -1,4 +1,5 @@
 /** Why a peer is refused: the words for logs, and where Envoy counts it. */
+import type { TlsStats } from "../telemetry/tls-stats.ts";
 
 /** Envoy's counters of refused peers (`ssl.fail_verify_…`). */
 export type PeerFaultCounter = "no_cert" | "error" | "san" | "cert_hash";
@@ -48,6 +49,23 @@ export function peerFaultText(fault: PeerFault, detail: string): string {
 /** Where it is counted. */
 export function peerFaultCounter(fault: PeerFault): PeerFaultCounter {
   return FAULTS[fault][0];
+}
+
+/** Counts a peer that was refused. */
+export function countPeerFault(stats: TlsStats, fault: PeerFault): void {
+  switch (peerFaultCounter(fault)) {
+    case "no_cert":
+      stats.failVerifyNoCert++;
+      break;
+    case "error":
+      stats.failVerifyError++;
+      break;
+    case "san":
+      stats.failVerifySan++;
+      break;
+    case "cert_hash":
+      stats.failVerifyCertHash++;
+  }
 }
 
 /** Every fault there is, for tables of statistics. */

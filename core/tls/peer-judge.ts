@@ -10,7 +10,6 @@
  * - Who was let in is remembered for as long as nothing that it rests on expires, also by its own certificate alone:
  *   that is all that a session remembers which is resumed, and the way from there was found before.
  */
-
 import { toBase64 } from "../bytes/base64.ts";
 import type { ConfigFault } from "../config/config-fault.ts";
 import type { TlsValidation } from "../config/tls.ts";
@@ -53,6 +52,16 @@ interface Remembered {
   readonly until: number;
 }
 
+/** What a look at the certificates came to. */
+interface Examined {
+  readonly fault: PeerFault | null;
+  readonly detail: string;
+  /** From the leaf to the trusted one; empty if there was none to find. */
+  readonly path: readonly Certificate[];
+  /** The SPIFFE ID of the leaf; null = it claims none. */
+  readonly workload: SpiffeId | null;
+}
+
 export class PeerJudge {
   private readonly config: TlsValidation;
   private readonly cryptography: Cryptography;
@@ -91,7 +100,8 @@ export class PeerJudge {
               ),
             ]),
           );
-    this.lists = config.crl === "" ? [] : readLists(config.crl, faults);
+    this.lists =
+      config.crl === "" ? [] : readAll(config.crl, "X509 CRL", "list", readRevocationList, "crl", faults);
     this.names = config.names.map(
       (each, i) => new NameMatcher(each, `match_typed_subject_alt_names[${i}].matcher`, faults),
     );
@@ -142,26 +152,22 @@ export class PeerJudge {
     const [leaf] = chain;
     const sha256 = hex(this.cryptography.sha256(leaf.der));
     const examined = this.examine(leaf, chain.slice(1), sha256, now);
-    const { fault, detail, path } = examined;
+    const { fault, detail, path, workload } = examined;
     const verified = fault === null && this.demands;
-    const peer = new Peer(chain, sha256, verified, verified ? workloadOf(leaf) : null, path);
+    const peer = new Peer(chain, sha256, verified, verified ? workload : null, path);
     if (fault !== null && this.config.acceptUntrusted) return { fault: null, detail: "", peer };
     return { fault, detail, peer };
   }
 
-  private examine(
-    leaf: Certificate,
-    shown: readonly Certificate[],
-    sha256: string,
-    now: number,
-  ): { fault: PeerFault | null; detail: string; path: readonly Certificate[] } {
-    const refuse = (fault: PeerFault, detail: string) => ({ fault, detail, path: [] });
+  private examine(leaf: Certificate, shown: readonly Certificate[], sha256: string, now: number): Examined {
+    const refuse = (fault: PeerFault, detail: string) => ({ fault, detail, path: [], workload: null });
     const { config, bundles } = this;
-    const svid = bundles !== null || leaf.names.uri.some(claimsSpiffe);
-    let anchors = this.anchors;
-    if (svid) {
+    let { anchors } = this;
+    let workload: SpiffeId | null = null;
+    if (bundles !== null || leaf.names.uri.some(claimsSpiffe)) {
       const { fault, detail, id } = readWorkload(leaf);
       if (id === null) return refuse(fault, detail);
+      workload = id;
       if (bundles !== null) {
         const bundle = bundles.get(id.trustDomain);
         if (bundle === undefined) return refuse("no_bundle", id.trustDomain);
@@ -173,7 +179,7 @@ export class PeerJudge {
       const way = new TrustPath(this.rules(anchors), this.cryptography, now);
       if (!way.find(leaf, shown)) return refuse(way.fault, way.detail);
       path = way.path;
-      const stranger = svid ? strangerAmong(path) : "";
+      const stranger = workload === null ? "" : strangerAmong(path, workload.trustDomain);
       if (stranger !== "") return refuse("issuer_spiffe_id", stranger);
     }
     // Names that nobody vouches for are worth nothing: a secret may have come without the CA that it was to bring.
@@ -181,7 +187,7 @@ export class PeerJudge {
     if (!this.hashFits(leaf, sha256)) return refuse("hash_mismatch", sha256);
     if (config.names.length > 0 && !this.names.some((name) => name.matches(leaf.names)))
       return refuse("name_mismatch", namesText(leaf));
-    return { fault: null, detail: "", path };
+    return { fault: null, detail: "", path, workload };
   }
 
   private rules(anchors: readonly Certificate[]): TrustRules {
@@ -242,13 +248,8 @@ function readWorkload(leaf: Certificate): { fault: PeerFault; detail: string; id
   return { fault: "no_spiffe_id", detail: "", id };
 }
 
-function workloadOf(leaf: Certificate): SpiffeId | null {
-  return leaf.names.uri.length === 1 ? readSpiffeId(leaf.names.uri[0]) : null;
-}
-
 /** A CA that has a SPIFFE ID has that of the trust domain itself (X.509-SVID 4.1 and 5.1). "" or the ID of one that has not. */
-function strangerAmong(path: readonly Certificate[]): string {
-  const trustDomain = workloadOf(path[0])?.trustDomain;
+function strangerAmong(path: readonly Certificate[], trustDomain: string): string {
   for (const { names } of path.slice(1)) {
     for (const uri of names.uri) {
       if (!claimsSpiffe(uri)) continue;
@@ -276,33 +277,30 @@ function joined(chain: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
-/** The certificates of a PEM text. */
+/** The certificates of a PEM text; what is wrong with it goes to `faults`, at `path`. */
 export function readAnchors(pem: string, path: string, faults: ConfigFault[]): Certificate[] {
-  const contents = pemContents(pem, "CERTIFICATE");
+  return readAll(pem, "CERTIFICATE", "certificate", readCertificate, path, faults);
+}
+
+/** The documents of one kind that can be read. `noun`: what one of them is called. */
+function readAll<T>(
+  pem: string,
+  label: string,
+  noun: string,
+  read: (der: Uint8Array) => T | string,
+  path: string,
+  faults: ConfigFault[],
+): T[] {
+  const contents = pemContents(pem, label);
   if (typeof contents === "string") {
     faults.push({ path, message: contents });
     return [];
   }
-  const certificates: Certificate[] = [];
+  const documents: T[] = [];
   contents.forEach((der, i) => {
-    const certificate = readCertificate(der);
-    if (typeof certificate !== "string") certificates.push(certificate);
-    else faults.push({ path, message: `certificate ${i + 1} ${certificate}` });
+    const document = read(der);
+    if (typeof document !== "string") documents.push(document);
+    else faults.push({ path, message: `${noun} ${i + 1} ${document}` });
   });
-  return certificates;
-}
-
-function readLists(pem: string, faults: ConfigFault[]): RevocationList[] {
-  const contents = pemContents(pem, "X509 CRL");
-  if (typeof contents === "string") {
-    faults.push({ path: "crl", message: contents });
-    return [];
-  }
-  const lists: RevocationList[] = [];
-  contents.forEach((der, i) => {
-    const list = readRevocationList(der);
-    if (typeof list !== "string") lists.push(list);
-    else faults.push({ path: "crl", message: `list ${i + 1} ${list}` });
-  });
-  return lists;
+  return documents;
 }

@@ -2,30 +2,23 @@
  * Lists of revoked certificates (RFC 5280 5) as data. Only complete lists that speak of their signer's own certificates
  * are taken: deltas and indirect lists are marked critical, and whatever is critical and not understood is refused.
  */
+import { DerFault, DerReader, GENERALIZED_TIME, INTEGER, readDer, SEQUENCE, UTC_TIME } from "./der.ts";
 import {
-  BOOLEAN,
-  DerFault,
-  DerReader,
-  GENERALIZED_TIME,
-  hex,
-  INTEGER,
-  OCTET_STRING,
-  readDer,
-  SEQUENCE,
-  UTC_TIME,
-} from "./der.ts";
+  confirmAlgorithm,
+  openSigned,
+  readExtension,
+  readSerial,
+  type SignedDocument,
+} from "./signed-document.ts";
 
-export interface RevocationList {
+export interface RevocationList extends SignedDocument {
   /** DER, for comparing. */
   readonly issuerName: Uint8Array;
-  readonly signedPart: Uint8Array;
-  readonly signatureAlgorithm: Uint8Array;
-  readonly signature: Uint8Array;
   /** Unix time in ms. */
   readonly thisUpdate: number;
   /** Unix time in ms; +Infinity if it does not say. */
   readonly nextUpdate: number;
-  /** Serial numbers, lower-case hexadecimal without leading zero bytes. */
+  /** Serial numbers, written as `Certificate.serial` is. */
   readonly revoked: ReadonlySet<string>;
 }
 
@@ -39,17 +32,10 @@ export function readRevocationList(der: Uint8Array): RevocationList | string {
 }
 
 function read(der: Uint8Array): RevocationList {
-  const outer = new DerReader(der);
-  const list = outer.open(SEQUENCE);
-  outer.finish();
-  const signedPart = list.whole();
-  const signatureAlgorithm = list.whole();
-  const signature = list.octets();
-  list.finish();
-
-  const body = new DerReader(signedPart).open(SEQUENCE);
+  const signed = openSigned(der);
+  const body = new DerReader(signed.signedPart).open(SEQUENCE);
   if (body.tag === INTEGER && body.smallInteger() !== 1) throw new DerFault("has an unknown version");
-  if (hex(body.whole()) !== hex(signatureAlgorithm)) throw new DerFault("names two signature algorithms");
+  confirmAlgorithm(body, signed);
   const issuerName = body.whole();
   const thisUpdate = body.time();
   const dated = body.tag === UTC_TIME || body.tag === GENERALIZED_TIME;
@@ -58,7 +44,7 @@ function read(der: Uint8Array): RevocationList {
   const entries = body.openIf(SEQUENCE);
   while (entries !== null && !entries.done) {
     const entry = entries.open(SEQUENCE);
-    revoked.add(hex(entry.integer()).replace(/^(00)+(?=..)/, ""));
+    revoked.add(readSerial(entry));
     entry.time();
     if (!entry.done) refuseCritical(entry.open(SEQUENCE));
     entry.finish();
@@ -66,16 +52,12 @@ function read(der: Uint8Array): RevocationList {
   const extensions = body.openIf(0xa0);
   if (extensions !== null) refuseCritical(extensions.open(SEQUENCE));
   body.finish();
-  return { issuerName, signedPart, signatureAlgorithm, signature, thisUpdate, nextUpdate, revoked };
+  return { ...signed, issuerName, thisUpdate, nextUpdate, revoked };
 }
 
 function refuseCritical(list: DerReader): void {
   while (!list.done) {
-    const extension = list.open(SEQUENCE);
-    const identifier = extension.objectIdentifier();
-    const critical = extension.tag === BOOLEAN ? extension.boolean() : false;
-    extension.content(OCTET_STRING);
-    extension.finish();
+    const { identifier, critical } = readExtension(list);
     if (critical) throw new DerFault(`has critical extension ${identifier}, which is not understood`);
   }
 }

@@ -50,17 +50,8 @@ export class TlsSecrets {
    * that the same question gets the same object. `peerIs`: the other side.
    */
   resolve(owner: string, tls: CommonTls, peerIs: "client" | "server"): TlsMaterial | null {
-    const used: Secret[] = [];
-    for (const name of tls.certificateSecrets) {
-      const secret = this.secrets.get(name);
-      if (secret === undefined || secret.certificate === null) return null;
-      used.push(secret);
-    }
-    if (tls.validationSecret !== "") {
-      const secret = this.secrets.get(tls.validationSecret);
-      if (secret === undefined || secret.validation === null) return null;
-      used.push(secret);
-    }
+    const used = secretsOf(tls, this.secrets);
+    if (used === null) return null;
     const version = used.map(({ name, version }) => `${name} ${version}`).join("\n");
     const known = this.made.get(owner);
     if (known !== undefined && known.version === version) return known;
@@ -88,9 +79,8 @@ export class TlsSecrets {
     peerIs: "client" | "server",
   ): TlsMaterial {
     const certificates = [...tls.certificates, ...used.flatMap(({ certificate }) => certificate ?? [])];
-    const delivered = used.find(({ validation }) => validation !== null)?.validation ?? null;
     const asked = "requireClientCertificate" in tls && tls.requireClientCertificate === true;
-    const validation = combined(tls.validation, delivered) ?? (asked ? ANY_CERTIFICATE : null);
+    const validation = validationOf(tls, used) ?? (asked ? ANY_CERTIFICATE : null);
     const faults: ConfigFault[] = []; // there is none: each part was checked when it was read
     const judge = validation === null ? null : new PeerJudge(validation, peerIs, this.cryptography, faults);
     const identities = certificates.flatMap(({ chain }) => readAnchors(chain, "", faults).slice(0, 1));
@@ -122,8 +112,30 @@ const ANY_CERTIFICATE: TlsValidation = {
   maxDepth: 100,
 };
 
+/** The secrets that `tls` names, those of certificates first; null = one is not there, or is of another kind. */
+export function secretsOf(tls: CommonTls, secrets: ReadonlyMap<string, Secret>): readonly Secret[] | null {
+  const used: Secret[] = [];
+  for (const name of tls.certificateSecrets) {
+    const secret = secrets.get(name);
+    if (secret === undefined || secret.certificate === null) return null;
+    used.push(secret);
+  }
+  if (tls.validationSecret !== "") {
+    const secret = secrets.get(tls.validationSecret);
+    if (secret === undefined || secret.validation === null) return null;
+    used.push(secret);
+  }
+  return used;
+}
+
+/** How peers are judged; null = they are not. `used`: see `secretsOf`. */
+export function validationOf(tls: CommonTls, used: readonly Secret[]): TlsValidation | null {
+  const delivered = used.find(({ validation }) => validation !== null)?.validation ?? null;
+  return combined(tls.validation, delivered);
+}
+
 /** As protobuf merges two messages, which is what Envoy does: lists one behind the other, the delivered value wins. */
-export function combined(own: TlsValidation | null, delivered: TlsValidation | null): TlsValidation | null {
+function combined(own: TlsValidation | null, delivered: TlsValidation | null): TlsValidation | null {
   if (own === null || delivered === null) return own ?? delivered;
   const { trustedCaFile } = delivered.trustedCa === "" ? own : delivered;
   return {

@@ -7,7 +7,6 @@
  * even if it is no root (as in Envoy), and its own signature is not looked at; of several faults the one on the way
  * that led farthest is told.
  */
-
 import type { Cryptography } from "../io/cryptography.ts";
 import { ANY_PURPOSE, type Certificate, CRL_SIGN, KEY_CERT_SIGN } from "./certificate.ts";
 import { signatureScheme } from "./cryptography.ts";
@@ -59,10 +58,8 @@ export class TrustPath {
   /** True if there is a way; then `path` is it, otherwise `fault` says why not. `shown`: what else the peer sent. */
   find(leaf: Certificate, shown: readonly Certificate[]): boolean {
     this.shown = shown;
-    const { purposes } = leaf;
     if (!this.holds(leaf, 0)) return false;
-    if (purposes !== null && !purposes.includes(this.rules.purpose) && !purposes.includes(ANY_PURPOSE))
-      return this.fail("wrong_purpose", leaf.subject, 0);
+    if (!this.isMeant(leaf)) return this.fail("wrong_purpose", leaf.subject, 0);
     if (this.rules.anchors.some((anchor) => sameBytes(anchor.der, leaf.der))) {
       this.path = [leaf];
       return true;
@@ -114,21 +111,21 @@ export class TrustPath {
     return now <= notAfter || this.fail("expired", subject, reached);
   }
 
+  /** True unless it names its purposes, and ours is not among them. */
+  private isMeant({ purposes }: Certificate): boolean {
+    return purposes === null || purposes.includes(this.rules.purpose) || purposes.includes(ANY_PURPOSE);
+  }
+
   /** Whether `issuer` may stand above `path`, but for its signature. */
   private mayIssue(issuer: Certificate, path: readonly Certificate[], trusted: boolean): boolean {
     const reached = path.length;
-    const { subject, keyUsage, pathLength, purposes, nameConstraints } = issuer;
+    const { subject, keyUsage, pathLength, nameConstraints } = issuer;
     if (!issuer.isCa) return this.fail("issuer_not_ca", subject, reached);
     if (keyUsage !== -1 && (keyUsage & KEY_CERT_SIGN) === 0)
       return this.fail("issuer_may_not_sign", subject, reached);
     const below = path.slice(1).filter((each) => !sameBytes(each.subjectName, each.issuerName)).length;
     if (pathLength !== -1 && below > pathLength) return this.fail("path_too_long", subject, reached);
-    if (
-      !trusted &&
-      purposes !== null &&
-      ![this.rules.purpose, ANY_PURPOSE].some((each) => purposes.includes(each))
-    )
-      return this.fail("wrong_purpose", subject, reached);
+    if (!trusted && !this.isMeant(issuer)) return this.fail("wrong_purpose", subject, reached);
     if (!this.holds(issuer, reached)) return false;
     if (nameConstraints === null) return true;
     for (const [i, each] of path.entries()) {

@@ -27,8 +27,9 @@ export const NOTHING_DYNAMIC: Dynamic = {
  * Combines static and dynamic resources. A resource that waits for another is warming: its predecessor in
  * `previous` stays in force, or it is left out. `givenUp` holds "<kind>/<filedAs>" of subscriptions whose initial
  * fetch timed out or failed: nobody waits for those, and a listener then answers 404, a cluster has no endpoint, a
- * filter has its default configuration, a TLS socket without its secrets refuses every connection. A listener with a filter that has no default goes on waiting: it must not
- * serve without. A static resource wins over a dynamic one of the same name.
+ * filter has its default configuration, a TLS socket without its secrets refuses every connection. A listener with a
+ * filter that has no default goes on waiting: it must not serve without. A static resource wins over a dynamic one of
+ * the same name.
  */
 export function buildSnapshot(
   bootstrap: Bootstrap,

@@ -17,7 +17,7 @@ import type {
 } from "./generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import type { Reader } from "./reader.ts";
 import { type InlineSecret, type Subscription, secretKey } from "./resource.ts";
-import { readTlsCertificate, readTlsValidation } from "./tls-secret.ts";
+import { fileOf, readTlsCertificate, readTlsValidation } from "./tls-secret.ts";
 import { messageToJson } from "./to-json.ts";
 import { versionOf } from "./version.ts";
 
@@ -132,9 +132,9 @@ function readValidationType(
       break;
     case "validationContext": {
       const validation = readTlsValidation(chosen.value, false);
-      const files = [chosen.value.message.trustedCa, chosen.value.message.crl];
+      const { trustedCa, crl } = chosen.value.message;
       const bundled = validation.trustDomains?.some(({ bundleFile }) => bundleFile !== undefined) === true;
-      if (!bundled && files.every((each) => each?.specifier.case !== "filename"))
+      if (!bundled && fileOf(trustedCa) === "" && fileOf(crl) === "")
         return { validation, validationSecret: "" };
       const message = chosen.value.message as never;
       return { validation: null, validationSecret: inline(wants, { kind: "validation_context", message }) };
@@ -158,16 +158,14 @@ function readValidationType(
 /** True if it has to be read again when files change. */
 function namesFiles({ message }: Reader<TlsCertificateMessage>): boolean {
   const sources = [message.certificateChain, message.privateKey, message.password];
-  return sources.some((each) => each?.specifier.case === "filename");
+  return sources.some((each) => fileOf(each) !== "");
 }
 
 /** Asks for a secret that stands in the document and names files; its name, which depends on the content only. */
 function inline(wants: Subscription[], secret: InlineSecret): string {
   // The files of keys are redacted in JSON: their names are added, not their content.
   const { privateKey, password } = secret.message as never as Partial<TlsCertificateMessage>;
-  const files = [privateKey, password].map((each) =>
-    each?.specifier.case === "filename" ? each.specifier.value : "",
-  );
+  const files = [privateKey, password].map(fileOf);
   const name = `${secret.kind}:${versionOf({ files, json: messageToJson(secret.message) })}`;
   wants.push({ kind: "SDS", name, path: "", initialFetchTimeout: 0, inline: secret });
   return name;

@@ -42,7 +42,7 @@ export function readTlsCertificate(reader: Reader<TlsCertificateMessage>): TlsCe
 }
 
 /** The file that content comes from, or "". */
-function fileOf(source: DataSource | undefined): string {
+export function fileOf(source: DataSource | undefined): string {
   return source?.specifier.case === "filename" ? source.specifier.value : "";
 }
 

@@ -5,7 +5,7 @@ import type {
   DownstreamTlsContext,
   UpstreamTlsContext,
 } from "./generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
-import { openUnpacked, type Reader, type Unpacked } from "./reader.ts";
+import { openUnpacked, type Reader } from "./reader.ts";
 import type { Subscription } from "./resource.ts";
 import { readDownstreamTls, readUpstreamTls } from "./tls-context.ts";
 
@@ -18,9 +18,7 @@ export function readDownstreamSocket(
   reader: Reader<TransportSocket> | null,
   wants: Subscription[],
 ): DownstreamTls | null {
-  const packed = openSocket(reader, DOWNSTREAM);
-  if (reader === null || packed === null) return null;
-  const tls = openUnpacked<DownstreamTlsContext>(reader.context, packed, DOWNSTREAM);
+  const tls = openSocket<DownstreamTlsContext>(reader, DOWNSTREAM);
   return tls === null ? null : readDownstreamTls(tls, wants);
 }
 
@@ -29,20 +27,21 @@ export function readUpstreamSocket(
   reader: Reader<TransportSocket> | null,
   wants: Subscription[],
 ): UpstreamTls | null {
-  const packed = openSocket(reader, UPSTREAM);
-  if (reader === null || packed === null) return null;
-  const tls = openUnpacked<UpstreamTlsContext>(reader.context, packed, UPSTREAM);
+  const tls = openSocket<UpstreamTlsContext>(reader, UPSTREAM);
   return tls === null ? null : readUpstreamTls(tls, wants);
 }
 
-/** What is packed if it is a `wanted`, null for plain text; anything else is reported. */
-function openSocket(reader: Reader<TransportSocket> | null, wanted: string): Unpacked | null {
+/** The context if it is a `wanted`, null for plain text; anything else is reported. */
+function openSocket<T extends DownstreamTlsContext | UpstreamTlsContext>(
+  reader: Reader<TransportSocket> | null,
+  wanted: T["$typeName"],
+): Reader<T> | null {
   if (reader === null) return null;
   const name = reader.take("name");
   const packed = reader.packed();
   if (packed.any === null ? name === "envoy.transport_sockets.raw_buffer" : packed.typeName === RAW_BUFFER)
     return null;
-  if (packed.typeName === wanted) return packed;
+  if (packed.typeName === wanted) return openUnpacked<T>(reader.context, packed, wanted);
   if (packed.typeName === DOWNSTREAM || packed.typeName === UPSTREAM)
     reader.context.faults.close(`${packed.path}.@type`, `must be type.googleapis.com/${wanted}`);
   else reader.refuseHere(`transport_socket (${packed.typeName || name})`);

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { BreakerStats, ClusterStats, RemainingStats } from "../../../core/telemetry/cluster-stats.ts";
 import { Http1Stats, HttpStats } from "../../../core/telemetry/http-stats.ts";
 import { Http2Stats } from "../../../core/telemetry/http2-stats.ts";
-import { ListenerStats } from "../../../core/telemetry/listener-stats.ts";
+import { ListenerStats, ProtocolDetectionStats } from "../../../core/telemetry/listener-stats.ts";
 import { ResponseClassStats } from "../../../core/telemetry/response-stats.ts";
 import { RouteStats } from "../../../core/telemetry/route-stats.ts";
 import {
@@ -21,6 +21,7 @@ import {
   TulleStats,
 } from "../../../core/telemetry/server-stats.ts";
 import { TcpStats } from "../../../core/telemetry/tcp-stats.ts";
+import { HttpInspectorStats, TlsInspectorStats } from "../../../core/telemetry/tls-stats.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
 const WRITERS = [
@@ -48,15 +49,18 @@ const SETS: readonly (readonly [string, object])[] = [
   ["FilesystemStats", new FilesystemStats()],
   ["Http1Stats", new Http1Stats()],
   ["Http2Stats", new Http2Stats()],
+  ["HttpInspectorStats", new HttpInspectorStats()],
   ["HttpStats", new HttpStats()],
   ["ListenerManagerStats", new ListenerManagerStats()],
   ["ListenerStats", new ListenerStats()],
+  ["ProtocolDetectionStats", new ProtocolDetectionStats()],
   ["RemainingStats", new RemainingStats()],
   ["ResponseClassStats", new ResponseClassStats()],
   ["RouteStats", new RouteStats()],
   ["RuntimeStats", new RuntimeStats()],
   ["ServerStats", new ServerStats()],
   ["TcpStats", new TcpStats()],
+  ["TlsInspectorStats", new TlsInspectorStats()],
   ["TulleStats", new TulleStats()],
 ];
 

@@ -10,8 +10,7 @@ import {
   tlsInspectorStats,
   tlsStats,
 } from "../../../core/telemetry/tls-stats.ts";
-import type { PeerFault } from "../../../core/tls/peer-fault.ts";
-import { countPeerFault } from "../../../core/tls/tls-account.ts";
+import { countPeerFault, type PeerFault } from "../../../core/tls/peer-fault.ts";
 import { HELLOS } from "../tls/hellos.ts";
 
 const counted = (store: StatsStore) =>
