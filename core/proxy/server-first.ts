@@ -16,7 +16,7 @@ import { formatAddress, type PlainSocket } from "../io/socket.ts";
 import { chainsOf } from "../route/filter-chain-match.ts";
 import type { ProtocolDetectionStats } from "../telemetry/listener-stats.ts";
 import type { Clock } from "../time/clock.ts";
-import { HttpWatch, NotHttp } from "./http-watch.ts";
+import { HTTP_PROTOCOLS, HttpWatch, NotHttp } from "./http-watch.ts";
 
 /** What was learned holds for so long after it was last seen, ms; so does that a client spoke first. */
 const AGE = 600_000;
@@ -145,7 +145,7 @@ export class FirstWord {
 }
 
 /** What only a http_inspector says of a client; anything else is said in TLS. */
-const IN_PLAIN_TEXT: readonly string[] = ["http/1.0", "http/1.1", "h2c"];
+const IN_PLAIN_TEXT: readonly string[] = HTTP_PROTOCOLS.filter((name) => name !== "");
 
 /** True if a listener may have such a memory: clients are waited for, and TLS makes no difference to any of them. */
 export function mayExpectServers(listener: Listener): boolean {
