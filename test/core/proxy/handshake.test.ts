@@ -126,25 +126,20 @@ describe("a handshake that never ends is given up", () => {
     });
   }
 
-  test("at once, by who sends FIN in its midst", async () => {
-    const s = await pair();
-    const peer = s.client(CUT_HELLO, IN);
-    peer.end();
-    s.settle();
-    expect(peer.ended || peer.closed).toBe(true);
-    expect(s.stat("listener.127.0.0.1_443.downstream_pre_cx_active")).toBe(0);
-    s.expectNothingLeft();
-  });
-
-  test("at once, by who sends FIN before its first bytes were enough to look at", async () => {
-    const s = await pair({ listener: { filters: INSPECTED } });
-    const peer = s.client(CUT_HELLO, IN);
-    peer.end();
-    s.settle();
-    expect(peer.ended || peer.closed).toBe(true);
-    expect(s.stat("listener.127.0.0.1_443.downstream_pre_cx_active")).toBe(0);
-    s.expectNothingLeft();
-  });
+  for (const [what, filters] of [
+    ["in its midst", undefined],
+    ["before its first bytes were enough to look at", INSPECTED],
+  ] as const) {
+    test(`at once, by who sends FIN ${what}`, async () => {
+      const s = await pair({ listener: { filters } });
+      const peer = s.client(CUT_HELLO, IN);
+      peer.end();
+      s.settle();
+      expect(peer.ended || peer.closed).toBe(true);
+      expect(s.stat("listener.127.0.0.1_443.downstream_pre_cx_active")).toBe(0);
+      s.expectNothingLeft();
+    });
+  }
 });
 
 describe("a client that waits for the server to speak first", () => {
