@@ -6,7 +6,7 @@ import type { Services } from "../../../core/proxy/services.ts";
 import { clientHello } from "../../../runtime-adapters/memory/fake-hello.ts";
 import { get } from "../../support/engine-story.ts";
 import { HTTP2 } from "../../support/snapshot-fixture.ts";
-import { INSPECTED, matchOf, pair, SSL_IN, snapshots } from "../../support/tls-pair.ts";
+import { changePeer, INSPECTED, matchOf, pair, SSL_IN, snapshots } from "../../support/tls-pair.ts";
 
 /** The head of a ClientHello's record and message, and nothing of what they announce. */
 const CUT_HELLO = "\x16\x03\x01\x00\xf0\x01";
@@ -205,11 +205,7 @@ test("a cluster that loses its TLS while a connection is made: that one is none 
   s.proxy.network.line = { ...s.proxy.network.line, latency: 20 };
   const user = s.client(get());
   s.advance(75); // the endpoint has not accepted yet
-  const snapshot = snapshots.get(s) as Snapshot;
-  const clusters = snapshot.clusters.map((each) =>
-    each.name === "peer" ? { ...each, version: "2", tls: null } : each,
-  );
-  await s.apply({ ...snapshot, clusters });
+  await changePeer(s, () => ({ tls: null }));
   s.advance(200);
   expect(user.received).toStartWith("HTTP/1.1 503 ");
   expect(s.stat("cluster.peer.upstream_cx_connect_fail")).toBe(1);
