@@ -1,7 +1,6 @@
 /** Clusters that speak to their endpoints as the client speaks to the proxy (`use_downstream_protocol_config`). */
 import { describe, expect, test } from "bun:test";
 import type { Cluster } from "../../../core/config/model.ts";
-import type { FilterContext } from "../../../core/filter/filter-context.ts";
 import { RequestHead } from "../../../core/http/head.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { get, gist, type Story, type StorySetup, story, storySnapshot } from "../../support/engine-story.ts";
@@ -94,7 +93,6 @@ test("a request that is tried again is so in its own version", async () => {
 
 test("a filter's call is made by HTTP/1.1, and by HTTP/2 if it is one of gRPC", async () => {
   const { s, spoken, finish } = await byClient();
-  const { filters } = s.proxy.worker as unknown as { filters: { context: FilterContext } };
   const statuses: number[] = [];
   for (const type of ["text/plain", "application/grpc"]) {
     const head = new RequestHead();
@@ -103,7 +101,7 @@ test("a filter's call is made by HTTP/1.1, and by HTTP/2 if it is one of gRPC", 
     head.authority = "call.example";
     head.fields.add("content-type", type);
     s.proxy.run(() => {
-      filters.context.callouts.send("app", head, new Uint8Array(0), 1000, {
+      s.context.callouts.send("app", head, new Uint8Array(0), 1000, {
         onAnswer: ({ status }) => statuses.push(status),
       });
     });

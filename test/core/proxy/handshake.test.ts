@@ -2,7 +2,6 @@
 import { describe, expect, test } from "bun:test";
 import { latin1 } from "../../../core/bytes/ascii.ts";
 import type { Snapshot } from "../../../core/config/model.ts";
-import type { Services } from "../../../core/proxy/services.ts";
 import { clientHello } from "../../../runtime-adapters/memory/fake-hello.ts";
 import { get } from "../../support/engine-story.ts";
 import { HTTP2 } from "../../support/snapshot-fixture.ts";
@@ -187,8 +186,7 @@ test("what the inspector found is counted", async () => {
 
 test("a cluster that goes while a connection is made leaves nothing of its certificates", async () => {
   const s = await pair();
-  const { secrets } = (s.proxy.worker as unknown as { services: Services }).services;
-  const { made } = secrets as unknown as { made: Map<string, unknown> };
+  const { made } = s.services.secrets as unknown as { made: Map<string, unknown> };
   s.proxy.network.line = { ...s.proxy.network.line, latency: 20 };
   s.client(get());
   s.advance(75); // the endpoint has not accepted yet
