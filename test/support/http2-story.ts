@@ -1,4 +1,5 @@
 /** Origins and clients of stories that speak HTTP/2 with the proxy, and the ways in which their bytes may be cut. */
+import { expect } from "bun:test";
 import type { Http2ProtocolOptions } from "../../core/config/model.ts";
 import type { NetworkOptions } from "../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../runtime-adapters/memory/peer.ts";
@@ -104,7 +105,7 @@ export function http2Client(s: Story, ...settings: number[]): Http2Peer {
   const client = new Http2Peer(s.client(), true);
   client.settings(...settings);
   s.settle();
-  client.heard();
+  expect(client.heard()).toEqual([]);
   return client;
 }
 
