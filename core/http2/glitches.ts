@@ -31,7 +31,7 @@ export const BOUNDS = {
   empty: { most: 1000, within: 1000, free: false },
   /** Window updates. */
   updates: { most: 1000, within: 1000, free: true },
-  /** Frames that say nothing to us: PRIORITY, unknown types, acknowledgements of nothing, resets of what is over, goodbyes. */
+  /** Frames that say nothing to us: PRIORITY, unknown types, acks of nothing, resets of what is over, goodbyes. */
   idle: { most: 1000, within: 1000, free: true },
 } as const satisfies { readonly [sort: string]: Bound };
 

@@ -184,10 +184,7 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
   }
 
   private log(why: string): void {
-    const { platform } = this.services;
-    if (platform.logs?.("debug", "connection") === false) return;
-    const { ip, port } = this.socket.remote;
-    platform.log("debug", "connection", `${ip}:${port}: ${why}`);
+    this.services.logConnection(this.socket.remote, why);
   }
 
   /** Nothing of it has begun. */

@@ -4,7 +4,7 @@
  *
  *   CONNECTING ─▶ Http2Upstream ("h2") or Http1Upstream (anything else, or nothing)     CONNECTING ─▶ CLOSED
  */
-import type { Address, CloseReason, Socket, SocketHandler } from "../io/socket.ts";
+import type { Address, CloseReason, Socket } from "../io/socket.ts";
 import { Timer } from "../time/timers.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import { Http1Upstream } from "./http1-upstream.ts";
@@ -13,7 +13,7 @@ import type { ConnectionPool } from "./pool.ts";
 import type { OpeningConnection } from "./pooled-connection.ts";
 import { type Dialler, EITHER_ALPN } from "./secure-dial.ts";
 
-export class AutoUpstream implements Dialler, OpeningConnection, SocketHandler {
+export class AutoUpstream implements Dialler, OpeningConnection {
   place = -1;
   offered = false;
   readonly requests = 0;

@@ -1,8 +1,8 @@
 /**
  * The listener filters on one connection: gathers its first bytes until it is known what they are, as far as the
  * listener wants to know. Then a filter chain can be chosen, and everything that was gathered is handed on. Knows
- * neither sockets nor timers: whoever holds it ends the wait
- * after `ListenerFilters.timeout`, and takes it for what was found so far, or closes.
+ * neither sockets nor timers: whoever holds it ends the wait after `ListenerFilters.timeout`, and takes it for what was
+ * found so far, or closes.
  */
 import type { ListenerFilters } from "../config/tls.ts";
 import { type Inspection, NOT_INSPECTED } from "../route/filter-chain-match.ts";
@@ -25,6 +25,7 @@ export class FirstBytes {
   private http: HttpWatch | null = null;
   private readonly httpInspector: boolean;
 
+  /** `filters`: one inspector at least, without which there is nothing to look for. */
   constructor(filters: ListenerFilters) {
     this.hello = filters.tlsInspector ? new ClientHelloWatch() : null;
     this.httpInspector = filters.httpInspector;
@@ -53,6 +54,7 @@ export class FirstBytes {
       case BadHello:
         return Refused;
       case NotTls: {
+        if (!this.httpInspector) return Inspected;
         const seen = hello.bytes;
         this.hello = null;
         return this.feedHttp(seen);
@@ -65,7 +67,6 @@ export class FirstBytes {
   private feedHttp(chunk: Uint8Array): FirstBytesVerdict {
     this.http ??= new HttpWatch();
     const verdict = this.http.feed(chunk);
-    if (!this.httpInspector) return Inspected;
     if (verdict === HttpUndecided) return Waiting;
     const protocol = HTTP_PROTOCOLS[verdict];
     if (protocol !== "") this.inspection = { ...NOT_INSPECTED, applicationProtocols: [protocol] };

@@ -8,6 +8,7 @@
  * that could be looked at: the listener's timeout is for those.
  */
 import { IS_TCHAR } from "../bytes/ascii.ts";
+import { GatheredBytes } from "../bytes/gathered-bytes.ts";
 import { PREFACE_START } from "../http2/preface.ts";
 
 /** More bytes are needed. */
@@ -33,8 +34,6 @@ const MAX_LINE = 8192;
 const MAX_METHOD = 32;
 const VERSION = "HTTP/1.";
 
-const NOTHING = new Uint8Array(0);
-
 /** Where the reader is. */
 const METHOD = 0;
 const TARGET = 1;
@@ -42,8 +41,7 @@ const PROTOCOL = 2;
 const LINE_END = 3;
 
 export class HttpWatch {
-  private buffer: Uint8Array = NOTHING;
-  private length = 0;
+  private readonly gathered = new GatheredBytes(MAX_LINE);
   private at = 0;
   private part = METHOD;
   /** Where the part began. */
@@ -52,35 +50,20 @@ export class HttpWatch {
 
   /** Everything that was fed, for whoever speaks on the connection. */
   get bytes(): Uint8Array {
-    return this.buffer.subarray(0, this.length);
+    return this.gathered.bytes;
   }
 
   /** Looks at the next chunk, which is not changed and may be kept. */
   feed(chunk: Uint8Array): HttpVerdict {
-    this.append(chunk);
-    const { length } = this;
+    this.gathered.append(chunk);
+    const { buffer, length } = this.gathered;
     while (this.at < length) {
-      const verdict = this.step(this.buffer[this.at]);
+      const verdict = this.step(buffer[this.at]);
       if (verdict !== HttpUndecided) return verdict;
       this.at++;
       if (this.at === MAX_LINE) return NotHttp;
     }
     return HttpUndecided;
-  }
-
-  private append(chunk: Uint8Array): void {
-    const { length } = this;
-    const needed = length + chunk.length;
-    if (length === 0) this.buffer = chunk;
-    else {
-      if (needed > this.buffer.length) {
-        const grown = new Uint8Array(Math.max(needed, Math.min(2 * length, MAX_LINE)));
-        grown.set(this.buffer.subarray(0, length));
-        this.buffer = grown;
-      }
-      this.buffer.set(chunk, length);
-    }
-    this.length = needed;
   }
 
   private step(byte: number): HttpVerdict {
@@ -115,7 +98,8 @@ export class HttpWatch {
   /** "PRI * HTTP/2": no request of HTTP/1 has that version. */
   private isPreface(byte: number): boolean {
     if (byte !== 0x32 || this.at !== PREFACE_START.length - 1) return false;
-    for (let i = 0; i < this.at; i++) if (this.buffer[i] !== PREFACE_START.charCodeAt(i)) return false;
+    const { buffer } = this.gathered;
+    for (let i = 0; i < this.at; i++) if (buffer[i] !== PREFACE_START.charCodeAt(i)) return false;
     return true;
   }
 }

@@ -8,6 +8,7 @@ import type { StreamInfo } from "../http/stream-info.ts";
 import { Roster } from "../io/roster.ts";
 import { formatAddress, type PlainSocket, type Socket, type SocketHandler } from "../io/socket.ts";
 import {
+  chainsOf,
   compileFilterChains,
   type FilterChainChoice,
   type Inspection,
@@ -114,17 +115,13 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
       : null;
     this.loggers = logs.compile(config.accessLog);
     this.choice = compileFilterChains(config).choice;
-    const chains =
-      config.defaultFilterChain === null
-        ? config.filterChains
-        : [...config.filterChains, config.defaultFilterChain];
-    for (const chain of chains) {
+    for (const [at, chain] of chainsOf(config).entries()) {
       const { filter } = chain;
       const factories = networkFactories(chain, filters);
       if (factories.length > 0) this.networkFilters.set(chain, factories);
       if (chain.tls != null) {
         declareTls(this.scope, "server");
-        const owner = `listener ${config.name} ${config.version}, filter chain ${chains.indexOf(chain)}`;
+        const owner = `listener ${config.name} ${config.version}, filter chain ${at}`;
         this.sides.set(chain, new TlsSide(services, owner, chain.tls, true));
       }
       if (filter.kind === "tcp_proxy") {
@@ -185,7 +182,7 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
   accept(socket: PlainSocket): SocketHandler | null {
     const { stats, config } = this;
     if (this.draining) return null;
-    if (this.connections.size + this.arrivals.size >= this.connectionLimit) {
+    if (this.size >= this.connectionLimit) {
       stats.downstreamCxOverflow++;
       return null;
     }

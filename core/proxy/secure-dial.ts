@@ -4,13 +4,7 @@
  *
  * Law: who dials hears what it would hear of a plain connection: `onConnect` when it can be used, or `onClose`.
  */
-import {
-  type Address,
-  type CloseReason,
-  formatAddress,
-  type PlainSocket,
-  type SocketHandler,
-} from "../io/socket.ts";
+import type { Address, CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
 import { tlsFailure } from "../io/tls.ts";
 import { countUnready, type TlsCounts } from "../telemetry/tls-stats.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
@@ -102,9 +96,7 @@ class SecureDial implements SocketHandler, HandshakeOwner {
   }
 
   private log(why: string): void {
-    const { platform } = this.services;
-    if (platform.logs?.("debug", "connection") === false) return;
-    platform.log("debug", "connection", `${formatAddress((this.socket as PlainSocket).remote)}: ${why}`);
+    this.services.logConnection((this.socket as PlainSocket).remote, why);
   }
 
   private refuse(why: string): void {

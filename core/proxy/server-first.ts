@@ -13,9 +13,10 @@
  */
 import type { FilterChain, Listener } from "../config/model.ts";
 import { formatAddress, type PlainSocket } from "../io/socket.ts";
+import { chainsOf } from "../route/filter-chain-match.ts";
 import type { ProtocolDetectionStats } from "../telemetry/listener-stats.ts";
 import type { Clock } from "../time/clock.ts";
-import { HttpWatch, NotHttp } from "./http-watch.ts";
+import { HTTP_PROTOCOLS, HttpWatch, NotHttp } from "./http-watch.ts";
 
 /** What was learned holds for so long after it was last seen, ms; so does that a client spoke first. */
 const AGE = 600_000;
@@ -144,13 +145,13 @@ export class FirstWord {
 }
 
 /** What only a http_inspector says of a client; anything else is said in TLS. */
-const IN_PLAIN_TEXT: readonly string[] = ["http/1.0", "http/1.1", "h2c"];
+const IN_PLAIN_TEXT: readonly string[] = HTTP_PROTOCOLS.filter((name) => name !== "");
 
 /** True if a listener may have such a memory: clients are waited for, and TLS makes no difference to any of them. */
-export function mayExpectServers({ filters, filterChains, defaultFilterChain }: Listener): boolean {
+export function mayExpectServers(listener: Listener): boolean {
+  const { filters } = listener;
   if (filters === undefined || !filters.continueOnTimeout || filters.timeout === 0) return false;
-  const chains = defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain];
-  return chains.every(
+  return chainsOf(listener).every(
     ({ tls, match }) =>
       tls == null &&
       match.transportProtocol !== "tls" &&

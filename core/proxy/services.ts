@@ -5,6 +5,7 @@ import type { CopyCounter } from "../http1/message-parser.ts";
 import { BodyEnd } from "../http2/body-end.ts";
 import type { Platform } from "../io/platform.ts";
 import { Roster } from "../io/roster.ts";
+import { type Address, formatAddress } from "../io/socket.ts";
 import { type Http1Stats, http1Stats } from "../telemetry/http-stats.ts";
 import { type Http2Stats, http2Stats } from "../telemetry/http2-stats.ts";
 import { tulleStats } from "../telemetry/server-stats.ts";
@@ -85,6 +86,13 @@ export class Services {
   get httpInspector(): HttpInspectorStats {
     this.httpFound ??= httpInspectorStats(this.stats);
     return this.httpFound;
+  }
+
+  /** Tells who looks closely what became of the connection to or from `remote`. */
+  logConnection(remote: Address, what: string): void {
+    const { platform } = this;
+    if (platform.logs?.("debug", "connection") === false) return;
+    platform.log("debug", "connection", `${formatAddress(remote)}: ${what}`);
   }
 
   /** Uniform in [0, 2^32): xoshiro128** (for balancing and sampling, never for secrets). */

@@ -57,6 +57,9 @@ export class TcpUpstream implements Dialler {
   /** The last word was ours. */
   private endedHere = false;
   private unsent = 0;
+  secure: SecureConnection | null = null;
+  readonly protocol = "";
+  readonly alpn = NO_ALPN;
   private readonly started: number;
   /** Connect timeout; later the patience of a flush. */
   private readonly timer: Timer;
@@ -96,11 +99,6 @@ export class TcpUpstream implements Dialler {
     services.timers.arm(this.timer, this.started + cluster.config.connectTimeout);
     this.socket = dial(services, endpoint.address, this, cluster);
   }
-
-  /** Null if it is plain. */
-  secure: SecureConnection | null = null;
-  readonly protocol = "";
-  readonly alpn = NO_ALPN;
 
   /** Our end of the connection, once there is one. */
   get local(): Socket["local"] | null {

@@ -160,6 +160,11 @@ function matchesAll(chain: FilterChain, inspected: boolean): boolean {
   );
 }
 
+/** Every chain that a connection may get, the default one last. */
+export function chainsOf({ filterChains, defaultFilterChain }: Listener): readonly FilterChain[] {
+  return defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain];
+}
+
 /** Compiles the filter chains of a listener; `choice` is null if there is a fault. */
 export function compileFilterChains(listener: Listener): {
   readonly choice: FilterChainChoice | null;

@@ -40,7 +40,8 @@ export class RouteTable {
   }
 
   /**
-   * The first route that takes the request, or null (404, `NR`, `route_not_found`). Expects a validated authority and a normalised path.
+   * The first route that takes the request, or null (404, `NR`, `route_not_found`). Expects a validated authority and
+   * a normalised path.
    */
   lookup(head: RequestHead, asks: Circumstances): RouteEntry | null {
     const host = this.findVirtualHost(head.authority);

@@ -11,6 +11,7 @@
  *   anything else, an SSLv2 hello among it         NotTls
  */
 import { latin1, lowerCase } from "../bytes/ascii.ts";
+import { GatheredBytes } from "../bytes/gathered-bytes.ts";
 
 /** More bytes are needed. */
 export const Undecided = 0;
@@ -37,8 +38,6 @@ const SUPPORTED_VERSIONS = 43;
 /** Extensions that one hello may have; clients send about twenty. */
 const MAX_EXTENSIONS = 256;
 
-const NOTHING = new Uint8Array(0);
-
 export class ClientHelloWatch {
   /** Why it is `BadHello`, for logs. */
   fault = "";
@@ -50,8 +49,7 @@ export class ClientHelloWatch {
   versions: readonly number[] = [];
 
   private readonly limit: number;
-  private buffer: Uint8Array = NOTHING;
-  private length = 0;
+  private readonly kept: GatheredBytes;
   /** Where the next record header begins. */
   private record = 0;
   /** Parts of the message: pairs of start and end in `buffer`, one for each record that is whole. */
@@ -61,17 +59,18 @@ export class ClientHelloWatch {
   /** `limit`: bytes. */
   constructor(limit = MAX_CLIENT_HELLO) {
     this.limit = limit;
+    this.kept = new GatheredBytes(limit);
   }
 
   /** Everything that was fed, for whoever speaks on the connection. */
   get bytes(): Uint8Array {
-    return this.buffer.subarray(0, this.length);
+    return this.kept.bytes;
   }
 
   /** Looks at the next chunk, which is not changed and may be kept. */
   feed(chunk: Uint8Array): HelloVerdict {
-    this.append(chunk);
-    const { buffer, length } = this;
+    this.kept.append(chunk);
+    const { buffer, length } = this.kept;
     if (buffer[0] !== HANDSHAKE || (length > 1 && buffer[1] !== 3)) return NotTls;
     if (length > 4) {
       const size = (buffer[3] << 8) | buffer[4];
@@ -81,25 +80,9 @@ export class ClientHelloWatch {
     return this.readRecords();
   }
 
-  private append(chunk: Uint8Array): void {
-    const { length } = this;
-    if (length === 0) {
-      this.buffer = chunk;
-      this.length = chunk.length;
-      return;
-    }
-    const needed = length + chunk.length;
-    if (length === this.buffer.length || needed > this.buffer.length) {
-      const grown = new Uint8Array(Math.max(needed, Math.min(2 * length, this.limit)));
-      grown.set(this.buffer.subarray(0, length));
-      this.buffer = grown;
-    }
-    this.buffer.set(chunk, length);
-    this.length = needed;
-  }
-
   private readRecords(): HelloVerdict {
-    const { buffer, length, parts } = this;
+    const { parts, kept } = this;
+    const { buffer, length } = kept;
     while (length >= this.record + RECORD_HEADER) {
       const at = this.record;
       if (buffer[at] !== HANDSHAKE || buffer[at + 1] !== 3)
@@ -127,7 +110,8 @@ export class ClientHelloWatch {
   private messageLength(start: number, end: number): number {
     let value = 0;
     let seen = 0;
-    const { buffer, parts } = this;
+    const { parts, kept } = this;
+    const { buffer } = kept;
     for (let part = 0; part <= parts.length; part += 2) {
       const from = part < parts.length ? parts[part] : start;
       const to = part < parts.length ? parts[part + 1] : end;
@@ -140,7 +124,8 @@ export class ClientHelloWatch {
   }
 
   private readMessage(): HelloVerdict {
-    const { buffer, parts } = this;
+    const { parts, kept } = this;
+    const { buffer } = kept;
     let message = buffer.subarray(parts[0], parts[1]);
     if (parts.length > 2) {
       const joined = new Uint8Array(this.limit);

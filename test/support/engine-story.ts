@@ -17,6 +17,7 @@ import type {
   VirtualHost,
 } from "../../core/config/model.ts";
 import type { FilterKinds } from "../../core/filter/filter.ts";
+import type { FilterContext } from "../../core/filter/filter-context.ts";
 import type { Services } from "../../core/proxy/services.ts";
 import { at, type NetworkOptions, type Server } from "../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../runtime-adapters/memory/peer.ts";
@@ -192,7 +193,17 @@ export class Story {
 
   /** Timers in the heap, those included that are not armed. */
   get queuedTimers(): number {
-    return (this.proxy.worker as unknown as { services: Services }).services.timers.size;
+    return this.services.timers.size;
+  }
+
+  /** What the parts of the worker share. */
+  get services(): Services {
+    return (this.proxy.worker as unknown as { services: Services }).services;
+  }
+
+  /** What the filters have of the worker. */
+  get context(): FilterContext {
+    return (this.proxy.worker as unknown as { filters: { context: FilterContext } }).filters.context;
   }
 
   /** Everybody leaves and all time-outs pass: nothing may be left, but for so many exceptions that were asked for. */
@@ -200,13 +211,12 @@ export class Story {
     for (const client of [...this.clients, ...this.others()]) if (!client.closed) client.close();
     this.advance(3 * 3_600_000);
     const { driver, worker } = this.proxy;
-    const { buffering } = (worker as unknown as { services: Services }).services;
     expect({
       gauges: this.gauges(),
       sockets: driver.openSockets,
       connections: worker.activeConnections,
       timers: this.queuedTimers,
-      upstreams: buffering.list().length,
+      upstreams: this.services.buffering.list().length,
       exceptions: driver.faults,
       misuse: breakerMisuse(this.proxy),
     }).toEqual({ gauges: [], sockets: 0, connections: 0, timers: 0, upstreams: 0, exceptions, misuse: 0 });

@@ -1,8 +1,9 @@
 /** Origins and clients of stories that speak HTTP/2 with the proxy, and the ways in which their bytes may be cut. */
+import { expect } from "bun:test";
 import type { Http2ProtocolOptions } from "../../core/config/model.ts";
 import type { NetworkOptions } from "../../runtime-adapters/memory/network.ts";
 import type { Peer } from "../../runtime-adapters/memory/peer.ts";
-import { type Story, type StorySetup, story } from "./engine-story.ts";
+import { OK as OK1, type Script, type Story, type StorySetup, story } from "./engine-story.ts";
 import { Http2Peer } from "./http2-peer.ts";
 import { HTTP2 } from "./snapshot-fixture.ts";
 
@@ -71,12 +72,40 @@ export async function speaking(
   return { s, origins };
 }
 
+/** What an origin of either version has heard, and has to say. */
+export interface Bilingual {
+  /** The version of each request, in order. */
+  readonly spoken: string[];
+  /** Answers, to be given when it is time. */
+  readonly waiting: (() => void)[];
+  readonly script: Script;
+}
+
+/** An origin that speaks what it is spoken to in. It answers GET /, when it is told to. */
+export function bilingual(): Bilingual {
+  const spoken: string[] = [];
+  const waiting: (() => void)[] = [];
+  const origins = new Origins((line, peer) => {
+    if (!line.includes(" head ")) return;
+    spoken.push("HTTP/2");
+    waiting.push(() => answer(line, peer));
+  });
+  const script: Script = (peer) => {
+    if (peer.received.startsWith("GET ")) {
+      spoken.push(peer.take().slice(6, 14));
+      waiting.push(() => void peer.send(OK1));
+    } else if (peer.received.startsWith("PRI ") || origins.knows(peer)) origins.script(peer);
+    else if (peer.ended) peer.close();
+  };
+  return { spoken, waiting, script };
+}
+
 /** A client that has said its preface and these settings. */
 export function http2Client(s: Story, ...settings: number[]): Http2Peer {
   const client = new Http2Peer(s.client(), true);
   client.settings(...settings);
   s.settle();
-  client.heard();
+  expect(client.heard()).toEqual([]);
   return client;
 }
 

@@ -150,6 +150,15 @@ export async function pair(setup: Pair = {}): Promise<Story> {
   return s;
 }
 
+/** The cluster "peer" becomes another, the rest stays in force. */
+export async function changePeer(s: Story, change: (peer: Cluster) => Partial<Cluster>): Promise<void> {
+  const snapshot = snapshots.get(s) as Snapshot;
+  const clusters = snapshot.clusters.map((each) =>
+    each.name === "peer" ? { ...each, version: "2", ...change(each) } : each,
+  );
+  await s.apply({ ...snapshot, clusters });
+}
+
 /** What the listener "in" counts under. */
 export const SSL_IN = "listener.127.0.0.1_443.ssl.";
 

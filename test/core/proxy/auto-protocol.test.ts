@@ -6,7 +6,7 @@ import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
 import { Random } from "../../../runtime-adapters/memory/random.ts";
 import { answers, get, gist, OK, type Story, silent } from "../../support/engine-story.ts";
 import { cluster, HTTP2, retryPolicy } from "../../support/snapshot-fixture.ts";
-import { type Pair, pair, SSL_IN, snapshots } from "../../support/tls-pair.ts";
+import { changePeer, type Pair, pair, SSL_IN, snapshots } from "../../support/tls-pair.ts";
 
 /** What the endpoint, a proxy as well, agrees to. Nothing: it knows no protocol that anybody asks for. */
 type Speech = "h2" | "http/1.1" | "nothing";
@@ -308,17 +308,9 @@ describe("what changes in the midst of a handshake", () => {
     for (const speech of ["h2", "http/1.1"] as const) {
       const s = await auto(speech);
       const users = clients(s, 3);
-      const snapshot = snapshots.get(s) as Snapshot;
-      const clusters = snapshot.clusters.map((each) =>
-        each.name !== "peer" || each.loadAssignment === null
-          ? each
-          : {
-              ...each,
-              version: "empty",
-              loadAssignment: { ...each.loadAssignment, version: "2", localities: [] },
-            },
-      );
-      await s.apply({ ...snapshot, clusters });
+      await changePeer(s, ({ loadAssignment }) => ({
+        loadAssignment: loadAssignment && { ...loadAssignment, version: "2", localities: [] },
+      }));
       s.advance(200);
       expectAnswers(users);
       expect(s.stat("cluster.peer.upstream_cx_active")).toBe(0);
@@ -329,11 +321,7 @@ describe("what changes in the midst of a handshake", () => {
   test("the cluster speaks HTTP/1 alone: the next connection does", async () => {
     const s = await auto("h2", { down: { alpn: ["h2", "http/1.1"] } });
     const first = s.client(get());
-    const snapshot = snapshots.get(s) as Snapshot;
-    const clusters = snapshot.clusters.map((each) =>
-      each.name !== "peer" ? each : { ...each, version: "2", http2: null, protocolBy: undefined },
-    );
-    await s.apply({ ...snapshot, clusters });
+    await changePeer(s, () => ({ http2: null, protocolBy: undefined }));
     const second = s.client(get());
     s.advance(100);
     expectAnswers([first, second]);

@@ -2,7 +2,6 @@
 import { describe, expect, test } from "bun:test";
 import { toBytes } from "../../../core/bytes/ascii.ts";
 import { type Callout, type CalloutRefusal, NoSuchCluster, NotSent } from "../../../core/filter/callout.ts";
-import type { FilterContext } from "../../../core/filter/filter-context.ts";
 import { Pause } from "../../../core/filter/verdict.ts";
 import { RequestHead } from "../../../core/http/head.ts";
 import {
@@ -22,11 +21,6 @@ import { recorded, reply } from "../../support/scripted-filter.ts";
 
 /** What a sink heard: status, body, and trailers if there were any. */
 type Heard = string[];
-
-function contextOf(s: Story): FilterContext {
-  const { filters } = s.proxy.worker as unknown as { filters: { context: FilterContext } };
-  return filters.context;
-}
 
 function headOf(path: string, method = "GET"): RequestHead {
   const head = new RequestHead();
@@ -48,7 +42,7 @@ function send(s: Story, path = "/c", timeout = 1000, body = "", cluster = "app")
   let callout: Callout | CalloutRefusal = NotSent;
   s.proxy.run(() => {
     const method = body === "" ? "GET" : "POST";
-    callout = contextOf(s).callouts.send(cluster, headOf(path, method), toBytes(body), timeout, {
+    callout = s.context.callouts.send(cluster, headOf(path, method), toBytes(body), timeout, {
       onAnswer(head, bytes, trailers) {
         const end = trailers === null ? "" : ` +${trailers.count}`;
         heard.push(`${head.status} ${String.fromCharCode(...bytes)}${end}`);
@@ -247,8 +241,8 @@ describe("what goes wrong becomes an answer", () => {
     const s = await story({ origins: [] });
     expect(send(s, "/c", 0, "", "nobody").callout).toBe(NoSuchCluster);
     expect(send(s).callout).toBe(NotSent);
-    expect(contextOf(s).callouts.has("app")).toBe(true);
-    expect(contextOf(s).callouts.has("nobody")).toBe(false);
+    expect(s.context.callouts.has("app")).toBe(true);
+    expect(s.context.callouts.has("nobody")).toBe(false);
     s.expectNothingLeft();
   });
 });
@@ -272,7 +266,7 @@ describe("the end of it", () => {
     const heard: Heard = [];
     const s = await story({ limits: { maxRequests: 0 } });
     s.proxy.run(() => {
-      const { callouts } = contextOf(s);
+      const { callouts } = s.context;
       const sink = { onAnswer: () => heard.push("?") };
       (callouts.send("app", headOf("/"), toBytes(""), 1000, sink) as Callout).cancel();
     });
@@ -358,7 +352,7 @@ describe("the end of it", () => {
     const heard: Heard = [];
     const s = await story();
     s.proxy.run(() => {
-      const { callouts } = contextOf(s);
+      const { callouts } = s.context;
       const ask = (left: number): unknown =>
         callouts.send("app", headOf("/"), toBytes(""), 1000, {
           onAnswer(head) {

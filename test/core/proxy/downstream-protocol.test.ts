@@ -1,44 +1,15 @@
 /** Clusters that speak to their endpoints as the client speaks to the proxy (`use_downstream_protocol_config`). */
 import { describe, expect, test } from "bun:test";
 import type { Cluster } from "../../../core/config/model.ts";
-import type { FilterContext } from "../../../core/filter/filter-context.ts";
 import { RequestHead } from "../../../core/http/head.ts";
 import type { Peer } from "../../../runtime-adapters/memory/peer.ts";
-import {
-  get,
-  gist,
-  OK as OK1,
-  type Script,
-  type Story,
-  type StorySetup,
-  story,
-  storySnapshot,
-} from "../../support/engine-story.ts";
+import { get, gist, type Story, type StorySetup, story, storySnapshot } from "../../support/engine-story.ts";
 import { GET, type Http2Peer } from "../../support/http2-peer.ts";
-import { answer, http2Client, Origins } from "../../support/http2-story.ts";
+import { bilingual, http2Client } from "../../support/http2-story.ts";
 import { HTTP2, retryPolicy } from "../../support/snapshot-fixture.ts";
 import { pair } from "../../support/tls-pair.ts";
 
 const BY_CLIENT: Partial<Cluster> = { http2: HTTP2, protocolBy: "DOWNSTREAM" };
-
-/** An origin that speaks what it is spoken to in. It answers when it is told to. */
-function bilingual() {
-  const spoken: string[] = [];
-  const waiting: (() => void)[] = [];
-  const origins = new Origins((line, peer) => {
-    if (!line.includes(" head ")) return;
-    spoken.push("HTTP/2");
-    waiting.push(() => answer(line, peer));
-  });
-  const script: Script = (peer) => {
-    if (peer.received.startsWith("GET ")) {
-      spoken.push(peer.take().slice(6, 14));
-      waiting.push(() => void peer.send(OK1));
-    } else if (peer.received.startsWith("PRI ") || origins.knows(peer)) origins.script(peer);
-    else if (peer.ended) peer.close();
-  };
-  return { spoken, waiting, script };
-}
 
 async function byClient(setup: StorySetup = {}) {
   const { spoken, waiting, script } = bilingual();
@@ -122,7 +93,6 @@ test("a request that is tried again is so in its own version", async () => {
 
 test("a filter's call is made by HTTP/1.1, and by HTTP/2 if it is one of gRPC", async () => {
   const { s, spoken, finish } = await byClient();
-  const { filters } = s.proxy.worker as unknown as { filters: { context: FilterContext } };
   const statuses: number[] = [];
   for (const type of ["text/plain", "application/grpc"]) {
     const head = new RequestHead();
@@ -131,7 +101,7 @@ test("a filter's call is made by HTTP/1.1, and by HTTP/2 if it is one of gRPC", 
     head.authority = "call.example";
     head.fields.add("content-type", type);
     s.proxy.run(() => {
-      filters.context.callouts.send("app", head, new Uint8Array(0), 1000, {
+      s.context.callouts.send("app", head, new Uint8Array(0), 1000, {
         onAnswer: ({ status }) => statuses.push(status),
       });
     });

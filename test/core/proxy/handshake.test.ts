@@ -2,11 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import { latin1 } from "../../../core/bytes/ascii.ts";
 import type { Snapshot } from "../../../core/config/model.ts";
-import type { Services } from "../../../core/proxy/services.ts";
 import { clientHello } from "../../../runtime-adapters/memory/fake-hello.ts";
 import { get } from "../../support/engine-story.ts";
 import { HTTP2 } from "../../support/snapshot-fixture.ts";
-import { INSPECTED, matchOf, pair, SSL_IN, snapshots } from "../../support/tls-pair.ts";
+import { changePeer, INSPECTED, matchOf, pair, SSL_IN, snapshots } from "../../support/tls-pair.ts";
 
 /** The head of a ClientHello's record and message, and nothing of what they announce. */
 const CUT_HELLO = "\x16\x03\x01\x00\xf0\x01";
@@ -126,25 +125,20 @@ describe("a handshake that never ends is given up", () => {
     });
   }
 
-  test("at once, by who sends FIN in its midst", async () => {
-    const s = await pair();
-    const peer = s.client(CUT_HELLO, IN);
-    peer.end();
-    s.settle();
-    expect(peer.ended || peer.closed).toBe(true);
-    expect(s.stat("listener.127.0.0.1_443.downstream_pre_cx_active")).toBe(0);
-    s.expectNothingLeft();
-  });
-
-  test("at once, by who sends FIN before its first bytes were enough to look at", async () => {
-    const s = await pair({ listener: { filters: INSPECTED } });
-    const peer = s.client(CUT_HELLO, IN);
-    peer.end();
-    s.settle();
-    expect(peer.ended || peer.closed).toBe(true);
-    expect(s.stat("listener.127.0.0.1_443.downstream_pre_cx_active")).toBe(0);
-    s.expectNothingLeft();
-  });
+  for (const [what, filters] of [
+    ["in its midst", undefined],
+    ["before its first bytes were enough to look at", INSPECTED],
+  ] as const) {
+    test(`at once, by who sends FIN ${what}`, async () => {
+      const s = await pair({ listener: { filters } });
+      const peer = s.client(CUT_HELLO, IN);
+      peer.end();
+      s.settle();
+      expect(peer.ended || peer.closed).toBe(true);
+      expect(s.stat("listener.127.0.0.1_443.downstream_pre_cx_active")).toBe(0);
+      s.expectNothingLeft();
+    });
+  }
 });
 
 describe("a client that waits for the server to speak first", () => {
@@ -192,8 +186,7 @@ test("what the inspector found is counted", async () => {
 
 test("a cluster that goes while a connection is made leaves nothing of its certificates", async () => {
   const s = await pair();
-  const { secrets } = (s.proxy.worker as unknown as { services: Services }).services;
-  const { made } = secrets as unknown as { made: Map<string, unknown> };
+  const { made } = s.services.secrets as unknown as { made: Map<string, unknown> };
   s.proxy.network.line = { ...s.proxy.network.line, latency: 20 };
   s.client(get());
   s.advance(75); // the endpoint has not accepted yet
@@ -210,11 +203,7 @@ test("a cluster that loses its TLS while a connection is made: that one is none 
   s.proxy.network.line = { ...s.proxy.network.line, latency: 20 };
   const user = s.client(get());
   s.advance(75); // the endpoint has not accepted yet
-  const snapshot = snapshots.get(s) as Snapshot;
-  const clusters = snapshot.clusters.map((each) =>
-    each.name === "peer" ? { ...each, version: "2", tls: null } : each,
-  );
-  await s.apply({ ...snapshot, clusters });
+  await changePeer(s, () => ({ tls: null }));
   s.advance(200);
   expect(user.received).toStartWith("HTTP/1.1 503 ");
   expect(s.stat("cluster.peer.upstream_cx_connect_fail")).toBe(1);

@@ -1,27 +1,15 @@
 /** Clients that speak HTTP/2 to the proxy, frame by frame; upstreams of HTTP/1. */
 import { describe, expect, test } from "bun:test";
-import { get, OK, type Story, type StorySetup, silent, story } from "../../support/engine-story.ts";
+import { get, OK, silent, story } from "../../support/engine-story.ts";
 import { GET, Http2Peer, POST } from "../../support/http2-peer.ts";
+import { clientStory } from "../../support/http2-story.ts";
 import { COMMON, HTTP2 } from "../../support/snapshot-fixture.ts";
-
-/** A proxy and a client that has said its preface and empty SETTINGS. */
-async function begun(
-  setup: StorySetup = {},
-  ...settings: number[]
-): Promise<{ s: Story; client: Http2Peer }> {
-  const s = await story(setup);
-  const client = new Http2Peer(s.client(), true);
-  client.settings(...settings);
-  s.settle();
-  expect(client.heard()).toEqual([]);
-  return { s, client };
-}
 
 const ANSWER = "head :status=200 x-envoy-upstream-service-time=0 server=envoy content-length=2";
 
 describe("a request", () => {
   test("is answered on its stream", async () => {
-    const { s, client } = await begun();
+    const { s, client } = await clientStory();
     client.head(1, GET, { end: true });
     s.settle();
     expect(client.heard()).toEqual([`1 ${ANSWER}`, "1 data ok end"]);
@@ -34,7 +22,7 @@ describe("a request", () => {
   });
 
   test("comes byte by byte", async () => {
-    const { s, client } = await begun({ network: { maxRead: 1 } });
+    const { s, client } = await clientStory({ network: { maxRead: 1 } });
     client.head(1, GET, { end: true, parts: 3 });
     s.advance(1000);
     expect(client.heard()).toEqual([`1 ${ANSWER}`, "1 data o", "1 data k end"]);
@@ -42,7 +30,7 @@ describe("a request", () => {
   });
 
   test("with a body of known length goes upstream with that length", async () => {
-    const { s, client } = await begun({ origins: [silent] });
+    const { s, client } = await clientStory({ origins: [silent] });
     client
       .head(1, [...POST, ["content-length", "5"]])
       .data(1, "he")
@@ -54,7 +42,7 @@ describe("a request", () => {
   });
 
   test("with a body of unknown length goes upstream in chunks", async () => {
-    const { s, client } = await begun({ origins: [silent] });
+    const { s, client } = await clientStory({ origins: [silent] });
     client.head(1, POST).data(1, "he").data(1, "llo", true);
     s.settle();
     expect(s.upstream()[0].received).toContain("transfer-encoding: chunked\r\n");
@@ -63,7 +51,7 @@ describe("a request", () => {
   });
 
   test("many at once are answered each on its own", async () => {
-    const { s, client } = await begun();
+    const { s, client } = await clientStory();
     for (let id = 1; id < 40; id += 2) client.head(id, GET, { end: true });
     s.settle();
     const heard = client.heard();
@@ -79,7 +67,7 @@ describe("content-length", () => {
     ["more than", "3", "hell"],
   ]) {
     test(`a body that is ${what} declared resets the stream and destroys the upstream connection`, async () => {
-      const { s, client } = await begun({ origins: [silent] });
+      const { s, client } = await clientStory({ origins: [silent] });
       client.head(1, [...POST, ["content-length", length]]);
       s.settle();
       client.data(1, body, true);
@@ -94,7 +82,7 @@ describe("content-length", () => {
 
 describe("a stream that is reset", () => {
   test("by the client: the upstream connection is destroyed", async () => {
-    const { s, client } = await begun({ origins: [silent] });
+    const { s, client } = await clientStory({ origins: [silent] });
     client.head(1, GET, { end: true });
     s.settle();
     client.reset(1, 8);
@@ -108,7 +96,7 @@ describe("a stream that is reset", () => {
   });
 
   test("because the answer is cut", async () => {
-    const { s, client } = await begun({
+    const { s, client } = await clientStory({
       origins: [
         (peer) => {
           peer.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
@@ -126,7 +114,7 @@ describe("a stream that is reset", () => {
 describe("windows", () => {
   test("an answer waits for the stream's window, and the upstream is paused", async () => {
     const body = "x".repeat(500_000);
-    const { s, client } = await begun(
+    const { s, client } = await clientStory(
       {
         origins: [
           (peer) =>
@@ -151,7 +139,7 @@ describe("windows", () => {
   });
 
   test("a client that never opens its window is let go after the stream idle timeout", async () => {
-    const { s, client } = await begun({}, 4, 0);
+    const { s, client } = await clientStory({}, 4, 0);
     client.head(1, GET, { end: true });
     s.settle();
     expect(client.heard()).toEqual([`1 ${ANSWER}`]);
@@ -163,7 +151,7 @@ describe("windows", () => {
 
   test("credit comes back only for what has left the proxy", async () => {
     const http2 = { ...HTTP2, initialStreamWindowSize: 65_535, initialConnectionWindowSize: 65_535 };
-    const { s, client } = await begun({
+    const { s, client } = await clientStory({
       origins: [silent],
       manager: { http2 },
       limits: { maxConnections: 1 },
@@ -191,7 +179,7 @@ describe("an idle connection", () => {
 
   for (const idleTimeout of [300, 60_000]) {
     test(`ends ${idleTimeout} ms after its last stream, and not before`, async () => {
-      const { s, client } = await begun({ manager: common(idleTimeout) });
+      const { s, client } = await clientStory({ manager: common(idleTimeout) });
       for (const id of [1, 3]) {
         s.advance(idleTimeout - 50);
         client.head(id, GET, { end: true });
@@ -208,7 +196,7 @@ describe("an idle connection", () => {
   }
 
   test("keeps what it had for many streams for a moment only, and serves on", async () => {
-    const { s, client } = await begun({ manager: common(0) });
+    const { s, client } = await clientStory({ manager: common(0) });
     for (let id = 1; id < 41; id += 2) client.head(id, GET, { end: true });
     s.settle();
     expect(client.heard().filter((line) => line.endsWith(" end"))).toHaveLength(20);
@@ -226,7 +214,7 @@ describe("an idle connection", () => {
 
 describe("the end of a connection", () => {
   test("a listener that drains announces it, serves what comes, and closes when the last stream is over", async () => {
-    const { s, client } = await begun({ origins: [silent] });
+    const { s, client } = await clientStory({ origins: [silent] });
     client.head(1, GET, { end: true });
     s.settle();
     s.proxy.run(() => s.proxy.worker.drain());
@@ -248,7 +236,7 @@ describe("the end of a connection", () => {
   });
 
   test("an idle connection ends with a word", async () => {
-    const { s, client } = await begun();
+    const { s, client } = await clientStory();
     s.advance(3_600_000);
     expect(client.heard()).toEqual(["goaway 0 NO_ERROR"]);
     expect(client.peer.ended).toBe(true);

@@ -2,19 +2,18 @@
 import { describe, expect, test } from "bun:test";
 import { Respond } from "../../../core/filter/verdict.ts";
 import { at } from "../../../runtime-adapters/memory/network.ts";
-import {
-  get,
-  gist,
-  OK as OK1,
-  post,
-  type Script,
-  type StorySetup,
-  story,
-  storySnapshot,
-} from "../../support/engine-story.ts";
+import { get, gist, post, type StorySetup, story, storySnapshot } from "../../support/engine-story.ts";
 import type { Http2Peer } from "../../support/http2-peer.ts";
 import { GET } from "../../support/http2-peer.ts";
-import { answer, http2Client, OK, Origins, speaking, streamOf } from "../../support/http2-story.ts";
+import {
+  answer,
+  bilingual,
+  http2Client,
+  OK,
+  type Origins,
+  speaking,
+  streamOf,
+} from "../../support/http2-story.ts";
 import { recorded, reply } from "../../support/scripted-filter.ts";
 import { HTTP2, retryPolicy } from "../../support/snapshot-fixture.ts";
 
@@ -170,39 +169,19 @@ describe("how long", () => {
 });
 
 describe("a cluster whose version of HTTP changes", () => {
-  /** Speaks what it is spoken to in, and answers when told. */
-  function bilingual() {
-    const spoken: string[] = [];
-    const answers: (() => void)[] = [];
-    const origins = new Origins((line, peer) => {
-      if (!line.includes(" head ")) return;
-      spoken.push("2");
-      answers.push(() => answer(line, peer));
-    });
-    const script: Script = (peer) => {
-      if (peer.received.startsWith("GET ")) {
-        peer.take();
-        spoken.push("1");
-        answers.push(() => void peer.send(OK1));
-      } else if (peer.received.startsWith("PRI ") || origins.knows(peer)) origins.script(peer);
-      else if (peer.ended) peer.close();
-    };
-    return { spoken, answers, script };
-  }
-
   for (const [from, to] of [
     [null, HTTP2],
     [HTTP2, null],
   ]) {
-    const name = (http2: object | null) => (http2 === null ? "1" : "2");
+    const name = (http2: object | null) => (http2 === null ? "HTTP/1.1" : "HTTP/2");
     test(`from ${name(from)} to ${name(to)}: the next request, while the last one is finished`, async () => {
-      const { spoken, answers, script } = bilingual();
+      const { spoken, waiting, script } = bilingual();
       const s = await story({ cluster: { http2: from }, origins: [script] });
       const first = s.client(get());
       await s.apply(storySnapshot({ cluster: { http2: to } }));
       const second = s.client(get());
       expect(spoken).toEqual([name(from), name(to)]);
-      for (const each of answers) each();
+      for (const each of waiting) each();
       s.settle();
       for (const client of [first, second]) expect(gist(client.received)).toBe("200 ok");
       s.client(get());
@@ -212,14 +191,14 @@ describe("a cluster whose version of HTTP changes", () => {
     });
 
     test(`from ${name(from)} to ${name(to)}: while a connection is made`, async () => {
-      const { spoken, answers, script } = bilingual();
+      const { spoken, waiting, script } = bilingual();
       const s = await story({ network: { latency: 20 }, cluster: { http2: from }, origins: [script] });
       const client = s.client(get());
       s.advance(75); // the upstream has not accepted yet
       await s.apply(storySnapshot({ cluster: { http2: to } }));
       s.advance(100);
       expect(spoken).toEqual([name(from)]);
-      for (const each of answers) each();
+      for (const each of waiting) each();
       s.advance(100);
       expect(gist(client.received)).toBe("200 ok");
       s.expectNothingLeft();

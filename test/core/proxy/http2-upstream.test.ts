@@ -1,7 +1,6 @@
 /** Upstreams that speak HTTP/2 with the proxy, frame by frame; clients of HTTP/1. */
 import { describe, expect, test } from "bun:test";
 import { latin1, toBytes } from "../../../core/bytes/ascii.ts";
-import type { FilterContext } from "../../../core/filter/filter-context.ts";
 import { RequestHead } from "../../../core/http/head.ts";
 import { get, post } from "../../support/engine-story.ts";
 import type { Http2Peer } from "../../support/http2-peer.ts";
@@ -165,14 +164,13 @@ test("a filter's own request goes as a stream, its body and the answer's trailer
         .data(id, "yes")
         .head(id, [["x-sum", "1"]], { end: true });
   });
-  const { filters } = s.proxy.worker as unknown as { filters: { context: FilterContext } };
   const head = new RequestHead();
   head.method = "POST";
   head.path = "/check";
   head.authority = "callout.example";
   let heard = "";
   s.proxy.run(() => {
-    filters.context.callouts.send("app", head, toBytes("may I?"), 1000, {
+    s.context.callouts.send("app", head, toBytes("may I?"), 1000, {
       onAnswer({ status }, bytes, trailers) {
         heard = `${status} ${latin1(bytes, 0, bytes.length)} ${trailers?.get("x-sum")}`;
       },
