@@ -239,7 +239,7 @@ describe("who may import whom", () => {
 
   test("a sidecar without plugins loads no WASM host", () => {
     // What checks a configuration may be there. The rest is some MB: the sidecar and each worker load it on demand.
-    const checks = /^filters\/wasm\/(plugin-config|plugin-bytes|json-section|vm-limits)\.ts$/;
+    const checks = /^filters\/wasm\/(plugin-config|plugin-bytes|vm-limits)\.ts$/;
     const isHost = (path: string) =>
       (path.startsWith("filters/wasm/") && !checks.test(path)) ||
       /\/modules\/(make-module-store|module-store|module-source|(compile|try|ask)-\w+)\.ts$/.test(path);

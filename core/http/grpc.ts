@@ -35,6 +35,13 @@ export function isGrpc(fields: Fields): boolean {
   return type.length === 16 || type.charCodeAt(16) === 0x2b;
 }
 
+const STATUS = /^(?:[0-9]|1[0-6])$/;
+
+/** True for the statuses that there are, as they are written. */
+export function isGrpcStatus(text: string): boolean {
+  return STATUS.test(text);
+}
+
 /** Whether an answer with that `grpc-status` (null: none) counts as a success of its endpoint: Envoy's statuses below 500. */
 export function isGrpcSuccess(status: string | null): boolean {
   switch (status) {

@@ -15,9 +15,8 @@ import {
   proxy_grpc_close,
   proxy_grpc_send,
   proxy_grpc_stream,
-  proxy_set_effective_context,
 } from "./env";
-import { currentContext, enter, findContext, whenDeleted } from "./registry";
+import { currentContext, enterForAnswer, whenDeleted } from "./registry";
 import { Slice } from "./slice";
 
 /** How a call ended. */
@@ -68,10 +67,6 @@ export abstract class GrpcCallHandler extends GrpcHandler {
 
 /** What happens with a stream. Override what is needed. */
 export abstract class GrpcStreamHandler extends GrpcHandler {
-  /** The other streams of its context. */
-  before: GrpcStreamHandler | null = null;
-  after: GrpcStreamHandler | null = null;
-
   /** `grpcInitialMetadata` can be read; it is empty if there will be no message. */
   onInitialMetadata(_count: u32): void {}
 
@@ -95,54 +90,48 @@ export abstract class GrpcStreamHandler extends GrpcHandler {
   }
 }
 
-/** Made with the first call: a filter that makes none has none of it. */
-let under: Map<u32, GrpcHandler> | null = null;
+/** The calls under way. */
+class CallsUnderWay {
+  readonly byToken: Map<u32, GrpcHandler> = new Map<u32, GrpcHandler>();
+  /** The tokens of a context's streams, by its number. */
+  readonly streams: Map<u32, Set<u32>> = new Map<u32, Set<u32>>();
+}
 
-/** The calls under way, by their tokens. */
-function calls(): Map<u32, GrpcHandler> {
+/** Made with the first call: a filter that makes none has none of it. */
+let under: CallsUnderWay | null = null;
+
+function calls(): CallsUnderWay {
   const known = under;
   if (known !== null) return known;
-  const made = new Map<u32, GrpcHandler>();
+  const made = new CallsUnderWay();
   under = made;
   whenDeleted(cancelStreams);
   return made;
 }
 
-/** The stream that a context opened last, by the context's number. */
-const streams = new Map<u32, GrpcStreamHandler>();
-
 /** The call is over. */
 function forget(token: u32): void {
-  if (!calls().has(token)) return;
-  const handler = calls().get(token);
-  calls().delete(token);
-  if (handler instanceof GrpcStreamHandler) leave(handler as GrpcStreamHandler);
-}
-
-/** Takes a stream out of its context's. */
-function leave(stream: GrpcStreamHandler): void {
-  const before = stream.before;
-  const after = stream.after;
-  stream.before = null;
-  stream.after = null;
-  if (after !== null) after.before = before;
-  if (before !== null) before.after = after;
-  else if (after !== null) streams.set(stream.contextId, after);
-  else streams.delete(stream.contextId);
+  const byToken = calls().byToken;
+  if (!byToken.has(token)) return;
+  const handler = byToken.get(token);
+  byToken.delete(token);
+  if (!(handler instanceof GrpcStreamHandler)) return;
+  const streams = calls().streams;
+  const id = handler.contextId;
+  if (!streams.has(id)) return;
+  streams.get(id).delete(token);
+  if (streams.get(id).size === 0) streams.delete(id);
 }
 
 /** The context is gone. */
 function cancelStreams(contextId: u32): void {
+  const streams = calls().streams;
   if (!streams.has(contextId)) return;
-  let stream: GrpcStreamHandler | null = streams.get(contextId);
+  const tokens = streams.get(contextId).values();
   streams.delete(contextId);
-  while (stream !== null) {
-    const after: GrpcStreamHandler | null = stream.after;
-    stream.before = null;
-    stream.after = null;
-    calls().delete(stream.token);
-    proxy_grpc_cancel(stream.token);
-    stream = after;
+  for (let i = 0; i < tokens.length; i++) {
+    calls().byToken.delete(tokens[i]);
+    proxy_grpc_cancel(tokens[i]);
   }
 }
 
@@ -203,14 +192,12 @@ export function grpcStream(
 function begun(token: u32, handler: GrpcHandler): bool {
   handler.contextId = currentContext();
   handler.token = token;
-  calls().set(token, handler);
+  calls().byToken.set(token, handler);
   if (handler instanceof GrpcStreamHandler) {
-    const stream = handler as GrpcStreamHandler;
+    const streams = calls().streams;
     const id = handler.contextId;
-    const after = streams.has(id) ? streams.get(id) : null;
-    stream.after = after;
-    if (after !== null) after.before = stream;
-    streams.set(id, stream);
+    if (!streams.has(id)) streams.set(id, new Set<u32>());
+    streams.get(id).add(token);
   }
   return true;
 }
@@ -225,15 +212,12 @@ export function grpcStatusMessage(): Slice | null {
 
 /** The handler of a call, whose context is entered; null if nobody is there who could hear. */
 function handlerOf(token: u32): GrpcHandler | null {
-  if (!calls().has(token)) return null;
-  const handler = calls().get(token);
-  const id = handler.contextId;
-  if (findContext(id) === null || proxy_set_effective_context(id) !== Status.Ok) {
-    handler.cancel();
-    return null;
-  }
-  enter(id);
-  return handler;
+  const byToken = calls().byToken;
+  if (!byToken.has(token)) return null;
+  const handler = byToken.get(token);
+  if (enterForAnswer(handler.contextId)) return handler;
+  handler.cancel();
+  return null;
 }
 
 /** Called by the exported callbacks. */

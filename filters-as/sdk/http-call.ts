@@ -4,8 +4,8 @@
  */
 import { Status } from "./abi";
 import { allocate } from "./arena";
-import { proxy_http_call, proxy_set_effective_context } from "./env";
-import { currentContext, enter, findContext } from "./registry";
+import { proxy_http_call } from "./env";
+import { currentContext, enterForAnswer } from "./registry";
 import { Slice } from "./slice";
 
 /** What happens with the answer to a call. Extend it, with a field for whatever the answer is about. */
@@ -54,8 +54,5 @@ export function answerCall(token: u32, headerCount: u32, bodySize: u32, trailerC
   if (!waiting.has(token)) return;
   const handler = waiting.get(token);
   waiting.delete(token);
-  if (findContext(handler.contextId) === null) return;
-  if (proxy_set_effective_context(handler.contextId) !== Status.Ok) return;
-  enter(handler.contextId);
-  handler.onResponse(headerCount, bodySize, trailerCount);
+  if (enterForAnswer(handler.contextId)) handler.onResponse(headerCount, bodySize, trailerCount);
 }

@@ -2,9 +2,11 @@
  * Which root contexts there are and which contexts live. The exported callbacks (`exports/`) find the object that
  * they are about here; filters only call `register`.
  */
+import { Status } from "./abi";
 import { bytesSinceCollection, collectGarbage } from "./compiler-hooks";
 import { Context, HttpContext, RootContext } from "./context";
 import { ContextTable } from "./context-table";
+import { proxy_set_effective_context } from "./env";
 import { error } from "./log";
 import { getPropertyString } from "./property";
 import { Slice } from "./slice";
@@ -36,6 +38,13 @@ export function currentContext(): u32 {
 /** Called by every callback about a context. */
 export function enter(id: u32): void {
   current = id;
+}
+
+/** The same for an answer to a context, which the host is told of; false if nobody is there who could hear it. */
+export function enterForAnswer(id: u32): bool {
+  if (contexts.get(id) === null || proxy_set_effective_context(id) !== Status.Ok) return false;
+  enter(id);
+  return true;
 }
 
 /** The context of this number; null if there is none. */

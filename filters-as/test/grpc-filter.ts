@@ -6,6 +6,7 @@
  *   /missing    a method that is not there   /nobody    a cluster that is not there
  *   /stream     FullDuplexCall: three messages, each when the one before was answered
  *   /cancel     the same, given up after the first answer
+ *   /three      three streams; the client is answered when one of them is over
  */
 import {
   Action,
@@ -54,6 +55,7 @@ class Exchange extends HttpContext {
     else if (path === "/unary") isSent = this.ask(CLUSTER, "UnaryCall", Slice.at(LARGE, 4));
     else if (path === "/missing") isSent = this.ask(CLUSTER, "Nothing", Slice.empty);
     else if (path === "/nobody") isSent = this.ask(Slice.from("nobody"), "EmptyCall", Slice.empty);
+    else if (path === "/three") isSent = this.talk(false) && this.talk(false) && this.talk(false);
     else isSent = this.talk(path === "/cancel");
     if (!isSent) sendResponse(503, Slice.from("not sent"));
     return Action.Pause;

@@ -4,6 +4,7 @@
  */
 import type { FilterContext } from "../../core/filter/filter-context.ts";
 import type { Fields } from "../../core/http/fields.ts";
+import { isGrpcStatus } from "../../core/http/grpc.ts";
 import { known } from "../../core/http/names.ts";
 import { clusterScope } from "../../core/telemetry/cluster-stats.ts";
 
@@ -11,8 +12,6 @@ const GRPC_STATUS = known("grpc-status");
 
 /** Methods with numbers of their own, per filter of a chain and worker. */
 const MOST_METHODS = 1000;
-/** A status is a small number; anything else a peer says has no counter. */
-const STATUS = /^(?:[0-9]|1[0-6])$/;
 
 /** "service/method", or null for a path that names no method. */
 export function methodOf(path: string): string | null {
@@ -51,7 +50,8 @@ export class CallOutcomes {
   charge(cluster: string, place: string, fields: Fields): void {
     const status = fields.getId(GRPC_STATUS);
     if (status === null || cluster === "") return;
-    if (STATUS.test(status)) this.add(cluster, `${place}${status}`, 1);
+    // Anything else that a peer says has no counter of its own.
+    if (isGrpcStatus(status)) this.add(cluster, `${place}${status}`, 1);
     this.add(cluster, `${place}${status === "0" ? "success" : "failure"}`, 1);
     this.add(cluster, `${place}total`, 1);
   }

@@ -19,7 +19,7 @@ import type { Fields } from "../../core/http/fields.ts";
 import { isGrpc } from "../../core/http/grpc.ts";
 import type { RequestHead, ResponseHead } from "../../core/http/head.ts";
 import { known } from "../../core/http/names.ts";
-import { JsonSection } from "../wasm/json-section.ts";
+import { JsonSection } from "../json-section.ts";
 import { Base64Stream } from "./base64-stream.ts";
 import { CallOutcomes, methodOf } from "./call-outcomes.ts";
 

@@ -6,7 +6,7 @@
 import { lowerCase } from "../../core/bytes/ascii.ts";
 import type { Json, Node } from "../../core/config/model.ts";
 import { withoutPort } from "../../core/http/authority.ts";
-import { grpcStatusOf, isGrpc } from "../../core/http/grpc.ts";
+import { grpcStatusOf, isGrpc, isGrpcStatus } from "../../core/http/grpc.ts";
 import { known } from "../../core/http/names.ts";
 import type { MetadataValue, StreamInfo } from "../../core/http/stream-info.ts";
 
@@ -46,8 +46,6 @@ export type LabelValues = { [label in Label]: string };
 export const UNKNOWN = "unknown";
 
 const GRPC_STATUS = known("grpc-status");
-/** A status is a small number; anything else that a peer says is told as none. */
-const STATUS = /^(?:[0-9]|1[0-6])$/;
 const SPIFFE = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\/sa\/[^/]+$/;
 
 /** A workload of the mesh, as far as it is known. */
@@ -67,11 +65,10 @@ export function workloadOf({ metadata }: Node): Workload {
   const label = (name: string): string => textOf(field(labels, name));
   const app = label("app");
   const workload = textOf(field(metadata, "WORKLOAD_NAME"));
-  const canonical = label("service.istio.io/canonical-name");
   return {
     workload,
     namespace: textOf(field(metadata, "NAMESPACE")),
-    canonicalService: canonical !== UNKNOWN ? canonical : app !== UNKNOWN ? app : workload,
+    canonicalService: firstKnown(label("service.istio.io/canonical-name"), app, workload),
     canonicalRevision: firstKnown(label("service.istio.io/canonical-revision"), label("version"), "latest"),
     app,
     version: label("version"),
@@ -189,8 +186,11 @@ function serviceOf(info: StreamInfo): Service | null {
   const services = field(field(metadata as MetadataValue, "istio"), "services");
   const first = Array.isArray(services) ? (services[0] as MetadataValue) : undefined;
   if (first === undefined) return null;
-  const [host, name, namespace] = ["host", "name", "namespace"].map((key) => textOf(field(first, key)));
-  return { host, name, namespace };
+  return {
+    host: textOf(field(first, "host")),
+    name: textOf(field(first, "name")),
+    namespace: textOf(field(first, "namespace")),
+  };
 }
 
 function serviceByHost({ request }: StreamInfo, known: Known): Service {
@@ -199,11 +199,11 @@ function serviceByHost({ request }: StreamInfo, known: Known): Service {
   return { host, name: host, namespace: UNKNOWN };
 }
 
-/** What the answer says, in its head or behind its body; without any what follows from its status. */
+/** What the answer says, in its head or behind its body, if it is a status; if it says nothing, what follows from HTTP's. */
 function grpcStatus(info: StreamInfo): string {
   const said = info.responseTrailers?.getId(GRPC_STATUS) ?? info.response?.fields.getId(GRPC_STATUS) ?? null;
-  if (said !== null) return STATUS.test(said) ? said : UNKNOWN;
-  return String(info.responseCode === 200 ? 2 : grpcStatusOf(info.responseCode));
+  if (said !== null) return isGrpcStatus(said) ? said : UNKNOWN;
+  return String(grpcStatusOf(info.responseCode));
 }
 
 function firstKnown(...values: readonly string[]): string {

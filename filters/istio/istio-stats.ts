@@ -13,7 +13,7 @@ import { Continue, type Verdict } from "../../core/filter/verdict.ts";
 import { isGrpc } from "../../core/http/grpc.ts";
 import type { StatsStore } from "../../core/telemetry/stats.ts";
 import { MessageCounter } from "../grpc/message-counter.ts";
-import { JsonSection } from "../wasm/json-section.ts";
+import { JsonSection } from "../json-section.ts";
 import { RequestFacts, workloadOf } from "./istio-labels.ts";
 import { IstioScopes, IstioSeries, METRICS, type Metric } from "./istio-series.ts";
 

@@ -1,4 +1,4 @@
-/** Bytes that a guest may read: a configuration, the body of an answer. */
+/** Bytes that a guest may read: a configuration, the body of an answer, a message. */
 import type { GuestBuffer } from "./guest-context.ts";
 
 export class BytesBuffer implements GuestBuffer {

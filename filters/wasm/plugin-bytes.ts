@@ -5,7 +5,7 @@
  * from a file is never encoded.
  */
 import { toBytes, utf8ByteString } from "../../core/bytes/ascii.ts";
-import type { JsonSection } from "./json-section.ts";
+import type { JsonSection } from "../json-section.ts";
 
 const NOTHING = new Uint8Array(0);
 

@@ -6,7 +6,7 @@
 import { lowerCase, toBytes, utf8ByteString } from "../../core/bytes/ascii.ts";
 import type { ConfigFault } from "../../core/config/config-fault.ts";
 import type { Json } from "../../core/config/model.ts";
-import { JsonSection } from "./json-section.ts";
+import { JsonSection } from "../json-section.ts";
 import { readPluginBytes } from "./plugin-bytes.ts";
 
 /** One configured plugin. Plain, immutable, structured-cloneable; texts are byte strings. */

@@ -3,8 +3,8 @@
  * under way, bounds what a call may spend, and keeps what the guest asks for until it has returned.
  *
  * Laws: no guest is entered from inside itself, its allocator aside; if it were, the outer call would go on for whom it
- * was made. A trap ends the VM: the instance is never called
- * again, whatever of it was under way (proxy-wasm.md 1.10). A host function never throws.
+ * was made. A trap ends the VM: the instance is never called again, whatever of it was under way (proxy-wasm.md 1.10).
+ * A host function never throws.
  *
  *   new ─(start)─▶ alive ─(trap)─▶ failed
  */

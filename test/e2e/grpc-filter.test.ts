@@ -3,7 +3,14 @@
  * our proxy on each runtime. See grpc-interop.ts for how the server is found.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { anyHost, httpListener, ROUTER, staticCluster, upstreamHttp2 } from "../support/bootstrap.ts";
+import {
+  anyHost,
+  httpListener,
+  ROUTER,
+  staticCluster,
+  upstreamHttp2,
+  wasmFilter,
+} from "../support/bootstrap.ts";
 import { freePorts, type Program } from "../support/child-process.ts";
 import { testModule } from "../support/filter-build.ts";
 import { FILTER_PROXIES } from "../support/filter-proxies.ts";
@@ -42,18 +49,8 @@ describe.skipIf(typeof programs === "string")("a filter calls grpc-go", () => {
     "%s",
     async (name, start) => {
       const [listening] = await freePorts(1);
-      const filter = {
-        name: "grpc",
-        typed_config: {
-          "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-          config: {
-            name: "grpc",
-            vm_config: { runtime: "envoy.wasm.runtime.v8", code: { local: { filename: module } } },
-          },
-        },
-      };
       const web = httpListener("web", listening, {
-        http_filters: [filter, ROUTER],
+        http_filters: [wasmFilter("grpc", module), ROUTER],
         route_config: anyHost("web", [{ match: { prefix: "/" }, direct_response: { status: 404 } }]),
       });
       const clusters = [staticCluster("interop", [port], upstreamHttp2())];

@@ -24,6 +24,17 @@ export function router(options: YamlMap): YamlMap {
 
 export const ROUTER: YamlMap = router({});
 
+/** A filter that runs the module in a file, in a VM of its own, and has no configuration. */
+export function wasmFilter(name: string, file: string): YamlMap {
+  const code = { local: { filename: file } };
+  return {
+    name,
+    typed_config: any("envoy.extensions.filters.http.wasm.v3.Wasm", {
+      config: { name, vm_config: { vm_id: name, runtime: "envoy.wasm.runtime.v8", code } },
+    }),
+  };
+}
+
 export function fileLog(path: string, format: YamlMap = {}): YamlMap {
   return {
     name: "envoy.access_loggers.file",

@@ -92,8 +92,8 @@ export function grpcGuest({
     ${wat(more)}`;
 }
 
-/** WebAssembly text of a call; strings are put into the guest's memory at `at` by the text itself. */
-function stored(text: string, at: number): string {
+/** WebAssembly text that puts a byte string into the guest's memory at `at`. */
+export function stored(text: string, at: number): string {
   return Array.from(text, (char, i) => `(i32.store8 #${at + i} #${char.charCodeAt(0)})`).join(" ");
 }
 
@@ -106,6 +106,14 @@ export interface Called {
   readonly timeout?: number;
   readonly token?: number;
 }
+
+/** What the guests say, without who says it. */
+export function withoutSpeaker(lines: readonly string[]): string[] {
+  return lines.map((line) => line.replace(/^(warning )?p: (said )?/, ""));
+}
+
+/** Answers the client of the proxy at once: what matters is the call. */
+export const REPLY = "(drop (call $send_local_response #200 #0 #0 #0 #0 #0 #0 #-1))";
 
 /** Far from what guest.ts uses. */
 const AT = 40_000;

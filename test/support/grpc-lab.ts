@@ -7,7 +7,15 @@ import { createServer as createHttp1 } from "node:http";
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { join } from "node:path";
 import type { CompiledModule } from "../../filters/wasm/compiled-module.ts";
-import { anyHost, httpListener, ROUTER, staticCluster, upstreamHttp2, type YamlMap } from "./bootstrap.ts";
+import {
+  anyHost,
+  httpListener,
+  ROUTER,
+  staticCluster,
+  upstreamHttp2,
+  wasmFilter,
+  type YamlMap,
+} from "./bootstrap.ts";
 import { freePorts, temporaryFolder } from "./child-process.ts";
 import type { ProxyStarter } from "./filtered-proxy.ts";
 import { binaryOf } from "./guest.ts";
@@ -131,18 +139,8 @@ export async function grpcLab(
   const listeners = names.map((name, i) => {
     const file = join(folder.path, `${i}.wasm`);
     writeFileSync(file, binaryOf(cases[name].guest));
-    const filter = {
-      name,
-      typed_config: {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-        config: {
-          name,
-          vm_config: { vm_id: name, runtime: "envoy.wasm.runtime.v8", code: { local: { filename: file } } },
-        },
-      },
-    };
     return httpListener(name, ports[i + 3], {
-      http_filters: [filter, ROUTER],
+      http_filters: [wasmFilter(name, file), ROUTER],
       route_config: anyHost(name, [{ match: { prefix: "/" }, direct_response: { status: 200 } }]),
     });
   });

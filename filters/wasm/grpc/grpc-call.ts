@@ -11,6 +11,7 @@ import type { Fields } from "../../../core/http/fields.ts";
 import { grpcStatusOf } from "../../../core/http/grpc.ts";
 import { ResponseHead } from "../../../core/http/head.ts";
 import { Timer } from "../../../core/time/timers.ts";
+import { BytesBuffer } from "../bytes-buffer.ts";
 import type { GuestBuffer } from "../guest-context.ts";
 import { framedMessage, type MessageOwner, MessageReader, Sound } from "./message-reader.ts";
 
@@ -230,7 +231,7 @@ export class GrpcCall implements CallSink, MessageOwner {
     this.finish();
     if (this.unary && status === OK) {
       if (last === null) owner.onClose(this, INTERNAL, "");
-      else owner.onMessage(this, { size: last.length, copy: copyOf(last) });
+      else owner.onMessage(this, new BytesBuffer(last));
     } else owner.onClose(this, status, noted(message, details));
     owner.onOver(this);
   }
@@ -255,10 +256,6 @@ export class GrpcCall implements CallSink, MessageOwner {
     this.held = 0;
     this.message = null;
   }
-}
-
-function copyOf(bytes: Uint8Array): GuestBuffer["copy"] {
-  return (from, length, into, at) => into.set(bytes.subarray(from, from + length), at);
 }
 
 /** What a `grpc-status` says. */

@@ -34,47 +34,47 @@ const MAX_NAME = 4096;
 /** What a call says of itself, beside what belongs to its connection: metadata of these names is left out. */
 const OWN: ReadonlySet<string> = new Set(["content-type", "grpc-timeout", "trailer", "expect"]);
 
+/** Bytes that a guest names. */
+interface Range {
+  readonly at: number;
+  readonly size: number;
+}
+
+function range(at: number, size: number): Range {
+  return { at: at >>> 0, size: size >>> 0 };
+}
+
 export function grpcFunctions(vm: WasmVm): HostFunctions {
   const { memory } = vm;
 
   /** Begins a call; all numbers are unsigned. A status, or the call. */
   function begin(
-    service: number,
-    serviceSize: number,
-    name: number,
-    nameSize: number,
-    method: number,
-    methodSize: number,
-    metadata: number,
-    metadataSize: number,
+    service: Range,
+    name: Range,
+    method: Range,
+    metadata: Range,
     tokenAt: number,
     timeout: number,
     kind: number,
   ): number | GrpcCall {
     if (memory.closed) return InternalFailure;
-    if (
-      !memory.has(service, serviceSize) ||
-      !memory.has(name, nameSize) ||
-      !memory.has(method, methodSize) ||
-      !memory.has(metadata, metadataSize) ||
-      !memory.has(tokenAt, 4)
-    ) {
+    const isThere = ({ at, size }: Range): boolean => memory.has(at, size);
+    if (![service, name, method, metadata].every(isThere) || !memory.has(tokenAt, 4))
       return InvalidMemoryAccess;
-    }
     memory.spend(CALL_WORK);
     const { context } = vm;
     if (context === null) return InternalFailure;
-    if (serviceSize > MAX_SERVICE || nameSize + methodSize > MAX_NAME) return InternalFailure;
+    if (service.size > MAX_SERVICE || name.size + method.size > MAX_NAME) return InternalFailure;
     const { callouts } = vm.host.context;
-    const target = readGrpcService(memory.text(service, serviceSize));
+    const target = readGrpcService(memory.text(service.at, service.size));
     if (target === OtherClient) {
       vm.log("error", "a gRPC service has to be reached by envoy_grpc: there is no google_grpc");
       return ParseFailure;
     }
     if (!callouts.has(target.cluster)) return target.described ? InternalFailure : ParseFailure;
-    const path = `/${memory.text(name, nameSize)}/${memory.text(method, methodSize)}`;
+    const path = `/${memory.text(name.at, name.size)}/${memory.text(method.at, method.size)}`;
     // What cannot be read is no metadata (Envoy).
-    const head = headOf(target, path, readPairs(memory, metadata, metadataSize) ?? []);
+    const head = headOf(target, path, readPairs(memory, metadata.at, metadata.size) ?? []);
     if (head === null) return InternalFailure;
     if (timeout > 0) head.fields.add("grpc-timeout", formatGrpcTimeout(timeout));
     const bytes = bytesOfHead(head);
@@ -83,7 +83,7 @@ export function grpcFunctions(vm: WasmVm): HostFunctions {
     const token = root.newToken(kind);
     if (token === 0) return InternalFailure;
     // Texts of the head may be parts of the description.
-    const held = bytes + serviceSize;
+    const held = bytes + service.size;
     const call = root.grpc.begin(token, kind === UnaryToken, target.maxMessage, held, (sink) => {
       const opened = callouts.open(target.cluster, head, timeout, sink);
       return typeof opened === "number" ? null : opened;
@@ -125,9 +125,13 @@ export function grpcFunctions(vm: WasmVm): HostFunctions {
       if (!memory.has(from, size)) return InvalidMemoryAccess;
       if (size > MAX_MESSAGE) return InternalFailure;
       const call = begin(
-        ...([service >>> 0, serviceSize >>> 0, name >>> 0, nameSize >>> 0, method >>> 0] as const),
-        ...([methodSize >>> 0, metadata >>> 0, metadataSize >>> 0, tokenAt >>> 0] as const),
-        ...([timeout >>> 0, UnaryToken] as const),
+        range(service, serviceSize),
+        range(name, nameSize),
+        range(method, methodSize),
+        range(metadata, metadataSize),
+        tokenAt >>> 0,
+        timeout >>> 0,
+        UnaryToken,
       );
       if (typeof call === "number") return call;
       call.send(memory.view().subarray(from, from + size), true);
@@ -146,8 +150,13 @@ export function grpcFunctions(vm: WasmVm): HostFunctions {
       tokenAt: number,
     ) {
       const call = begin(
-        ...([service >>> 0, serviceSize >>> 0, name >>> 0, nameSize >>> 0, method >>> 0] as const),
-        ...([methodSize >>> 0, metadata >>> 0, metadataSize >>> 0, tokenAt >>> 0, 0, StreamToken] as const),
+        range(service, serviceSize),
+        range(name, nameSize),
+        range(method, methodSize),
+        range(metadata, metadataSize),
+        tokenAt >>> 0,
+        0,
+        StreamToken,
       );
       return typeof call === "number" ? call : Ok;
     },
@@ -202,10 +211,10 @@ function headOf(target: GrpcService, path: string, pairs: readonly string[]): Re
   const add = (given: string, value: string): boolean => {
     const name = lowerCase(given);
     if (name.charCodeAt(0) === 0x3a || OWN.has(name) || OWN_FIELDS[idOf(name)] === 1) return true;
-    if (!isFieldName(name)) return false;
     const text = name.endsWith("-bin") ? toBase64(toBytes(value)) : value;
-    if (isFieldValue(text)) head.fields.add(name, text);
-    return isFieldValue(text);
+    if (!isFieldName(name) || !isFieldValue(text)) return false;
+    head.fields.add(name, text);
+    return true;
   };
   for (const [name, value] of target.metadata) if (!add(name, value)) return null;
   for (let i = 0; i < pairs.length; i += 2) if (!add(pairs[i], pairs[i + 1])) return null;

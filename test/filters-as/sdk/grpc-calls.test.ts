@@ -8,6 +8,11 @@ import { Origins } from "../../support/http2-story.ts";
 import { HTTP2 } from "../../support/snapshot-fixture.ts";
 import { wasmStory } from "../../support/wasm-story.ts";
 
+const HEAD = [
+  [":status", "200"],
+  ["content-type", "application/grpc"],
+] as const;
+
 let guest: CompiledModule;
 beforeAll(() => {
   const bytes = readFileSync(testModule("grpc-filter"));
@@ -40,4 +45,25 @@ describe("when the client has gone", () => {
     expect(said()).toEqual([]);
     await over();
   });
+});
+
+test("the streams of a context are cancelled with it, but for the one that was over before", async () => {
+  const origins = new Origins((line, peer) => {
+    if (line.startsWith("3 data")) peer.head(3, [...HEAD, ["grpc-status", "0"]], { end: true });
+  }, []);
+  const { s, said, over } = await wasmStory([{ guest }], {
+    cluster: { name: "interop", http2: HTTP2 },
+    origins: [origins.script],
+  });
+  const client = s.client(get("/three"));
+  s.advance(5);
+  expect(client.received).toStartWith("HTTP/1.1 200 ");
+  expect(client.received).toEndWith("closed 0");
+  expect(origins.heard.filter((line) => line.endsWith("reset CANCEL")).sort()).toEqual([
+    "1 reset CANCEL",
+    "5 reset CANCEL",
+  ]);
+  expect(s.stat("cluster.interop.upstream_rq_active")).toBe(0);
+  expect(said()).toEqual([]);
+  await over();
 });

@@ -1,7 +1,7 @@
 /** What the calls of a guest may hold and cost: heads, bodies and answers share one room, and each call has its price. */
 import { describe, expect, test } from "bun:test";
 import { get, type Script } from "../../support/engine-story.ts";
-import { grpcGuest } from "../../support/grpc-guest.ts";
+import { grpcGuest, REPLY, stored, withoutSpeaker } from "../../support/grpc-guest.ts";
 import { fuelled, HAS_ASSEMBLER } from "../../support/guest.ts";
 import { HTTP2 } from "../../support/snapshot-fixture.ts";
 import { type WasmStory, wasmStory } from "../../support/wasm-story.ts";
@@ -11,13 +11,8 @@ const APP = 50_000;
 const ASK = 50_100;
 const MAP = 2_000_000;
 const BODY = 3_000_000;
-const REPLY = "(drop (call $send_local_response #200 #0 #0 #0 #0 #0 #0 #-1))";
 const LIMITS = { maxRequests: 10_000, maxPendingRequests: 10_000 };
 const NOBODY: Script = () => undefined;
-
-function bytes(at: number, text: string): string {
-  return Array.from(text, (char, i) => `(i32.store8 #${at + i} #${char.charCodeAt(0)})`).join(" ");
-}
 
 /** Puts pairs, of which the last one's value is `length` times "b". */
 function map(
@@ -31,9 +26,9 @@ function map(
   all.forEach(([name, value], i) => {
     const size = value === null ? length : value.length;
     stores += `(i32.store #${at + 4 + i * 8} #${name.length}) (i32.store #${at + 8 + i * 8} #${size})`;
-    stores += bytes(to, `${name}\0`);
+    stores += stored(`${name}\0`, to);
     to += name.length + 1;
-    stores += value === null ? `(memory.fill #${to} #98 #${length})` : bytes(to, value);
+    stores += value === null ? `(memory.fill #${to} #98 #${length})` : stored(value, to);
     to += size;
     stores += `(i32.store8 #${to} #0)`;
     to++;
@@ -55,7 +50,7 @@ const often = (act: string, tries: number): string => `
 function streams(length: number, tries: number): string {
   const [stores, size] = map(MAP, [], length);
   const open = `(call $grpc_stream #${APP} #3 #${APP} #3 #${APP} #3 #${MAP} #${size} #64)`;
-  return GROWN + bytes(APP, "app") + stores + often(open, tries);
+  return GROWN + stored("app", APP) + stores + often(open, tries);
 }
 
 /** Requests with a field and a body of that many bytes. */
@@ -67,7 +62,7 @@ function requests(length: number, body: number, tries: number): string {
   ] as const;
   const [stores, size] = map(MAP, head, length);
   const ask = `(call $http_call #${APP} #3 #${MAP} #${size} #${BODY} #${body} #0 #0 #1000 #${ASK})`;
-  return GROWN + bytes(APP, "app") + stores + often(ask, tries);
+  return GROWN + stored("app", APP) + stores + often(ask, tries);
 }
 
 /** Of the first 2000 tokens. */
@@ -88,18 +83,15 @@ async function acting(act: string, origin: Script, http2: boolean, fuel = 0): Pr
   const runtime: { [name: string]: number } = fuel === 0 ? {} : { "tulle.wasm.fuel_per_call": fuel };
   const made = await wasmStory([{ guest: fuel === 0 ? plain : fuelled(plain) }], setup, { runtime });
   const told = (): string[] =>
-    made
-      .said()
-      .filter((line) => line.includes("tried") || line.includes("answer"))
-      .map((line) => line.replace(/^(warning )?p: (said )?/, ""));
+    withoutSpeaker(made.said().filter((line) => line.includes("tried") || line.includes("answer")));
   return { ...made, told };
 }
 
 const TELL_STATUS = `(func $tried_status
   (drop (call $get_header_map_value #6 #${APP + 200} #7 #out))
-  ${bytes(APP + 300, "answer")}
+  ${stored("answer", APP + 300)}
   (call $line_text #${APP + 300} #6) (call $line_space) (call $line_given) (call $note_end))`;
-const STATUS_NAME = bytes(APP + 200, ":status");
+const STATUS_NAME = stored(":status", APP + 200);
 
 describe.skipIf(!HAS_ASSEMBLER)("the room of a VM's calls", () => {
   test("has place for the heads of gRPC calls, as long as they live", async () => {

@@ -1,7 +1,17 @@
 /** gRPC calls of guests in virtual time: how they begin, flow, end and are given up, and that nothing of them is left. */
 import { describe, expect, test } from "bun:test";
 import { get, type StorySetup } from "../../support/engine-story.ts";
-import { type Acts, call, cancelled, closed, grpcGuest, open, sent } from "../../support/grpc-guest.ts";
+import {
+  type Acts,
+  call,
+  cancelled,
+  closed,
+  grpcGuest,
+  open,
+  REPLY,
+  sent,
+  withoutSpeaker,
+} from "../../support/grpc-guest.ts";
 import { guest, HAS_ASSEMBLER } from "../../support/guest.ts";
 import type { Http2Peer } from "../../support/http2-peer.ts";
 import { CUTS, type OnLine, Origins, streamOf } from "../../support/http2-story.ts";
@@ -18,9 +28,6 @@ const HEAD = [
   [":status", "200"],
   ["content-type", "application/grpc"],
 ] as const;
-
-/** The client of the proxy is answered at once: what matters is the call. */
-const REPLY = "(drop (call $send_local_response #200 #0 #0 #0 #0 #0 #0 #-1))";
 
 const GRPC_OK = [["grpc-status", "0"]] as const;
 
@@ -53,7 +60,7 @@ async function calling(
     cluster,
     origins: setup.origins ?? [origins.script],
   });
-  const told = (): string[] => made.said().map((line) => line.replace(/^(warning )?p: (said )?/, ""));
+  const told = (): string[] => withoutSpeaker(made.said());
   return { ...made, origins, told };
 }
 

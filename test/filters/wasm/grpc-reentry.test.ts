@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { get, gist, type StorySetup } from "../../support/engine-story.ts";
-import { cancelled, closed, grpcGuest, open } from "../../support/grpc-guest.ts";
+import { cancelled, closed, grpcGuest, open, stored, withoutSpeaker } from "../../support/grpc-guest.ts";
 import { HAS_ASSEMBLER } from "../../support/guest.ts";
 import { Origins } from "../../support/http2-story.ts";
 import { HTTP2 } from "../../support/snapshot-fixture.ts";
@@ -15,8 +15,7 @@ const reply = (status: number): string =>
 
 /** Writes a line: where the guest is. */
 function note(text: string): string {
-  const stores = Array.from(text, (char, i) => `(i32.store8 #${41_000 + i} #${char.charCodeAt(0)})`);
-  return `${stores.join(" ")} (call $note #41000 #${text.length} #0)`;
+  return `${stored(text, 41_000)} (call $note #41000 #${text.length} #0)`;
 }
 
 /** More than may wait for one call's upstream. */
@@ -55,7 +54,7 @@ describe.skipIf(!HAS_ASSEMBLER)("a guest is not entered from inside of its own c
     s.advance(5);
     expect(gist(third.received)).toStartWith("403");
     expect(gist(second.received)).toStartWith("503");
-    const told = said().map((line) => line.replace(/^(warning )?p: (said )?/, ""));
+    const told = withoutSpeaker(said());
     const tried = statuses.map((status) => `tried ${status}`);
     expect(told.slice(0, tried.length + 2)).toEqual([...tried, "returns 0", "tried 0"]);
     expect(told.filter((line) => line === "head 0").length).toBe(2);

@@ -15,6 +15,7 @@ import {
   ROUTER,
   staticCluster,
   toCluster,
+  wasmFilter,
   type YamlMap,
 } from "../../support/bootstrap.ts";
 import { type Issued, rootCa, workload } from "../../support/certificates.ts";
@@ -95,18 +96,8 @@ async function found(
     (_request, response) => response.end("ok"),
   );
   await new Promise<void>((done) => server.listen(upstream, "127.0.0.1", done));
-  const filter: YamlMap = {
-    name: "probe",
-    typed_config: {
-      "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-      config: {
-        name: "probe",
-        vm_config: { vm_id: "v", runtime: "envoy.wasm.runtime.v8", code: { local: { filename: module } } },
-      },
-    },
-  };
   const secured = httpListener("web", port, {
-    http_filters: [filter, ROUTER],
+    http_filters: [wasmFilter("probe", module), ROUTER],
     route_config: anyHost("web", [toCluster("app")]),
   });
   const [chain] = secured.filter_chains as readonly YamlMap[];

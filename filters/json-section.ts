@@ -4,10 +4,10 @@
  *
  * Law: a field that nobody asked for is a fault, so none is ignored by oversight. Knows no field by name.
  */
-import { utf8ByteString } from "../../core/bytes/ascii.ts";
-import { fromBase64 } from "../../core/bytes/base64.ts";
-import type { ConfigFault } from "../../core/config/config-fault.ts";
-import type { Json } from "../../core/config/model.ts";
+import { utf8ByteString } from "../core/bytes/ascii.ts";
+import { fromBase64 } from "../core/bytes/base64.ts";
+import type { ConfigFault } from "../core/config/config-fault.ts";
+import type { Json } from "../core/config/model.ts";
 
 type JsonObject = { readonly [key: string]: Json };
 
