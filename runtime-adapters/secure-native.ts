@@ -56,6 +56,11 @@ export function peerChain(native: TLSSocket): Uint8Array[] {
   return chain;
 }
 
+/** The name that was asked for: by us as a client, who know it as `asked`, or else by the peer. "" = none. */
+export function serverNameOf(native: SecureNative, asked: string): string {
+  return asked || (native as { servername?: string | false }).servername || "";
+}
+
 /** OpenSSL's name of what is wrong with it. */
 export function verifyError(native: SecureNative): string {
   return native._handle?.verifyError()?.code ?? "";

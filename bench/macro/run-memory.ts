@@ -7,6 +7,7 @@ import { memoryOf, othersLike } from "./accounting.ts";
 import { pinned } from "./children.ts";
 import type { Running } from "./lab.ts";
 import type { HoldOptions, HoldResult } from "./load/hold-connections.ts";
+import type { HoldTlsOptions } from "./load/hold-tls.ts";
 import { BURST_LIMIT, type Round, type Section } from "./result.ts";
 import { openLoop } from "./run-latency.ts";
 import type { MutableCell } from "./run-throughput.ts";
@@ -142,13 +143,18 @@ function sentence(round: Round): string {
 
 /** The connection holder on the load core: resolves when all are open. `release` closes them. */
 async function hold(session: Session, over: MemoryScenario["over"], options: HoldOptions) {
-  const { cores } = session.lab;
-  const { ca, client } = await session.lab.identities();
-  const program =
-    over === "mtls"
-      ? [node, join(import.meta.dir, "load/hold-tls.ts")]
-      : [process.execPath, join(import.meta.dir, "load/hold-connections.ts")];
-  const argv = pinned([...program, JSON.stringify({ ...options, ...client, ca })], cores.load);
+  const { lab } = session;
+  let program = [
+    process.execPath,
+    join(import.meta.dir, "load/hold-connections.ts"),
+    JSON.stringify(options),
+  ];
+  if (over === "mtls") {
+    const { ca, client } = await lab.identities();
+    const secured: HoldTlsOptions = { ...options, ca, chain: client.chain, key: client.key };
+    program = [node, join(import.meta.dir, "load/hold-tls.ts"), JSON.stringify(secured)];
+  }
+  const argv = pinned(program, lab.cores.load);
   const holder = Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
   const kill = () => holder.kill("SIGKILL");
   process.once("exit", kill);

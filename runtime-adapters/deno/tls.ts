@@ -11,7 +11,7 @@ import type { TlsContextOptions, TlsInfo } from "../../core/io/tls.ts";
 import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.ts";
 import { joined } from "../joined.ts";
 import { gather, RECORD_BYTES } from "../record.ts";
-import { makeSecure, peerChain, type SecureNative, verifyError } from "../secure-native.ts";
+import { makeSecure, peerChain, type SecureNative, serverNameOf, verifyError } from "../secure-native.ts";
 import type { EngineUser, TlsEngine } from "../tls-engine.ts";
 import { hasProperShape } from "./certificate-shape.ts";
 
@@ -180,7 +180,7 @@ export class DenoTls implements TlsEngine {
     if (what === "notified") user.onCloseNotify();
     else if (what !== "secured") user.onPlaintext(what);
     else {
-      const serverName = this.serverName || (native as { servername?: string | false }).servername || "";
+      const serverName = serverNameOf(native, this.serverName);
       const chain = peerChain(native);
       const info = tlsInfo(native, serverName, chain, verifyError(native));
       if (chain.length > 0 && !hasProperShape(chain[0])) this.failed("UNPROVED_CERTIFICATE");

@@ -13,6 +13,7 @@ import { latin1, toBytes } from "../../core/bytes/ascii.ts";
 import { ByteQueue } from "../../core/bytes/byte-queue.ts";
 import type { TlsContext, TlsContextOptions, TlsInfo } from "../../core/io/tls.ts";
 import { joined } from "../joined.ts";
+import { gather, RECORD_BYTES } from "../record.ts";
 import type { EngineUser, TlsEngine } from "../tls-engine.ts";
 import { clientHello, readClientHello } from "./fake-hello.ts";
 
@@ -40,8 +41,6 @@ const ALERT = 21;
 const HANDSHAKE = 22;
 const DATA = 23;
 const HEADER = 5;
-/** Most payload of a record. */
-const RECORD_BYTES = 16 * 1024;
 const CLOSE_NOTIFY = Uint8Array.of(1, 0);
 
 /** A context of the virtual network. */
@@ -110,14 +109,12 @@ export class FakeTls implements TlsEngine {
   }
 
   encrypt(queue: ByteQueue): void {
-    let plaintext: Uint8Array = new Uint8Array(0);
-    for (let i = queue.first; i < queue.last; i++) {
-      plaintext = joined(plaintext, queue.chunks[i].slice(queue.starts[i], queue.ends[i]));
+    while (queue.bytes !== 0) {
+      const { bytes, start, end } = gather(queue);
+      const length = Math.min(end - start, RECORD_BYTES);
+      this.record(DATA, bytes.subarray(start, start + length));
+      queue.consume(length);
     }
-    for (let at = 0; at < plaintext.length; at += RECORD_BYTES) {
-      this.record(DATA, plaintext.subarray(at, at + RECORD_BYTES));
-    }
-    queue.clear();
   }
 
   end(): void {

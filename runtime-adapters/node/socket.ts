@@ -24,7 +24,7 @@ import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.t
 import { completeKeepalive } from "../keepalive.ts";
 import { gather, RECORD_BYTES } from "../record.ts";
 import type { Accept } from "../runtime.ts";
-import { makeSecure, peerChain, type SecureNative, verifyError } from "../secure-native.ts";
+import { makeSecure, peerChain, type SecureNative, serverNameOf, verifyError } from "../secure-native.ts";
 import type { NodeDriver } from "./driver.ts";
 import { giveBack, type Reader, readIntoOurs } from "./read-memory.ts";
 
@@ -266,7 +266,7 @@ export class NodeSocket extends HostSocket<NodeDriver> implements Reader {
 
   onSecure(): void {
     const native = this.native as unknown as SecureNative;
-    const serverName = this.serverName || (native as { servername?: string | false }).servername || "";
+    const serverName = serverNameOf(native, this.serverName);
     this.secured(tlsInfo(native, serverName, peerChain(native), verifyError(native)));
   }
 
