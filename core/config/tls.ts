@@ -95,8 +95,6 @@ export interface DownstreamTls extends CommonTls {
   readonly requireSni: boolean;
   /** Sessions may be resumed from a ticket. */
   readonly sessionTickets: boolean;
-  /** Sessions may be resumed from what the server keeps. */
-  readonly sessionCache: boolean;
   /** ms that a session may be resumed; 0 = the engine's default. */
   readonly sessionTimeout: number;
 }

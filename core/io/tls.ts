@@ -42,6 +42,11 @@ export interface TlsContextOptions {
   readonly alpn: readonly string[];
   /** Servers give out tickets, clients keep and use them. */
   readonly resumption: boolean;
+  /**
+   * For servers: where a session may be resumed. A context of the same scope takes it, in whichever worker of the process
+   * (as far as the engine can be told), and no other one. "" = none but the context itself.
+   */
+  readonly sessionScope: string;
   /** Seconds that a session may be resumed, 0 = the engine's. */
   readonly sessionTimeout: number;
 }

@@ -79,7 +79,7 @@ export class Handshake implements SocketHandler {
       return;
     }
     if (judge !== null && (shown || mustShow)) {
-      const verdict = judge.judge(info.peerCertificates, services.clock.wall);
+      const verdict = judge.judge(info.peerCertificates, services.clock.wall, info.resumed);
       if (verdict.fault !== null) {
         countPeerFault(stats, verdict.fault);
         this.fail(peerFaultText(verdict.fault, verdict.detail));

@@ -35,6 +35,7 @@ export class TlsSide {
   /** Why it is not ready. */
   fault = "";
   private readonly services: Services;
+  private readonly place: string;
   private readonly owner: string;
   private readonly config: DownstreamTls | UpstreamTls;
   private readonly server: boolean;
@@ -43,12 +44,20 @@ export class TlsSide {
   /** By what is offered. */
   private readonly made = new Map<readonly string[], ReadyTls | null>();
 
-  /** `owner`: which listener or cluster, and version of it, for logs and to know the same question again. */
-  constructor(services: Services, owner: string, config: DownstreamTls | UpstreamTls, server: boolean) {
+  /** `place`: which filter chain of which listener, or which cluster; `version` of it. */
+  constructor(
+    services: Services,
+    place: string,
+    version: string,
+    config: DownstreamTls | UpstreamTls,
+    server: boolean,
+  ) {
     this.services = services;
-    this.owner = owner;
+    this.place = place;
+    this.owner = `${place}, version ${version}`;
     this.config = config;
     this.server = server;
+    services.contexts.hold(place);
   }
 
   /**
@@ -83,17 +92,21 @@ export class TlsSide {
 
   /** Its listener or cluster is gone, or has another version. What is under way may still ask. */
   release(): void {
+    if (this.released) return;
     this.released = true;
     this.services.secrets.release(this.owner);
+    this.services.contexts.release(this.place);
   }
 
-  private make({ certificates, judge, identities }: TlsMaterial, alpn: readonly string[]): ReadyTls | null {
+  private make(material: TlsMaterial, alpn: readonly string[]): ReadyTls | null {
+    const { certificates, judge, identities, validation } = material;
     const { config, server, services } = this;
     const { parameters } = config;
     const down = server ? (config as DownstreamTls) : null;
     const up = server ? null : (config as UpstreamTls);
     const mustShow = down === null ? judge !== null : down.requireClientCertificate;
-    const context = services.platform.tlsContext({
+    const mustName = down?.requireSni === true;
+    const context = services.contexts.make(this.place, [validation, mustShow, mustName], {
       server,
       certificates,
       authorities: "",
@@ -117,7 +130,7 @@ export class TlsSide {
       judge,
       mustShow,
       serverName: up?.sni ?? "",
-      mustName: down?.requireSni === true,
+      mustName,
       local: identities[0] ?? null,
     };
   }

@@ -66,12 +66,12 @@ export function readDownstreamTls(
   const chosen = tickets.case;
   if (chosen === "sessionTicketKeys" || chosen === "sessionTicketKeysSdsSecretConfig")
     reader.refuseOneof(tickets);
+  reader.take("disableStatefulSessionResumption"); // no engine of ours resumes from what a server keeps
   return {
     ...common,
     requireClientCertificate: reader.flag("requireClientCertificate", false),
     requireSni: reader.flag("requireSni", false),
     sessionTickets: !(chosen === "disableStatelessSessionResumption" && tickets.value),
-    sessionCache: !reader.take("disableStatefulSessionResumption"),
     sessionTimeout: reader.duration("sessionTimeout", 0),
   };
 }

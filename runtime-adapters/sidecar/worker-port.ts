@@ -8,6 +8,7 @@ import type { Snapshot } from "../../core/config/model.ts";
 import type { PostNote } from "../../filters/wasm/shared-space.ts";
 import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import type { LogThreshold } from "./operator-log.ts";
+import type { TlsMemory } from "./thread-services.ts";
 import type { ApplyResult, Bound, StopScope, WorkerControl, WorkerReport } from "./worker-control.ts";
 
 /** What a worker thread is started with. */
@@ -18,6 +19,7 @@ export interface ThreadStart {
   readonly concurrency: number;
   readonly logLevel: LogThreshold;
   readonly componentLogLevel: ReadonlyMap<string, LogThreshold>;
+  readonly tlsMemory: TlsMemory;
 }
 
 interface Call {

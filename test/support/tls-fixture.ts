@@ -75,6 +75,7 @@ export const SERVER_OPTIONS: TlsContextOptions = {
   signatureAlgorithms: [],
   alpn: [],
   resumption: true,
+  sessionScope: "",
   sessionTimeout: 0,
 };
 

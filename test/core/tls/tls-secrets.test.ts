@@ -62,7 +62,7 @@ describe("secrets", () => {
     const first = secrets.resolve("l", TLS, "client");
     expect(first?.certificates[0].chain).toBe(own.pem);
     expect(first?.identities[0].names.uri).toEqual(["spiffe://mesh.test/ns/a/sa/b"]);
-    expect(first?.authorities).toBe(root.pem);
+    expect(first?.validation?.trustedCa).toBe(root.pem);
     expect(first?.judge?.judge([peer.der], NOW).fault).toBeNull();
     expect(secrets.expires).toBe(NOW + 3_600_000);
 
@@ -104,7 +104,7 @@ describe("secrets", () => {
     const { certificate: inline } = certificate("1", own);
     const tls = { ...TLS, certificates: [inline as never], certificateSecrets: [], validationSecret: "" };
     const material = secretsOf().resolve("l", tls, "client");
-    expect([material?.certificates.length, material?.judge, material?.authorities]).toEqual([1, null, ""]);
+    expect([material?.certificates.length, material?.judge, material?.validation]).toEqual([1, null, null]);
 
     // A server may ask for a certificate without asking anything of it.
     const asking = { ...tls, requireClientCertificate: true };

@@ -94,6 +94,7 @@ describe("a server's context", () => {
         require_client_certificate: true,
         require_sni: true,
         disable_stateless_session_resumption: true,
+        disable_stateful_session_resumption: true,
         session_timeout: "60s",
       }),
       transport_socket_connect_timeout: "3s",
@@ -129,7 +130,6 @@ describe("a server's context", () => {
       requireClientCertificate: true,
       requireSni: true,
       sessionTickets: false,
-      sessionCache: true,
       sessionTimeout: 60_000,
     });
     expect(listener.wants).toEqual([]);
@@ -144,7 +144,6 @@ describe("a server's context", () => {
       validationSecret: "",
       requireClientCertificate: false,
       sessionTickets: true,
-      sessionCache: true,
     });
   });
 
