@@ -3,7 +3,8 @@
  * (HKDF, RFC 5869): contexts of one scope open each other's tickets, in every worker, and those of another scope never.
  *
  * Node alone lets itself be told: its contexts ask for keys ticket by ticket, by members that are not documented. (With
- * the documented `ticketKeys` there is one key, and none is left to open what the one before has sealed.)
+ * the documented `ticketKeys` there is one key, and none is left to open what the one before has sealed; and clients of
+ * TLS 1.3 that come back get no new ticket, though each should be shown once only: RFC 8446 C.4.)
  */
 import { hkdfSync, randomBytes } from "node:crypto";
 import type { SecureContext } from "node:tls";
@@ -22,15 +23,16 @@ const AES_BYTES = 16;
 const IV_BYTES = 16;
 const PURPOSE = "tulle session ticket";
 
-/** What OpenSSL is told of a ticket: that it says nothing, or that it is good and shall be replaced by a new one. */
-const UNKNOWN = 0;
-const SEALED = 1;
+/** What OpenSSL is told: to seal, or that a ticket says nothing, or that it is to be opened and replaced by a new one. */
+const SEAL = 1;
 const RENEW = 2;
+/** Node ends the whole process if there are no keys in an answer, though nothing is done with them. */
+const UNKNOWN: readonly unknown[] = [0, Buffer.alloc(HMAC_BYTES), Buffer.alloc(AES_BYTES)];
 
 /** Node's own, undocumented. */
 interface AskingContext {
   enableTicketKeyCallback?(): void;
-  onticketkeycallback?: (name: Uint8Array, iv: Uint8Array, sealing: boolean) => unknown[];
+  onticketkeycallback?: (name: Uint8Array, iv: Uint8Array, sealing: boolean) => readonly unknown[];
 }
 
 /** Makes `native` use the tickets of its scope, and says whether that can be. */
@@ -41,11 +43,10 @@ export function shareTickets(native: SecureContext, secrets: TicketSecrets, scop
   context.onticketkeycallback = (name, _iv, sealing) => {
     if (sealing) {
       const { name, hmac, aes } = keys.current();
-      return [SEALED, hmac, aes, name, randomBytes(IV_BYTES)];
+      return [SEAL, hmac, aes, name, randomBytes(IV_BYTES)];
     }
     const key = keys.named(name);
-    // A ticket of TLS 1.3 should be shown once only (RFC 8446 C.4): so there is a new one each time.
-    return key === null ? [UNKNOWN] : [RENEW, key.hmac, key.aes];
+    return key === null ? UNKNOWN : [RENEW, key.hmac, key.aes];
   };
   context.enableTicketKeyCallback();
   return true;
