@@ -13,6 +13,8 @@ export interface SecureNative extends TLSSocket {
     /** Bytes of the peer, as if they had just been read. */
     receive(bytes: Uint8Array): void;
     verifyError(): { readonly code?: string } | null | undefined;
+    /** Deno's alone. */
+    getPeerCertificateChain?(): { readonly certificates?: readonly Uint8Array[] } | null | undefined;
     readonly fd?: number;
     readonly writeQueueSize?: number;
   } | null;
@@ -45,8 +47,10 @@ export function makeSecure(below: Duplex, context: HostTlsContext, serverName: s
   return secure;
 }
 
-/** What the peer has shown, DER, leaf first. */
-export function peerChain(native: TLSSocket): Uint8Array[] {
+/** What the peer has shown, DER, leaf first. (What Deno has instead of OpenSSL's objects knows the first two of them.) */
+export function peerChain(native: SecureNative): Uint8Array[] {
+  const certificates = native._handle?.getPeerCertificateChain?.()?.certificates;
+  if (certificates !== undefined) return [...certificates];
   const chain: Uint8Array[] = [];
   let one: X509Certificate | undefined = native.getPeerX509Certificate();
   while (one !== undefined && one !== null) {
