@@ -8,6 +8,7 @@
 import { constants, createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext, type SecureVersion } from "node:tls";
 import type { TlsContext, TlsContextOptions, TlsInfo, TlsVersion } from "../core/io/tls.ts";
+import { SessionStore } from "./session-store.ts";
 import { shareTickets } from "./ticket-keys.ts";
 import type { TicketSecrets } from "./ticket-secrets.ts";
 
@@ -44,6 +45,8 @@ export class HostTlsContext implements TlsContext {
   readonly native: SecureContext | null = null;
   /** What was agreed to be offered, as `tls.TLSSocket` takes it. Undefined = no ALPN. */
   readonly alpn: Uint8Array | undefined;
+  /** Null for servers, and if none are kept. */
+  readonly sessions: SessionStore | null;
 
   /**
    * `unheeded`: why the runtime cannot do as it is told, "" if it can. `tickets`: what contexts of one scope share, null
@@ -51,6 +54,8 @@ export class HostTlsContext implements TlsContext {
    */
   constructor(options: TlsContextOptions, unheeded = "", tickets: TicketSecrets | null = null) {
     this.options = options;
+    const keepsSessions = !options.server && options.maxSessions > 0;
+    this.sessions = keepsSessions ? new SessionStore(options.maxSessions) : null;
     this.alpn = options.alpn.length === 0 ? undefined : wireFormat(options.alpn);
     const ciphers = options.cipherSuites.length === 0 ? TLS12_SUITES : options.cipherSuites;
     try {
@@ -71,7 +76,7 @@ export class HostTlsContext implements TlsContext {
         ...(options.sessionTimeout === 0 ? {} : { sessionTimeout: options.sessionTimeout }),
         // Without one, OpenSSL refuses whoever comes back with a ticket to a server that asks for certificates.
         sessionIdContext: options.sessionScope.slice(0, MAX_SESSION_ID_CONTEXT) || "tulle",
-        secureOptions: NO_RENEGOTIATION | (options.resumption ? 0 : NO_TICKET),
+        secureOptions: NO_RENEGOTIATION | (resumes(options) ? 0 : NO_TICKET),
       });
       if (options.server && options.resumption && options.sessionScope !== "" && tickets !== null)
         shareTickets(this.native, tickets, options.sessionScope);
@@ -79,6 +84,15 @@ export class HostTlsContext implements TlsContext {
       this.fault = (error as Error).message || "unusable";
     }
   }
+
+  forgetSessions(): void {
+    this.sessions?.forget();
+  }
+}
+
+/** Whether tickets are given out, or taken. */
+function resumes({ server, resumption, maxSessions }: TlsContextOptions): boolean {
+  return server ? resumption : maxSessions > 0;
 }
 
 /**

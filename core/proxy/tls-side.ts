@@ -24,6 +24,8 @@ export interface ReadyTls {
   readonly mustName: boolean;
   /** The certificate that is shown, null if there is none. */
   readonly local: Certificate | null;
+  /** When the first of those expires who began the sessions that a client has kept, Unix time in ms. */
+  sessionsUntil: number;
 }
 
 const NONE: readonly string[] = [];
@@ -106,7 +108,7 @@ export class TlsSide {
     const up = server ? null : (config as UpstreamTls);
     const mustShow = down === null ? judge !== null : down.requireClientCertificate;
     const mustName = down?.requireSni === true;
-    const context = services.contexts.make(this.place, [validation, mustShow, mustName], {
+    const context = services.contexts.make(this.place, [validation, mustShow, mustName, up?.sni], {
       server,
       certificates,
       authorities: "",
@@ -117,8 +119,9 @@ export class TlsSide {
       curves: parameters.curves,
       signatureAlgorithms: parameters.signatureAlgorithms,
       alpn,
-      resumption: down === null ? (up?.maxSessionKeys ?? 0) > 0 : down.sessionTickets,
+      resumption: down?.sessionTickets === true,
       sessionTimeout: down === null ? 0 : down.sessionTimeout / 1000,
+      maxSessions: up?.maxSessionKeys ?? 0,
     });
     this.fault = context.fault;
     if (this.fault !== "") {
@@ -132,6 +135,7 @@ export class TlsSide {
       serverName: up?.sni ?? "",
       mustName,
       local: identities[0] ?? null,
+      sessionsUntil: Number.POSITIVE_INFINITY,
     };
   }
 

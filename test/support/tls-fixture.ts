@@ -77,6 +77,7 @@ export const SERVER_OPTIONS: TlsContextOptions = {
   resumption: true,
   sessionScope: "",
   sessionTimeout: 0,
+  maxSessions: 0,
 };
 
 export const CLIENT_OPTIONS: TlsContextOptions = { ...SERVER_OPTIONS, server: false, certificates: [] };
