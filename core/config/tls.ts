@@ -84,6 +84,8 @@ export interface CommonTls {
   readonly alpn: readonly string[];
   /** Null = peers are not asked who they are. */
   readonly validation: TlsValidation | null;
+  /** Name in `Snapshot.secrets` of what stands for `validation`, which names files and is null here; absent = nothing. */
+  readonly ownValidationSecret?: string;
   /** Name in `Snapshot.secrets` of what `validation` is completed with, "" = none. */
   readonly validationSecret: string;
 }

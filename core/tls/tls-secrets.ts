@@ -125,8 +125,9 @@ export function secretsOf(tls: CommonTls, secrets: ReadonlyMap<string, Secret>):
     if (secret === undefined || secret.certificate === null) return null;
     used.push(secret);
   }
-  if (tls.validationSecret !== "") {
-    const secret = secrets.get(tls.validationSecret);
+  for (const name of [tls.ownValidationSecret ?? "", tls.validationSecret]) {
+    if (name === "") continue;
+    const secret = secrets.get(name);
     if (secret === undefined || secret.validation === null) return null;
     used.push(secret);
   }
@@ -135,8 +136,9 @@ export function secretsOf(tls: CommonTls, secrets: ReadonlyMap<string, Secret>):
 
 /** How peers are judged; null = they are not. `used`: see `secretsOf`. */
 export function validationOf(tls: CommonTls, used: readonly Secret[]): TlsValidation | null {
-  const delivered = used.find(({ validation }) => validation !== null)?.validation ?? null;
-  return combined(tls.validation, delivered);
+  const called = (wanted = "") =>
+    used.find(({ name, validation }) => name === wanted && validation !== null)?.validation ?? null;
+  return combined(tls.validation ?? called(tls.ownValidationSecret), called(tls.validationSecret));
 }
 
 /** As protobuf merges two messages, which is what Envoy does: lists one behind the other, the delivered value wins. */

@@ -242,6 +242,23 @@ describe("what becomes a secret", () => {
     });
   });
 
+  test("what files are named by what is completed, so that they are watched", () => {
+    const combined = {
+      default_validation_context: { trusted_ca: { filename: "/ca.pem" } },
+      validation_context_sds_secret_config: sds("ROOTCA"),
+    };
+    const { cluster } = sound("cluster", {
+      transport_socket: client({ combined_validation_context: combined }),
+    });
+    const { tls } = cluster.model;
+    expect(tls).toMatchObject({ validation: null, validationSecret: "ROOTCA@/sds.yaml" });
+    expect(tls?.ownValidationSecret).toMatch(/^validation_context:[0-9a-f]{16}$/);
+    expect(cluster.wants.map(({ kind, name }) => [kind, name])).toEqual([
+      ["SDS", "ROOTCA"],
+      ["SDS", tls?.ownValidationSecret ?? ""],
+    ]);
+  });
+
   test("what files are named by a context, so that they are watched; its name depends on which", () => {
     const certificate = {
       certificate_chain: { filename: "/cert.pem" },
