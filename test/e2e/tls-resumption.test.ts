@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, renameSync, rmSync } from "node:fs";
+import { resolve } from "node:path";
 import { type Issued, rootCa, subCa, workload } from "../support/certificates.ts";
 import { findProgram, freePorts } from "../support/child-process.ts";
 import { installedRuntimes } from "../support/runtimes.ts";
@@ -18,6 +19,7 @@ import {
 
 const TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
 const LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener";
+const CRASHING = resolve(import.meta.dir, "../support/crashing-entry.ts");
 const HOUR = 3_600_000;
 const VERSIONS = ["-tls1_2", "-tls1_3"] as const;
 /** Connections of one client. */
@@ -108,6 +110,8 @@ interface Ports {
   readonly asking: number;
   /** Lets in whom the mesh has vouched for. */
   readonly mutual: number;
+  /** Whoever takes a connection to it ends (crashing-entry.ts). */
+  readonly crash: number;
 }
 
 /** The listeners, in a file; `text` is what they answer, `names` more that the last one asks for. */
@@ -120,6 +124,7 @@ function publish(file: string, ports: Ports, text: string, names: readonly objec
   };
   const trusted_ca = { inline_string: mesh.pem };
   const resources = [
+    listener("crash", {}),
     listener("open", tls({}, null)),
     listener("asking", tls({}, { trusted_ca, trust_chain_verification: "ACCEPT_UNTRUSTED" })),
     listener(
@@ -138,8 +143,8 @@ describe.skipIf(openssl === "").each(installedRuntimes.map((runtime) => [runtime
     let sidecar: SidecarProcess;
 
     async function start(concurrency: number): Promise<void> {
-      const [open, asking, mutual] = await freePorts(3);
-      ports = { open, asking, mutual };
+      const [open, asking, mutual, crash] = await freePorts(4);
+      ports = { open, asking, mutual, crash };
       const file = `${name}-${concurrency}.json`;
       publish(file, ports, "hello");
       const lds_config = { path_config_source: { path: at(file) } };
@@ -149,14 +154,14 @@ describe.skipIf(openssl === "").each(installedRuntimes.map((runtime) => [runtime
         dynamic_resources: { lds_config },
       };
       const options = ["-l", "warning", "--concurrency", `${concurrency}`];
-      sidecar = await new SidecarProcess(runtime, workspace, document, options).ready();
+      sidecar = await new SidecarProcess(runtime, workspace, document, options, { entry: CRASHING }).ready();
     }
 
     const stat = (listener: keyof Ports, what: string) =>
       sidecar.stat(`listener.127.0.0.1_${ports[listener]}.ssl.${what}`);
 
     describe("two workers", () => {
-      beforeAll(() => start(2));
+      beforeAll(() => start(2), 30_000);
       afterAll(() => sidecar.kill());
 
       for (const [listener, who] of [
@@ -184,8 +189,31 @@ describe.skipIf(openssl === "").each(installedRuntimes.map((runtime) => [runtime
       }
     });
 
+    describe.skipIf(!SHARED_BY_WORKERS.includes(name))("workers that are started again", () => {
+      beforeAll(() => start(2), 30_000);
+      afterAll(() => sidecar.kill());
+
+      test("resume what the ones before them began", async () => {
+        const kept = `${name}-crashed`;
+        expect(await visit(ports.mutual, "-tls1_3", "client", { to: kept })).toBe("new");
+        const restarts = () => sidecar.stat("tulle.worker_restarts");
+        // The second one takes what comes before the first is back: nobody is left who has seen the client.
+        for (let crashes = 1; crashes <= 2; crashes++) {
+          await fetch(`http://127.0.0.1:${ports.crash}/`, { keepalive: false }).catch(() => undefined);
+          expect(await eventually(restarts, (count) => count >= crashes)).toBe(crashes);
+        }
+        for (let i = 0; i < 4; i++) {
+          const outcome = await eventually(
+            () => visit(ports.mutual, "-tls1_3", "client", { from: kept, to: kept }),
+            (one) => one !== "refused", // a worker that is not back yet
+          );
+          expect(outcome).toBe("resumed");
+        }
+      }, 60_000);
+    });
+
     describe("one worker", () => {
-      beforeAll(() => start(1));
+      beforeAll(() => start(1), 30_000);
       afterAll(() => sidecar.kill());
 
       /** The listeners change, and answer `text` from then on. */

@@ -100,7 +100,7 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
         "-l",
         "warning",
       ]).ready();
-    });
+    }, 30_000);
     afterAll(() => sidecar.kill());
 
     for (const version of VERSIONS) {
