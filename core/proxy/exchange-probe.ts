@@ -10,7 +10,7 @@ import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { Http2ProtocolOptions } from "../config/model.ts";
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
-import { AsTunnel, ByLength, type Framing, NoBody } from "../http/framing.ts";
+import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import { RequestHead, type ResponseHead } from "../http/head.ts";
 import { formatAddress } from "../io/socket.ts";
 import { askedAt, type HealthProber } from "./health-prober.ts";
@@ -32,8 +32,6 @@ export abstract class ExchangeProbe implements Probe, PoolWaiter, AttemptSink {
   private target = "";
   private exchange: UpstreamExchange | null = null;
   private asking = false;
-  /** It is asked for the second time. */
-  private again = false;
   /** The answer is nothing but a head. */
   private alone = false;
 
@@ -53,6 +51,8 @@ export abstract class ExchangeProbe implements Probe, PoolWaiter, AttemptSink {
 
   /** The name of the service that is asked, "" = the cluster's. */
   protected abstract readonly authority: string;
+  /** How a body goes; if its length is not told, trailers are welcome. */
+  protected readonly framing: Framing = ByLength;
   /** Writes the rest of the request; returns its body. */
   protected abstract write(head: RequestHead): Uint8Array;
   /** An answer begins. */
@@ -63,7 +63,6 @@ export abstract class ExchangeProbe implements Probe, PoolWaiter, AttemptSink {
 
   ask(): void {
     this.asking = true;
-    this.again = false;
     this.try();
   }
 
@@ -127,7 +126,8 @@ export abstract class ExchangeProbe implements Probe, PoolWaiter, AttemptSink {
     head.scheme = prober.transport === null ? "http" : "https";
     head.authority = endpoint.healthCheck?.hostname || this.authority || prober.cluster.name;
     const body = this.write(head);
-    exchange.sendHead(head, body.length === 0 ? NoBody : ByLength, body.length, "", head.version === 20);
+    const framing = body.length === 0 ? NoBody : this.framing;
+    exchange.sendHead(head, framing, body.length, "", this.framing === ByChunks);
     if (body.length > 0) exchange.sendBody(body, 0, body.length);
     exchange.sendEnd(null);
   }
@@ -165,8 +165,7 @@ export abstract class ExchangeProbe implements Probe, PoolWaiter, AttemptSink {
   onUpstreamReset(reason: ResetReason, detail: string, _fault: Fault | null): void {
     if (!this.asking) return;
     // A connection that was kept and ends as it is used knows nothing of the question.
-    if (this.exchange?.stale === true && !this.again) {
-      this.again = true;
+    if (this.exchange?.stale === true) {
       this.exchange = null;
       this.try();
     } else this.fail(detail === "" ? reason : `${reason}: ${detail}`);
