@@ -627,6 +627,7 @@ describe("over TLS", () => {
 describe("where names lead", () => {
   test("LOGICAL_DNS: questions go where new connections go", async () => {
     const s = await story({ origins: [answers(ANSWER), answers(ANSWER)] });
+    await s.apply(snapshot([], []));
     s.proxy.network.name("a.example", ["10.0.0.1"]);
     const named = { type: "LOGICAL_DNS", healthCheck: http() } as const;
     await s.apply(snapshot([], [cluster("app", [ip("a.example", 8080)], named)]));
