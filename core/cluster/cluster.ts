@@ -32,6 +32,7 @@ import { statusOf } from "./cluster-status.ts";
 import { DnsCluster, type DnsHandler } from "./dns-cluster.ts";
 import type { EndpointState } from "./endpoint.ts";
 import { EndpointSet, type EndpointSetOptions, type SelectionContext } from "./endpoint-set.ts";
+import type { HealthNote, HealthSharing, HeardHealth } from "./health-note.ts";
 import type { Prober } from "./health-probe.ts";
 import { balancerOf } from "./lb-policy.ts";
 
@@ -45,6 +46,8 @@ export interface ClusterEnvironment {
   readonly updates: ClusterUpdateStats;
   /** How many workers divide circuit-breaker limits between them. */
   readonly workers: number;
+  /** The other workers, which ask the same endpoints. */
+  readonly sharing: HealthSharing;
 }
 
 /** Who is told about it: the engine. */
@@ -55,6 +58,10 @@ export interface ClusterHandler {
   onEndpointFailed(cluster: ClusterState, endpoint: EndpointState): void;
   /** Who asks its endpoints whether they are well. */
   prober(cluster: ClusterState, check: HealthCheck): Prober;
+  /** An endpoint was asked: the other workers are to know. */
+  onHealthNote(note: HealthNote): void;
+  /** What other workers have told of the endpoints of a cluster. */
+  heardHealth(cluster: string): HeardHealth | null;
   /** `ready` became true; may come from within `start`. */
   onReady(cluster: ClusterState): void;
 }
