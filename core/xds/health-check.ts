@@ -22,11 +22,11 @@ import type {
 import type { Endpoint_HealthCheckConfig } from "./generated/envoy/config/endpoint/v3/endpoint_components_pb.ts";
 import type { HealthCheckEventFileSink } from "./generated/envoy/extensions/health_check/event_sinks/file/v3/file_pb.ts";
 import type { Int64Range } from "./generated/envoy/type/v3/range_pb.ts";
-import { readHeadersToAdd } from "./header-operations.ts";
+import { readHeadersToAdd, readRemovals } from "./header-operations.ts";
 import { readHttp2Options } from "./http2-options.ts";
 import { readStringMatcher } from "./matchers.ts";
 import { openUnpacked, type Reader } from "./reader.ts";
-import { checkTarget, headerName, headerValue } from "./text-rules.ts";
+import { checkTarget, headerValue } from "./text-rules.ts";
 
 type HealthFields = Pick<
   Cluster,
@@ -127,9 +127,11 @@ function readHttp(reader: Reader<HealthCheck_HttpHealthCheck>, http2: Cluster["h
     receive,
     bodyLimit,
     headersToAdd: readHeadersToAdd(reader.children("requestHeadersToAdd")),
-    headersToRemove: reader.take("requestHeadersToRemove").map((name, i) => {
-      return headerName(context, name, `${reader.at("requestHeadersToRemove")}[${i}]`, false);
-    }),
+    headersToRemove: readRemovals(
+      context,
+      reader.take("requestHeadersToRemove"),
+      reader.at("requestHeadersToRemove"),
+    ),
     expected: statuses.length === 0 ? [{ start: 200, end: 201 }] : statuses,
     retriable: readRanges(reader.children("retriableStatuses")),
     serviceName: matcher === null ? null : readStringMatcher(matcher),
@@ -147,6 +149,7 @@ function readMethod(reader: Reader<HealthCheck_HttpHealthCheck>): string {
     "OPTIONS",
     "TRACE",
     "PATCH",
+    "CONNECT", // which the API's own rules forbid
   ]);
   return method === "METHOD_UNSPECIFIED" ? "GET" : method;
 }
