@@ -10,7 +10,7 @@ import type { ResetReason } from "../cluster/reset-reason.ts";
 import type { Http2ProtocolOptions } from "../config/model.ts";
 import type { Fault } from "../errors.ts";
 import type { Fields } from "../http/fields.ts";
-import { AsTunnel, ByLength, type Framing, NoBody } from "../http/framing.ts";
+import { AsTunnel, ByChunks, ByLength, type Framing, NoBody } from "../http/framing.ts";
 import { RequestHead, type ResponseHead } from "../http/head.ts";
 import { formatAddress } from "../io/socket.ts";
 import { askedAt, type HealthProber } from "./health-prober.ts";
@@ -53,6 +53,8 @@ export abstract class ExchangeProbe implements Probe, PoolWaiter, AttemptSink {
 
   /** The name of the service that is asked, "" = the cluster's. */
   protected abstract readonly authority: string;
+  /** A call of gRPC: it may have trailers for an answer, and says nothing of its length. */
+  protected abstract readonly call: boolean;
   /** Writes the rest of the request; returns its body. */
   protected abstract write(head: RequestHead): Uint8Array;
   /** An answer begins. */
@@ -127,7 +129,8 @@ export abstract class ExchangeProbe implements Probe, PoolWaiter, AttemptSink {
     head.scheme = prober.transport === null ? "http" : "https";
     head.authority = endpoint.healthCheck?.hostname || this.authority || prober.cluster.name;
     const body = this.write(head);
-    exchange.sendHead(head, body.length === 0 ? NoBody : ByLength, body.length, "", head.version === 20);
+    const framing = body.length === 0 ? NoBody : this.call ? ByChunks : ByLength;
+    exchange.sendHead(head, framing, body.length, "", this.call);
     if (body.length > 0) exchange.sendBody(body, 0, body.length);
     exchange.sendEnd(null);
   }

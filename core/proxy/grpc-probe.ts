@@ -21,6 +21,7 @@ const Garbled = -2;
 
 export class GrpcProbe extends ExchangeProbe implements MessageOwner {
   protected readonly authority: string;
+  protected readonly call = true;
   private readonly message: Uint8Array;
   private readonly timeout: string;
   private reader = new MessageReader(this, MAX_MESSAGE);
@@ -37,10 +38,9 @@ export class GrpcProbe extends ExchangeProbe implements MessageOwner {
   protected write(head: RequestHead): Uint8Array {
     head.method = "POST";
     head.path = "/grpc.health.v1.Health/Check";
-    head.fields.add("te", "trailers");
     head.fields.add("content-type", "application/grpc");
     head.fields.add("user-agent", USER_AGENT);
-    this.prober.mutate(head.fields, this.endpoint);
+    this.prober.mutate(head, this.endpoint);
     head.fields.set("grpc-timeout", this.timeout);
     return this.message;
   }

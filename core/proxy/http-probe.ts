@@ -13,6 +13,7 @@ const NOTHING = new Uint8Array(0);
 
 export class HttpProbe extends ExchangeProbe {
   protected readonly authority: string;
+  protected readonly call = false;
   private readonly question: HttpQuestion;
   private readonly payload: Uint8Array;
   private readonly serviceName: StringMatcher | null;
@@ -39,7 +40,7 @@ export class HttpProbe extends ExchangeProbe {
     head.method = question.method;
     head.path = question.path;
     head.fields.add("user-agent", USER_AGENT);
-    this.prober.mutate(head.fields, this.endpoint);
+    this.prober.mutate(head, this.endpoint);
     return this.payload;
   }
 

@@ -56,6 +56,7 @@ class StubEngine implements Engine {
   setWasm(): void {}
   queueReady(): void {}
   failHealthCheck(): void {}
+  endChecks(): void {}
   readonly drainingListeners = 0;
   measureBuffers(): void {}
   clusterStatus() {

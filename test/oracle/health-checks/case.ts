@@ -1,6 +1,9 @@
-/** One case of the oracle of health checks: a cluster, the servers that it checks, and what is asked of it afterwards. */
+/**
+ * One case of the oracle of health checks: a cluster, the servers that it checks, and what is asked of it afterwards; and
+ * the words that cases are written in.
+ */
 import type { YamlMap } from "../../support/bootstrap.ts";
-import type { REFUSES, Script } from "./target.ts";
+import type { REFUSES, Script, Step } from "./target.ts";
 
 export interface HealthCase {
   /** Also the cluster's name. */
@@ -18,7 +21,7 @@ export interface HealthCase {
   readonly sets?: readonly (readonly number[])[];
   /** So many GETs once the scripts have ended. */
   readonly requests?: number;
-  /** Counters of attempts go on: they are not compared. */
+  /** Checks go on after the script: of what they count, it is compared only whether it is zero. */
   readonly endless?: boolean;
 }
 
@@ -27,9 +30,60 @@ export const PORT = -1;
 
 /** Checks follow each other quickly; none times out. */
 export const BASE: YamlMap = {
-  timeout: "10s",
+  timeout: "60s",
   interval: "0.05s",
   no_traffic_interval: "0.05s",
   unhealthy_threshold: 3,
   healthy_threshold: 2,
 };
+
+export const answer = (status: number, fields = "", body = "", version = "1.1"): string =>
+  `HTTP/${version} ${status} X\r\ncontent-length: ${body.length}\r\n${fields}\r\n${body}`;
+
+export const say = (status: number, fields = "", body = ""): Step => ({ say: answer(status, fields, body) });
+export const OK = say(200);
+export const BAD = say(500);
+export const HANG: Step = {};
+
+export const http = (fields: YamlMap = {}, more: YamlMap = {}): YamlMap => ({
+  http_health_check: { path: "/health", ...fields },
+  ...more,
+});
+export const tcp = (fields: YamlMap = {}, more: YamlMap = {}): YamlMap => ({
+  tcp_health_check: fields,
+  ...more,
+});
+export const grpc = (fields: YamlMap = {}, more: YamlMap = {}): YamlMap => ({
+  grpc_health_check: fields,
+  ...more,
+});
+
+export const one = (
+  id: string,
+  check: YamlMap,
+  steps: readonly Step[],
+  more: Partial<HealthCase> = {},
+): HealthCase => ({
+  id,
+  check,
+  targets: [{ asks: "http", steps }],
+  ...more,
+});
+export const raw = (
+  id: string,
+  asks: "connect" | number,
+  check: YamlMap,
+  steps: readonly Step[],
+  more: Partial<HealthCase> = {},
+): HealthCase => ({ id, check, targets: [{ asks, steps } as Script], ...more });
+export const text = (value: string): string => Buffer.from(value, "latin1").toString("hex");
+export const header = (key: string, value: string, more: YamlMap = {}): YamlMap => ({
+  header: { key, value },
+  ...more,
+});
+
+/** Short enough to be waited for, long enough to be read in between. */
+export const SOON: YamlMap = { timeout: "0.8s" };
+
+/** Time for something to happen between two checks. */
+export const SLOWLY: YamlMap = { no_traffic_interval: "0.4s" };

@@ -24,10 +24,13 @@ interface Started {
 const PATIENCE = 15_000;
 const CHANGE = 3000;
 
+/** Until what was learned from one answer is known to all threads, ms. */
+const SETTLE = 60;
+
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-const COMPARED =
-  /\.(health_check\..*|membership_\w+|upstream_cx_\w+|upstream_rq_\w+|lb_healthy_panic|ssl\..*)$/;
+const WANTED =
+  "^cluster\\.[^.]+\\.(health_check\\.|membership_|upstream_cx_|upstream_rq_|lb_healthy_panic|ssl\\.)";
 const LEFT_OUT =
   /bytes|_ms$|length|upstream_cx_http1_total|upstream_rq_(pending|completed|\d)|default\.total/;
 
@@ -130,12 +133,13 @@ export async function runHealthCases(
     // The admin port: listeners wait until each endpoint was checked once.
     const proxy = await start(file, admin);
     if (proxy === null) return null;
+    const views = new Views(admin);
     const seen = new Map<Running, { [name: string]: Plain }>();
     try {
       const all = running.map(async (one) => {
         const late = pause(PATIENCE).then(() => "late");
         const came = await Promise.race([one.settled(one.first), late]);
-        seen.set(one, { settled: came !== "late", ...(await observe(one, admin, port)) });
+        seen.set(one, { settled: came !== "late", ...(await observe(one, views, port)) });
       });
       await Promise.all(all);
     } finally {
@@ -146,9 +150,10 @@ export async function runHealthCases(
       const lines = existsSync(one.log) ? readFileSync(one.log, "latin1").split("\n").filter(Boolean) : [];
       asks[one.one.id] = {
         ...(seen.get(one) as { [name: string]: Plain }),
-        events: lines.map((line) =>
-          one.named(line).replace(/"timestamp":"\d{4}-[^"]*Z"/, '"timestamp":"<time>"'),
-        ),
+        // Those of two endpoints come in any order.
+        events: lines
+          .map((line) => one.named(line).replace(/"timestamp":"\d{4}-[^"]*Z"/, '"timestamp":"<time>"'))
+          .sort((a, b) => targetOf(a) - targetOf(b)),
       };
     }
     return { asks, stats: {} };
@@ -171,37 +176,94 @@ async function untilAccepting(port: number): Promise<void> {
   }
 }
 
-/** The state of the cluster: how /clusters shows its endpoints, and its numbers that are not zero. */
-async function state(one: Running, admin: number): Promise<{ [name: string]: Plain }> {
-  const text = async (path: string) => (await fetch(`http://127.0.0.1:${admin}${path}`)).text();
-  const { id, endless = false } = one.one;
-  const flags = (await text("/clusters"))
-    .split("\n")
-    .filter((line) => line.startsWith(`${id}::`) && line.includes("::health_flags::"))
-    .map((line) => one.named(line.slice(id.length + 2)).replace("127.0.0.1:", ""))
-    .sort();
-  const json = JSON.parse(await text("/clusters?format=json")) as {
-    cluster_statuses: { name: string; host_statuses?: { health_status: Plain }[] }[];
-  };
-  const hosts = json.cluster_statuses.find((status) => status.name === id)?.host_statuses ?? [];
-  const status = hosts.map((host) => JSON.stringify(host.health_status)).sort();
-  const numbers: { [name: string]: number } = {};
-  for (const line of (await text(`/stats?filter=^cluster\\.${id}\\.`)).split("\n")) {
-    const [, name, value] = /^(.+): (\d+)$/.exec(line) ?? [];
-    if (name === undefined || value === "0" || !COMPARED.test(name) || LEFT_OUT.test(name)) continue;
-    if (endless && /attempt|failure|success/.test(name)) continue;
-    numbers[name.slice(`cluster.${id}.`.length)] = Number(value);
+/** What the admin pages say of all clusters. Those who ask at the same time share one look, which begins after they ask. */
+class Views {
+  private readonly admin: number;
+  private coming: Promise<View> | null = null;
+  private going: Promise<unknown> = Promise.resolve();
+
+  constructor(admin: number) {
+    this.admin = admin;
   }
-  const sorted = Object.entries(numbers).sort(([a], [b]) => (a < b ? -1 : 1));
-  return { flags, status, stats: Object.fromEntries(sorted) };
+
+  next(): Promise<View> {
+    this.coming ??= this.going.then(() => {
+      const view = this.look();
+      this.coming = null;
+      this.going = view;
+      return view;
+    });
+    return this.coming;
+  }
+
+  private async look(): Promise<View> {
+    const text = async (path: string) => (await fetch(`http://127.0.0.1:${this.admin}${path}`)).text();
+    const stats = await text(`/stats?usedonly&filter=${encodeURIComponent(WANTED)}`);
+    const flags = await text("/clusters");
+    const json = JSON.parse(await text("/clusters?format=json")) as Statuses;
+    return {
+      stats: byCluster(stats, /^cluster\.([^.]+)\./),
+      flags: byCluster(flags, /^([^:]+)::/),
+      statuses: json.cluster_statuses ?? [],
+    };
+  }
 }
 
-async function observe(one: Running, admin: number, port: number): Promise<{ [name: string]: Plain }> {
+interface Statuses {
+  readonly cluster_statuses?: readonly { name: string; host_statuses?: { health_status: Plain }[] }[];
+}
+
+function byCluster(text: string, cluster: RegExp): ReadonlyMap<string, string[]> {
+  const lines = new Map<string, string[]>();
+  for (const line of text.split("\n")) {
+    const name = cluster.exec(line)?.[1] ?? "";
+    lines.set(name, [...(lines.get(name) ?? []), line]);
+  }
+  return lines;
+}
+
+interface View {
+  readonly stats: ReadonlyMap<string, string[]>;
+  readonly flags: ReadonlyMap<string, string[]>;
+  readonly statuses: NonNullable<Statuses["cluster_statuses"]>;
+}
+
+function targetOf(event: string): number {
+  return Number(/"port_value":<target (\d+)>/.exec(event)?.[1] ?? -1);
+}
+
+interface State {
+  readonly flags: readonly string[];
+  readonly status: readonly string[];
+  readonly stats: { readonly [name: string]: number };
+}
+
+/** The state of the cluster: how /clusters shows its endpoints, and its numbers that are not zero. */
+async function state(one: Running, views: Views): Promise<State> {
+  const view = await views.next();
+  const { id, endless = false } = one.one;
+  const flags = (view.flags.get(id) ?? [])
+    .filter((line) => line.includes("::health_flags::"))
+    .map((line) => one.named(line.slice(id.length + 2)).replace("127.0.0.1:", ""))
+    .sort();
+  const hosts = view.statuses.find((status) => status.name === id)?.host_statuses ?? [];
+  const status = hosts.map((host) => JSON.stringify(host.health_status)).sort();
+  const numbers: [string, number][] = [];
+  for (const line of view.stats.get(id) ?? []) {
+    const [, name, value] = /^(.+): (\d+)$/.exec(line) ?? [];
+    if (name === undefined || value === "0" || LEFT_OUT.test(name)) continue;
+    const counting = /attempt|failure|success/.test(name);
+    numbers.push([name.slice(`cluster.${id}.`.length), endless && counting ? 1 : Number(value)]);
+  }
+  return { flags, status, stats: Object.fromEntries(numbers.sort(([a], [b]) => (a < b ? -1 : 1))) };
+}
+
+async function observe(one: Running, views: Views, port: number): Promise<{ [name: string]: Plain }> {
   const { requests = 0, sets = [] } = one.one;
   const out: { [name: string]: Plain } = {};
-  if (one.targets.includes(null)) await pause(200);
-  const before = await state(one, admin);
-  Object.assign(out, before);
+  while ((await state(one, views)).flags.length === 0) await pause(SETTLE);
+  if (one.targets.includes(null)) await pause(5 * SETTLE);
+  Object.assign(out, await state(one, views));
   const answers: string[] = [];
   if (requests > 0) await untilAccepting(port);
   for (let i = 0; i < requests; i++) {
@@ -209,21 +271,24 @@ async function observe(one: Running, admin: number, port: number): Promise<{ [na
       headers: { connection: "close" },
       keepalive: false,
     });
+    await pause(SETTLE);
     answers.push(`${answer.status} ${one.named(await answer.text())}`);
   }
-  if (requests > 0) Object.assign(out, { answers: answers.sort(), later: await state(one, admin) });
+  if (requests > 0) Object.assign(out, { answers: answers.sort(), later: { ...(await state(one, views)) } });
   const changes: Plain[] = [];
   const change = async (make: () => void, targets: readonly number[]) => {
-    const flags = JSON.stringify((await state(one, admin)).flags);
+    const flags = JSON.stringify((await state(one, views)).flags);
     make();
     await Promise.race([one.settled(targets), pause(CHANGE)]);
     const end = performance.now() + CHANGE;
-    let now = await state(one, admin);
+    let now = await state(one, views);
     while (JSON.stringify(now.flags) === flags && performance.now() < end) {
       await pause(20);
-      now = await state(one, admin);
+      now = await state(one, views);
     }
-    changes.push(now);
+    now = await state(one, views);
+    // The next check has begun, or not yet.
+    changes.push({ ...now, stats: { ...now.stats, "health_check.attempt": 0 } });
   };
   for (const set of sets.slice(1)) await change(() => one.assign(set), set);
   for (const target of one.targets) {

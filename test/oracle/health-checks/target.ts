@@ -32,8 +32,10 @@ export type Script =
       readonly served?: string;
       /** What becomes of the check that is held, once the test goes on. */
       readonly released?: Step;
+      /** Later checks are not held, but answered with this. */
+      readonly rest?: Step;
     }
-  | { readonly asks: "http2"; readonly steps: readonly Http2Step[] };
+  | { readonly asks: "http2"; readonly steps: readonly Http2Step[]; readonly rest?: Http2Step };
 
 /** A target that refuses connections. */
 export const REFUSES = "refuses";
@@ -64,7 +66,7 @@ export class Target {
       socket.on("error", () => undefined);
       socket.on("close", () => this.sockets.delete(socket));
       socket.on("end", () => socket.end());
-      if (script.asks === "http2") this.serveHttp2(socket, name, script.steps);
+      if (script.asks === "http2") this.serveHttp2(socket, name, script);
       else if (script.asks === "connect") this.check(socket, name, "", script.steps);
       else this.serveBytes(socket, name, script);
     });
@@ -83,8 +85,10 @@ export class Target {
 
   private check(socket: Socket, name: string, bytes: string, steps: readonly Step[]): void {
     const step = this.next(name, bytes, steps);
-    if (step === undefined) this.held = socket;
-    else this.act(socket, step);
+    const { script } = this;
+    if (step !== undefined) this.act(socket, step);
+    else if (script.asks === "http" && script.rest !== undefined) this.act(socket, script.rest);
+    else this.held = socket;
   }
 
   /** What to do with the check that is held is in the script. */
@@ -142,7 +146,8 @@ export class Target {
     });
   }
 
-  private serveHttp2(socket: Socket, name: string, steps: readonly Http2Step[]): void {
+  private serveHttp2(socket: Socket, name: string, script: Script & { readonly asks: "http2" }): void {
+    const { steps, rest } = script;
     let received = "";
     const wire = {
       send(data: Uint8Array) {
@@ -163,18 +168,26 @@ export class Target {
       greeted = true;
       for (const line of peer.heard()) {
         const number = /^(\d+) (?:head|data)/.exec(line)?.[1];
+        const whole = line.endsWith(" end");
         if (number === undefined) {
           if (this.answered < steps.length) this.checks.push(`${name} ${line}`);
           continue;
         }
         const stream = Number(number);
         const before = heads.get(stream);
-        const said = before === undefined ? line : `${before} | ${line.slice(number.length + 1)}`;
+        const text = sortFields(whole ? line.slice(0, -4) : line);
+        const said = before === undefined ? text : `${before}${text.slice(`${number} data `.length)}`;
         heads.set(stream, said);
-        if (line.endsWith(" end")) this.next(name, said, steps)?.(peer, stream);
+        if (whole) (this.next(name, said, steps) ?? rest)?.(peer, stream);
       }
     });
   }
+}
+
+/** The fields of a head in the order of their names, which says nothing in HTTP/2. */
+function sortFields(line: string): string {
+  const [, start, fields] = /^(\d+ head )(.*)$/s.exec(line) ?? [];
+  return fields === undefined ? line : `${start}${fields.split(" ").sort().join(" ")} `;
 }
 
 /** Bytes of the first request in it, or infinity. */
