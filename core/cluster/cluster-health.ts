@@ -84,7 +84,8 @@ export class ClusterHealth implements HealthOwner {
   /** True for an endpoint that stays though it was taken away: it is well, and those who took it may be mistaken. */
   keeps(endpoint: EndpointState): boolean {
     const { type, ignoreHealthOnRemoval } = this.cluster.config;
-    if (this.checks === null || type === "STATIC" || ignoreHealthOnRemoval === true) return false;
+    if (this.checks === null || ignoreHealthOnRemoval === true) return false;
+    if (type !== "EDS" && type !== "STRICT_DNS") return false;
     return endpoint.healthCheck?.disabled !== true && endpoint.health !== Unhealthy;
   }
 

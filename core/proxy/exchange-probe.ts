@@ -32,8 +32,6 @@ export abstract class ExchangeProbe implements Probe, PoolWaiter, AttemptSink {
   private target = "";
   private exchange: UpstreamExchange | null = null;
   private asking = false;
-  /** It is asked for the second time. */
-  private again = false;
   /** The answer is nothing but a head. */
   private alone = false;
 
@@ -53,8 +51,8 @@ export abstract class ExchangeProbe implements Probe, PoolWaiter, AttemptSink {
 
   /** The name of the service that is asked, "" = the cluster's. */
   protected abstract readonly authority: string;
-  /** A call of gRPC: it may have trailers for an answer, and says nothing of its length. */
-  protected abstract readonly call: boolean;
+  /** How a body goes; if its length is not told, trailers are welcome. */
+  protected readonly framing: Framing = ByLength;
   /** Writes the rest of the request; returns its body. */
   protected abstract write(head: RequestHead): Uint8Array;
   /** An answer begins. */
@@ -65,7 +63,6 @@ export abstract class ExchangeProbe implements Probe, PoolWaiter, AttemptSink {
 
   ask(): void {
     this.asking = true;
-    this.again = false;
     this.try();
   }
 
@@ -129,8 +126,8 @@ export abstract class ExchangeProbe implements Probe, PoolWaiter, AttemptSink {
     head.scheme = prober.transport === null ? "http" : "https";
     head.authority = endpoint.healthCheck?.hostname || this.authority || prober.cluster.name;
     const body = this.write(head);
-    const framing = body.length === 0 ? NoBody : this.call ? ByChunks : ByLength;
-    exchange.sendHead(head, framing, body.length, "", this.call);
+    const framing = body.length === 0 ? NoBody : this.framing;
+    exchange.sendHead(head, framing, body.length, "", this.framing === ByChunks);
     if (body.length > 0) exchange.sendBody(body, 0, body.length);
     exchange.sendEnd(null);
   }
@@ -168,8 +165,7 @@ export abstract class ExchangeProbe implements Probe, PoolWaiter, AttemptSink {
   onUpstreamReset(reason: ResetReason, detail: string, _fault: Fault | null): void {
     if (!this.asking) return;
     // A connection that was kept and ends as it is used knows nothing of the question.
-    if (this.exchange?.stale === true && !this.again) {
-      this.again = true;
+    if (this.exchange?.stale === true) {
       this.exchange = null;
       this.try();
     } else this.fail(detail === "" ? reason : `${reason}: ${detail}`);

@@ -6,6 +6,7 @@ import type { GrpcQuestion } from "../config/health-check.ts";
 import type { Body } from "../filter/body.ts";
 import { framedMessage, type MessageOwner, MessageReader, Sound } from "../filter/grpc-message-reader.ts";
 import type { Fields } from "../http/fields.ts";
+import { ByChunks } from "../http/framing.ts";
 import { formatGrpcTimeout, grpcStatusOf, isGrpc } from "../http/grpc.ts";
 import type { RequestHead, ResponseHead } from "../http/head.ts";
 import { ExchangeProbe, USER_AGENT } from "./exchange-probe.ts";
@@ -21,7 +22,7 @@ const Garbled = -2;
 
 export class GrpcProbe extends ExchangeProbe implements MessageOwner {
   protected readonly authority: string;
-  protected readonly call = true;
+  protected override readonly framing = ByChunks;
   private readonly message: Uint8Array;
   private readonly timeout: string;
   private reader = new MessageReader(this, MAX_MESSAGE);
@@ -112,8 +113,10 @@ function servingIn(bytes: Uint8Array): number {
       const value = varint();
       if (tag === 8) status = value;
     } else if (wire === 1) at += 8;
-    else if (wire === 2) at += varint();
-    else if (wire === 5) at += 4;
+    else if (wire === 2) {
+      const length = varint();
+      at += length;
+    } else if (wire === 5) at += 4;
     else return Garbled;
     if (!(at <= bytes.length)) return Garbled;
   }

@@ -13,7 +13,6 @@ const NOTHING = new Uint8Array(0);
 
 export class HttpProbe extends ExchangeProbe {
   protected readonly authority: string;
-  protected readonly call = false;
   private readonly question: HttpQuestion;
   private readonly payload: Uint8Array;
   private readonly serviceName: StringMatcher | null;

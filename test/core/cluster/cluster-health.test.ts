@@ -112,6 +112,19 @@ describe("when a cluster may be used", () => {
     expect(heard).toContain("ready");
   });
 
+  test("… also by its name, which leads elsewhere", () => {
+    const loadAssignment = assignment(group([endpoint("a.example:80")]));
+    const check = healthCheck({ timeout: 60_000 });
+    const { server, heard, prober } = start({ type: "STRICT_DNS", loadAssignment, healthCheck: check });
+    server.answer("a.example", ["10.0.0.1", "10.0.0.2"]);
+    prober().of(FIRST).well();
+    server.pass(5000);
+    expect(heard).toEqual([]);
+    server.answer("a.example", ["10.0.0.1"]);
+    server.pass(1);
+    expect(heard).toContain("ready");
+  });
+
   test("EDS that says nothing yet, and then of nobody", () => {
     const { state, heard } = start({ type: "EDS" });
     expect(heard).toEqual([]);
