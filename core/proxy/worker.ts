@@ -192,6 +192,11 @@ export class Worker implements RouteTables {
     for (const listener of [...this.active.values(), ...this.retired]) listener.retire(DRAIN_PATIENCE);
   }
 
+  /** Asks no endpoint any more whether it is well: the process ends, and what is said of its connections means nothing. */
+  endChecks(): void {
+    for (const cluster of this.clusters.all()) cluster.health.close();
+  }
+
   /** Says `connection: close` on every answer while `on` holds, without closing anything itself. */
   failHealthCheck(on: boolean): void {
     this.services.closing = on;

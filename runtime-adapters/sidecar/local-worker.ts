@@ -158,6 +158,7 @@ export class LocalWorker implements WorkerControl {
   }
 
   async close(): Promise<void> {
+    this.driver.run(() => this.engine.endChecks());
     this.driver.close();
     this.services.close();
   }

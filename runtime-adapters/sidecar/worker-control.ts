@@ -33,6 +33,8 @@ export interface Engine extends Core {
   drain(): void;
   /** Says `connection: close` on every answer while `on` holds. */
   failHealthCheck(on: boolean): void;
+  /** Asks no endpoint any more whether it is well. */
+  endChecks(): void;
   /** Clusters that wait for their first endpoints. */
   readonly warmingClusters: readonly string[];
   /** Of all listeners. */

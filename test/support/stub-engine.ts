@@ -57,6 +57,7 @@ class StubEngine implements Engine {
   queueReady(): void {}
   hearHealth(): void {}
   failHealthCheck(): void {}
+  endChecks(): void {}
   readonly drainingListeners = 0;
   measureBuffers(): void {}
   clusterStatus() {
