@@ -5,11 +5,15 @@
 import type { Breaker } from "../cluster/breaker.ts";
 import { type ClusterEnvironment, type ClusterHandler, ClusterState } from "../cluster/cluster.ts";
 import type { EndpointState } from "../cluster/endpoint.ts";
+import type { Prober } from "../cluster/health-probe.ts";
 import { type CompiledRetryPolicy, compileRetryPolicy } from "../cluster/retry-policy.ts";
+import type { HealthCheck } from "../config/health-check.ts";
 import type { Cluster, ClusterLoadAssignment, RetryPolicy } from "../config/model.ts";
+import type { FormatEnvironment } from "../http/formatter.ts";
 import { DEFAULT_LIMITS } from "../http1/limits.ts";
 import { http2Limits } from "../http2/limits.ts";
 import { clusterUpdateStats } from "../telemetry/server-stats.ts";
+import { HealthProber } from "./health-prober.ts";
 import { nameCaseOf } from "./name-case.ts";
 import {
   ConnectionPool,
@@ -20,6 +24,7 @@ import {
   SpeaksHttp2,
 } from "./pool.ts";
 import type { Services } from "./services.ts";
+import { TcpUpstream } from "./tcp-upstream.ts";
 import { TlsSide } from "./tls-side.ts";
 
 /** The pools of an endpoint: for which breaker, and for requests of HTTP/1 or 2, which mostly share them. */
@@ -57,14 +62,16 @@ interface Derived {
 
 export class Clusters implements ClusterHandler {
   private readonly services: Services;
+  private readonly formats: FormatEnvironment;
   private readonly environment: ClusterEnvironment;
   private readonly states = new Map<string, ClusterState>();
   private readonly derived = new Map<string, Derived>();
   private readonly endpointVersions = new Map<string, string>();
   private retryPolicies = new WeakMap<RetryPolicy, CompiledRetryPolicy>();
 
-  constructor(services: Services) {
+  constructor(services: Services, formats: FormatEnvironment) {
     this.services = services;
+    this.formats = formats;
     const { platform, clock, timers, random, stats, workers } = services;
     const updates = clusterUpdateStats(stats);
     this.environment = { platform, clock, timers, random, stats, updates, workers };
@@ -197,6 +204,20 @@ export class Clusters implements ClusterHandler {
 
   onEndpointRemoved(endpoint: EndpointState): void {
     for (const pool of poolsOf(endpoint)) pool.drain();
+  }
+
+  prober(cluster: ClusterState, check: HealthCheck): Prober {
+    const options = () => (this.derived.get(cluster.name) as Derived).options;
+    return new HealthProber(this.services, cluster, check, options, this.formats);
+  }
+
+  onEndpointFailed(cluster: ClusterState, endpoint: EndpointState): void {
+    for (const pool of poolsOf(endpoint)) pool.drain();
+    endpoint.pool = null;
+    if (cluster.config.closeOnFailure !== true) return;
+    for (const connection of this.services.buffering.list()) {
+      if (connection instanceof TcpUpstream && connection.endpoint === endpoint) connection.cut();
+    }
   }
 
   onReady(_cluster: ClusterState): void {}

@@ -61,8 +61,8 @@ export class Worker implements RouteTables {
 
   constructor(platform: Platform, clock: Clock, stats: StatsStore, options: WorkerOptions) {
     this.services = new Services(platform, clock, stats, options.concurrency);
-    this.clusters = new Clusters(this.services);
     this.environment = { variables: options.variables, hostname: options.hostname, clock };
+    this.clusters = new Clusters(this.services, this.environment);
     this.logs = new LogCompiler(this.services, this.environment, () => this.runtime);
     const { timers, random } = this.services;
     this.context = {

@@ -82,7 +82,7 @@ export class LocalWorker implements WorkerControl {
   async apply(snapshot: Snapshot, known: readonly Bound[]): Promise<ApplyResult> {
     // The engine first: a connection that comes through a new socket must find its listener.
     this.driver.run(() => this.engine.apply(snapshot));
-    await this.warmUp();
+    await this.warmUp(snapshot);
     const failures: BindFailure[] = [];
     const wanted = new Set<string>();
     for (const listener of snapshot.listeners) {
@@ -157,9 +157,16 @@ export class LocalWorker implements WorkerControl {
     this.services.close();
   }
 
-  /** Before the first socket opens, clusters get time to resolve their names: nobody should meet a 503 at start. */
-  private async warmUp(): Promise<void> {
-    for (let waited = 0; !this.warmedUp && waited < WARM_UP_LIMIT; waited += WARM_UP_LOOK) {
+  /**
+   * Before the first socket opens, clusters get time to resolve their names and to ask their endpoints once: nobody should
+   * meet a 503 at start.
+   */
+  private async warmUp({ clusters }: Snapshot): Promise<void> {
+    const checks = clusters.map(({ healthCheck: check }) =>
+      check ? check.initialJitter + check.timeout : 0,
+    );
+    const limit = WARM_UP_LIMIT + Math.max(0, ...checks);
+    for (let waited = 0; !this.warmedUp && waited < limit; waited += WARM_UP_LOOK) {
       if (this.engine.warmingClusters.length === 0) break;
       await new Promise((resolve) => setTimeout(resolve, WARM_UP_LOOK));
     }
