@@ -135,8 +135,9 @@ export class Clusters implements ClusterHandler {
     };
     this.derived.set(config.name, derived);
     if (known !== undefined) {
-      (known.transport as TlsSide | null)?.release();
+      const former = known.transport as TlsSide | null;
       known.transport = this.transportOf(config);
+      former?.release();
       known.applyConfig(config);
       reconfigurePools(known, derived, before?.speech === derived.speech);
       return;
@@ -150,7 +151,7 @@ export class Clusters implements ClusterHandler {
   /** How its connections are secured; null if they are plain. */
   private transportOf(config: Cluster): TlsSide | null {
     if (config.tls == null) return null;
-    return new TlsSide(this.services, `cluster ${config.name} ${config.version}`, config.tls, false);
+    return new TlsSide(this.services, `cluster ${config.name}`, config.version, config.tls, false);
   }
 
   /** The cluster of that name if requests may go to it, else null. */

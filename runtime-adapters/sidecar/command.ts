@@ -67,7 +67,7 @@ async function runValidate(entry: Entry, options: Options): Promise<void> {
 }
 
 function runWorker(entry: Entry, start: ThreadStart, port: MessagePort): void {
-  const services = new ThreadServices(operatorLog(start.logLevel, start.componentLogLevel));
+  const services = new ThreadServices(operatorLog(start.logLevel, start.componentLogLevel), start.tlsMemory);
   const worker = new LocalWorker(
     entry.runtime,
     entry.makeEngine,

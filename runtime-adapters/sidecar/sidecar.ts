@@ -49,7 +49,6 @@ export class Sidecar implements AdminSource {
   readonly version: string;
   readonly startedAt: number;
   snapshot: Snapshot;
-
   readonly runtimeOverrides = new Map<string, string>();
 
   private readonly entry: Entry;
@@ -146,6 +145,7 @@ export class Sidecar implements AdminSource {
           concurrency: options.concurrency,
           logLevel: options.logLevel,
           componentLogLevel: this.logLevels,
+          tlsMemory: this.services.tlsMemory,
         },
         (reason) => {
           this.modules.workerEnded(index);

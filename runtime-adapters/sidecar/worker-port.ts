@@ -8,6 +8,7 @@ import type { HealthNote } from "../../core/cluster/health-note.ts";
 import type { Snapshot } from "../../core/config/model.ts";
 import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import type { LogThreshold } from "./operator-log.ts";
+import type { TlsMemory } from "./thread-services.ts";
 import type {
   ApplyResult,
   Bound,
@@ -25,6 +26,7 @@ export interface ThreadStart {
   readonly concurrency: number;
   readonly logLevel: LogThreshold;
   readonly componentLogLevel: ReadonlyMap<string, LogThreshold>;
+  readonly tlsMemory: TlsMemory;
 }
 
 interface Call {

@@ -47,11 +47,13 @@ async function waitFor(condition: () => boolean): Promise<void> {
 
 async function story(): Promise<void> {
   const threads = 2;
+  const { tlsMemory } = new ThreadServices(operatorLog("off", new Map()));
+  const common = { tulle: "worker", concurrency: threads, logLevel: "off", tlsMemory } as const;
   const supervisor = new Supervisor(
     (workerIndex, onGone) =>
       new RemoteWorker(
         import.meta.url,
-        { tulle: "worker", workerIndex, concurrency: threads, logLevel: "off", componentLogLevel: new Map() },
+        { ...common, workerIndex, componentLogLevel: new Map() },
         onGone,
         NO_OTHERS,
       ),
@@ -102,7 +104,7 @@ async function story(): Promise<void> {
 const start = workerData as ThreadStart | null;
 if (!isMainThread && start?.tulle === "worker") {
   if (parentPort === null) throw new Error("a worker has a port");
-  const services = new ThreadServices(operatorLog(start.logLevel, start.componentLogLevel));
+  const services = new ThreadServices(operatorLog(start.logLevel, start.componentLogLevel), start.tlsMemory);
   serveWorker(
     parentPort,
     new LocalWorker(runtime, makeStubEngine, services, start.workerIndex, start.concurrency, NO_OTHERS),
