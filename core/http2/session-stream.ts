@@ -121,8 +121,12 @@ export abstract class SessionStream {
     }
     const { bodyEnd } = this.session.owner;
     bodyEnd.mark(bytes, end);
-    this.onBody(bytes, start, end);
-    bodyEnd.clear();
+    try {
+      this.onBody(bytes, start, end);
+    } finally {
+      // Whatever it throws: the next bytes may lie in the same memory.
+      bodyEnd.clear();
+    }
   }
 
   /** A DATA frame of `length` bytes is complete; false if the peer was not allowed so much. */
