@@ -20,7 +20,7 @@ import {
   LARGEST_WINDOW,
 } from "./frames.ts";
 import { Bearable, Glitches, type GlitchSort, TooMany } from "./glitches.ts";
-import { FLOODS, type SessionCounts } from "./session-counts.ts";
+import { FLOODS, type SessionCounts, type WaitingCounts } from "./session-counts.ts";
 import { type OutputOwner, SessionOutput } from "./session-output.ts";
 import type { SessionStream } from "./session-stream.ts";
 
@@ -97,9 +97,11 @@ export abstract class StreamTable {
     return this.streams.size;
   }
 
-  /** Bytes of bodies that wait for the peer's windows or for the kernel. */
-  get waitingBytes(): number {
-    return this.bodies.held;
+  /** Adds what waits for the peer to the gauges that are measured when somebody asks. */
+  addWaiting(counts: WaitingCounts): void {
+    counts.pendingSendBytes += this.bodies.held;
+    counts.outboundFramesActive += this.output.waiting;
+    counts.outboundControlFramesActive += this.output.waitingAnswers;
   }
 
   /** So many bytes of a body would be sent at once. */

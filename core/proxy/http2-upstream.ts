@@ -138,7 +138,7 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
     const { stats } = this.pool;
     if (this.socket !== null) stats.upstreamCxTxBytesBuffered += this.socket.pendingBytes;
     if (this.made !== null) stats.upstreamCxRxBytesBuffered += this.made.heldBytes;
-    if (this.made !== null) this.counts.pendingSendBytes += this.made.waitingBytes;
+    this.made?.addWaiting(this.counts);
   }
 
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
