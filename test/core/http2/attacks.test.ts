@@ -352,6 +352,23 @@ describe("an upstream", () => {
     s.expectNothingLeft();
   });
 
+  test("that is on the way to too much gets no more requests, and finishes what it has", async () => {
+    const { s, origins } = await speaking((line, peer) => {
+      if (line.startsWith("1 head") && origins.peers.length === 1) for (let i = 0; i < 800; i++) peer.ping(1);
+    });
+    const first = s.client(get());
+    s.advance(20);
+    s.client(get());
+    s.advance(20);
+    expect(origins.peers.length).toBe(2);
+    origins.peers[0].head(1, [[":status", "204"]], { end: true });
+    s.advance(20);
+    expect(first.received).toStartWith("HTTP/1.1 204");
+    expect(origins.peers.map(({ peer }) => peer.ended)).toEqual([true, false]);
+    expect(s.stat("cluster.app.upstream_cx_protocol_error")).toBe(0);
+    s.expectNothingLeft();
+  });
+
   test("that says too much is let go", async () => {
     for (const flood of [
       (p: Http2Peer) => p.ping(1),
