@@ -138,6 +138,11 @@ export abstract class SessionStream {
     return true;
   }
 
+  /** What the peer may still send, bytes. */
+  get mayCome(): number {
+    return Math.max(0, this.receiveWindow);
+  }
+
   /** The peer ends its side. False if it has sent less than it declared. */
   endReceiving(trailers: Fields | null): boolean {
     if (this.declared >= 0 && this.received !== this.declared) return false;
