@@ -167,13 +167,13 @@ export abstract class Session extends StreamTable implements FrameSink {
     );
   }
 
-  onDataEnd(id: number, length: number, endStream: boolean): void {
+  onDataEnd(id: number, length: number, endStream: boolean, empty: boolean): void {
     this.receiveWindow -= length;
     if (this.receiveWindow < 0) {
       this.fault(FlowControlError, "connection_window");
       return;
     }
-    if (length === 0 && !endStream && !this.glitch("empty")) return;
+    if (empty && !endStream && !this.glitch("empty")) return;
     const stream = this.streams.get(id);
     if (stream === undefined) {
       if (this.isIdle(id)) this.fault(ProtocolError, "data_on_idle_stream");

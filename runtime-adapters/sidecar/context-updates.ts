@@ -15,6 +15,7 @@ import { secretsOf } from "../../core/tls/tls-secrets.ts";
 
 type Secrets = ReadonlyMap<string, Secret>;
 
+/** Keeps the counters of one store. */
 export class ContextUpdates {
   private readonly store: StatsStore;
   /** Of everything that has counted, by its name; counters go with their scopes. */
@@ -62,6 +63,7 @@ function updates(tls: CommonTls, before: Secrets, after: Secrets): number {
 /** Secrets that stand in the configuration itself have no name that Envoy would know. */
 const INLINE = /^(tls_certificate|validation_context):/;
 
+/** True if no secret of that name was asked for: what it is stands beside who uses it. */
 export function isInline(secret: string): boolean {
   return INLINE.test(secret);
 }

@@ -50,6 +50,7 @@ describe("an attacker is told to be calm, and cut", () => {
     ["SETTINGS (CVE-2019-9515)", 210, "http2.outbound_control_flood", (c) => c.settings(4, 65_535)],
     ["empty SETTINGS", 210, "http2.outbound_control_flood", (c) => c.settings()],
     ["empty DATA (CVE-2019-9518)", 1020, "http2.inbound_empty_frames_flood", (c, i) => (i === 0 ? c.head(1, POST) : c.data(1, ""))],
+    ["DATA that is all padding", 1020, "http2.inbound_empty_frames_flood", (c, i) => (i === 0 ? c.head(1, POST) : c.frame(0, 8, 1, i % 2 === 0 ? zeros(1) : [3, 0, 0, 0]))],
     ["PRIORITY (CVE-2019-9513)", 1010, "http2.inbound_priority_frames_flood", (c) => c.frame(2, 0, 7, zeros(5))],
     ["GOAWAY", 1010, "http2.inbound_priority_frames_flood", (c) => c.goAway(0, 0)],
     ["unknown frames", 1010, "http2.inbound_priority_frames_flood", (c) => c.frame(0x99, 0, 0)],
