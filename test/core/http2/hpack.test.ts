@@ -14,6 +14,8 @@ import {
   writeHuffman,
 } from "../../../core/http2/hpack/huffman.ts";
 
+import { PeerSettings } from "../../../core/http2/peer-settings.ts";
+
 prepareHuffman();
 
 type Field = readonly [name: string, value: string, secret?: boolean];
@@ -252,6 +254,16 @@ describe("the encoder", () => {
     writer.encoder.limit(100);
     const block = writer.write([[":method", "GET"]]);
     expect([...block]).toEqual([0x20, 0x3f, 100 - 31, 0x82]);
+    expect([...writer.write([[":method", "GET"]])]).toEqual([0x82]);
+  });
+
+  test("hears the lowest limit of one frame of settings as well as the last", () => {
+    const writer = new Writer();
+    const peer = new PeerSettings(false);
+    for (const size of [4096, 0, 4096]) expect(peer.set(1, size)).toBe(0);
+    peer.limit(writer.encoder);
+    expect([...writer.write([[":method", "GET"]])]).toEqual([0x20, 0x3f, 0xe1, 0x1f, 0x82]);
+    peer.limit(writer.encoder);
     expect([...writer.write([[":method", "GET"]])]).toEqual([0x82]);
   });
 
