@@ -92,3 +92,20 @@ describe("data on streams that are over", () => {
     s.expectNothingLeft();
   });
 });
+
+test("of streams that were over long ago nobody remembers that they were ended by us", async () => {
+  const { s, client } = await clientStory({ manager: http2({ maxConcurrentStreams: 10 }) });
+  const last = 2 * 1002 + 1;
+  for (let id = 1; id <= last; id += 2) {
+    client.head(id, POST);
+    s.settle();
+  }
+  expect(client.heard().filter((line) => line.endsWith("reset NO_ERROR")).length).toBe(1003);
+  client.data(last, "x").data(7, "x");
+  s.settle();
+  expect(client.heard()).toEqual([]);
+  client.data(1, "x");
+  s.settle();
+  expect(client.heard()).toEqual([`goaway ${last} STREAM_CLOSED`]);
+  s.expectNothingLeft();
+});
