@@ -16,7 +16,7 @@ import {
   clusterStats,
   remainingStats,
 } from "../telemetry/cluster-stats.ts";
-import { clusterHttp2Stats, type Http2Stats } from "../telemetry/http2-stats.ts";
+import { clearWaiting, clusterHttp2Stats, type Http2Stats } from "../telemetry/http2-stats.ts";
 import type { ResponseCodeStats } from "../telemetry/response-stats.ts";
 import type { ClusterUpdateStats } from "../telemetry/server-stats.ts";
 import type { Scope, StatsStore } from "../telemetry/stats.ts";
@@ -117,7 +117,7 @@ export class ClusterState implements DnsHandler {
 
   /** Sets the gauge of what waits in its connections of HTTP/2 to 0, if there are any. */
   clearPending(): void {
-    if (this.http2 !== null) this.http2.pendingSendBytes = 0;
+    if (this.http2 !== null) clearWaiting(this.http2);
   }
 
   /** What becomes of handshakes with its endpoints; there as soon as there was one. */
