@@ -41,7 +41,7 @@ export class GrpcProbe extends ExchangeProbe implements MessageOwner {
     head.path = "/grpc.health.v1.Health/Check";
     head.fields.add("content-type", "application/grpc");
     head.fields.add("user-agent", USER_AGENT);
-    this.prober.mutate(head.fields, this.endpoint);
+    this.prober.mutate(head, this.endpoint);
     head.fields.set("grpc-timeout", this.timeout);
     return this.message;
   }

@@ -8,8 +8,8 @@ import { EndpointState } from "../cluster/endpoint.ts";
 import type { Probe, Prober, ProbeSink } from "../cluster/health-probe.ts";
 import type { HealthCheck } from "../config/health-check.ts";
 import type { Http2ProtocolOptions, Thresholds } from "../config/model.ts";
-import type { Fields } from "../http/fields.ts";
 import type { FormatEnvironment } from "../http/formatter.ts";
+import type { RequestHead } from "../http/head.ts";
 import type { Address } from "../io/socket.ts";
 import { compileHeaderMutation, type HeaderMutation, NO_MUTATION } from "../route/header-mutation.ts";
 import { BreakerStats, ClusterStats } from "../telemetry/cluster-stats.ts";
@@ -62,14 +62,8 @@ export class HealthProber implements Prober, PoolCluster {
     this.mutation = mutationOf(check.question, formats);
     const { config } = cluster;
     if (check.alpn === null || config.tls == null) return;
-    const place = `health check of cluster ${config.name}`;
-    this.ownTransport = new TlsSide(
-      services,
-      place,
-      config.version,
-      { ...config.tls, alpn: check.alpn },
-      false,
-    );
+    const tls = { ...config.tls, alpn: check.alpn };
+    this.ownTransport = new TlsSide(services, `health check of ${config.name}`, config.version, tls, false);
   }
 
   probe(endpoint: EndpointState, sink: ProbeSink): Probe {
@@ -102,9 +96,10 @@ export class HealthProber implements Prober, PoolCluster {
   }
 
   /** Changes the fields of a question as it is configured. */
-  mutate(fields: Fields, endpoint: EndpointState): void {
+  mutate(head: RequestHead, endpoint: EndpointState): void {
     if (this.mutation.isEmpty) return;
-    this.mutation.apply(fields, new ProbeInfo(askedAt(endpoint), this.services.clock.wall));
+    const info = new ProbeInfo(askedAt(endpoint), head.version, this.services.clock.wall);
+    this.mutation.apply(head.fields, info);
   }
 
   // ── What connections ask of the cluster ───────────────────────────────────────────────────────────────────

@@ -39,7 +39,7 @@ export class HttpProbe extends ExchangeProbe {
     head.method = question.method;
     head.path = question.path;
     head.fields.add("user-agent", USER_AGENT);
-    this.prober.mutate(head.fields, this.endpoint);
+    this.prober.mutate(head, this.endpoint);
     return this.payload;
   }
 

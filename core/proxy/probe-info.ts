@@ -1,5 +1,5 @@
 /** What a question to an endpoint is for the `%…%` operators in its headers: a request that no client has sent. */
-
+import { type HttpVersion, RequestHead } from "../http/head.ts";
 import type { Address } from "../io/socket.ts";
 import { ConnectionInfo } from "./connection-info.ts";
 
@@ -7,8 +7,13 @@ import { ConnectionInfo } from "./connection-info.ts";
 const NOBODY: Address = { ip: "127.0.0.1", port: 0, path: "" };
 
 export class ProbeInfo extends ConnectionInfo {
-  constructor(endpoint: Address, now: number) {
+  /** Nothing is known of the request but its version (Envoy). */
+  override readonly request = new RequestHead();
+
+  /** `version`: of HTTP, as `RequestHead.version`. */
+  constructor(endpoint: Address, version: HttpVersion, now: number) {
     super(null, "", now);
+    this.request.version = version;
     this.upstreamHost = endpoint;
   }
 

@@ -7,7 +7,7 @@ import type { Platform } from "../io/platform.ts";
 import { Roster } from "../io/roster.ts";
 import { type Address, formatAddress } from "../io/socket.ts";
 import { type Http1Stats, http1Stats } from "../telemetry/http-stats.ts";
-import { type Http2Stats, http2Stats } from "../telemetry/http2-stats.ts";
+import { clearWaiting, type Http2Stats, http2Stats } from "../telemetry/http2-stats.ts";
 import { tulleStats } from "../telemetry/server-stats.ts";
 import type { StatsStore } from "../telemetry/stats.ts";
 import {
@@ -76,9 +76,9 @@ export class Services {
     return this.http2Counts;
   }
 
-  /** `http2.pending_send_bytes` is about to be measured anew. */
+  /** What waits for clients of HTTP/2 is about to be measured anew. */
   clearPending(): void {
-    if (this.http2Counts !== null) this.http2Counts.pendingSendBytes = 0;
+    if (this.http2Counts !== null) clearWaiting(this.http2Counts);
   }
 
   /** What the tls_inspectors found (`tls_inspector.*`); there as soon as there is one. */

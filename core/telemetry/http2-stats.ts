@@ -35,12 +35,30 @@ export class Http2Stats {
   streamsActive = 0;
   /** Gauge: complete messages that the peer has not read. */
   deferredStreamClose = 0;
-  /** Gauge, measured when asked for: bytes of bodies that wait for the peer. */
+  // Gauges, measured when asked for.
+  /** Bytes of bodies that wait for the peer. */
   pendingSendBytes = 0;
+  /** Frames, heads of messages included, that wait for a peer that does not read; bodies wait as bytes. */
+  outboundFramesActive = 0;
+  /** Of these: acknowledgements, answers to PINGs, resets. */
+  outboundControlFramesActive = 0;
+}
+
+/** What is measured is about to be measured anew. */
+export function clearWaiting(stats: Http2Stats): void {
+  stats.pendingSendBytes = 0;
+  stats.outboundFramesActive = 0;
+  stats.outboundControlFramesActive = 0;
 }
 
 const HTTP2 = layoutOf("http2", () => new Http2Stats(), {
-  gauges: ["streamsActive", "deferredStreamClose", "pendingSendBytes"],
+  gauges: [
+    "streamsActive",
+    "deferredStreamClose",
+    "pendingSendBytes",
+    "outboundFramesActive",
+    "outboundControlFramesActive",
+  ],
 });
 
 /** The set of a worker's clients; never released. */

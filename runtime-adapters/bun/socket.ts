@@ -63,6 +63,9 @@ const REPORTS = {
   },
 };
 
+/** Bun reads 512 KiB at a time, and as long as there is more. So much means that there is, bytes. */
+const LARGE_READ = 128 * 1024;
+
 /** Codes of a handshake that failed. Others are OpenSSL's names of what is wrong with a chain. */
 const FAILURES = /^(ERR_(?!TLS_CERT_ALTNAME_INVALID)|E[A-Z]+$|$)/;
 
@@ -93,6 +96,8 @@ export class BunSocket extends HostSocket<BunDriver> {
   private native: NativeSocket | null = null;
   private fd = -1;
   private reading = true;
+  /** It is not read from until others had their turn. */
+  private resting = false;
   /** A write failed. What was received before can still be read. */
   private broken = false;
   private encrypted = false;
@@ -210,8 +215,8 @@ export class BunSocket extends HostSocket<BunDriver> {
 
   protected setReading(on: boolean): void {
     this.reading = on;
-    if (on) this.native?.resume();
-    else this.native?.pause();
+    if (!on) this.native?.pause();
+    else if (!this.resting) this.native?.resume();
     if (this.broken && !on) queueMicrotask(() => this.fail()); // not while the core is on the stack
   }
 
@@ -277,6 +282,19 @@ export class BunSocket extends HostSocket<BunDriver> {
 
   onData(chunk: Uint8Array): void {
     this.received(chunk);
+    if (chunk.length >= LARGE_READ && this.reading) this.rest();
+  }
+
+  /** Whoever sends faster than is read would be read on and on, and nobody else: others have their turn first. */
+  private rest(): void {
+    const { native } = this;
+    if (this.resting || native === null) return;
+    this.resting = true;
+    native.pause();
+    setImmediate(() => {
+      this.resting = false;
+      if (this.reading) this.native?.resume();
+    });
   }
 
   onEnd(): void {

@@ -12,7 +12,7 @@ import type { CompileStart } from "./modules/compile-apart.ts";
 import type { TryStart } from "./modules/try-apart.ts";
 import { QuietWatch } from "./quiet-watch.ts";
 import { operatorLog, ThreadServices } from "./thread-services.ts";
-import { notesThrough, serveWorker, type ThreadStart } from "./worker-port.ts";
+import { othersThrough, serveWorker, type ThreadStart } from "./worker-port.ts";
 
 /** Runs what the command line (or the parent thread) asks for. */
 export async function runCommand(entry: Entry): Promise<void> {
@@ -74,7 +74,7 @@ function runWorker(entry: Entry, start: ThreadStart, port: MessagePort): void {
     services,
     start.workerIndex,
     start.concurrency,
-    notesThrough(port),
+    othersThrough(port),
   );
   serveWorker(port, worker);
   QuietWatch.start(() => entry.runtime.trim(worker.openConnections));

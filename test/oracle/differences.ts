@@ -3,6 +3,7 @@
  * for an entry that nothing needs any more. `deliberate` ones are written to docs/differences-from-envoy.md; `open`
  * ones are faults that wait to be fixed: the list of them may only become shorter.
  */
+import { healthDifferences } from "./health-differences.ts";
 
 export interface Difference {
   readonly kind: "deliberate" | "open";
@@ -231,6 +232,7 @@ export const differences: readonly Difference[] = [
     asks: ["faults/reset-in-body"],
     fields: ["log.0.flags", "log.0.flags_long"],
   },
+  ...healthDifferences,
 ];
 
 export const statDifferences: readonly StatDifference[] = [

@@ -9,6 +9,7 @@ import type { Runtime } from "../../runtime-adapters/runtime.ts";
 import { LocalWorker } from "../../runtime-adapters/sidecar/local-worker.ts";
 import { Supervisor } from "../../runtime-adapters/sidecar/supervisor.ts";
 import { operatorLog, ThreadServices } from "../../runtime-adapters/sidecar/thread-services.ts";
+import { NO_OTHERS } from "../../runtime-adapters/sidecar/worker-control.ts";
 import { RemoteWorker, serveWorker, type ThreadStart } from "../../runtime-adapters/sidecar/worker-port.ts";
 import { makeStubEngine } from "./stub-engine.ts";
 
@@ -54,7 +55,7 @@ async function story(): Promise<void> {
         import.meta.url,
         { ...common, workerIndex, componentLogLevel: new Map() },
         onGone,
-        () => undefined,
+        NO_OTHERS,
       ),
     () => {},
   );
@@ -106,7 +107,7 @@ if (!isMainThread && start?.tulle === "worker") {
   const services = new ThreadServices(operatorLog(start.logLevel, start.componentLogLevel), start.tlsMemory);
   serveWorker(
     parentPort,
-    new LocalWorker(runtime, makeStubEngine, services, start.workerIndex, start.concurrency, () => undefined),
+    new LocalWorker(runtime, makeStubEngine, services, start.workerIndex, start.concurrency, NO_OTHERS),
   );
 } else {
   await story();

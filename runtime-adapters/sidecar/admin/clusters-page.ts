@@ -24,7 +24,11 @@ interface Row {
 async function rows(source: AdminSource, matches: (name: string) => boolean): Promise<Row[]> {
   const seen = new Map((await source.clusters()).map((each) => [each.name, each.endpoints]));
   const fixed = new Set(source.bootstrap.clusters.map(({ name }) => name));
-  return source.snapshot.clusters
+  // While the first configuration waits for the first round of health checks, its clusters are worth a look already.
+  const { bootstrap, snapshot } = source;
+  const clusters =
+    snapshot.clusters.length > 0 ? snapshot.clusters : bootstrap.clusters.map(({ model }) => model);
+  return clusters
     .filter(({ name }) => matches(name))
     .map((cluster) => ({
       cluster,

@@ -156,6 +156,20 @@ describe("the way to a trusted CA", () => {
     expect(outcome({}, [await workload(free), free])).toBe("ok");
   });
 
+  test("by a CA that has a new key is as near as before, whatever the path may be (RFC 5280 6.1.4 l)", async () => {
+    const near = await rootCa("CN=near", { pathLength: 0 });
+    const renewed = await subCa(near, "CN=near");
+    const low = await workload(renewed);
+    expect(outcome({ trustedCa: near.pem }, [low, renewed])).toBe("ok");
+  });
+
+  test("by a trusted CA that is meant for something else is what the operator wants; by another one it is not", async () => {
+    const servers = await rootCa("CN=servers", { purposes: [SERVER] });
+    expect(outcome({ trustedCa: servers.pem }, [await workload(servers)])).toBe("ok");
+    const below = await subCa(root, "CN=below", { purposes: [SERVER] });
+    expect(outcome({}, [await workload(below), below])).toBe("wrong_purpose");
+  });
+
   test("its length is bounded by the CAs and by max_verify_depth", async () => {
     const tight = await rootCa("CN=tight", { pathLength: 0 });
     const below = await subCa(tight, "CN=below");
