@@ -12,7 +12,10 @@ beforeEach(() => {
   globalThis.setInterval = ((job: () => void, ms: number) => {
     const interval = { job, ms, unrefed: false };
     intervals.push(interval);
-    return { unref: () => void (interval.unrefed = true) };
+    const unref = () => {
+      interval.unrefed = true;
+    };
+    return { unref };
   }) as never;
 });
 afterEach(() => {
