@@ -49,6 +49,7 @@ const ROOTS = [
   "envoy/extensions/access_loggers/stream/v3/stream.proto",
   "envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case.proto",
   "envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.proto",
+  "envoy/extensions/health_check/event_sinks/file/v3/file.proto",
   "envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.proto",
   "envoy/extensions/load_balancing_policies/least_request/v3/least_request.proto",
   "envoy/extensions/load_balancing_policies/random/v3/random.proto",

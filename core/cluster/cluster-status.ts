@@ -1,17 +1,17 @@
 /** A cluster as plain, structured-cloneable data: what a worker hands to the admin page `/clusters`. */
-import type { Cluster, Locality, Thresholds } from "../config/model.ts";
+import type { Cluster, Endpoint, Locality, Thresholds } from "../config/model.ts";
 import type { Address } from "../io/socket.ts";
-import { type EndpointState, healthFlags } from "./endpoint.ts";
+import type { EndpointState } from "./endpoint.ts";
 
 export interface EndpointStatus {
   readonly address: Address;
   /** As it is spelt in the page's lines. */
   readonly text: string;
   readonly hostname: string;
-  /** "healthy", or Envoy's reasons why not, each with a leading "/". */
-  readonly healthFlags: string;
+  /** What health checks make of it: bits, see `EndpointState.marks`. */
+  readonly marks: number;
   /** As configured by EDS. */
-  readonly edsHealth: string;
+  readonly edsHealth: Endpoint["health"];
   readonly weight: number;
   readonly priority: number;
   readonly locality: Locality;
@@ -67,7 +67,7 @@ function endpointStatus(endpoint: EndpointState): EndpointStatus {
     address,
     text,
     hostname,
-    healthFlags: healthFlags(endpoint),
+    marks: endpoint.marks,
     edsHealth: endpoint.configuredHealth,
     weight,
     priority,

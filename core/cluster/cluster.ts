@@ -5,6 +5,7 @@
  * Knows no connections: the engine hangs its pools on the endpoints and is told when one leaves.
  * Law: a changed configuration or assignment is applied in place; endpoints that stay keep their state.
  */
+import type { HealthCheck } from "../config/health-check.ts";
 import type { Cluster, ClusterLoadAssignment } from "../config/model.ts";
 import type { Platform } from "../io/platform.ts";
 import {
@@ -25,11 +26,14 @@ import type { Timers } from "../time/timers.ts";
 import { AlternativeStats } from "./alternative-stats.ts";
 import type { Random } from "./balancer.ts";
 import { Breaker } from "./breaker.ts";
+import { ClusterHealth } from "./cluster-health.ts";
 import type { ClusterStatus } from "./cluster-status.ts";
 import { statusOf } from "./cluster-status.ts";
 import { DnsCluster, type DnsHandler } from "./dns-cluster.ts";
 import type { EndpointState } from "./endpoint.ts";
 import { EndpointSet, type EndpointSetOptions, type SelectionContext } from "./endpoint-set.ts";
+import type { HealthNote, HealthSharing, HeardHealth } from "./health-note.ts";
+import type { Prober } from "./health-probe.ts";
 import { balancerOf } from "./lb-policy.ts";
 
 /** What a cluster needs from its worker. */
@@ -42,12 +46,22 @@ export interface ClusterEnvironment {
   readonly updates: ClusterUpdateStats;
   /** How many workers divide circuit-breaker limits between them. */
   readonly workers: number;
+  /** The other workers, which ask the same endpoints. */
+  readonly sharing: HealthSharing;
 }
 
 /** Who is told about it: the engine. */
 export interface ClusterHandler {
   /** The endpoint left the cluster (`live` is false): drain its pool. */
   onEndpointRemoved(endpoint: EndpointState): void;
+  /** The endpoint fails its health checks: what goes there from now on goes by new connections. */
+  onEndpointFailed(cluster: ClusterState, endpoint: EndpointState): void;
+  /** Who asks its endpoints whether they are well. */
+  prober(cluster: ClusterState, check: HealthCheck): Prober;
+  /** An endpoint was asked: the other workers are to know. */
+  onHealthNote(note: HealthNote): void;
+  /** What other workers have told of the endpoints of a cluster. */
+  heardHealth(cluster: string): HeardHealth | null;
   /** `ready` became true; may come from within `start`. */
   onReady(cluster: ClusterState): void;
 }
@@ -72,6 +86,8 @@ export class ClusterState implements DnsHandler {
   transport: unknown = null;
   private alternatives: AlternativeStats | null = null;
   private dns: DnsCluster | null = null;
+  /** What is known by asking its endpoints. */
+  readonly health: ClusterHealth;
 
   constructor(config: Cluster, environment: ClusterEnvironment, handler: ClusterHandler) {
     this.name = config.name;
@@ -86,6 +102,7 @@ export class ClusterState implements DnsHandler {
     this.endpoints = new EndpointSet(this.setOptions());
     this.configureBreakers();
     this.countTls();
+    this.health = new ClusterHealth(this, this.scope, environment, handler);
   }
 
   private countTls(): void {
@@ -121,6 +138,7 @@ export class ClusterState implements DnsHandler {
     this.config = config;
     this.configureBreakers();
     this.countTls();
+    this.health.configure();
     this.endpoints.configure(this.setOptions());
     if (config.type !== "EDS" || old.type !== "EDS") this.resolveEndpoints();
   }
@@ -133,6 +151,7 @@ export class ClusterState implements DnsHandler {
       stats.updateSuccess++;
     }
     const { added, removed, changed } = this.endpoints.apply(assignment);
+    this.health.follow();
     if (!changed) stats.updateNoRebuild++;
     if (added + removed > 0) stats.membershipChange++;
     if (changed && this.ready && this.config.type !== "STATIC") this.environment.updates.clusterUpdated++;
@@ -172,6 +191,7 @@ export class ClusterState implements DnsHandler {
   close(): void {
     this.dns?.stop();
     this.dns = null;
+    this.health.close();
     this.endpoints.apply({
       clusterName: this.name,
       version: "",
@@ -212,7 +232,8 @@ export class ClusterState implements DnsHandler {
   }
 
   onReady(): void {
-    if (this.ready) return;
+    // As in Envoy it is not used before its first endpoints were asked.
+    if (this.ready || !this.health.begin()) return;
     this.ready = true;
     this.handler.onReady(this);
   }
@@ -238,7 +259,12 @@ export class ClusterState implements DnsHandler {
       random: environment.random,
       panicThreshold: config.healthyPanicThreshold,
       byLocality: config.localityWeighted === true,
-      onRemoved: (endpoint) => handler.onEndpointRemoved(endpoint),
+      onAdded: (endpoint) => this.health.onAdded(endpoint),
+      keeps: (endpoint) => this.health.keeps(endpoint),
+      onRemoved: (endpoint) => {
+        this.health.onRemoved(endpoint);
+        handler.onEndpointRemoved(endpoint);
+      },
       stats: this.stats,
     };
   }
@@ -252,7 +278,8 @@ export class ClusterState implements DnsHandler {
     this.highBreaker.configure(high, remaining("high", high.trackRemaining), workers);
   }
 
-  private reportMembers(): void {
+  /** Brings what is said of the members up to date. */
+  reportMembers(): void {
     this.stats.membershipTotal = this.endpoints.total;
     this.stats.membershipHealthy = this.endpoints.healthy;
     this.stats.membershipDegraded = this.endpoints.degraded;

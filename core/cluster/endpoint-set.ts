@@ -11,7 +11,7 @@
 import type { ClusterLoadAssignment, Endpoint, Locality } from "../config/model.ts";
 import { type Address, formatAddress } from "../io/socket.ts";
 import type { Balancer, Random } from "./balancer.ts";
-import { EndpointState, healthOf } from "./endpoint.ts";
+import { EndpointState, PendingRemoval } from "./endpoint.ts";
 import { type LocalityGroup, PriorityLevel } from "./priority-level.ts";
 import { type PriorityLoad, priorityLoad } from "./priority-load.ts";
 
@@ -30,6 +30,10 @@ export interface EndpointSetOptions {
   readonly panicThreshold: number;
   /** Balance between localities by their weights first. */
   readonly byLocality: boolean;
+  /** Told of a new endpoint before anybody picks it. */
+  readonly onAdded?: (endpoint: EndpointState) => void;
+  /** True if it stays although the assignment does not name it any more. */
+  readonly keeps?: (endpoint: EndpointState) => boolean;
   /** `endpoint.live` is false already; its pool is still there for the engine to drain. */
   readonly onRemoved: (endpoint: EndpointState) => void;
   /** `lbHealthyPanic` counts picks made while the chosen level was in panic. */
@@ -115,7 +119,7 @@ export class EndpointSet {
     let changed = assignment.overprovisioningFactor !== this.overprovisioningFactor;
 
     for (const { locality, priority, weight, endpoints, metadata = {} } of assignment.localities) {
-      const key = `${priority}\n${locality.region}\n${locality.zone}\n${locality.subZone}`;
+      const key = groupKey(priority, locality);
       let group = groups.get(key);
       if (group === undefined) {
         group = { priority, locality, weight, endpoints: [] };
@@ -128,6 +132,7 @@ export class EndpointSet {
         let state = previous.get(text);
         if (state === undefined) {
           state = new EndpointState(endpoint, locality, priority, metadata);
+          this.options.onAdded?.(state);
           added++;
         } else if (refresh(state, endpoint, locality, priority)) {
           changed = true;
@@ -139,7 +144,14 @@ export class EndpointSet {
     }
 
     const removed: EndpointState[] = [];
-    for (const [text, state] of previous) if (!next.has(text)) removed.push(state);
+    for (const [text, state] of previous) {
+      if (next.has(text)) state.clear(PendingRemoval);
+      else if (this.options.keeps?.(state)) {
+        state.mark(PendingRemoval);
+        next.set(text, state);
+        this.groupOf(state, groups).endpoints.push(state);
+      } else removed.push(state);
+    }
     const nextGroups = [...groups.values()];
     changed ||= added > 0 || removed.length > 0 || !sameWeights(this.groups, nextGroups);
     // A mere new order must not restart the schedules: DNS answers rotate.
@@ -152,6 +164,32 @@ export class EndpointSet {
     for (const state of removed) state.live = false;
     for (const state of removed) this.options.onRemoved(state);
     return { added, removed: removed.length, changed };
+  }
+
+  /** Where an endpoint that is kept belongs. */
+  private groupOf({ priority, locality }: EndpointState, groups: Map<string, Group>): Group {
+    const key = groupKey(priority, locality);
+    let group = groups.get(key);
+    if (group === undefined) {
+      const before = this.groups.find(
+        (each) => each.priority === priority && sameLocality(each.locality, locality),
+      );
+      group = { priority, locality, weight: before?.weight ?? 0, endpoints: [] };
+      groups.set(key, group);
+    }
+    return group;
+  }
+
+  /** Takes out an endpoint that was kept. */
+  discard(state: EndpointState): void {
+    if (!this.states.delete(state.text)) return;
+    this.groups = this.groups.map((group) => ({
+      ...group,
+      endpoints: group.endpoints.filter((each) => each !== state),
+    }));
+    this.rebuild();
+    state.live = false;
+    this.options.onRemoved(state);
   }
 
   /** Call after changing an endpoint's `health` or `weight` from outside (health checks, outlier ejection). */
@@ -214,15 +252,17 @@ function refresh(state: EndpointState, endpoint: Endpoint, locality: Locality, p
     state.priority !== priority ||
     !sameLocality(state.locality, locality);
   state.weight = endpoint.weight;
-  if (state.configuredHealth !== endpoint.health) {
-    state.configuredHealth = endpoint.health;
-    state.health = healthOf(endpoint.health);
-  }
+  if (state.configuredHealth !== endpoint.health) state.configure(endpoint.health);
+  state.healthCheck = endpoint.healthCheck ?? null;
   state.priority = priority;
   state.locality = locality;
   state.hostname = endpoint.hostname;
   state.metadata = endpoint.metadata;
   return changed;
+}
+
+function groupKey(priority: number, { region, zone, subZone }: Locality): string {
+  return `${priority}\n${region}\n${zone}\n${subZone}`;
 }
 
 function sameLocality(a: Locality, b: Locality): boolean {

@@ -89,7 +89,7 @@ export class PriorityLevel implements LevelHealth {
     const healthy = all.filter(isHealthy);
     const degraded = all.filter(isDegraded);
     this.total = all.length;
-    this.excluded = all.filter(isDraining).length;
+    this.excluded = all.filter((endpoint) => endpoint.excluded).length;
     this.healthy = healthy.length;
     this.degraded = degraded.length;
     this.allSource.set(all);
@@ -127,7 +127,7 @@ export class PriorityLevel implements LevelHealth {
       const source = new Source(this.makeBalancer());
       source.set(usable);
       sources.push(source);
-      const counted = group.endpoints.filter((endpoint) => !isDraining(endpoint)).length;
+      const counted = group.endpoints.filter((endpoint) => !endpoint.excluded).length;
       const availability = counted === 0 ? 0 : ((overprovisioningFactor / 100) * usable.length) / counted;
       shares.push(group.weight * Math.min(1, availability));
     }
@@ -141,8 +141,4 @@ function isHealthy(endpoint: EndpointState): boolean {
 
 function isDegraded(endpoint: EndpointState): boolean {
   return endpoint.health === Degraded;
-}
-
-function isDraining(endpoint: EndpointState): boolean {
-  return endpoint.configuredHealth === "DRAINING";
 }

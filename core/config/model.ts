@@ -7,6 +7,7 @@
  */
 import type { LookupFamily } from "../io/platform.ts";
 import type { Address, Keepalive } from "../io/socket.ts";
+import type { EndpointHealthCheck, HealthCheck } from "./health-check.ts";
 import type { DownstreamTls, ListenerFilters, Secret, UpstreamTls } from "./tls.ts";
 
 /** Everything in force at one moment. Broadcast to the workers as a whole; `version` of a resource tells what changed. */
@@ -613,6 +614,14 @@ export interface Cluster {
   readonly tcpKeepalive: Keepalive | null;
   /** Null or absent = plain text. */
   readonly tls?: UpstreamTls | null | undefined;
+  /** Null or absent = endpoints are not asked. */
+  readonly healthCheck?: HealthCheck | null | undefined;
+  /** What follows holds where endpoints are asked; absent = false. A new endpoint does not count before it was. */
+  readonly ignoreNewUntilChecked?: boolean;
+  /** An endpoint that is taken away goes at once, though it is well. */
+  readonly ignoreHealthOnRemoval?: boolean;
+  /** TCP connections to an endpoint that fails are closed. */
+  readonly closeOnFailure?: boolean;
   /** Absent = none. */
   readonly metadata?: Metadata | undefined;
 }
@@ -665,4 +674,6 @@ export interface Endpoint {
   readonly weight: number;
   readonly health: "UNKNOWN" | "HEALTHY" | "UNHEALTHY" | "DRAINING" | "TIMEOUT" | "DEGRADED";
   readonly metadata: Metadata;
+  /** Null or absent = it is asked as it is. */
+  readonly healthCheck?: EndpointHealthCheck | null | undefined;
 }

@@ -23,6 +23,9 @@ const WAITING = 0;
 const OPEN = 1;
 const OVER = 2;
 
+/** By which an endpoint takes itself out of service (Envoy). */
+const FAILS = "x-envoy-immediate-health-check-fail";
+
 /** Who made the try. Every call is about its current one. */
 export interface AttemptOwner {
   /** The connection is there: write the request. */
@@ -157,6 +160,8 @@ export class Attempt implements AttemptSink, PoolWaiter {
 
   onUpstreamHead(head: ResponseHead, framing: Framing, contentLength: number, endOfStream: boolean): void {
     this.answered = true;
+    const { health } = this.cluster;
+    if (health.listens && head.fields.has(FAILS)) health.failAtOnce(this.endpoint);
     this.owner.onResponseHead(head, framing, contentLength, endOfStream);
   }
 

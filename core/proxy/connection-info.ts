@@ -4,12 +4,13 @@
  */
 import type { Listener } from "../config/model.ts";
 import type { ResponseFlag } from "../errors.ts";
+import type { RequestHead } from "../http/head.ts";
 import type { ClusterView, EndpointView, StreamInfo } from "../http/stream-info.ts";
 import type { Address } from "../io/socket.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 
 export abstract class ConnectionInfo implements StreamInfo {
-  readonly request = null;
+  readonly request: RequestHead | null = null;
   readonly response = null;
   readonly responseTrailers = null;
   readonly startWall: number;

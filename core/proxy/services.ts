@@ -19,8 +19,10 @@ import {
 import type { Clock } from "../time/clock.ts";
 import { HttpDate } from "../time/http-date.ts";
 import { Timers } from "../time/timers.ts";
+import { KnownIssuers } from "../tls/known-issuers.ts";
 import { TlsSecrets } from "../tls/tls-secrets.ts";
 import type { UpstreamBuffering } from "./connection-owner.ts";
+import { TlsContexts } from "./tls-contexts.ts";
 
 export class Services {
   readonly platform: Platform;
@@ -44,6 +46,8 @@ export class Services {
   private httpFound: HttpInspectorStats | null = null;
   /** What TLS comes to with the secrets that are there. */
   readonly secrets: TlsSecrets;
+  /** The engine's contexts that are in use. */
+  readonly contexts: TlsContexts;
   /** Connections to upstreams. */
   readonly buffering: Roster<UpstreamBuffering> = new Roster();
   /** Every answer says `connection: close`: the operator has failed the health check. */
@@ -60,7 +64,8 @@ export class Services {
     this.date = new HttpDate(clock);
     this.copied = tulleStats(stats);
     this.http1 = http1Stats(stats);
-    this.secrets = new TlsSecrets(platform.cryptography);
+    this.secrets = new TlsSecrets(platform.cryptography, new KnownIssuers(platform.issuerMemory));
+    this.contexts = new TlsContexts(platform);
     platform.fillRandom(new Uint8Array(this.seed.buffer));
     this.seed[0] |= 1;
   }

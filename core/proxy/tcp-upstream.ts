@@ -138,6 +138,12 @@ export class TcpUpstream implements Dialler {
     this.socket?.close();
   }
 
+  /** Closes it, of which the owner hears. */
+  cut(): void {
+    this.endedHere = true;
+    this.socket?.close();
+  }
+
   reset(): void {
     this.owner = null;
     this.endedHere = true;

@@ -10,6 +10,7 @@ import type {
 import type { Cluster as ClusterMessage } from "./generated/envoy/config/cluster/v3/cluster_pb.ts";
 import type { TcpKeepalive } from "./generated/envoy/config/core/v3/address_pb.ts";
 import type { ClusterLoadAssignment as ClusterLoadAssignmentMessage } from "./generated/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { readHealth } from "./health-check.ts";
 import { readLoadBalancing } from "./load-balancing.ts";
 import type { AnyMessage } from "./message.ts";
 import { readMetadata } from "./metadata.ts";
@@ -34,6 +35,7 @@ export function readCluster(reader: Reader<ClusterMessage>, version: string, wan
   const balancing = reader.child("commonLbConfig");
   const locality = balancing?.oneof("localityConfigSpecifier");
   if (locality?.case === "zoneAwareLbConfig") balancing?.refuseOneof(locality);
+  const http = readUpstreamHttp(reader, tls !== null);
   return {
     name,
     version,
@@ -46,7 +48,8 @@ export function readCluster(reader: Reader<ClusterMessage>, version: string, wan
     edsServiceName,
     dns: readDns(reader),
     circuitBreakers: readCircuitBreakers(reader.child("circuitBreakers")),
-    ...readUpstreamHttp(reader, tls !== null),
+    ...http,
+    ...readHealth(reader, http.http2, balancing?.take("ignoreNewHostsUntilFirstHc") ?? false),
     healthyPanicThreshold: balancing?.child("healthyPanicThreshold")?.take("value") ?? 50,
     localityWeighted: locality?.case === "localityWeightedLbConfig",
     tcpPoolIdleTimeout: 600_000,

@@ -6,6 +6,7 @@ import type {
   LocalityLbEndpoints,
 } from "./generated/envoy/config/endpoint/v3/endpoint_components_pb.ts";
 import type { ClusterLoadAssignment as ClusterLoadAssignmentMessage } from "./generated/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { readEndpointHealthCheck } from "./health-check.ts";
 import { readMetadata } from "./metadata.ts";
 import type { Reader } from "./reader.ts";
 
@@ -43,6 +44,7 @@ function readEndpoint(reader: Reader<LbEndpoint>, hostnames: boolean): Endpoint 
   const address = endpoint?.child("address") ?? null;
   if (endpoint !== null && address === null) endpoint.fault("address", "must be set");
   const read = readAddress(address, hostnames);
+  const healthCheck = readEndpointHealthCheck(endpoint?.child("healthCheckConfig") ?? null, hostnames);
   if (hostnames && read.path !== "")
     address?.faultHere("must be a host name or an IP address in a DNS cluster");
   return {
@@ -58,5 +60,6 @@ function readEndpoint(reader: Reader<LbEndpoint>, hostnames: boolean): Endpoint 
       "DEGRADED",
     ]),
     metadata: readMetadata(reader.child("metadata")) ?? {},
+    ...(healthCheck === null ? {} : { healthCheck }),
   };
 }

@@ -27,11 +27,13 @@ export const NO_HEADER_OPERATIONS: HeaderOperations = {
 /** Reads the four fields. */
 export function readHeaderOperations<M extends WithHeaderOperations>(of: Reader<M>): HeaderOperations {
   const reader = of as unknown as Reader<WithHeaderOperations>;
+  const removals = (key: "requestHeadersToRemove" | "responseHeadersToRemove") =>
+    readRemovals(reader.context, reader.take(key), reader.at(key));
   return {
     requestAdd: readHeadersToAdd(reader.children("requestHeadersToAdd")),
-    requestRemove: readRemovals(reader, "requestHeadersToRemove"),
+    requestRemove: removals("requestHeadersToRemove"),
     responseAdd: readHeadersToAdd(reader.children("responseHeadersToAdd")),
-    responseRemove: readRemovals(reader, "responseHeadersToRemove"),
+    responseRemove: removals("responseHeadersToRemove"),
   };
 }
 
@@ -57,26 +59,24 @@ function readHeaderToAdd(reader: Reader<HeaderValueOption>): HeaderToAdd {
   if (header === null) return { name: "", value: "", action, keepEmptyValue };
   const { context } = reader;
   const name = headerName(context, header.take("key"), header.at("key"), true);
-  refuseRouting(name, header.at("key"), reader);
+  refuseRouting(context, name, header.at("key"));
   const value = header.take("value");
   headerValue(context, value, header.at("value"));
   return { name, value: formatText(context, value, header.at("value")), action, keepEmptyValue };
 }
 
-function readRemovals(
-  reader: Reader<WithHeaderOperations>,
-  key: "requestHeadersToRemove" | "responseHeadersToRemove",
-): string[] {
-  return reader.take(key).map((text, i) => {
-    const path = `${reader.at(key)}[${i}]`;
-    const name = headerName(reader.context, text, path, true);
-    refuseRouting(name, path, reader);
+/** Reads a list of headers to remove, which stands at `path`. */
+export function readRemovals(context: Context, names: readonly string[], path: string): string[] {
+  return names.map((text, i) => {
+    const at = `${path}[${i}]`;
+    const name = headerName(context, text, at, true);
+    refuseRouting(context, name, at);
     return name;
   });
 }
 
-function refuseRouting(name: string, path: string, reader: { readonly context: Context }): void {
+function refuseRouting(context: Context, name: string, path: string): void {
   if (name === "host" || name.startsWith(":")) {
-    reader.context.faults.add(path, 'must be neither "host" nor begin with ":"');
+    context.faults.add(path, 'must be neither "host" nor begin with ":"');
   }
 }

@@ -19,6 +19,7 @@ import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.t
 import { completeKeepalive } from "../keepalive.ts";
 import { gather } from "../record.ts";
 import type { Accept } from "../runtime.ts";
+import type { SessionStore } from "../session-store.ts";
 import type { BunDriver } from "./driver.ts";
 import { setKeepalive } from "./keepalive.ts";
 import { peerChain, type SecureNative } from "./secure-native.ts";
@@ -80,6 +81,17 @@ const SECURE_REPORTS = {
   },
 };
 
+/** Of a client that keeps sessions; others are not bothered with them. */
+const RESUMING_REPORTS = {
+  ...SECURE_REPORTS,
+  open(native: SecureNative) {
+    native.data?.onSecureOpen(native);
+  },
+  session(native: SecureNative, session: Buffer) {
+    native.data?.onSession(native, session);
+  },
+};
+
 export class BunSocket extends HostSocket<BunDriver> {
   private native: NativeSocket | null = null;
   private fd = -1;
@@ -91,6 +103,8 @@ export class BunSocket extends HostSocket<BunDriver> {
   private encrypted = false;
   /** As a TLS client: the name that it asks for. Null for a server. */
   private serverName: string | null = null;
+  /** From where and to where it has sessions, as a TLS client. */
+  private sessions: SessionStore | null = null;
 
   /** Takes over a connection that Bun accepted. */
   static accept(driver: BunDriver, native: NativeSocket, listener: Address, accept: Accept): void {
@@ -164,14 +178,15 @@ export class BunSocket extends HostSocket<BunDriver> {
   }
 
   protected startTls(context: TlsContext, unread: Uint8Array, serverName: string): void {
-    const { native: secureContext, alpn, options } = context as HostTlsContext;
+    const { native: secureContext, alpn, options, sessions } = context as HostTlsContext;
     const plain = this.native as NativeSocket;
     this.encrypted = true;
     if (!options.server) this.serverName = serverName;
+    this.sessions = sessions;
     plain.data = null;
     const [, native] = plain.upgradeTLS({
       data: this,
-      socket: SECURE_REPORTS,
+      socket: sessions === null ? SECURE_REPORTS : RESUMING_REPORTS,
       isServer: options.server,
       initialData: unread.length === 0 ? undefined : unread,
       tls: {
@@ -239,6 +254,15 @@ export class BunSocket extends HostSocket<BunDriver> {
       return;
     }
     this.opened();
+  }
+
+  onSecureOpen(native: SecureNative): void {
+    const brought = this.sessions?.take() ?? null;
+    if (brought !== null) native.setSession(brought.session);
+  }
+
+  onSession(native: SecureNative, session: Buffer): void {
+    this.sessions?.keep({ session, once: native.getTLSVersion?.() === "TLSv1.3", shown: [] });
   }
 
   onHandshake(native: SecureNative, ok: boolean, code: string, message: string): void {

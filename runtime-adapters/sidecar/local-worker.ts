@@ -2,9 +2,9 @@
  * One worker: a driver, an engine, and the listening sockets between them. Runs in the thread that made it.
  * Knows neither other workers nor files nor admin pages.
  */
+import type { HealthNote } from "../../core/cluster/health-note.ts";
 import type { Listener, Snapshot } from "../../core/config/model.ts";
 import type { Address, SocketHandler } from "../../core/io/socket.ts";
-import type { PostNote } from "../../filters/wasm/shared-space.ts";
 import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import { type Accept, type Driver, ListenError, type ListenSocket, type Runtime } from "../runtime.ts";
 import type { LogThreshold } from "./operator-log.ts";
@@ -15,6 +15,7 @@ import type {
   Bound,
   Engine,
   MakeEngine,
+  OtherWorkers,
   StopScope,
   WorkerControl,
   WorkerReport,
@@ -56,7 +57,7 @@ export class LocalWorker implements WorkerControl {
     services: ThreadServices,
     workerIndex: number,
     concurrency: number,
-    postNote: PostNote,
+    others: OtherWorkers,
   ) {
     this.services = services;
     this.workerIndex = workerIndex;
@@ -65,7 +66,7 @@ export class LocalWorker implements WorkerControl {
     this.engine = makeEngine(this.driver.platform, this.driver.clock, services.stats, {
       workerIndex,
       concurrency,
-      postNote,
+      others,
     });
     this.driver.attach(this.engine);
   }
@@ -79,10 +80,14 @@ export class LocalWorker implements WorkerControl {
     this.driver.run(() => this.engine.queueReady(queue));
   }
 
+  async hearHealth(notes: readonly HealthNote[]): Promise<void> {
+    this.driver.run(() => this.engine.hearHealth(notes));
+  }
+
   async apply(snapshot: Snapshot, known: readonly Bound[]): Promise<ApplyResult> {
     // The engine first: a connection that comes through a new socket must find its listener.
     this.driver.run(() => this.engine.apply(snapshot));
-    await this.warmUp();
+    await this.warmUp(snapshot);
     const failures: BindFailure[] = [];
     const wanted = new Set<string>();
     for (const listener of snapshot.listeners) {
@@ -153,13 +158,21 @@ export class LocalWorker implements WorkerControl {
   }
 
   async close(): Promise<void> {
+    this.driver.run(() => this.engine.endChecks());
     this.driver.close();
     this.services.close();
   }
 
-  /** Before the first socket opens, clusters get time to resolve their names: nobody should meet a 503 at start. */
-  private async warmUp(): Promise<void> {
-    for (let waited = 0; !this.warmedUp && waited < WARM_UP_LIMIT; waited += WARM_UP_LOOK) {
+  /**
+   * Before the first socket opens, clusters get time to resolve their names and to ask their endpoints once: nobody should
+   * meet a 503 at start.
+   */
+  private async warmUp({ clusters }: Snapshot): Promise<void> {
+    const checks = clusters.map(({ healthCheck: check }) =>
+      check ? check.initialJitter + check.timeout : 0,
+    );
+    const limit = WARM_UP_LIMIT + Math.max(0, ...checks);
+    for (let waited = 0; !this.warmedUp && waited < limit; waited += WARM_UP_LOOK) {
       if (this.engine.warmingClusters.length === 0) break;
       await new Promise((resolve) => setTimeout(resolve, WARM_UP_LOOK));
     }

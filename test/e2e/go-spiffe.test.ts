@@ -13,9 +13,10 @@ import {
 } from "../support/bootstrap.ts";
 import { rootCa } from "../support/certificates.ts";
 import { freePorts, type Program } from "../support/child-process.ts";
+import { BUILD_PATIENCE } from "../support/go-program.ts";
 import { type OurProxy, RUNTIMES, startTulle } from "../support/our-proxy.ts";
 import { eventually } from "../support/sidecar-process.ts";
-import { BUILD_PATIENCE, type SpiffePeer, SpiffePeers } from "../support/spiffe-peer.ts";
+import { type SpiffePeer, SpiffePeers } from "../support/spiffe-peer.ts";
 
 const TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
 const peers = new SpiffePeers();

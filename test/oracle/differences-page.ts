@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { catalogue } from "../conformance/catalogue.ts";
 import { differences, statDifferences, tlsDifferences } from "./differences.ts";
+import { healthBetween, healthDifferences } from "./health-differences.ts";
 import { http2Differences } from "./http2-differences.ts";
 
 const PAGE = new URL("../../docs/differences-from-envoy.md", import.meta.url);
@@ -67,10 +68,14 @@ export function differencesPage(): string {
     "",
   ];
   for (const one of differences) {
-    if (one.kind === "deliberate") lines.push(`- **${one.title}.** ${one.reason}`);
+    if (one.kind === "deliberate" && !healthDifferences.includes(one))
+      lines.push(`- **${one.title}.** ${one.reason}`);
   }
   lines.push("", "## HTTP/2 and gRPC", "");
   for (const [title, reason] of [...http2Differences, ...BETWEEN]) lines.push(`- **${title}.** ${reason}`);
+  lines.push("", "## Health checks", "");
+  for (const { title, reason } of healthDifferences) lines.push(`- **${title}.** ${reason}`);
+  for (const [title, reason] of healthBetween) lines.push(`- **${title}.** ${reason}`);
   lines.push("", "## Statistics", "");
   for (const one of statDifferences) {
     if (one.kind === "deliberate") lines.push(`- **${one.title}.** ${one.reason}`);

@@ -3,6 +3,7 @@
  * for an entry that nothing needs any more. `deliberate` ones are written to docs/differences-from-envoy.md; `open`
  * ones are faults that wait to be fixed: the list of them may only become shorter.
  */
+import { healthDifferences } from "./health-differences.ts";
 
 export interface Difference {
   readonly kind: "deliberate" | "open";
@@ -56,6 +57,15 @@ export const tlsDifferences: readonly { readonly title: string; readonly reason:
   {
     title: "A certificate that has expired is refused when it is configured",
     reason: "Envoy serves it.",
+  },
+  {
+    title: "Who resumes a session is judged again",
+    reason:
+      "Envoy believes the session: who was let in comes back as long as it lasts, also when the certificate that it rests on has expired (tried with Envoy 1.40, TLS 1.2 and 1.3).",
+  },
+  {
+    title: "Workers of Bun and Deno do not share sessions",
+    reason: "Envoy's workers do, and so do those of Node (docs/tls.md).",
   },
   {
     title: "An SDS file may hold several secrets",
@@ -222,6 +232,7 @@ export const differences: readonly Difference[] = [
     asks: ["faults/reset-in-body"],
     fields: ["log.0.flags", "log.0.flags_long"],
   },
+  ...healthDifferences,
 ];
 
 export const statDifferences: readonly StatDifference[] = [

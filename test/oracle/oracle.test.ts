@@ -10,8 +10,8 @@ import { envoyProgram, startEnvoy } from "../support/rivals.ts";
 import { compare } from "./compare.ts";
 import { type Difference, differences, type StatDifference, statDifferences } from "./differences.ts";
 import { committedPage, differencesPage } from "./differences-page.ts";
-import { groups } from "./groups.ts";
-import { type Record, runGroup } from "./run-group.ts";
+import { oracles } from "./oracles.ts";
+import type { Record } from "./run-group.ts";
 
 const runtimes = (process.env.TULLE_ORACLE_RUNTIMES ?? "bun").split(",").filter(Boolean);
 const live = process.env.TULLE_ORACLE_LIVE === "1";
@@ -24,16 +24,16 @@ function recorded(name: string): Record {
   ) as Record;
 }
 
-for (const group of groups) {
+for (const group of oracles) {
   test(`${group.name}: asks have names of their own`, () => {
-    expect(new Set(group.asks.map((ask) => ask.id)).size).toBe(group.asks.length);
-    expect(Object.keys(recorded(group.name).asks).sort()).toEqual(group.asks.map((ask) => ask.id).sort());
+    expect(new Set(group.ids).size).toBe(group.ids.length);
+    expect(Object.keys(recorded(group.name).asks).sort()).toEqual([...group.ids].sort());
   });
 
   if (live && envoyProgram() !== "") {
     test(`${group.name}: Envoy still answers as recorded`, async () => {
       const theirs = recorded(group.name);
-      const now = await runGroup(group, startEnvoy, theirs);
+      const now = await group.run(startEnvoy, theirs);
       expect(compare(group.name, theirs, now as Record, [], []).faults).toEqual([]);
     }, 120_000);
   }
@@ -41,7 +41,7 @@ for (const group of groups) {
   for (const runtime of runtimes) {
     test(`${group.name}: we answer as Envoy does (${runtime})`, async () => {
       const theirs = recorded(group.name);
-      const ours = await runGroup(group, (file, port) => startTulle(file, port, runtime), theirs);
+      const ours = await group.run((file, port) => startTulle(file, port, runtime), theirs);
       const result = compare(group.name, theirs, ours as Record, differences, statDifferences);
       for (const one of result.used) used.add(one);
       ran++;
@@ -59,7 +59,7 @@ test("docs/differences-from-envoy.md says what the list says", () => {
 });
 
 afterAll(() => {
-  if (ran < groups.length * runtimes.length) return;
+  if (ran < oracles.length * runtimes.length) return;
   const unused = [...differences, ...statDifferences].filter((one) => !used.has(one));
   const open = [...differences, ...statDifferences].filter((one) => one.kind === "open");
   if (open.length > 0) console.log(`oracle: ${open.length} faults are known and open (differences.ts)`);

@@ -5,8 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { envoyProgram, startEnvoy } from "../support/rivals.ts";
-import { groups } from "./groups.ts";
-import { runGroup } from "./run-group.ts";
+import { oracles } from "./oracles.ts";
 
 const wanted = process.argv.slice(2);
 const folder = new URL("./expected/", import.meta.url);
@@ -17,16 +16,16 @@ if (program === "") {
   process.exit(1);
 }
 const version = /\/(\d+\.\d+\.\d+)\//.exec(execFileSync(program, ["--version"]).toString())?.[1] ?? "unknown";
-for (const group of groups) {
+for (const group of oracles) {
   if (wanted.length > 0 && !wanted.includes(group.name)) continue;
   const started = performance.now();
-  const record = await runGroup(group, startEnvoy);
+  const record = await group.run(startEnvoy, null);
   writeFileSync(
     new URL(`${group.name}.golden.json`, folder),
     `${JSON.stringify({ envoy: version, ...record }, null, 1)}\n`,
   );
   console.log(
-    `${group.name}: ${group.asks.length} asks, ${((performance.now() - started) / 1000).toFixed(1)} s`,
+    `${group.name}: ${group.ids.length} asks, ${((performance.now() - started) / 1000).toFixed(1)} s`,
   );
 }
 process.exit(0);

@@ -2,15 +2,12 @@
  * Our small program that lets go-spiffe be the peer of a handshake (test/go-spiffe-peer), built with `go`; and the
  * certificates of its stories, which are valid by the clock of the machine.
  */
-import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { type Issued, type Issuer, type Wish, workload } from "./certificates.ts";
-import { findProgram, type Program, startProgram, temporaryFolder, untilListening } from "./child-process.ts";
+import { type Program, startProgram, temporaryFolder, untilListening } from "./child-process.ts";
+import { buildGoProgram } from "./go-program.ts";
 
-const SOURCE = join(import.meta.dir, "../go-spiffe-peer");
 const HOUR = 3_600_000;
-/** Longest wait for `go build`, ms: it may download go-spiffe first. */
-export const BUILD_PATIENCE = 300_000;
 
 /** How go-spiffe is to be as a peer. */
 export interface SpiffePeer {
@@ -33,17 +30,7 @@ export class SpiffePeers {
   private readonly program = join(this.folder.path, "spiffe-peer");
 
   constructor() {
-    const go = findProgram("go") || findProgram("go", "", ["/usr/local/go/bin"]);
-    if (go === "") {
-      this.missing = "go is not installed";
-      return;
-    }
-    const { status, stderr } = spawnSync(go, ["build", "-o", this.program, "."], {
-      cwd: SOURCE,
-      timeout: BUILD_PATIENCE,
-      encoding: "utf8",
-    });
-    this.missing = status === 0 ? "" : `go could not build it: ${(stderr ?? "").trim().split("\n").at(-1)}`;
+    this.missing = buildGoProgram("go-spiffe-peer", this.program);
   }
 
   /** Path of a file of the stories. */

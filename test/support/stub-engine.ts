@@ -55,7 +55,9 @@ class StubEngine implements Engine {
   async loadWasm(): Promise<void> {}
   setWasm(): void {}
   queueReady(): void {}
+  hearHealth(): void {}
   failHealthCheck(): void {}
+  endChecks(): void {}
   readonly drainingListeners = 0;
   measureBuffers(): void {}
   clusterStatus() {

@@ -1705,6 +1705,8 @@ export const MESSAGES: { readonly [typeName: string]: string } = {
     3 envoy.config.core.v3.Metadata metadata_match`,
   "envoy.extensions.filters.network.wasm.v3.Wasm": `
     1 envoy.extensions.wasm.v3.PluginConfig config`,
+  "envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink": `
+    1 string event_log_path {"min_len":1}`,
   "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig": `
     1 bool forward_reason_phrase
     2 envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig.FormatterTypeOnEnvoyHeaders formatter_type_on_envoy_headers`,

@@ -1,5 +1,14 @@
 /** `/clusters` and `/listeners`, as text and as `envoy.admin.v3.Clusters` and `Listeners`. */
 import type { ClusterStatus, EndpointStatus } from "../../../core/cluster/cluster-status.ts";
+import {
+  DegradedActive,
+  ExcludedAtOnce,
+  FailedActive,
+  healthFlags,
+  PendingActive,
+  PendingRemoval,
+  TimedOutActive,
+} from "../../../core/cluster/endpoint.ts";
 import type { Cluster, Json, Thresholds } from "../../../core/config/model.ts";
 import { formatAddress } from "../../../core/io/socket.ts";
 import { addressJson } from "./address-json.ts";
@@ -15,7 +24,11 @@ interface Row {
 async function rows(source: AdminSource, matches: (name: string) => boolean): Promise<Row[]> {
   const seen = new Map((await source.clusters()).map((each) => [each.name, each.endpoints]));
   const fixed = new Set(source.bootstrap.clusters.map(({ name }) => name));
-  return source.snapshot.clusters
+  // While the first configuration waits for the first round of health checks, its clusters are worth a look already.
+  const { bootstrap, snapshot } = source;
+  const clusters =
+    snapshot.clusters.length > 0 ? snapshot.clusters : bootstrap.clusters.map(({ model }) => model);
+  return clusters
     .filter(({ name }) => matches(name))
     .map((cluster) => ({
       cluster,
@@ -49,6 +62,7 @@ function mergeEndpoints(one: ClusterStatus, other: ClusterStatus): EndpointStatu
 function sum(a: EndpointStatus, b: EndpointStatus): EndpointStatus {
   return {
     ...a,
+    marks: a.marks | b.marks,
     cxActive: a.cxActive + b.cxActive,
     cxConnectFail: a.cxConnectFail + b.cxConnectFail,
     cxTotal: a.cxTotal + b.cxTotal,
@@ -94,7 +108,7 @@ export async function clustersText(source: AdminSource, matches: (name: string) 
         ["rq_timeout", host.rqTimeout],
         ["rq_total", host.rqTotal],
         ["hostname", host.hostname],
-        ["health_flags", host.healthFlags],
+        ["health_flags", healthFlags(host.edsHealth, host.marks)],
         ["weight", host.weight],
         ["region", host.locality.region],
         ["zone", host.locality.zone],
@@ -160,7 +174,7 @@ function hostJson(host: EndpointStatus): Json {
       gauge("rq_active", host.rqActive),
       gauge("rq_pending_active", host.rqPendingActive),
     ],
-    health_status: { eds_health_status: host.edsHealth === "UNKNOWN" ? "HEALTHY" : host.edsHealth },
+    health_status: healthJson(host),
     weight: host.weight,
     ...(host.hostname === "" ? {} : { hostname: host.hostname }),
     ...(host.priority === 0 ? {} : { priority: host.priority }),
@@ -169,6 +183,20 @@ function hostJson(host: EndpointStatus): Json {
       ...(zone === "" ? {} : { zone }),
       ...(subZone === "" ? {} : { sub_zone: subZone }),
     },
+  };
+}
+
+/** `HostHealthStatus`; what is not so is left out. */
+function healthJson({ marks, edsHealth }: EndpointStatus): Json {
+  const flag = (name: string, mark: number) => ((marks & mark) === 0 ? {} : { [name]: true });
+  return {
+    ...flag("failed_active_health_check", FailedActive),
+    eds_health_status: edsHealth === "UNKNOWN" ? "HEALTHY" : edsHealth,
+    ...flag("failed_active_degraded_check", DegradedActive),
+    ...flag("pending_dynamic_removal", PendingRemoval),
+    ...flag("pending_active_hc", PendingActive),
+    ...flag("excluded_via_immediate_hc_fail", ExcludedAtOnce),
+    ...flag("active_hc_timeout", TimedOutActive),
   };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { ClusterState } from "../../../core/cluster/cluster.ts";
-import type { EndpointState } from "../../../core/cluster/endpoint.ts";
+import { type EndpointState, healthFlags } from "../../../core/cluster/endpoint.ts";
+import { UNSHARED } from "../../../core/cluster/health-note.ts";
 import type { Cluster } from "../../../core/config/model.ts";
 import { ClusterUpdateStats } from "../../../core/telemetry/server-stats.ts";
 import { StatsStore } from "../../../core/telemetry/stats.ts";
@@ -30,10 +31,17 @@ function start(differs: Partial<Cluster>, workers = 1) {
       stats: store,
       updates,
       workers,
+      sharing: UNSHARED,
     },
     {
       onEndpointRemoved: (gone) => heard.push(`removed ${gone.text}`),
       onReady: () => heard.push("ready"),
+      onEndpointFailed: (_, failed) => heard.push(`failed ${failed.text}`),
+      onHealthNote: () => undefined,
+      heardHealth: () => null,
+      prober: () => {
+        throw new Error("no checks are configured");
+      },
     },
   );
   state.start();
@@ -227,9 +235,9 @@ describe("statistics and status", () => {
   ] as const)("an endpoint that EDS calls %s is %s", (health, flags) => {
     const { state } = start({ type: "EDS" });
     state.applyEndpoints(assignment(group([endpoint("10.0.0.1:80", { health })])));
-    expect(state.status().endpoints.map((each) => [each.edsHealth, each.healthFlags])).toEqual([
-      [health, flags],
-    ]);
+    expect(
+      state.status().endpoints.map((each) => [each.edsHealth, healthFlags(each.edsHealth, each.marks)]),
+    ).toEqual([[health, flags]]);
   });
 
   test("status is plain data with Envoy's words", () => {
@@ -260,7 +268,7 @@ describe("statistics and status", () => {
           address: { ip: "10.0.0.1", port: 80, path: "" },
           text: "10.0.0.1:80",
           hostname: "one",
-          healthFlags: "/failed_eds_health/eds_status_draining",
+          marks: 0,
           edsHealth: "DRAINING",
           weight: 2,
           priority: 1,

@@ -351,11 +351,6 @@ table("known, but not implemented", [
   ["route", "{ metadata: { filter_metadata: { a: {} } } }"],
   ["cluster", "{ type: ORIGINAL_DST }", ".type: not implemented yet: ORIGINAL_DST"],
   ["cluster", "{ lb_policy: MAGLEV }", ".lb_policy: not implemented yet: MAGLEV"],
-  [
-    "cluster",
-    "{ health_checks: [{ timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {} }] }",
-    ".health_checks: not implemented yet: health_checks",
-  ],
   ["cluster", "{ outlier_detection: {} }", ".outlier_detection: not implemented yet: outlier_detection"],
   [
     "cluster",

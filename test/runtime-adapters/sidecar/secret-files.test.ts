@@ -6,6 +6,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:te
 import { renameSync, writeFileSync } from "node:fs";
 import type { Snapshot } from "../../../core/config/model.ts";
 import { listStats } from "../../../core/telemetry/stat-list.ts";
+import { secretsOf, validationOf } from "../../../core/tls/tls-secrets.ts";
 import type { Bootstrap, Warming } from "../../../core/xds/resource.ts";
 import type { AdminSource } from "../../../runtime-adapters/sidecar/admin/admin-source.ts";
 import { configDump } from "../../../runtime-adapters/sidecar/admin/config-dump.ts";
@@ -147,6 +148,34 @@ describe("files that a listener names itself", () => {
     await replace({ "ca.pem": root.pem + other.pem });
     expect(trusted()).toEqual([root.pem + other.pem]);
   });
+});
+
+test("files that a default_validation_context names are watched, beside what completes it", async () => {
+  const other = await rootCa("CN=other");
+  const secret = { name: "NAMES", validation_context: { max_verify_depth: 3 } };
+  const resources = [{ "@type": `${TLS}Secret`, ...secret }];
+  text("cert.pem", old.pem);
+  text("key.pem", old.keyPem);
+  text("ca.pem", root.pem);
+  text("sds.json", JSON.stringify({ resources }));
+  start({
+    tls_certificates: [files()],
+    combined_validation_context: {
+      default_validation_context: { trusted_ca: source("ca.pem") },
+      validation_context_sds_secret_config: sds("NAMES"),
+    },
+  });
+  const trusted = () => {
+    const { tls } = snapshot.listeners[0].filterChains[0];
+    const used = secretsOf(tls as never, new Map(snapshot.secrets?.map((each) => [each.name, each])));
+    const validation = used === null ? null : validationOf(tls as never, used);
+    return [validation?.trustedCa, validation?.maxDepth];
+  };
+  expect(trusted()).toEqual([root.pem, 3]);
+  const [before] = snapshot.listeners;
+  await replace({ "ca.pem": root.pem + other.pem });
+  expect(trusted()).toEqual([root.pem + other.pem, 3]);
+  expect(snapshot.listeners[0]).toBe(before);
 });
 
 describe("secrets from an SDS file", () => {

@@ -5,7 +5,7 @@
  * Laws: a message is shown once it is whole. After a fault, or once the owner has stopped it, nothing more is read. An
  * empty message may say that it is compressed, another may not (Envoy).
  */
-import { Body } from "../../../core/filter/body.ts";
+import { Body } from "./body.ts";
 
 const PREFIX = 5;
 const COMPRESSED = 1;

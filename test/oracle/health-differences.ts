@@ -1,0 +1,68 @@
+/** Where active health checks are otherwise than Envoy's on purpose. */
+import type { Difference } from "./differences.ts";
+
+export const healthDifferences: readonly Difference[] = [
+  {
+    kind: "deliberate",
+    title: "A health check that meets a connection which was closed meanwhile is made again",
+    reason:
+      "A kept connection that ends as it is used says nothing about the endpoint: the check is made once more, by a new one. Envoy counts a failure.",
+    asks: ["closed-instead", "closed-threshold", "reset-threshold"].map((id) => `health-checks/${id}`),
+    fields: ["stats.*", "flags.*", "status.*", "events.*"],
+  },
+  {
+    kind: "deliberate",
+    title: "A health check says that it ends its connection",
+    reason:
+      "By `connection: close` with `reuse_connection: false`, by GOAWAY in HTTP/2. Envoy closes without a word; after a timeout it keeps the connections of gRPC checks, which are closed here.",
+    asks: ["not-reused", "http2-no-reuse", "http2-timeout", "grpc-timeout", "grpc-goaway-error"].map(
+      (id) => `health-checks/${id}`,
+    ),
+    fields: ["checks.*"],
+  },
+  {
+    kind: "deliberate",
+    title: "A `user-agent` that is added to a health check is a line of its own",
+    reason: "Envoy joins the two with a comma. Both replace it with `OVERWRITE_IF_EXISTS_OR_ADD`.",
+    asks: ["health-checks/headers-agent-added"],
+    fields: ["checks.*"],
+  },
+  {
+    kind: "deliberate",
+    title: "The head of an answer to a health check has a limit",
+    reason: "That of all answers (60 KiB). Envoy takes larger ones from health checks.",
+    asks: ["health-checks/too-large"],
+    fields: ["checks.*", "stats.*"],
+  },
+  {
+    kind: "deliberate",
+    title: "Health checks are not in `upstream_cx_protocol_error`",
+    reason:
+      "It is about connections for requests, as the other `upstream_cx_*` are; Envoy counts both in this one.",
+    asks: ["health-checks/*"],
+    fields: ["stats.upstream_cx_protocol_error"],
+  },
+  {
+    kind: "deliberate",
+    title: "`health_check.degraded` goes down again",
+    reason: "Envoy's gauge stays up when an endpoint is no longer degraded.",
+    asks: ["health-checks/degraded-no-more"],
+    fields: ["stats.health_check.degraded"],
+  },
+];
+
+/** What the oracle does not see. */
+export const healthBetween: readonly (readonly [title: string, reason: string])[] = [
+  [
+    "A health check offers by ALPN what requests offer",
+    "Envoy offers nothing without `tls_options.alpn_protocols` or `alpn_protocols` of the TLS context, so that checks by HTTP/2 and gRPC fail where the server chooses by ALPN (grpc-go does).",
+  ],
+  [
+    "The path of a health check is a path",
+    "Envoy sends one with a space, a tab or `#` as it stands, and the server takes it for something else. Here it is refused.",
+  ],
+  [
+    "GOAWAY with an error code does not end a gRPC health check",
+    "What the peer has begun to answer it may answer still (RFC 9113 6.8): the check ends with the answer or the timeout. Envoy closes at once and counts a failure.",
+  ],
+];
