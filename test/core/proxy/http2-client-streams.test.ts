@@ -260,3 +260,16 @@ test("an answer that was complete before its request is followed by a reset when
   expect(client.heard().slice(-2)).toEqual(["1 data (3616) end", "1 reset NO_ERROR"]);
   s.expectNothingLeft();
 });
+
+test("trailers that are too many are counted as heads are", async () => {
+  const { s, client } = await clientStory({ origins: [silent] });
+  const many = Array.from({ length: 33 }, (_, i): [string, string] => [`x-${i}`, ""]);
+  client.head(1, POST).head(1, many, { end: true });
+  s.settle();
+  expect(client.heard()).toEqual(["1 reset PROTOCOL_ERROR"]);
+  expect([s.stat("http2.header_overflow"), s.stat("http2.trailers")]).toEqual([1, 0]);
+  client.head(3, POST).head(3, many.slice(1), { end: true });
+  s.settle();
+  expect([s.stat("http2.header_overflow"), s.stat("http2.trailers")]).toEqual([1, 1]);
+  s.expectNothingLeft();
+});
