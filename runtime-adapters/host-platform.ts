@@ -12,6 +12,7 @@ import type { Turn } from "./turn.ts";
 
 export class HostPlatform implements Platform {
   readonly cryptography = hostCryptography;
+  readonly issuerMemory: SharedArrayBuffer | undefined;
   private readonly services: Services;
   private readonly dial: Platform["connect"];
   private readonly unheeded: (options: TlsContextOptions) => string;
@@ -26,6 +27,7 @@ export class HostPlatform implements Platform {
     unheeded: (options: TlsContextOptions) => string,
   ) {
     this.services = services;
+    this.issuerMemory = services.issuerMemory;
     this.dial = dial;
     this.unheeded = unheeded;
     this.resolver = new Resolver(turn);
@@ -36,7 +38,7 @@ export class HostPlatform implements Platform {
   }
 
   tlsContext(options: TlsContextOptions): TlsContext {
-    return new HostTlsContext(options, this.unheeded(options));
+    return new HostTlsContext(options, this.unheeded(options), this.services.tickets);
   }
 
   resolve(hostname: string, family: LookupFamily, done: (result: Resolution) => void): void {

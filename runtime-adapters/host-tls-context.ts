@@ -8,6 +8,9 @@
 import { constants, createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext, type SecureVersion } from "node:tls";
 import type { TlsContext, TlsContextOptions, TlsInfo, TlsVersion } from "../core/io/tls.ts";
+import { SessionStore } from "./session-store.ts";
+import { shareTickets } from "./ticket-keys.ts";
+import type { TicketSecrets } from "./ticket-secrets.ts";
 
 const TLS13_SUITES = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
 /** Envoy's, in its order. */
@@ -28,6 +31,8 @@ const VERSIONS: { readonly [version in TlsVersion]: SecureVersion } = {
   "TLSv1.3": "TLSv1.3",
 };
 
+/** Bytes, OpenSSL's limit. */
+const MAX_SESSION_ID_CONTEXT = 32;
 /** `SSL_OP_NO_TICKET`. */
 const NO_TICKET = constants.SSL_OP_NO_TICKET ?? 0;
 /** Bun has no such option and needs none: BoringSSL refuses by itself. Not in the type declarations. */
@@ -40,10 +45,17 @@ export class HostTlsContext implements TlsContext {
   readonly native: SecureContext | null = null;
   /** What was agreed to be offered, as `tls.TLSSocket` takes it. Undefined = no ALPN. */
   readonly alpn: Uint8Array | undefined;
+  /** Null for servers, and if none are kept. */
+  readonly sessions: SessionStore | null;
 
-  /** `unheeded`: why the runtime cannot do as it is told, "" if it can. */
-  constructor(options: TlsContextOptions, unheeded = "") {
+  /**
+   * `unheeded`: why the runtime cannot do as it is told, "" if it can. `tickets`: what contexts of one scope share, null
+   * = nothing.
+   */
+  constructor(options: TlsContextOptions, unheeded = "", tickets: TicketSecrets | null = null) {
     this.options = options;
+    const keepsSessions = !options.server && options.maxSessions > 0;
+    this.sessions = keepsSessions ? new SessionStore(options.maxSessions) : null;
     this.alpn = options.alpn.length === 0 ? undefined : wireFormat(options.alpn);
     const ciphers = options.cipherSuites.length === 0 ? TLS12_SUITES : options.cipherSuites;
     try {
@@ -62,15 +74,25 @@ export class HostTlsContext implements TlsContext {
           ? {}
           : { sigalgs: options.signatureAlgorithms.join(":") }),
         ...(options.sessionTimeout === 0 ? {} : { sessionTimeout: options.sessionTimeout }),
-        // Without one, OpenSSL refuses whoever comes back with a ticket to a server that asks for certificates. Keys of
-        // tickets are the context's own, so it need not tell contexts apart.
-        sessionIdContext: "tulle",
-        secureOptions: NO_RENEGOTIATION | (options.resumption ? 0 : NO_TICKET),
+        // Without one, OpenSSL refuses whoever comes back with a ticket to a server that asks for certificates.
+        sessionIdContext: options.sessionScope.slice(0, MAX_SESSION_ID_CONTEXT) || "tulle",
+        secureOptions: NO_RENEGOTIATION | (resumes(options) ? 0 : NO_TICKET),
       });
+      if (options.server && options.resumption && options.sessionScope !== "" && tickets !== null)
+        shareTickets(this.native, tickets, options.sessionScope);
     } catch (error) {
       this.fault = (error as Error).message || "unusable";
     }
   }
+
+  forgetSessions(): void {
+    this.sessions?.forget();
+  }
+}
+
+/** Whether tickets are given out, or taken. */
+function resumes({ server, resumption, maxSessions }: TlsContextOptions): boolean {
+  return server ? resumption : maxSessions > 0;
 }
 
 /**

@@ -8,6 +8,7 @@
 import type { LogLevel, LogSink, Platform } from "../core/io/platform.ts";
 import type { Address, PlainSocket, SocketHandler } from "../core/io/socket.ts";
 import type { Clock } from "../core/time/clock.ts";
+import type { TicketSecrets } from "./ticket-secrets.ts";
 
 /** What a driver drives: `core/proxy/worker.ts`, or a test's stand-in. */
 export interface Core {
@@ -56,6 +57,10 @@ export interface Services {
   logs?(level: LogLevel, component: string): boolean;
   /** `Platform.openLog`. */
   openLog(path: string): LogSink;
+  /** What session tickets are sealed with; absent = each context has keys of its own. */
+  readonly tickets?: TicketSecrets;
+  /** `Platform.issuerMemory`. */
+  readonly issuerMemory?: SharedArrayBuffer;
 }
 
 /** Sockets, resolver, alarm and clock of one thread. */

@@ -6,6 +6,7 @@ import type { X509Certificate } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import type { HostTlsContext } from "./host-tls-context.ts";
+import type { KeptSession, SessionStore } from "./session-store.ts";
 
 /** Undocumented members of `tls.TLSSocket`. */
 export interface SecureNative extends TLSSocket {
@@ -13,18 +14,33 @@ export interface SecureNative extends TLSSocket {
     /** Bytes of the peer, as if they had just been read. */
     receive(bytes: Uint8Array): void;
     verifyError(): { readonly code?: string } | null | undefined;
+    /** Deno's alone. */
+    getPeerCertificateChain?(): { readonly certificates?: readonly Uint8Array[] } | null | undefined;
+    /** Of a client: what it may resume. */
+    onnewsession?(id: Buffer, session: Buffer): void;
+    enableSessionCallbacks?(): void;
     readonly fd?: number;
     readonly writeQueueSize?: number;
   } | null;
   setServername(name: string): void;
+  setSession(session: Buffer): void;
   /** Begins the handshake of a client. */
   _start(): void;
   /** Errors are reported from now on. */
   _releaseControl(): boolean;
+  /** Ours: the session that a client came with. */
+  brought?: KeptSession | null;
+  /** Ours: see `peerChain`. */
+  shown?: readonly Uint8Array[];
 }
 
-/** Makes `below` TLS. "secure" follows, or "error" and "close". */
-export function makeSecure(below: Duplex, context: HostTlsContext, serverName: string): SecureNative {
+/** Makes `below` TLS. "secure" follows, or "error" and "close". `sessions`: from where and to where a client has them. */
+export function makeSecure(
+  below: Duplex,
+  context: HostTlsContext,
+  serverName: string,
+  sessions: SessionStore | null = null,
+): SecureNative {
   const { native, alpn, options } = context;
   const secure = new TLSSocket(
     below as never,
@@ -40,13 +56,35 @@ export function makeSecure(below: Duplex, context: HostTlsContext, serverName: s
   secure._releaseControl();
   if (!options.server) {
     if (serverName !== "") secure.setServername(serverName);
+    if (sessions !== null) resumeAndKeep(secure, sessions);
     secure._start();
   }
   return secure;
 }
 
-/** What the peer has shown, DER, leaf first. */
-export function peerChain(native: TLSSocket): Uint8Array[] {
+function resumeAndKeep(secure: SecureNative, sessions: SessionStore): void {
+  const { _handle: handle } = secure;
+  if (handle === null) return;
+  secure.brought = sessions.take();
+  if (secure.brought !== null) secure.setSession(secure.brought.session);
+  // Node has the event "session" for those alone whom `tls.connect` has verified.
+  handle.enableSessionCallbacks?.();
+  handle.onnewsession = (_id, session) =>
+    sessions.keep({ session, once: secure.getProtocol() === "TLSv1.3", shown: peerChain(secure) });
+}
+
+/** What the peer has shown, DER, leaf first; in this session, or when it began. */
+export function peerChain(native: SecureNative): readonly Uint8Array[] {
+  native.shown ??= askForChain(native);
+  return native.shown;
+}
+
+function askForChain(native: SecureNative): readonly Uint8Array[] {
+  // Of a client's resumed session Node tells nothing.
+  if (native.brought != null && native.isSessionReused()) return native.brought.shown;
+  // What Deno has instead of OpenSSL's objects knows the first two certificates; its handle knows all.
+  const certificates = native._handle?.getPeerCertificateChain?.()?.certificates;
+  if (certificates !== undefined) return certificates;
   const chain: Uint8Array[] = [];
   let one: X509Certificate | undefined = native.getPeerX509Certificate();
   while (one !== undefined && one !== null) {

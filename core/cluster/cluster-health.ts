@@ -15,6 +15,7 @@ import type { ClusterEnvironment, ClusterHandler, ClusterState } from "./cluster
 import { type EndpointState, FailedActive, PendingActive, PendingRemoval, Unhealthy } from "./endpoint.ts";
 import { forgetHealth, HealthChecks, type HealthMeans, type HealthOwner } from "./health-checks.ts";
 import { HealthEventLog } from "./health-event-log.ts";
+import type { HealthNote } from "./health-note.ts";
 
 export class ClusterHealth implements HealthOwner {
   readonly clock: Clock;
@@ -99,6 +100,12 @@ export class ClusterHealth implements HealthOwner {
     this.checks?.failAtOnce(endpoint);
   }
 
+  /** Another worker has asked an endpoint. */
+  learn(note: HealthNote): void {
+    const endpoint = this.cluster.endpoints.find(note.endpoint);
+    if (endpoint !== null) this.checks?.learn(endpoint, note);
+  }
+
   /** The cluster is gone. */
   close(): void {
     this.timers.release(this.timer);
@@ -108,9 +115,25 @@ export class ClusterHealth implements HealthOwner {
 
   // ── What the checks need and say ──────────────────────────────────────────────────────────────────────────
 
+  get index(): number {
+    return this.environment.sharing.index;
+  }
+
   get hadTraffic(): boolean {
     this.traffic ||= this.cluster.stats.upstreamCxTotal > 0;
     return this.traffic;
+  }
+
+  set hadTraffic(had: boolean) {
+    this.traffic = had;
+  }
+
+  tell(endpoint: EndpointState, note: Omit<HealthNote, "cluster" | "endpoint">): void {
+    this.handler.onHealthNote({ cluster: this.cluster.name, endpoint: endpoint.text, ...note });
+  }
+
+  heard({ text }: EndpointState, patience: number): HealthNote | null {
+    return this.handler.heardHealth(this.cluster.name)?.of(text, this.clock.now, patience) ?? null;
   }
 
   get healthStats(): HealthCheckStats {

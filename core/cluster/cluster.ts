@@ -16,7 +16,7 @@ import {
   clusterStats,
   remainingStats,
 } from "../telemetry/cluster-stats.ts";
-import { clusterHttp2Stats, type Http2Stats } from "../telemetry/http2-stats.ts";
+import { clearWaiting, clusterHttp2Stats, type Http2Stats } from "../telemetry/http2-stats.ts";
 import type { ResponseCodeStats } from "../telemetry/response-stats.ts";
 import type { ClusterUpdateStats } from "../telemetry/server-stats.ts";
 import type { Scope, StatsStore } from "../telemetry/stats.ts";
@@ -32,6 +32,7 @@ import { statusOf } from "./cluster-status.ts";
 import { DnsCluster, type DnsHandler } from "./dns-cluster.ts";
 import type { EndpointState } from "./endpoint.ts";
 import { EndpointSet, type EndpointSetOptions, type SelectionContext } from "./endpoint-set.ts";
+import type { HealthNote, HealthSharing, HeardHealth } from "./health-note.ts";
 import type { Prober } from "./health-probe.ts";
 import { balancerOf } from "./lb-policy.ts";
 
@@ -45,6 +46,8 @@ export interface ClusterEnvironment {
   readonly updates: ClusterUpdateStats;
   /** How many workers divide circuit-breaker limits between them. */
   readonly workers: number;
+  /** The other workers, which ask the same endpoints. */
+  readonly sharing: HealthSharing;
 }
 
 /** Who is told about it: the engine. */
@@ -55,6 +58,10 @@ export interface ClusterHandler {
   onEndpointFailed(cluster: ClusterState, endpoint: EndpointState): void;
   /** Who asks its endpoints whether they are well. */
   prober(cluster: ClusterState, check: HealthCheck): Prober;
+  /** An endpoint was asked: the other workers are to know. */
+  onHealthNote(note: HealthNote): void;
+  /** What other workers have told of the endpoints of a cluster. */
+  heardHealth(cluster: string): HeardHealth | null;
   /** `ready` became true; may come from within `start`. */
   onReady(cluster: ClusterState): void;
 }
@@ -110,7 +117,7 @@ export class ClusterState implements DnsHandler {
 
   /** Sets the gauge of what waits in its connections of HTTP/2 to 0, if there are any. */
   clearPending(): void {
-    if (this.http2 !== null) this.http2.pendingSendBytes = 0;
+    if (this.http2 !== null) clearWaiting(this.http2);
   }
 
   /** What becomes of handshakes with its endpoints; there as soon as there was one. */

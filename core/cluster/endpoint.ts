@@ -43,6 +43,9 @@ export const ExcludedAtOnce = 16;
 /** Its last check was not answered in time. */
 export const TimedOutActive = 32;
 
+/** All that checks make of it; whether it has left the assignment is another matter. */
+export const CHECKED = FailedActive | DegradedActive | PendingActive | ExcludedAtOnce | TimedOutActive;
+
 /** One host of a cluster in this worker. */
 export class EndpointState {
   /** Where new connections go. Changes only in LOGICAL_DNS clusters, by `moveTo`. */

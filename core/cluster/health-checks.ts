@@ -11,30 +11,38 @@ import type { HealthCheckStats } from "../telemetry/health-check-stats.ts";
 import type { Clock } from "../time/clock.ts";
 import { Timer, type Timers } from "../time/timers.ts";
 import type { Random } from "./balancer.ts";
-import {
-  DegradedActive,
-  type EndpointState,
-  ExcludedAtOnce,
-  FailedActive,
-  PendingActive,
-  TimedOutActive,
-} from "./endpoint.ts";
+import { CHECKED, DegradedActive, type EndpointState, ExcludedAtOnce, FailedActive } from "./endpoint.ts";
 import type { HealthEventLog } from "./health-event-log.ts";
-import { Changed, type HealthFailure, HealthMonitor, isNetwork, type Transition } from "./health-monitor.ts";
+import {
+  Changed,
+  type HealthFailure,
+  HealthMonitor,
+  isNetwork,
+  type Transition,
+  Unchanged,
+} from "./health-monitor.ts";
+import type { HealthNote } from "./health-note.ts";
 import type { Probe, Prober, ProbeSink } from "./health-probe.ts";
 
-const ALL_MARKS = FailedActive | DegradedActive | PendingActive | ExcludedAtOnce | TimedOutActive;
+/** Beyond the time-out of a check, so long is waited for what another worker has to tell, ms. */
+const SLACK = 1000;
 
 /** Whose endpoints they are. */
 export interface HealthOwner {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
+  /** Which worker it is. */
+  readonly index: number;
   /** A connection was made for a request. */
-  readonly hadTraffic: boolean;
+  hadTraffic: boolean;
   readonly healthStats: HealthCheckStats;
   /** Marks of an endpoint changed, or it was asked for the first time. `failed`: it has just become unhealthy. */
   onHealth(endpoint: EndpointState, failed: boolean): void;
+  /** What other workers have to be told. */
+  tell(endpoint: EndpointState, note: Omit<HealthNote, "cluster" | "endpoint">): void;
+  /** What other workers have told, if it is not too old: by so many ms beyond its own time. */
+  heard(endpoint: EndpointState, patience: number): HealthNote | null;
 }
 
 /** What the checks of a cluster are made with; all of it changes at once. */
@@ -68,7 +76,7 @@ export class HealthChecks {
       const session = this.sessions.get(endpoint);
       if (endpoint.healthCheck?.disabled === true) {
         this.forget(endpoint);
-        endpoint.clear(ALL_MARKS);
+        endpoint.clear(CHECKED);
       } else if (session === undefined) {
         const made = new HealthSession(endpoint, this.owner, this.means);
         this.sessions.set(endpoint, made);
@@ -95,6 +103,11 @@ export class HealthChecks {
     this.sessions.get(endpoint)?.failAtOnce();
   }
 
+  /** Another worker has asked the endpoint. */
+  learn(endpoint: EndpointState, note: HealthNote): void {
+    this.sessions.get(endpoint)?.learn(note);
+  }
+
   /** Brings the gauges up to date. */
   count(): void {
     const { healthStats } = this.owner;
@@ -117,7 +130,7 @@ export class HealthChecks {
 
 /** Takes back what checks have made of an endpoint that is not checked any more. */
 export function forgetHealth(endpoint: EndpointState): void {
-  endpoint.clear(ALL_MARKS);
+  endpoint.clear(CHECKED);
 }
 
 class HealthSession implements ProbeSink {
@@ -145,11 +158,46 @@ class HealthSession implements ProbeSink {
     return this.monitor.first;
   }
 
+  /** Asks, unless another worker has just done so. */
   start(): void {
     const { owner } = this;
     const { initialJitter } = this.means.check;
-    if (initialJitter === 0) this.ask();
-    else owner.timers.arm(this.interval, owner.clock.now + Math.floor(owner.random() * initialJitter));
+    const note = owner.heard(this.endpoint, this.patience);
+    if (note !== null) this.learn(note);
+    else if (initialJitter === 0 && owner.index === 0) this.ask();
+    else this.arm(Math.floor(owner.random() * initialJitter));
+  }
+
+  /** How long another worker may take to ask, and to tell, ms. */
+  private get patience(): number {
+    return this.means.check.timeout + SLACK;
+  }
+
+  /** Asks after so many ms, and later if other workers come first. */
+  private arm(wait: number): void {
+    const { timers, clock, index } = this.owner;
+    timers.arm(this.interval, clock.now + wait + index * this.patience);
+  }
+
+  /** Another worker has asked. */
+  learn(note: HealthNote): void {
+    const { owner, monitor, endpoint } = this;
+    if (this.asking) return; // what comes of that is told in turn
+    const { first } = monitor;
+    const before = endpoint.marks;
+    const passed = !endpoint.has(FailedActive);
+    monitor.learn(note);
+    if (note.traffic) owner.hadTraffic = true;
+    if (first || endpoint.marks !== before) owner.onHealth(endpoint, passed && endpoint.has(FailedActive));
+    this.arm(
+      note.traffic === owner.hadTraffic ? note.wait : this.next(!endpoint.has(FailedActive), Unchanged),
+    );
+  }
+
+  /** How long to wait until the next check. */
+  private next(healthy: boolean, transition: Transition): number {
+    const { owner, monitor, means } = this;
+    return monitor.wait(means.check, healthy, transition, owner.hadTraffic, owner.random);
   }
 
   configure(means: HealthMeans): void {
@@ -177,8 +225,11 @@ class HealthSession implements ProbeSink {
   }
 
   failAtOnce(): void {
+    const { owner } = this;
     this.endpoint.mark(ExcludedAtOnce);
     this.fail("PASSIVE", false, 0, "it told a request so");
+    if (this.asking) return; // what comes of that is told in turn
+    this.tell(Math.max(0, this.interval.due - owner.clock.now - owner.index * this.patience));
   }
 
   private ask(): void {
@@ -234,11 +285,18 @@ class HealthSession implements ProbeSink {
   }
 
   private wait(healthy: boolean, transition: Transition): void {
-    const { owner, monitor, means } = this;
     this.asking = false;
-    owner.timers.cancel(this.timeout);
-    const wait = monitor.wait(means.check, healthy, transition, owner.hadTraffic, owner.random);
-    owner.timers.arm(this.interval, owner.clock.now + wait);
+    this.owner.timers.cancel(this.timeout);
+    const wait = this.next(healthy, transition);
+    this.tell(wait);
+    this.arm(wait);
+  }
+
+  /** Tells the other workers what is known, and when it is asked again. */
+  private tell(wait: number): void {
+    const { owner, monitor, endpoint } = this;
+    const { successes, failures } = monitor;
+    owner.tell(endpoint, { marks: endpoint.marks, successes, failures, wait, traffic: owner.hadTraffic });
   }
 }
 

@@ -9,6 +9,7 @@
 import type { HealthCheck } from "../config/health-check.ts";
 import type { Random } from "./balancer.ts";
 import {
+  CHECKED,
   DegradedActive,
   type EndpointState,
   ExcludedAtOnce,
@@ -16,6 +17,7 @@ import {
   PendingActive,
   TimedOutActive,
 } from "./endpoint.ts";
+import type { HealthNote } from "./health-note.ts";
 
 /** The endpoint is thought of as before; as before, but not for long if this goes on; otherwise than before. */
 export const Unchanged = 0;
@@ -30,8 +32,9 @@ export class HealthMonitor {
   readonly endpoint: EndpointState;
   /** Nothing was heard of it yet. */
   first = true;
-  private successes = 0;
-  private failures = 0;
+  /** In a row, as far as they count to a threshold. */
+  successes = 0;
+  failures = 0;
 
   constructor(endpoint: EndpointState) {
     this.endpoint = endpoint;
@@ -83,6 +86,16 @@ export class HealthMonitor {
     }
     this.first = false;
     return transition;
+  }
+
+  /** Somebody else has asked. */
+  learn({ marks, successes, failures }: HealthNote): void {
+    const { endpoint } = this;
+    endpoint.clear(CHECKED & ~marks);
+    endpoint.mark(CHECKED & marks);
+    this.successes = successes;
+    this.failures = failures;
+    this.first = false;
   }
 
   /** How long to wait after a check with that outcome, ms; `traffic`: the cluster was used. */

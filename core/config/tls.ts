@@ -84,6 +84,8 @@ export interface CommonTls {
   readonly alpn: readonly string[];
   /** Null = peers are not asked who they are. */
   readonly validation: TlsValidation | null;
+  /** Name in `Snapshot.secrets` of what stands for `validation`, which names files and is null here; absent = nothing. */
+  readonly ownValidationSecret?: string;
   /** Name in `Snapshot.secrets` of what `validation` is completed with, "" = none. */
   readonly validationSecret: string;
 }
@@ -95,8 +97,6 @@ export interface DownstreamTls extends CommonTls {
   readonly requireSni: boolean;
   /** Sessions may be resumed from a ticket. */
   readonly sessionTickets: boolean;
-  /** Sessions may be resumed from what the server keeps. */
-  readonly sessionCache: boolean;
   /** ms that a session may be resumed; 0 = the engine's default. */
   readonly sessionTimeout: number;
 }

@@ -278,8 +278,10 @@ export class FrameReader {
   }
 
   private endData(): void {
+    const { flags, length } = this;
     this.state = HEADER;
-    this.sink.onDataEnd(this.stream, this.length, (this.flags & EndStream) !== 0);
+    const empty = length === ((flags & Padded) === 0 ? 0 : this.padding + 1);
+    this.sink.onDataEnd(this.stream, length, (flags & EndStream) !== 0, empty);
   }
 
   // ── Other payloads ────────────────────────────────────────────────────────────────────────────────────────

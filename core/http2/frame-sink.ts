@@ -4,8 +4,8 @@
 export interface FrameSink {
   /** A piece of a body. `last`: with it a frame is complete that ends the stream. */
   onData(stream: number, bytes: Uint8Array, start: number, end: number, last: boolean): void;
-  /** A DATA frame is complete: `length` bytes of it count against the windows, padding included. */
-  onDataEnd(stream: number, length: number, endStream: boolean): void;
+  /** A DATA frame is complete: `length` bytes of it count against the windows; `empty`: all of that was padding. */
+  onDataEnd(stream: number, length: number, endStream: boolean, empty: boolean): void;
   /** A whole header block, the sink's until it returns. */
   onBlock(stream: number, bytes: Uint8Array, start: number, end: number, endStream: boolean): void;
   /** A frame that means nothing to us: PRIORITY, which asks for nothing any more, or one of an unknown type. */

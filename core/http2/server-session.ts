@@ -113,10 +113,11 @@ export class ServerSession extends Session {
     if (id > this.lastAccepted) {
       // It will be tried elsewhere; a client that has had the time to hear of the end should not go on.
       if (this.owner.now - this.closedAt > MOST_DEAF_MS && !this.glitch("refused")) return null;
+      this.expectIgnored(this.streamWindow);
       return IGNORED_FIELDS;
     }
     if (this.size >= this.maxStreams || this.headBytes > MOST_HEAD_BYTES) {
-      this.refuse(id, RefusedStream);
+      this.refuse(id, RefusedStream, this.streamWindow);
       if (this.stopped || !this.glitch("refused")) return null;
       return IGNORED_FIELDS;
     }

@@ -24,6 +24,16 @@ export interface SessionCounts {
   streamsActive: number;
 }
 
+/** Gauges of what waits for peers, measured when somebody asks, by Envoy's names. */
+export interface WaitingCounts {
+  /** Bytes of bodies, for a window or for the kernel. */
+  pendingSendBytes: number;
+  /** Frames that bodies are not in, for the kernel. */
+  outboundFramesActive: number;
+  /** Of these, those that the peer made us say. */
+  outboundControlFramesActive: number;
+}
+
 /** Where a connection that ends for too many of a sort is counted; null: nowhere. */
 export const FLOODS: {
   readonly [sort in GlitchSort]:

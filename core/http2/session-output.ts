@@ -29,6 +29,9 @@ export class SessionOutput {
   private unread = 0;
   private owed = 0;
   private full = false;
+  /** The same in pieces, each a frame or a head. */
+  waiting = 0;
+  waitingAnswers = 0;
 
   /** `table`: the most that we use of the peer's HPACK table, bytes. */
   constructor(owner: OutputOwner, slab: Slab, table: number) {
@@ -42,6 +45,7 @@ export class SessionOutput {
     this.owner.write(bytes, start, end);
     if (!this.stalled) return end - start;
     this.unread += end - start;
+    this.waiting++;
     if (this.unread > MOST_UNREAD && !this.full) {
       this.full = true;
       this.owner.onFull(true);
@@ -52,7 +56,10 @@ export class SessionOutput {
   /** The same for what a peer made us write; false if it is more than a peer may make that does not read. */
   flushAnswer(): boolean {
     const length = this.flush();
-    if (this.stalled) this.owed += length;
+    if (this.stalled) {
+      this.owed += length;
+      this.waitingAnswers++;
+    }
     return this.owed <= MOST_OWED;
   }
 
@@ -61,6 +68,8 @@ export class SessionOutput {
     this.stalled = false;
     this.unread = 0;
     this.owed = 0;
+    this.waiting = 0;
+    this.waitingAnswers = 0;
     if (!this.full) return;
     this.full = false;
     this.owner.onFull(false);

@@ -121,8 +121,12 @@ export abstract class SessionStream {
     }
     const { bodyEnd } = this.session.owner;
     bodyEnd.mark(bytes, end);
-    this.onBody(bytes, start, end);
-    bodyEnd.clear();
+    try {
+      this.onBody(bytes, start, end);
+    } finally {
+      // Whatever it throws: the next bytes may lie in the same memory.
+      bodyEnd.clear();
+    }
   }
 
   /** A DATA frame of `length` bytes is complete; false if the peer was not allowed so much. */
@@ -132,6 +136,11 @@ export abstract class SessionStream {
     if (this.receiveWindow < 0) return false;
     if (!this.holding) this.giveBack();
     return true;
+  }
+
+  /** What the peer may still send, bytes. */
+  get mayCome(): number {
+    return Math.max(0, this.receiveWindow);
   }
 
   /** The peer ends its side. False if it has sent less than it declared. */

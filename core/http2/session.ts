@@ -167,18 +167,18 @@ export abstract class Session extends StreamTable implements FrameSink {
     );
   }
 
-  onDataEnd(id: number, length: number, endStream: boolean): void {
+  onDataEnd(id: number, length: number, endStream: boolean, empty: boolean): void {
     this.receiveWindow -= length;
     if (this.receiveWindow < 0) {
       this.fault(FlowControlError, "connection_window");
       return;
     }
-    if (length === 0 && !endStream && !this.glitch("empty")) return;
+    if (empty && !endStream && !this.glitch("empty")) return;
     const stream = this.streams.get(id);
     if (stream === undefined) {
       if (this.isIdle(id)) this.fault(ProtocolError, "data_on_idle_stream");
-      else if (this.ignores(id)) this.returnCredit(length);
-      else this.fault(StreamClosed, "data_on_closed_stream");
+      else if (!this.ignores(id)) this.fault(StreamClosed, "data_on_closed_stream");
+      else if (this.ignore(length)) this.returnCredit(length);
     } else if (stream.remoteEnded || !stream.hasHead) {
       this.returnCredit(length);
       if (stream.remoteEnded) this.breakStream(stream, StreamClosed, "data_after_end");
@@ -285,7 +285,7 @@ export abstract class Session extends StreamTable implements FrameSink {
     if (stream !== undefined) this.breakStream(stream, code, why);
     else if (this.isIdle(id)) this.fault(code, why);
     else {
-      if (!this.ignores(id)) this.refuse(id, code);
+      if (!this.ignores(id)) this.refuse(id, code, this.streamWindow);
       if (!this.stopped) this.glitch("madeResets");
     }
   }

@@ -20,7 +20,7 @@ import {
   LARGEST_WINDOW,
 } from "./frames.ts";
 import { Bearable, Glitches, type GlitchSort, TooMany } from "./glitches.ts";
-import { FLOODS, type SessionCounts } from "./session-counts.ts";
+import { FLOODS, type SessionCounts, type WaitingCounts } from "./session-counts.ts";
 import { type OutputOwner, SessionOutput } from "./session-output.ts";
 import type { SessionStream } from "./session-stream.ts";
 
@@ -78,6 +78,8 @@ export abstract class StreamTable {
   private readonly glitches = new Glitches();
   private flooded = false;
   private readonly resetHere = new Set<number>();
+  /** What the peer may have sent in streams before it heard that they are over, bytes. */
+  private onTheWay = 0;
 
   /** `slab`: where frames are written. */
   constructor(owner: SessionOwner, slab: Slab, options: Http2ProtocolOptions) {
@@ -97,9 +99,11 @@ export abstract class StreamTable {
     return this.streams.size;
   }
 
-  /** Bytes of bodies that wait for the peer's windows or for the kernel. */
-  get waitingBytes(): number {
-    return this.bodies.held;
+  /** Adds what waits for the peer to the gauges that are measured when somebody asks. */
+  addWaiting(counts: WaitingCounts): void {
+    counts.pendingSendBytes += this.bodies.held;
+    counts.outboundFramesActive += this.output.waiting;
+    counts.outboundControlFramesActive += this.output.waitingAnswers;
   }
 
   /** So many bytes of a body would be sent at once. */
@@ -253,12 +257,13 @@ export abstract class StreamTable {
   /** A stream is over by our will. */
   reset(stream: SessionStream, code: number): void {
     if (!this.streams.has(stream.id)) return;
-    this.refuse(stream.id, code);
+    this.refuse(stream.id, code, stream.mayCome);
     this.remove(stream);
   }
 
-  /** RST_STREAM, for a stream that is not in the table, too. */
-  protected refuse(id: number, code: number): void {
+  /** RST_STREAM, for a stream that is not in the table, too. `mayCome`: what its window allows, bytes. */
+  protected refuse(id: number, code: number, mayCome: number): void {
+    this.expectIgnored(mayCome);
     if (this.resetHere.size >= MOST_RESET)
       this.resetHere.delete(this.resetHere.values().next().value as number);
     this.resetHere.add(id);
@@ -271,7 +276,7 @@ export abstract class StreamTable {
   breakStream(stream: SessionStream, code: number, why: string): void {
     if (stream.closed) return;
     this.owner.onBroken(why);
-    this.refuse(stream.id, code);
+    this.refuse(stream.id, code, stream.mayCome);
     if (stream.closed) return; // the answer was one too many
     this.cut(stream, code, why);
     if (!this.stopped) this.glitch("madeResets");
@@ -299,6 +304,19 @@ export abstract class StreamTable {
     this.owner.counts.streamsActive++;
     this.worked();
     stream.open(id, this.owner.now, this.peerStreamWindow, this.streamWindow);
+  }
+
+  /** So many bytes of a stream that nobody reads may be on their way: of all streams no more than the window. */
+  protected expectIgnored(bytes: number): void {
+    this.onTheWay = Math.min(this.onTheWay + bytes, this.connectionWindow);
+  }
+
+  /** Bytes that nobody reads have come; false if they cannot all have been on their way: the connection is over. */
+  protected ignore(bytes: number): boolean {
+    this.onTheWay -= bytes;
+    if (this.onTheWay >= 0) return true;
+    this.fault(FlowControlError, "data_on_reset_streams");
+    return false;
   }
 
   /** Frames of a stream that is over by our will may still be on their way. */

@@ -29,6 +29,8 @@ export interface LogSink {
 export interface Platform {
   /** Digests and signatures. */
   readonly cryptography: Cryptography;
+  /** Memory that the workers of a process share, for `KnownIssuers`; absent = there is nobody to share it with. */
+  readonly issuerMemory?: SharedArrayBuffer | undefined;
   /** Starts connecting; `handler.onConnect` or `handler.onClose` follows, never before `connect` returned. */
   connect(to: Address, handler: SocketHandler): PlainSocket;
   /** Makes a context for `PlainSocket.secure`. Takes ms: once per configuration, never per connection. */

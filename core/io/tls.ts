@@ -40,16 +40,25 @@ export interface TlsContextOptions {
   readonly signatureAlgorithms: readonly string[];
   /** In order of preference; a server takes its first one that the client has. Empty = no ALPN. */
   readonly alpn: readonly string[];
-  /** Servers give out tickets, clients keep and use them. */
+  /** For servers: they give out tickets. */
   readonly resumption: boolean;
+  /**
+   * For servers: where a session may be resumed. A context of the same scope takes it, in whichever worker of the process
+   * (as far as the engine can be told), and no other one. "" = none but the context itself.
+   */
+  readonly sessionScope: string;
   /** Seconds that a session may be resumed, 0 = the engine's. */
   readonly sessionTimeout: number;
+  /** For clients: how many sessions are kept to be resumed, by this context alone. Not every engine can. */
+  readonly maxSessions: number;
 }
 
 /** Certificates and rules, ready for use: made once per configuration, used by any number of connections at a time. */
 export interface TlsContext {
   /** Why it cannot be used (in the engine's words, without secrets), or "". `secure` with it closes. */
   readonly fault: string;
+  /** The sessions that a client has kept are not used any more. */
+  forgetSessions?(): void;
 }
 
 /** What a handshake came to. */

@@ -5,6 +5,7 @@
 import type { Breaker } from "../cluster/breaker.ts";
 import { type ClusterEnvironment, type ClusterHandler, ClusterState } from "../cluster/cluster.ts";
 import type { EndpointState } from "../cluster/endpoint.ts";
+import { type HealthNote, type HealthSharing, HeardHealth } from "../cluster/health-note.ts";
 import type { Prober } from "../cluster/health-probe.ts";
 import { type CompiledRetryPolicy, compileRetryPolicy } from "../cluster/retry-policy.ts";
 import type { HealthCheck } from "../config/health-check.ts";
@@ -13,6 +14,7 @@ import type { FormatEnvironment } from "../http/formatter.ts";
 import { DEFAULT_LIMITS } from "../http1/limits.ts";
 import { http2Limits } from "../http2/limits.ts";
 import { clusterUpdateStats } from "../telemetry/server-stats.ts";
+import { Timer } from "../time/timers.ts";
 import { HealthProber } from "./health-prober.ts";
 import { nameCaseOf } from "./name-case.ts";
 import {
@@ -63,23 +65,31 @@ interface Derived {
 export class Clusters implements ClusterHandler {
   private readonly services: Services;
   private readonly formats: FormatEnvironment;
+  private readonly sharing: HealthSharing;
+  /** What other workers have told, by cluster. */
+  private readonly heard = new Map<string, HeardHealth>();
+  /** What they are to be told when the poll is over. */
+  private notes: HealthNote[] = [];
+  private readonly notesTimer = new Timer(() => this.sendNotes());
   private readonly environment: ClusterEnvironment;
   private readonly states = new Map<string, ClusterState>();
   private readonly derived = new Map<string, Derived>();
   private readonly endpointVersions = new Map<string, string>();
   private retryPolicies = new WeakMap<RetryPolicy, CompiledRetryPolicy>();
 
-  constructor(services: Services, formats: FormatEnvironment) {
+  constructor(services: Services, formats: FormatEnvironment, sharing: HealthSharing) {
     this.services = services;
     this.formats = formats;
+    this.sharing = sharing;
     const { platform, clock, timers, random, stats, workers } = services;
     const updates = clusterUpdateStats(stats);
-    this.environment = { platform, clock, timers, random, stats, updates, workers };
+    this.environment = { platform, clock, timers, random, stats, updates, workers, sharing };
   }
 
   /** Adds, changes and removes clusters so that they are exactly `clusters`, with these EDS endpoints. */
   apply(clusters: readonly Cluster[], endpoints: readonly ClusterLoadAssignment[]): void {
     const names = new Set(clusters.map((cluster) => cluster.name));
+    for (const name of this.heard.keys()) if (!names.has(name)) this.heard.delete(name);
     for (const [name, state] of this.states) {
       if (names.has(name)) continue;
       this.states.delete(name);
@@ -125,8 +135,9 @@ export class Clusters implements ClusterHandler {
     };
     this.derived.set(config.name, derived);
     if (known !== undefined) {
-      (known.transport as TlsSide | null)?.release();
+      const former = known.transport as TlsSide | null;
       known.transport = this.transportOf(config);
+      former?.release();
       known.applyConfig(config);
       reconfigurePools(known, derived, before?.speech === derived.speech);
       return;
@@ -140,7 +151,7 @@ export class Clusters implements ClusterHandler {
   /** How its connections are secured; null if they are plain. */
   private transportOf(config: Cluster): TlsSide | null {
     if (config.tls == null) return null;
-    return new TlsSide(this.services, `cluster ${config.name} ${config.version}`, config.tls, false);
+    return new TlsSide(this.services, `cluster ${config.name}`, config.version, config.tls, false);
   }
 
   /** The cluster of that name if requests may go to it, else null. */
@@ -203,6 +214,40 @@ export class Clusters implements ClusterHandler {
 
   onEndpointRemoved(endpoint: EndpointState): void {
     for (const pool of poolsOf(endpoint)) pool.drain();
+  }
+
+  // ── Health checks ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What another worker has to tell, perhaps of what is not known here yet. */
+  hear(notes: readonly HealthNote[]): void {
+    for (const note of notes) {
+      let heard = this.heard.get(note.cluster);
+      if (heard === undefined) {
+        heard = new HeardHealth();
+        this.heard.set(note.cluster, heard);
+      }
+      heard.hear(note, this.services.clock.now);
+      const cluster = this.states.get(note.cluster);
+      heard.trim(cluster?.endpoints.total ?? 0);
+      cluster?.health.learn(note);
+    }
+  }
+
+  heardHealth(cluster: string): HeardHealth | null {
+    return this.heard.get(cluster) ?? null;
+  }
+
+  onHealthNote(note: HealthNote): void {
+    const { timers, clock } = this.services;
+    if (this.sharing.tell === null) return;
+    this.notes.push(note);
+    timers.arm(this.notesTimer, clock.now);
+  }
+
+  private sendNotes(): void {
+    const { notes } = this;
+    this.notes = [];
+    this.sharing.tell?.(notes);
   }
 
   prober(cluster: ClusterState, check: HealthCheck): Prober {

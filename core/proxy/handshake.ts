@@ -64,6 +64,8 @@ export class Handshake implements SocketHandler {
   start(unread: Uint8Array = NOTHING, timeout = 0): void {
     const { services, socket, material } = this;
     socket.handler = this;
+    // Who shakes hands shows what he has now; a session only what he had.
+    if (material.sessionsUntil <= services.clock.wall) forgetSessions(material);
     if (timeout > 0) services.timers.arm(this.timer, services.clock.now + timeout);
     socket.secure(material.context, unread, material.serverName);
   }
@@ -79,13 +81,16 @@ export class Handshake implements SocketHandler {
       return;
     }
     if (judge !== null && (shown || mustShow)) {
-      const verdict = judge.judge(info.peerCertificates, services.clock.wall);
+      const verdict = judge.judge(info.peerCertificates, services.clock.wall, info.resumed);
       if (verdict.fault !== null) {
         countPeerFault(stats, verdict.fault);
+        if (info.resumed) forgetSessions(material);
         this.fail(peerFaultText(verdict.fault, verdict.detail));
         return;
       }
       peer = verdict.peer;
+      for (const { notAfter } of peer?.path ?? [])
+        if (notAfter < material.sessionsUntil) material.sessionsUntil = notAfter;
     } else if (!shown && mustShow) {
       stats.failVerifyNoCert++;
       this.fail("the peer showed no certificate");
@@ -132,4 +137,10 @@ export class Handshake implements SocketHandler {
     this.over = true;
     this.services.timers.release(this.timer);
   }
+}
+
+/** A client begins anew with whomever it dials. */
+function forgetSessions(material: ReadyTls): void {
+  material.context.forgetSessions?.();
+  material.sessionsUntil = Number.POSITIVE_INFINITY;
 }

@@ -62,8 +62,8 @@ export class HealthProber implements Prober, PoolCluster {
     this.mutation = mutationOf(check.question, formats);
     const { config } = cluster;
     if (check.alpn === null || config.tls == null) return;
-    const owner = `health check of cluster ${config.name} ${config.version}`;
-    this.ownTransport = new TlsSide(services, owner, { ...config.tls, alpn: check.alpn }, false);
+    const tls = { ...config.tls, alpn: check.alpn };
+    this.ownTransport = new TlsSide(services, `health check of ${config.name}`, config.version, tls, false);
   }
 
   probe(endpoint: EndpointState, sink: ProbeSink): Probe {

@@ -335,6 +335,6 @@ export class Http2Downstream extends ConnectionLife implements SocketHandler, Se
     const { stats } = this.manager;
     stats.downstreamCxTxBytesBuffered += this.socket.pendingBytes;
     stats.downstreamCxRxBytesBuffered += this.session.heldBytes;
-    this.services.http2.pendingSendBytes += this.session.waitingBytes;
+    this.session.addWaiting(this.services.http2);
   }
 }

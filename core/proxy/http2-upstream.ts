@@ -11,7 +11,7 @@
 import type { CopyCounter } from "../http1/section-reader.ts";
 import type { BodyEnd } from "../http2/body-end.ts";
 import { ClientSession } from "../http2/client-session.ts";
-import { Cancel, errorName, NoError } from "../http2/frames.ts";
+import { Cancel, errorName } from "../http2/frames.ts";
 import type { SessionOwner } from "../http2/stream-table.ts";
 import type { Address, CloseReason, Socket } from "../io/socket.ts";
 import type { Http2Stats } from "../telemetry/http2-stats.ts";
@@ -138,7 +138,7 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
     const { stats } = this.pool;
     if (this.socket !== null) stats.upstreamCxTxBytesBuffered += this.socket.pendingBytes;
     if (this.made !== null) stats.upstreamCxRxBytesBuffered += this.made.heldBytes;
-    if (this.made !== null) this.counts.pendingSendBytes += this.made.waitingBytes;
+    this.made?.addWaiting(this.counts);
   }
 
   // ── The socket's side ─────────────────────────────────────────────────────────────────────────────────────
@@ -301,7 +301,7 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
     this.state = Closed;
     this.pool.services.timers.release(this.timer);
     this.keepalive?.release();
-    this.made?.stop(busy ? Cancel : NoError);
+    this.made?.stop(Cancel);
     for (const exchange of this.unsure.splice(0)) exchange.unanswered();
     this.socket?.close();
     this.pool.onClosed(this, { connecting, busy, remote, reason });

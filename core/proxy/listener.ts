@@ -121,8 +121,8 @@ export class ListenerState implements ConnectionOwner, ArrivalOwner {
       if (factories.length > 0) this.networkFilters.set(chain, factories);
       if (chain.tls != null) {
         declareTls(this.scope, "server");
-        const owner = `listener ${config.name} ${config.version}, filter chain ${at}`;
-        this.sides.set(chain, new TlsSide(services, owner, chain.tls, true));
+        const place = `listener ${config.name} filter chain ${chain.name || at}`;
+        this.sides.set(chain, new TlsSide(services, place, config.version, chain.tls, true));
       }
       if (filter.kind === "tcp_proxy") {
         this.tcp.set(chain, new TcpProxyFilter(filter, config, chain.name, services, clusters, logs));

@@ -7,7 +7,7 @@ import type { Platform } from "../io/platform.ts";
 import { Roster } from "../io/roster.ts";
 import { type Address, formatAddress } from "../io/socket.ts";
 import { type Http1Stats, http1Stats } from "../telemetry/http-stats.ts";
-import { type Http2Stats, http2Stats } from "../telemetry/http2-stats.ts";
+import { clearWaiting, type Http2Stats, http2Stats } from "../telemetry/http2-stats.ts";
 import { tulleStats } from "../telemetry/server-stats.ts";
 import type { StatsStore } from "../telemetry/stats.ts";
 import {
@@ -19,8 +19,10 @@ import {
 import type { Clock } from "../time/clock.ts";
 import { HttpDate } from "../time/http-date.ts";
 import { Timers } from "../time/timers.ts";
+import { KnownIssuers } from "../tls/known-issuers.ts";
 import { TlsSecrets } from "../tls/tls-secrets.ts";
 import type { UpstreamBuffering } from "./connection-owner.ts";
+import { TlsContexts } from "./tls-contexts.ts";
 
 export class Services {
   readonly platform: Platform;
@@ -44,6 +46,8 @@ export class Services {
   private httpFound: HttpInspectorStats | null = null;
   /** What TLS comes to with the secrets that are there. */
   readonly secrets: TlsSecrets;
+  /** The engine's contexts that are in use. */
+  readonly contexts: TlsContexts;
   /** Connections to upstreams. */
   readonly buffering: Roster<UpstreamBuffering> = new Roster();
   /** Every answer says `connection: close`: the operator has failed the health check. */
@@ -60,7 +64,8 @@ export class Services {
     this.date = new HttpDate(clock);
     this.copied = tulleStats(stats);
     this.http1 = http1Stats(stats);
-    this.secrets = new TlsSecrets(platform.cryptography);
+    this.secrets = new TlsSecrets(platform.cryptography, new KnownIssuers(platform.issuerMemory));
+    this.contexts = new TlsContexts(platform);
     platform.fillRandom(new Uint8Array(this.seed.buffer));
     this.seed[0] |= 1;
   }
@@ -71,9 +76,9 @@ export class Services {
     return this.http2Counts;
   }
 
-  /** `http2.pending_send_bytes` is about to be measured anew. */
+  /** What waits for clients of HTTP/2 is about to be measured anew. */
   clearPending(): void {
-    if (this.http2Counts !== null) this.http2Counts.pendingSendBytes = 0;
+    if (this.http2Counts !== null) clearWaiting(this.http2Counts);
   }
 
   /** What the tls_inspectors found (`tls_inspector.*`); there as soon as there is one. */

@@ -24,6 +24,8 @@ export interface ReadyTls {
   readonly mustName: boolean;
   /** The certificate that is shown, null if there is none. */
   readonly local: Certificate | null;
+  /** When the first of those expires who began the sessions that a client has kept, Unix time in ms. */
+  sessionsUntil: number;
 }
 
 const NONE: readonly string[] = [];
@@ -35,6 +37,7 @@ export class TlsSide {
   /** Why it is not ready. */
   fault = "";
   private readonly services: Services;
+  private readonly place: string;
   private readonly owner: string;
   private readonly config: DownstreamTls | UpstreamTls;
   private readonly server: boolean;
@@ -43,12 +46,20 @@ export class TlsSide {
   /** By what is offered. */
   private readonly made = new Map<readonly string[], ReadyTls | null>();
 
-  /** `owner`: which listener or cluster, and version of it, for logs and to know the same question again. */
-  constructor(services: Services, owner: string, config: DownstreamTls | UpstreamTls, server: boolean) {
+  /** `place`: which filter chain of which listener, or which cluster; `version` of it. */
+  constructor(
+    services: Services,
+    place: string,
+    version: string,
+    config: DownstreamTls | UpstreamTls,
+    server: boolean,
+  ) {
     this.services = services;
-    this.owner = owner;
+    this.place = place;
+    this.owner = `${place}, version ${version}`;
     this.config = config;
     this.server = server;
+    services.contexts.hold(place);
   }
 
   /**
@@ -83,17 +94,21 @@ export class TlsSide {
 
   /** Its listener or cluster is gone, or has another version. What is under way may still ask. */
   release(): void {
+    if (this.released) return;
     this.released = true;
     this.services.secrets.release(this.owner);
+    this.services.contexts.release(this.place);
   }
 
-  private make({ certificates, judge, identities }: TlsMaterial, alpn: readonly string[]): ReadyTls | null {
+  private make(material: TlsMaterial, alpn: readonly string[]): ReadyTls | null {
+    const { certificates, judge, identities, validation } = material;
     const { config, server, services } = this;
     const { parameters } = config;
     const down = server ? (config as DownstreamTls) : null;
     const up = server ? null : (config as UpstreamTls);
     const mustShow = down === null ? judge !== null : down.requireClientCertificate;
-    const context = services.platform.tlsContext({
+    const mustName = down?.requireSni === true;
+    const context = services.contexts.make(this.place, [validation, mustShow, mustName, up?.sni], {
       server,
       certificates,
       authorities: "",
@@ -104,8 +119,9 @@ export class TlsSide {
       curves: parameters.curves,
       signatureAlgorithms: parameters.signatureAlgorithms,
       alpn,
-      resumption: down === null ? (up?.maxSessionKeys ?? 0) > 0 : down.sessionTickets,
+      resumption: down?.sessionTickets === true,
       sessionTimeout: down === null ? 0 : down.sessionTimeout / 1000,
+      maxSessions: up?.maxSessionKeys ?? 0,
     });
     this.fault = context.fault;
     if (this.fault !== "") {
@@ -117,8 +133,9 @@ export class TlsSide {
       judge,
       mustShow,
       serverName: up?.sni ?? "",
-      mustName: down?.requireSni === true,
+      mustName,
       local: identities[0] ?? null,
+      sessionsUntil: Number.POSITIVE_INFINITY,
     };
   }
 

@@ -4,6 +4,7 @@
  * nothing.
  */
 import type { ClusterStatus } from "../cluster/cluster-status.ts";
+import { type HealthNote, type HealthSharing, UNSHARED } from "../cluster/health-note.ts";
 import type { Listener, Node, RouteConfiguration, Snapshot } from "../config/model.ts";
 import { NO_NODE, nodeInBytes } from "../config/node.ts";
 import type { FilterKinds } from "../filter/filter.ts";
@@ -33,6 +34,8 @@ export interface WorkerOptions {
   readonly filters: FilterKinds;
   /** Network filters that may be configured before the last one. */
   readonly networkFilters: NetworkFilterKinds;
+  /** The other workers, which ask the same endpoints for their health; absent = there are none. */
+  readonly health?: HealthSharing;
 }
 
 /**
@@ -62,7 +65,7 @@ export class Worker implements RouteTables {
   constructor(platform: Platform, clock: Clock, stats: StatsStore, options: WorkerOptions) {
     this.services = new Services(platform, clock, stats, options.concurrency);
     this.environment = { variables: options.variables, hostname: options.hostname, clock };
-    this.clusters = new Clusters(this.services, this.environment);
+    this.clusters = new Clusters(this.services, this.environment, options.health ?? UNSHARED);
     this.logs = new LogCompiler(this.services, this.environment, () => this.runtime);
     const { timers, random } = this.services;
     this.context = {
@@ -197,6 +200,11 @@ export class Worker implements RouteTables {
   /** Says `connection: close` on every answer while `on` holds, without closing anything itself. */
   failHealthCheck(on: boolean): void {
     this.services.closing = on;
+  }
+
+  /** What another worker has found out about the health of endpoints. */
+  hearHealth(notes: readonly HealthNote[]): void {
+    this.clusters.hear(notes);
   }
 
   /** Connections of clients, on every listener and version. */

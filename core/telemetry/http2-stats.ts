@@ -21,6 +21,8 @@ export class Http2Stats {
   outboundFlood = 0;
   /** Connections that ended because a PING was not answered. */
   keepaliveTimeout = 0;
+  /** Of METADATA, which nobody asks for here: always 0. */
+  metadataEmptyFrames = 0;
   /** Messages that broke a rule of their stream. */
   rxMessagingError = 0;
   rxReset = 0;
@@ -35,12 +37,30 @@ export class Http2Stats {
   streamsActive = 0;
   /** Gauge: complete messages that the peer has not read. */
   deferredStreamClose = 0;
-  /** Gauge, measured when asked for: bytes of bodies that wait for the peer. */
+  // Gauges, measured when asked for.
+  /** Bytes of bodies that wait for the peer. */
   pendingSendBytes = 0;
+  /** Frames, heads of messages included, that wait for a peer that does not read; bodies wait as bytes. */
+  outboundFramesActive = 0;
+  /** Of these: acknowledgements, answers to PINGs, resets. */
+  outboundControlFramesActive = 0;
+}
+
+/** What is measured is about to be measured anew. */
+export function clearWaiting(stats: Http2Stats): void {
+  stats.pendingSendBytes = 0;
+  stats.outboundFramesActive = 0;
+  stats.outboundControlFramesActive = 0;
 }
 
 const HTTP2 = layoutOf("http2", () => new Http2Stats(), {
-  gauges: ["streamsActive", "deferredStreamClose", "pendingSendBytes"],
+  gauges: [
+    "streamsActive",
+    "deferredStreamClose",
+    "pendingSendBytes",
+    "outboundFramesActive",
+    "outboundControlFramesActive",
+  ],
 });
 
 /** The set of a worker's clients; never released. */

@@ -52,6 +52,11 @@ const UNREADY = {
   client: "client_ssl_socket_factory.upstream_context_secrets_not_ready",
 } as const;
 
+const UPDATES = {
+  server: "server_ssl_socket_factory.ssl_context_update_by_sds",
+  client: "client_ssl_socket_factory.ssl_context_update_by_sds",
+} as const;
+
 /** Makes what a listener (`server`) or cluster counts be there from the start: alerts do not fire on what is not there. */
 export function declareTls(scope: Scope, side: keyof typeof UNREADY): void {
   tlsStats(scope);
@@ -61,6 +66,11 @@ export function declareTls(scope: Scope, side: keyof typeof UNREADY): void {
 /** Counts a connection that could not be had because a secret is missing or cannot be used. */
 export function countUnready(scope: Scope, side: keyof typeof UNREADY): void {
   scope.counter(UNREADY[side]).value++;
+}
+
+/** Counts secrets that came or changed, and with them the TLS of a listener or cluster. To be done once in the process. */
+export function countContextUpdates(scope: Scope, side: keyof typeof UPDATES, secrets: number): void {
+  scope.counter(UPDATES[side]).value += secrets;
 }
 
 /** Where a listener or cluster counts. */

@@ -4,6 +4,7 @@
  *
  * Law: it never touches a private key.
  */
+import { secretName } from "../config/secret-key.ts";
 import type { CommonTls, Secret } from "../config/tls.ts";
 import type { Certificate } from "./certificate.ts";
 import { readAnchors } from "./peer-judge.ts";
@@ -46,19 +47,14 @@ export function inventoryOf(
   for (const { chain, chainFile } of tls.certificates) shown.push(...list(chain, "", chainFile).slice(0, 1));
   for (const { name, certificate } of used)
     if (certificate !== null)
-      shown.push(...list(certificate.chain, nameOf(name), certificate.chainFile).slice(0, 1));
+      shown.push(...list(certificate.chain, secretName(name), certificate.chainFile).slice(0, 1));
   const validation = validationOf(tls, used);
   if (validation === null) return { shown, trusted: [] };
   const { trustDomains, trustedCa, trustedCaFile } = validation;
-  const secret = nameOf(tls.validationSecret);
+  const secret = secretName(tls.validationSecret);
   const trusted =
     trustDomains === null
       ? list(trustedCa, secret, trustedCaFile)
       : trustDomains.flatMap(({ name, bundle, bundleFile }) => list(bundle, secret, bundleFile, name));
   return { shown, trusted };
-}
-
-/** The name by which a secret was asked for; what stands in the configuration and names files has none. */
-function nameOf(key: string): string {
-  return /^(tls_certificate|validation_context):/.test(key) ? "" : key.replace(/@.*$/s, "");
 }

@@ -7,8 +7,10 @@
  * - A certificate that claims a SPIFFE ID is held to the X.509-SVID standard by whichever validator, for its ID will
  *   be believed: one URI, well-formed, of a workload, no CA, no key that signs certificates.
  * - With the SPIFFE validator the bundle of the peer's own trust domain decides, and no other.
- * - Who was let in is remembered for as long as nothing that it rests on expires, also by its own certificate alone:
- *   that is all that a session remembers which is resumed, and the way from there was found before.
+ * - Who was let in is remembered for as long as nothing that it rests on expires.
+ * - A session that is resumed is judged like a handshake: who must not come any more does not come back by a ticket. What
+ *   it may lack is the CAs between the leaf and the trusted one, for some engines remember the leaf alone; so these are
+ *   remembered here, and for it alone.
  */
 import { toBase64 } from "../bytes/base64.ts";
 import type { ConfigFault } from "../config/config-fault.ts";
@@ -24,6 +26,7 @@ import {
   SERVER_AUTH,
 } from "./certificate.ts";
 import { hex } from "./der.ts";
+import type { KnownIssuers } from "./known-issuers.ts";
 import { NameMatcher } from "./name-match.ts";
 import { Peer } from "./peer.ts";
 import type { PeerFault } from "./peer-fault.ts";
@@ -34,6 +37,8 @@ import { MAX_SHOWN, TrustPath, type TrustRules } from "./trust-path.ts";
 
 /** Certificates and chains that are remembered; when there are more, all are forgotten. */
 const MAX_REMEMBERED = 1024;
+/** Before the digest of a leaf that may come alone, in a session that is resumed. */
+const RESUMED = "resumed ";
 
 /** What became of a peer. */
 export interface PeerVerdict {
@@ -71,20 +76,23 @@ export class PeerJudge {
   private readonly bundles: ReadonlyMap<string, readonly Certificate[]> | null;
   private readonly lists: readonly RevocationList[];
   private readonly names: readonly NameMatcher[];
+  private readonly issuers: KnownIssuers | null;
   private readonly remembered = new Map<string, Remembered>();
 
   /**
    * `peerIs`: the other side. What is wrong with the configuration, which was checked before, goes to `faults`, and
-   * the judge then lets nobody in who would have needed it.
+   * the judge then lets nobody in who would have needed it. `issuers`: what others know of them, null = nothing.
    */
   constructor(
     config: TlsValidation,
     peerIs: "client" | "server",
     cryptography: Cryptography,
     faults: ConfigFault[] = [],
+    issuers: KnownIssuers | null = null,
   ) {
     this.config = config;
     this.cryptography = cryptography;
+    this.issuers = issuers;
     this.purpose = peerIs === "client" ? CLIENT_AUTH : SERVER_AUTH;
     this.anchors = config.trustedCa === "" ? [] : readAnchors(config.trustedCa, "trusted_ca", faults);
     this.bundles =
@@ -127,13 +135,15 @@ export class PeerJudge {
 
   /**
    * The verdict on a peer that showed `chain` (DER, leaf first, empty = nothing; kept). `now`: Unix time in ms. Whether
-   * a client must show something at all is not asked here but for what it would have to prove.
+   * a client must show something at all is not asked here but for what it would have to prove. `resumed`: it is what a
+   * session remembers.
    */
-  judge(chain: readonly Uint8Array[], now: number): PeerVerdict {
+  judge(chain: readonly Uint8Array[], now: number, resumed = false): PeerVerdict {
     if (chain.length === 0) return { fault: "no_certificate", detail: "", peer: null };
     if (chain.length > MAX_SHOWN) return { fault: "too_many_certificates", detail: "", peer: null };
     const digest = hex(this.cryptography.sha256(joined(chain)));
-    const known = this.remembered.get(digest);
+    const known =
+      this.remembered.get(digest) ?? (resumed ? this.remembered.get(RESUMED + digest) : undefined);
     if (known !== undefined && known.from <= now && now <= known.until) return known.verdict;
 
     const certificates: Certificate[] = [];
@@ -142,19 +152,24 @@ export class PeerJudge {
       if (typeof certificate === "string") return { fault: "unreadable", detail: certificate, peer: null };
       certificates.push(certificate);
     }
-    const verdict = this.judgeCertificates(certificates, now);
-    if (verdict.fault === null)
-      this.remember(chain.length > 1 ? [digest, verdict.peer?.sha256 ?? ""] : [digest], verdict, now);
+    const alone = resumed && chain.length === 1;
+    const verdict = this.judgeCertificates(certificates, now, alone);
+    if (verdict.fault === null) {
+      const ofLeaf = RESUMED + (verdict.peer?.sha256 ?? "");
+      this.remember(alone ? [ofLeaf] : chain.length > 1 ? [digest, ofLeaf] : [digest], verdict, now);
+    }
     return verdict;
   }
 
-  private judgeCertificates(chain: readonly Certificate[], now: number): PeerVerdict {
+  /** `alone`: what else was shown when the session began is not known any more. */
+  private judgeCertificates(chain: readonly Certificate[], now: number, alone: boolean): PeerVerdict {
     const [leaf] = chain;
     const sha256 = hex(this.cryptography.sha256(leaf.der));
-    const examined = this.examine(leaf, chain.slice(1), sha256, now);
-    const { fault, detail, path, workload } = examined;
+    const others = alone ? (this.issuers?.above(leaf) ?? []) : chain.slice(1);
+    const { fault, detail, path, workload } = this.examine(leaf, others, sha256, now);
     const verified = fault === null && this.demands;
-    const peer = new Peer(chain, sha256, verified, verified ? workload : null, path);
+    const shown = alone && path.length > 1 ? path.slice(0, -1) : chain;
+    const peer = new Peer(shown, sha256, verified, verified ? workload : null, path);
     if (fault !== null && this.config.acceptUntrusted) return { fault: null, detail: "", peer };
     return { fault, detail, peer };
   }
@@ -213,6 +228,7 @@ export class PeerJudge {
     const { peer } = verdict;
     // Others cost nothing to look at again, and anybody could fill the memory with them.
     if (peer === null || !peer.verified) return;
+    this.issuers?.learn(peer.path);
     let from = Number.NEGATIVE_INFINITY;
     let until = Number.POSITIVE_INFINITY;
     if (!this.config.allowExpired)

@@ -10,6 +10,7 @@ import type { ConfigFault } from "../config/config-fault.ts";
 import type { CommonTls, Secret, TlsCertificate, TlsValidation } from "../config/tls.ts";
 import type { Cryptography } from "../io/cryptography.ts";
 import type { Certificate } from "./certificate.ts";
+import type { KnownIssuers } from "./known-issuers.ts";
 import { PeerJudge, readAnchors } from "./peer-judge.ts";
 
 /** Certificates and rules, as they are in force. */
@@ -21,19 +22,22 @@ export interface TlsMaterial {
   readonly identities: readonly Certificate[];
   /** Null: peers are not asked who they are. */
   readonly judge: PeerJudge | null;
-  /** PEM of every CA that the judge trusts, for an engine that wants to name them to its peers. */
-  readonly authorities: string;
+  /** What the judge goes by. */
+  readonly validation: TlsValidation | null;
   /** When the first certificate that this rests on expires, Unix time in ms; +Infinity if there is none. */
   readonly expires: number;
 }
 
 export class TlsSecrets {
   private readonly cryptography: Cryptography;
+  private readonly issuers: KnownIssuers | null;
   private secrets = new Map<string, Secret>();
   private readonly made = new Map<string, TlsMaterial>();
 
-  constructor(cryptography: Cryptography) {
+  /** `issuers`: see `PeerJudge`. */
+  constructor(cryptography: Cryptography, issuers: KnownIssuers | null = null) {
     this.cryptography = cryptography;
+    this.issuers = issuers;
   }
 
   /** Takes the secrets of a new snapshot. What nobody asks for any more is forgotten. */
@@ -82,14 +86,15 @@ export class TlsSecrets {
     const asked = "requireClientCertificate" in tls && tls.requireClientCertificate === true;
     const validation = validationOf(tls, used) ?? (asked ? ANY_CERTIFICATE : null);
     const faults: ConfigFault[] = []; // there is none: each part was checked when it was read
-    const judge = validation === null ? null : new PeerJudge(validation, peerIs, this.cryptography, faults);
+    const judge =
+      validation === null ? null : new PeerJudge(validation, peerIs, this.cryptography, faults, this.issuers);
     const identities = certificates.flatMap(({ chain }) => readAnchors(chain, "", faults).slice(0, 1));
     return {
       version,
       certificates,
       identities,
       judge,
-      authorities: validation === null ? "" : authoritiesOf(validation),
+      validation,
       expires: Math.min(
         judge?.expires ?? Number.POSITIVE_INFINITY,
         ...identities.map((each) => each.notAfter),
@@ -120,8 +125,9 @@ export function secretsOf(tls: CommonTls, secrets: ReadonlyMap<string, Secret>):
     if (secret === undefined || secret.certificate === null) return null;
     used.push(secret);
   }
-  if (tls.validationSecret !== "") {
-    const secret = secrets.get(tls.validationSecret);
+  for (const name of [tls.ownValidationSecret ?? "", tls.validationSecret]) {
+    if (name === "") continue;
+    const secret = secrets.get(name);
     if (secret === undefined || secret.validation === null) return null;
     used.push(secret);
   }
@@ -130,8 +136,9 @@ export function secretsOf(tls: CommonTls, secrets: ReadonlyMap<string, Secret>):
 
 /** How peers are judged; null = they are not. `used`: see `secretsOf`. */
 export function validationOf(tls: CommonTls, used: readonly Secret[]): TlsValidation | null {
-  const delivered = used.find(({ validation }) => validation !== null)?.validation ?? null;
-  return combined(tls.validation, delivered);
+  const called = (wanted = "") =>
+    used.find(({ name, validation }) => name === wanted && validation !== null)?.validation ?? null;
+  return combined(tls.validation ?? called(tls.ownValidationSecret), called(tls.validationSecret));
 }
 
 /** As protobuf merges two messages, which is what Envoy does: lists one behind the other, the delivered value wins. */
@@ -151,9 +158,4 @@ function combined(own: TlsValidation | null, delivered: TlsValidation | null): T
     acceptUntrusted: own.acceptUntrusted || delivered.acceptUntrusted,
     maxDepth: Math.min(own.maxDepth, delivered.maxDepth),
   };
-}
-
-function authoritiesOf({ trustedCa, trustDomains }: TlsValidation): string {
-  if (trustDomains === null) return trustedCa;
-  return trustDomains.map(({ bundle }) => bundle).join("\n");
 }

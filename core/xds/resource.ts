@@ -3,6 +3,7 @@
  * came from (for `/config_dump`) and the names that it waits for. Knows neither files nor gRPC: who fetches
  * a subscription decides how.
  */
+
 import type { ConfigFault } from "../config/config-fault.ts";
 import type {
   AccessLog,
@@ -16,6 +17,7 @@ import type {
   RouteConfiguration,
   Snapshot,
 } from "../config/model.ts";
+import { secretKey } from "../config/secret-key.ts";
 import type { Secret } from "../config/tls.ts";
 import type { Address } from "../io/socket.ts";
 import type { AnyMessage } from "./message.ts";
@@ -62,13 +64,8 @@ export type Subscription =
  * name may have their configurations from different files, and so may secrets.
  */
 export function filedAs(wanted: Subscription): string {
-  if (wanted.kind === "SDS") return secretKey(wanted.name, wanted.path);
+  if (wanted.kind === "SDS") return wanted.path === "" ? wanted.name : secretKey(wanted.name, wanted.path);
   return wanted.kind === "ECDS" ? wanted.discovery.resource : wanted.name;
-}
-
-/** What a secret of that name and file is called in a snapshot. */
-export function secretKey(name: string, path: string): string {
-  return path === "" ? name : `${name}@${path}`;
 }
 
 /** One resource that was read without a fault. */

@@ -3,9 +3,11 @@
  * delivers, become secrets, which are watched; what stands in the document itself stays in the model.
  */
 import { utf8ByteString } from "../bytes/ascii.ts";
-import type { CommonTls, DownstreamTls, TlsParameters, UpstreamTls } from "../config/tls.ts";
+import { secretKey } from "../config/secret-key.ts";
+import type { CommonTls, DownstreamTls, TlsParameters, TlsValidation, UpstreamTls } from "../config/tls.ts";
 import { readConfigSource } from "./config-source.ts";
 import type {
+  CertificateValidationContext,
   TlsCertificate as TlsCertificateMessage,
   TlsParameters as TlsParametersMessage,
 } from "./generated/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
@@ -16,7 +18,7 @@ import type {
   UpstreamTlsContext,
 } from "./generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import type { Reader } from "./reader.ts";
-import { type InlineSecret, type Subscription, secretKey } from "./resource.ts";
+import type { InlineSecret, Subscription } from "./resource.ts";
 import { fileOf, readTlsCertificate, readTlsValidation } from "./tls-secret.ts";
 import { messageToJson } from "./to-json.ts";
 import { versionOf } from "./version.ts";
@@ -66,12 +68,12 @@ export function readDownstreamTls(
   const chosen = tickets.case;
   if (chosen === "sessionTicketKeys" || chosen === "sessionTicketKeysSdsSecretConfig")
     reader.refuseOneof(tickets);
+  reader.take("disableStatefulSessionResumption"); // no engine of ours resumes from what a server keeps
   return {
     ...common,
     requireClientCertificate: reader.flag("requireClientCertificate", false),
     requireSni: reader.flag("requireSni", false),
     sessionTickets: !(chosen === "disableStatelessSessionResumption" && tickets.value),
-    sessionCache: !reader.take("disableStatefulSessionResumption"),
     sessionTimeout: reader.duration("sessionTimeout", 0),
   };
 }
@@ -125,34 +127,47 @@ function readCommon(
 function readValidationType(
   reader: Reader<CommonTlsContext>,
   wants: Subscription[],
-): Pick<CommonTls, "validation" | "validationSecret"> {
+): Pick<CommonTls, "validation" | "ownValidationSecret" | "validationSecret"> {
   const chosen = reader.oneof("validationContextType");
   switch (chosen.case) {
     case undefined:
       break;
     case "validationContext": {
-      const validation = readTlsValidation(chosen.value, false);
-      const { trustedCa, crl } = chosen.value.message;
-      const bundled = validation.trustDomains?.some(({ bundleFile }) => bundleFile !== undefined) === true;
-      if (!bundled && fileOf(trustedCa) === "" && fileOf(crl) === "")
-        return { validation, validationSecret: "" };
-      const message = chosen.value.message as never;
-      return { validation: null, validationSecret: inline(wants, { kind: "validation_context", message }) };
+      const { validation, secret } = readOwnValidation(chosen.value, false, wants);
+      return { validation, validationSecret: secret };
     }
     case "validationContextSdsSecretConfig":
       return { validation: null, validationSecret: subscribe(chosen.value, wants) };
     case "combinedValidationContext": {
       const own = chosen.value.child("defaultValidationContext");
       const secret = chosen.value.child("validationContextSdsSecretConfig");
+      const validationSecret = secret === null ? "" : subscribe(secret, wants);
+      if (own === null) return { validation: null, validationSecret };
+      const read = readOwnValidation(own, true, wants);
       return {
-        validation: own === null ? null : readTlsValidation(own, true),
-        validationSecret: secret === null ? "" : subscribe(secret, wants),
+        validation: read.validation,
+        ...(read.secret === "" ? {} : { ownValidationSecret: read.secret }),
+        validationSecret,
       };
     }
     default:
       reader.refuseOneof(chosen);
   }
   return { validation: null, validationSecret: "" };
+}
+
+/** What stands in the document; where it names files it becomes a secret, of that name. `part`: see `readTlsValidation`. */
+function readOwnValidation(
+  reader: Reader<CertificateValidationContext>,
+  part: boolean,
+  wants: Subscription[],
+): { readonly validation: TlsValidation | null; readonly secret: string } {
+  const validation = readTlsValidation(reader, part);
+  const { trustedCa, crl } = reader.message;
+  const bundled = validation.trustDomains?.some(({ bundleFile }) => bundleFile !== undefined) === true;
+  if (!bundled && fileOf(trustedCa) === "" && fileOf(crl) === "") return { validation, secret: "" };
+  const message = reader.message as never;
+  return { validation: null, secret: inline(wants, { kind: "validation_context", message }) };
 }
 
 /** True if it has to be read again when files change. */

@@ -9,6 +9,8 @@ interface PeerCertificate {
 
 export interface SecureNative extends NativeSocket, Established {
   getServername(): string | undefined;
+  /** Of a client, before the handshake. */
+  setSession(session: Buffer): void;
   /** @param abbreviated without those who issued it. */
   getPeerCertificate(abbreviated: boolean): PeerCertificate | undefined;
 }

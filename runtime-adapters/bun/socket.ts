@@ -19,6 +19,7 @@ import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.t
 import { completeKeepalive } from "../keepalive.ts";
 import { gather } from "../record.ts";
 import type { Accept } from "../runtime.ts";
+import type { SessionStore } from "../session-store.ts";
 import type { BunDriver } from "./driver.ts";
 import { setKeepalive } from "./keepalive.ts";
 import { peerChain, type SecureNative } from "./secure-native.ts";
@@ -62,6 +63,9 @@ const REPORTS = {
   },
 };
 
+/** Bun reads 512 KiB at a time, and as long as there is more. So much means that there is, bytes. */
+const LARGE_READ = 128 * 1024;
+
 /** Codes of a handshake that failed. Others are OpenSSL's names of what is wrong with a chain. */
 const FAILURES = /^(ERR_(?!TLS_CERT_ALTNAME_INVALID)|E[A-Z]+$|$)/;
 
@@ -77,15 +81,30 @@ const SECURE_REPORTS = {
   },
 };
 
+/** Of a client that keeps sessions; others are not bothered with them. */
+const RESUMING_REPORTS = {
+  ...SECURE_REPORTS,
+  open(native: SecureNative) {
+    native.data?.onSecureOpen(native);
+  },
+  session(native: SecureNative, session: Buffer) {
+    native.data?.onSession(native, session);
+  },
+};
+
 export class BunSocket extends HostSocket<BunDriver> {
   private native: NativeSocket | null = null;
   private fd = -1;
   private reading = true;
+  /** It is not read from until others had their turn. */
+  private resting = false;
   /** A write failed. What was received before can still be read. */
   private broken = false;
   private encrypted = false;
   /** As a TLS client: the name that it asks for. Null for a server. */
   private serverName: string | null = null;
+  /** From where and to where it has sessions, as a TLS client. */
+  private sessions: SessionStore | null = null;
 
   /** Takes over a connection that Bun accepted. */
   static accept(driver: BunDriver, native: NativeSocket, listener: Address, accept: Accept): void {
@@ -159,14 +178,15 @@ export class BunSocket extends HostSocket<BunDriver> {
   }
 
   protected startTls(context: TlsContext, unread: Uint8Array, serverName: string): void {
-    const { native: secureContext, alpn, options } = context as HostTlsContext;
+    const { native: secureContext, alpn, options, sessions } = context as HostTlsContext;
     const plain = this.native as NativeSocket;
     this.encrypted = true;
     if (!options.server) this.serverName = serverName;
+    this.sessions = sessions;
     plain.data = null;
     const [, native] = plain.upgradeTLS({
       data: this,
-      socket: SECURE_REPORTS,
+      socket: sessions === null ? SECURE_REPORTS : RESUMING_REPORTS,
       isServer: options.server,
       initialData: unread.length === 0 ? undefined : unread,
       tls: {
@@ -195,8 +215,8 @@ export class BunSocket extends HostSocket<BunDriver> {
 
   protected setReading(on: boolean): void {
     this.reading = on;
-    if (on) this.native?.resume();
-    else this.native?.pause();
+    if (!on) this.native?.pause();
+    else if (!this.resting) this.native?.resume();
     if (this.broken && !on) queueMicrotask(() => this.fail()); // not while the core is on the stack
   }
 
@@ -236,6 +256,15 @@ export class BunSocket extends HostSocket<BunDriver> {
     this.opened();
   }
 
+  onSecureOpen(native: SecureNative): void {
+    const brought = this.sessions?.take() ?? null;
+    if (brought !== null) native.setSession(brought.session);
+  }
+
+  onSession(native: SecureNative, session: Buffer): void {
+    this.sessions?.keep({ session, once: native.getTLSVersion?.() === "TLSv1.3", shown: [] });
+  }
+
   onHandshake(native: SecureNative, ok: boolean, code: string, message: string): void {
     // The name that Bun looks for in the chain may be the address that it dialled. Names are the core's.
     const error = code === "ERR_TLS_CERT_ALTNAME_INVALID" ? "" : code;
@@ -253,6 +282,19 @@ export class BunSocket extends HostSocket<BunDriver> {
 
   onData(chunk: Uint8Array): void {
     this.received(chunk);
+    if (chunk.length >= LARGE_READ && this.reading) this.rest();
+  }
+
+  /** Whoever sends faster than is read would be read on and on, and nobody else: others have their turn first. */
+  private rest(): void {
+    const { native } = this;
+    if (this.resting || native === null) return;
+    this.resting = true;
+    native.pause();
+    setImmediate(() => {
+      this.resting = false;
+      if (this.reading) this.native?.resume();
+    });
   }
 
   onEnd(): void {

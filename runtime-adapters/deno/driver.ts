@@ -29,17 +29,19 @@ export class DenoDriver extends HostDriver {
     return new DenoSocket(this, handler, to);
   }
 
-  /** rustls has its own lists, and gives out tickets. (A suite that was not asked for ends the handshake: `DenoTls`.) */
+  /** rustls has its own lists, and gives out tickets as it likes. (A suite that was not asked for ends the handshake: `DenoTls`.) */
   protected override unheeded({
     server,
     curves,
     signatureAlgorithms,
     resumption,
+    sessionTimeout,
   }: TlsContextOptions): string {
     if (curves.length > 0) return "Deno cannot be told which curves to use (ecdh_curves)";
     if (signatureAlgorithms.length > 0)
       return "Deno cannot be told which signatures to take (signature_algorithms)";
     if (server && !resumption) return "Deno cannot do without tickets (disable_stateless_session_resumption)";
+    if (server && sessionTimeout !== 0) return "Deno cannot be told how long sessions last (session_timeout)";
     return "";
   }
 

@@ -191,8 +191,9 @@ export class NodeSocket extends HostSocket<NodeDriver> implements Reader {
     plain.connection = null;
     giveBack(this, false);
     this.plain = plain;
-    this.serverName = (context as HostTlsContext).options.server ? "" : serverName;
-    const native = makeSecure(plain, context as HostTlsContext, serverName);
+    const host = context as HostTlsContext;
+    this.serverName = host.options.server ? "" : serverName;
+    const native = makeSecure(plain, host, serverName, host.sessions);
     native.once("secure", onSecure as never);
     this.bind(native as unknown as NativeSocket);
     this.startReading(native as unknown as NativeSocket);

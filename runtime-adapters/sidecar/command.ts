@@ -12,7 +12,7 @@ import type { CompileStart } from "./modules/compile-apart.ts";
 import type { TryStart } from "./modules/try-apart.ts";
 import { QuietWatch } from "./quiet-watch.ts";
 import { operatorLog, ThreadServices } from "./thread-services.ts";
-import { notesThrough, serveWorker, type ThreadStart } from "./worker-port.ts";
+import { othersThrough, serveWorker, type ThreadStart } from "./worker-port.ts";
 
 /** Runs what the command line (or the parent thread) asks for. */
 export async function runCommand(entry: Entry): Promise<void> {
@@ -67,14 +67,14 @@ async function runValidate(entry: Entry, options: Options): Promise<void> {
 }
 
 function runWorker(entry: Entry, start: ThreadStart, port: MessagePort): void {
-  const services = new ThreadServices(operatorLog(start.logLevel, start.componentLogLevel));
+  const services = new ThreadServices(operatorLog(start.logLevel, start.componentLogLevel), start.tlsMemory);
   const worker = new LocalWorker(
     entry.runtime,
     entry.makeEngine,
     services,
     start.workerIndex,
     start.concurrency,
-    notesThrough(port),
+    othersThrough(port),
   );
   serveWorker(port, worker);
   QuietWatch.start(() => entry.runtime.trim(worker.openConnections));

@@ -45,7 +45,14 @@ class WasmWorker extends Worker implements Engine {
     const { concurrency } = options;
     const filters = new Map<string, FilterKind>(NATIVE_FILTERS);
     const networkFilters = new Map<string, NetworkFilterKind>();
-    super(platform, clock, stats, { concurrency, filters, networkFilters, ...formatEnvironment(clock) });
+    const health = { index: options.workerIndex, tell: options.others.tellHealth };
+    super(platform, clock, stats, {
+      concurrency,
+      filters,
+      networkFilters,
+      health,
+      ...formatEnvironment(clock),
+    });
     this.options = options;
     this.kinds = filters;
     this.networkKinds = networkFilters;
@@ -54,8 +61,8 @@ class WasmWorker extends Worker implements Engine {
   async loadWasm(): Promise<void> {
     const { WasmHost } = await import("../../filters/wasm/wasm-host.ts");
     if (this.wasm !== null) return;
-    const { workerIndex, postNote } = this.options;
-    const wasm = new WasmHost(workerIndex, processVariables(), postNote);
+    const { workerIndex, others } = this.options;
+    const wasm = new WasmHost(workerIndex, processVariables(), others.postNote);
     for (const [type, kind] of standardFilters(wasm)) this.kinds.set(type, kind);
     for (const [type, kind] of standardNetworkFilters(wasm)) this.networkKinds.set(type, kind);
     this.wasm = wasm;

@@ -2,9 +2,9 @@
  * One worker: a driver, an engine, and the listening sockets between them. Runs in the thread that made it.
  * Knows neither other workers nor files nor admin pages.
  */
+import type { HealthNote } from "../../core/cluster/health-note.ts";
 import type { Listener, Snapshot } from "../../core/config/model.ts";
 import type { Address, SocketHandler } from "../../core/io/socket.ts";
-import type { PostNote } from "../../filters/wasm/shared-space.ts";
 import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import { type Accept, type Driver, ListenError, type ListenSocket, type Runtime } from "../runtime.ts";
 import type { LogThreshold } from "./operator-log.ts";
@@ -15,6 +15,7 @@ import type {
   Bound,
   Engine,
   MakeEngine,
+  OtherWorkers,
   StopScope,
   WorkerControl,
   WorkerReport,
@@ -56,7 +57,7 @@ export class LocalWorker implements WorkerControl {
     services: ThreadServices,
     workerIndex: number,
     concurrency: number,
-    postNote: PostNote,
+    others: OtherWorkers,
   ) {
     this.services = services;
     this.workerIndex = workerIndex;
@@ -65,7 +66,7 @@ export class LocalWorker implements WorkerControl {
     this.engine = makeEngine(this.driver.platform, this.driver.clock, services.stats, {
       workerIndex,
       concurrency,
-      postNote,
+      others,
     });
     this.driver.attach(this.engine);
   }
@@ -77,6 +78,10 @@ export class LocalWorker implements WorkerControl {
 
   async queueReady(queue: number): Promise<void> {
     this.driver.run(() => this.engine.queueReady(queue));
+  }
+
+  async hearHealth(notes: readonly HealthNote[]): Promise<void> {
+    this.driver.run(() => this.engine.hearHealth(notes));
   }
 
   async apply(snapshot: Snapshot, known: readonly Bound[]): Promise<ApplyResult> {

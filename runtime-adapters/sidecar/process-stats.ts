@@ -16,6 +16,7 @@ import type { StatsExport } from "../../core/telemetry/stats-export.ts";
 import type { ResourceKind, Warming } from "../../core/xds/resource.ts";
 import type { ServerState } from "./admin/admin-source.ts";
 import { CertificateStats } from "./certificate-stats.ts";
+import { ContextUpdates, isInline } from "./context-updates.ts";
 import type { Outcome } from "./subscriptions.ts";
 import type { WorkerReport } from "./worker-control.ts";
 
@@ -46,6 +47,7 @@ export class ProcessStats {
   private readonly tulle = tulleStats(this.store);
   private readonly workerRestarts = this.store.scope("tulle.", "tulle.", {}).gauge("worker_restarts");
   private readonly certificates = new CertificateStats(this.store);
+  private readonly contexts = new ContextUpdates(this.store);
   private readonly subscriptions = new Map<string, Scope>();
 
   /** Counts one reading of a subscription, under the names of whoever subscribed in `snapshot`. */
@@ -79,6 +81,7 @@ export class ProcessStats {
     this.clusters.activeClusters = after.clusters.length;
     this.clusters.warmingClusters = warming.filter(({ kind }) => kind === "CDS").length;
     this.runtime.numKeys = Object.keys(after.runtime).length;
+    this.contexts.count(before, after);
   }
 
   /** The runtime values were put together, from so many layers. */
@@ -159,7 +162,7 @@ export class ProcessStats {
         return [{ scope: this.scope(`ECDS ${name}`, () => this.store.scope(prefix, prefix, {})), at: "" }];
       }
       case "SDS": {
-        if (INLINE.test(name)) return [];
+        if (isInline(name)) return [];
         const prefix = `sds.${name.replaceAll(":", "_")}.`;
         return [{ scope: this.scope(`SDS ${name}`, () => this.store.scope(prefix, prefix, {})), at: "" }];
       }
@@ -181,9 +184,6 @@ export class ProcessStats {
     return scope;
   }
 }
-
-/** Secrets that stand in the configuration itself have no name that Envoy would know. */
-const INLINE = /^(tls_certificate|validation_context):/;
 
 /** What Envoy counts of filter configurations beside their subscriptions. */
 function countExtension(scope: Scope, { result, changed }: Outcome): void {

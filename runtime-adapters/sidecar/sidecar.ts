@@ -32,13 +32,11 @@ import { bindComplaint, StartFailure } from "./start-failure.ts";
 import { type Outcome, Subscriptions, warmingLine, withWaiting } from "./subscriptions.ts";
 import { Supervisor } from "./supervisor.ts";
 import { ThreadServices } from "./thread-services.ts";
-import type { Bound, StopScope, WorkerReport } from "./worker-control.ts";
+import { type Bound, NO_OTHERS, type StopScope, type WorkerReport } from "./worker-control.ts";
 import { RemoteWorker } from "./worker-port.ts";
 
 /** How often the number of open connections is looked at while draining, ms. */
 const DRAIN_LOOK = 50;
-/** A worker that is alone has nobody to send notes to. */
-const TO_NOBODY = (): void => undefined;
 /** How long `/quitquitquit` waits so that its answer gets out, ms. */
 const QUIT_DELAY = 50;
 
@@ -51,7 +49,6 @@ export class Sidecar implements AdminSource {
   readonly version: string;
   readonly startedAt: number;
   snapshot: Snapshot;
-
   readonly runtimeOverrides = new Map<string, string>();
 
   private readonly entry: Entry;
@@ -148,15 +145,16 @@ export class Sidecar implements AdminSource {
           concurrency: options.concurrency,
           logLevel: options.logLevel,
           componentLogLevel: this.logLevels,
+          tlsMemory: this.services.tlsMemory,
         },
         (reason) => {
           this.modules.workerEnded(index);
           onGone(reason);
         },
-        (to, queue) => this.supervisor.passNote(to, queue),
+        this.supervisor.othersOf(index),
       );
     }
-    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1, TO_NOBODY);
+    this.localWorker = new LocalWorker(entry.runtime, entry.makeEngine, this.services, index, 1, NO_OTHERS);
     return this.localWorker;
   }
 

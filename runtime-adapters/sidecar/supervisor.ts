@@ -14,6 +14,7 @@ import type {
   ApplyResult,
   BindFailure,
   Bound,
+  OtherWorkers,
   StopScope,
   WorkerControl,
   WorkerReport,
@@ -80,9 +81,16 @@ export class Supervisor {
     });
   }
 
-  /** Passes a note on to the worker of that index, if it lives. */
-  passNote(index: number, queue: number): void {
-    this.places[index]?.worker?.queueReady(queue).catch(() => undefined);
+  /** The workers but the one of that index, as far as they live. */
+  othersOf(index: number): OtherWorkers {
+    const unlessGone = () => undefined;
+    return {
+      postNote: (to, queue) => this.places[to]?.worker?.queueReady(queue).catch(unlessGone),
+      tellHealth: (notes) => {
+        for (const [at, { worker }] of this.places.entries())
+          if (at !== index) worker?.hearHealth(notes).catch(unlessGone);
+      },
+    };
   }
 
   /** Puts `snapshot` in force in every worker. What could not be bound is reported once per address. */

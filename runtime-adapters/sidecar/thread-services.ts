@@ -3,7 +3,9 @@ import { writeSync } from "node:fs";
 import type { LogLevel, LogSink } from "../../core/io/platform.ts";
 import { filesystemStats, tulleStats } from "../../core/telemetry/server-stats.ts";
 import { StatsStore } from "../../core/telemetry/stats.ts";
+import { ISSUER_BYTES } from "../../core/tls/known-issuers.ts";
 import type { Services } from "../runtime.ts";
+import { TICKET_SECRET_LIFE, TicketSecrets } from "../ticket-secrets.ts";
 import { LogFiles } from "./log-sink.ts";
 import { type LogThreshold, OperatorLog } from "./operator-log.ts";
 
@@ -26,14 +28,31 @@ function writeToStandardError(line: string): void {
   }
 }
 
+/** What the threads of a process share for TLS: what the supervising one makes, and hands to its workers. */
+export interface TlsMemory {
+  /** Of `TicketSecrets`. */
+  readonly tickets: SharedArrayBuffer;
+  /** Of `KnownIssuers`. */
+  readonly issuers: SharedArrayBuffer;
+}
+
 /** The services of one thread. */
 export class ThreadServices implements Services {
   readonly stats = new StatsStore();
   readonly operatorLog: OperatorLog;
+  readonly tickets: TicketSecrets;
+  readonly issuerMemory: SharedArrayBuffer;
+  /** What it hands on. */
+  readonly tlsMemory: TlsMemory;
   private readonly files: LogFiles;
 
-  constructor(log: OperatorLog) {
+  /** `shared`: what the supervising thread has made; null = this is the one. */
+  constructor(log: OperatorLog, shared: TlsMemory | null = null) {
     this.operatorLog = log;
+    this.tickets = shared === null ? TicketSecrets.create() : new TicketSecrets(shared.tickets);
+    this.issuerMemory = shared?.issuers ?? new SharedArrayBuffer(ISSUER_BYTES);
+    this.tlsMemory = { tickets: this.tickets.memory, issuers: this.issuerMemory };
+    if (shared === null) setInterval(() => this.tickets.rotate(), TICKET_SECRET_LIFE).unref();
     const counters = { filesystem: filesystemStats(this.stats), tulle: tulleStats(this.stats) };
     this.files = new LogFiles(counters, (message) => log.log("error", "main", message));
   }

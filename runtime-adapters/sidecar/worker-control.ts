@@ -4,6 +4,7 @@
  */
 
 import type { ClusterStatus } from "../../core/cluster/cluster-status.ts";
+import type { HealthNote } from "../../core/cluster/health-note.ts";
 import type { Snapshot } from "../../core/config/model.ts";
 import type { Platform } from "../../core/io/platform.ts";
 import { type Address, formatAddress, type Socket, type SocketHandler } from "../../core/io/socket.ts";
@@ -23,6 +24,8 @@ export interface Engine extends Core {
   setWasm(supply: WasmSupply): void;
   /** A note from another worker: a shared queue of a plugin here has messages. */
   queueReady(queue: number): void;
+  /** Another worker has asked endpoints for their health. */
+  hearHealth(notes: readonly HealthNote[]): void;
   /** Diffs with what is in force and changes over. Never throws. */
   apply(snapshot: Snapshot): void;
   accept(listenerName: string, socket: Socket): SocketHandler | null;
@@ -44,6 +47,17 @@ export interface Engine extends Core {
   clusterStatus(): readonly ClusterStatus[];
 }
 
+/** The other workers, as one of them sees them. */
+export interface OtherWorkers {
+  /** Has `queueReady(queue)` called in the worker of that index. */
+  readonly postNote: PostNote;
+  /** Has `hearHealth(notes)` called in each of them; null = there is none. */
+  readonly tellHealth: ((notes: readonly HealthNote[]) => void) | null;
+}
+
+/** A worker is alone. */
+export const NO_OTHERS: OtherWorkers = { postNote: () => undefined, tellHealth: null };
+
 /** Makes the engine of one worker. */
 export type MakeEngine = (
   platform: Platform,
@@ -52,8 +66,7 @@ export type MakeEngine = (
   options: {
     readonly workerIndex: number;
     readonly concurrency: number;
-    /** Has `queueReady(queue)` called in the worker of that index. */
-    readonly postNote: PostNote;
+    readonly others: OtherWorkers;
   },
 ) => Engine;
 
@@ -105,8 +118,10 @@ export type StopScope = "all" | "inbound";
 export interface WorkerControl {
   /** Hands over WASM modules and their limits, before a snapshot that needs them; changed ones take over at once. */
   setWasm(supply: WasmSupply): Promise<void>;
-  /** A note from another worker (`PostNote`). */
+  /** A note from another worker (`OtherWorkers`). */
   queueReady(queue: number): Promise<void>;
+  /** Notes from another worker (`OtherWorkers`). */
+  hearHealth(notes: readonly HealthNote[]): Promise<void>;
   /**
    * Puts `snapshot` in force, then opens the sockets that it adds and closes those that it drops. `known` gives
    * the real ports of addresses that another worker has bound already.

@@ -4,11 +4,19 @@
  * which Bun, Node and Deno all have.
  */
 import { type MessagePort, Worker } from "node:worker_threads";
+import type { HealthNote } from "../../core/cluster/health-note.ts";
 import type { Snapshot } from "../../core/config/model.ts";
-import type { PostNote } from "../../filters/wasm/shared-space.ts";
 import type { WasmSupply } from "../../filters/wasm/wasm-host.ts";
 import type { LogThreshold } from "./operator-log.ts";
-import type { ApplyResult, Bound, StopScope, WorkerControl, WorkerReport } from "./worker-control.ts";
+import type { TlsMemory } from "./thread-services.ts";
+import type {
+  ApplyResult,
+  Bound,
+  OtherWorkers,
+  StopScope,
+  WorkerControl,
+  WorkerReport,
+} from "./worker-control.ts";
 
 /** What a worker thread is started with. */
 export interface ThreadStart {
@@ -18,6 +26,7 @@ export interface ThreadStart {
   readonly concurrency: number;
   readonly logLevel: LogThreshold;
   readonly componentLogLevel: ReadonlyMap<string, LogThreshold>;
+  readonly tlsMemory: TlsMemory;
 }
 
 interface Call {
@@ -39,14 +48,22 @@ interface Note {
   readonly queue: number;
 }
 
+/** Not an answer: for all other workers. */
+interface Health {
+  readonly health: readonly HealthNote[];
+}
+
 interface Waiting {
   resolve(result: unknown): void;
   reject(error: Error): void;
 }
 
-/** How a worker in a thread of its own sends notes to others. */
-export function notesThrough(port: MessagePort): PostNote {
-  return (thread, queue) => port.postMessage({ thread, queue } satisfies Note);
+/** What a worker in a thread of its own has of the others. */
+export function othersThrough(port: MessagePort): OtherWorkers {
+  return {
+    postNote: (thread, queue) => port.postMessage({ thread, queue } satisfies Note),
+    tellHealth: (health) => port.postMessage({ health } satisfies Health),
+  };
 }
 
 /** Answers the calls that arrive at `port` with `worker`. */
@@ -69,12 +86,13 @@ export class RemoteWorker implements WorkerControl {
 
   /**
    * @param onGone called once if the thread ends without having been closed; says why.
-   * @param onNote told of what is for another worker.
+   * @param others told what is for them.
    */
-  constructor(entry: string, start: ThreadStart, onGone: (reason: string) => void, onNote: PostNote) {
+  constructor(entry: string, start: ThreadStart, onGone: (reason: string) => void, others: OtherWorkers) {
     this.thread = new Worker(new URL(entry), { workerData: start });
-    this.thread.on("message", (message: Answer | Note) => {
-      if ("queue" in message) onNote(message.thread, message.queue);
+    this.thread.on("message", (message: Answer | Note | Health) => {
+      if ("queue" in message) others.postNote(message.thread, message.queue);
+      else if ("health" in message) others.tellHealth?.(message.health);
       else this.settle(message);
     });
     this.thread.on("error", (error: Error) => this.end(error.stack ?? String(error), onGone));
@@ -87,6 +105,10 @@ export class RemoteWorker implements WorkerControl {
 
   async queueReady(queue: number): Promise<void> {
     await this.call("queueReady", queue);
+  }
+
+  async hearHealth(notes: readonly HealthNote[]): Promise<void> {
+    await this.call("hearHealth", notes);
   }
 
   apply(snapshot: Snapshot, known: readonly Bound[]): Promise<ApplyResult> {

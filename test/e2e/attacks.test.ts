@@ -285,6 +285,27 @@ describe.each(installedRuntimes.map((runtime) => [runtime.name, runtime] as cons
       expect(await stat("http2.rx_messaging_error")).toBeGreaterThan(50);
     }, 30_000);
 
+    test("data of HTTP/2 without end, on a stream that is over", async () => {
+      const { client, peer } = await http2Client(port);
+      const lines: string[] = [];
+      const heard = (start: string) => {
+        lines.push(...peer.heard());
+        return lines.some((line) => line.startsWith(start));
+      };
+      const piece = "x".repeat(16_384);
+      const counted = await grows("http.in.downstream_cx_protocol_error", 1, async () => {
+        peer.settings().head(1, [[":method", "POST"], ...asking("/small").slice(1)]);
+        expect(await client.until(() => heard("1 reset NO_ERROR"), SOON)).toBe(true);
+        for (let i = 0; i < 5000 && !client.closed; i++) {
+          peer.data(1, piece);
+          if (i % 16 === 15) await Bun.sleep(1);
+        }
+      });
+      expect(counted).toBe(1);
+      expect(await client.until(() => client.closed, SOON)).toBe(true);
+      client.destroy();
+    }, 30_000);
+
     test("garbage between records, after the handshake", async () => {
       for (const garbage of [
         "hello, world",

@@ -59,6 +59,15 @@ export const tlsDifferences: readonly { readonly title: string; readonly reason:
     reason: "Envoy serves it.",
   },
   {
+    title: "Who resumes a session is judged again",
+    reason:
+      "Envoy believes the session: who was let in comes back as long as it lasts, also when the certificate that it rests on has expired (tried with Envoy 1.40, TLS 1.2 and 1.3).",
+  },
+  {
+    title: "Workers of Bun and Deno do not share sessions",
+    reason: "Envoy's workers do, and so do those of Node (docs/tls.md).",
+  },
+  {
     title: "An SDS file may hold several secrets",
     reason: "Envoy takes one that holds exactly one.",
   },

@@ -112,9 +112,7 @@ export async function grpcLab(
   http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     stream.on("error", () => undefined);
     const path = String(headers[":path"]);
-    const fields = Object.entries(headers)
-      .filter(([name]) => !/^x-envoy|^x-forwarded-for/.test(name))
-      .map(([name, value]) => `${name}: ${value}`);
+    const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
     const at = heard.push(`${fields.sort().join("; ")} |`) - 1;
     stream.on("data", (bytes: Buffer) => {
       heard[at] += bytes.toString("latin1");

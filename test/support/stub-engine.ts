@@ -55,6 +55,7 @@ class StubEngine implements Engine {
   async loadWasm(): Promise<void> {}
   setWasm(): void {}
   queueReady(): void {}
+  hearHealth(): void {}
   failHealthCheck(): void {}
   endChecks(): void {}
   readonly drainingListeners = 0;

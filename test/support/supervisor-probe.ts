@@ -9,6 +9,7 @@ import type { Runtime } from "../../runtime-adapters/runtime.ts";
 import { LocalWorker } from "../../runtime-adapters/sidecar/local-worker.ts";
 import { Supervisor } from "../../runtime-adapters/sidecar/supervisor.ts";
 import { operatorLog, ThreadServices } from "../../runtime-adapters/sidecar/thread-services.ts";
+import { NO_OTHERS } from "../../runtime-adapters/sidecar/worker-control.ts";
 import { RemoteWorker, serveWorker, type ThreadStart } from "../../runtime-adapters/sidecar/worker-port.ts";
 import { makeStubEngine } from "./stub-engine.ts";
 
@@ -46,13 +47,15 @@ async function waitFor(condition: () => boolean): Promise<void> {
 
 async function story(): Promise<void> {
   const threads = 2;
+  const { tlsMemory } = new ThreadServices(operatorLog("off", new Map()));
+  const common = { tulle: "worker", concurrency: threads, logLevel: "off", tlsMemory } as const;
   const supervisor = new Supervisor(
     (workerIndex, onGone) =>
       new RemoteWorker(
         import.meta.url,
-        { tulle: "worker", workerIndex, concurrency: threads, logLevel: "off", componentLogLevel: new Map() },
+        { ...common, workerIndex, componentLogLevel: new Map() },
         onGone,
-        () => undefined,
+        NO_OTHERS,
       ),
     () => {},
   );
@@ -101,10 +104,10 @@ async function story(): Promise<void> {
 const start = workerData as ThreadStart | null;
 if (!isMainThread && start?.tulle === "worker") {
   if (parentPort === null) throw new Error("a worker has a port");
-  const services = new ThreadServices(operatorLog(start.logLevel, start.componentLogLevel));
+  const services = new ThreadServices(operatorLog(start.logLevel, start.componentLogLevel), start.tlsMemory);
   serveWorker(
     parentPort,
-    new LocalWorker(runtime, makeStubEngine, services, start.workerIndex, start.concurrency, () => undefined),
+    new LocalWorker(runtime, makeStubEngine, services, start.workerIndex, start.concurrency, NO_OTHERS),
   );
 } else {
   await story();

@@ -75,7 +75,9 @@ export const SERVER_OPTIONS: TlsContextOptions = {
   signatureAlgorithms: [],
   alpn: [],
   resumption: true,
+  sessionScope: "",
   sessionTimeout: 0,
+  maxSessions: 0,
 };
 
 export const CLIENT_OPTIONS: TlsContextOptions = { ...SERVER_OPTIONS, server: false, certificates: [] };

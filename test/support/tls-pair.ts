@@ -53,7 +53,6 @@ function serving(change: Partial<DownstreamTls> = {}): DownstreamTls {
     requireClientCertificate: true,
     requireSni: false,
     sessionTickets: true,
-    sessionCache: true,
     sessionTimeout: 0,
     ...change,
   };

@@ -8,7 +8,7 @@ import { hostEnd, isVisible } from "../../../core/http/authority.ts";
 import { isFieldName, isFieldValue } from "../../../core/http/fields.ts";
 import { formatGrpcTimeout } from "../../../core/http/grpc.ts";
 import { RequestHead } from "../../../core/http/head.ts";
-import { idOf } from "../../../core/http/names.ts";
+import { idOf, known } from "../../../core/http/names.ts";
 import { OWN_FIELDS } from "../../../core/http/own-fields.ts";
 import {
   BadArgument,
@@ -33,6 +33,9 @@ const MAX_NAME = 4096;
 
 /** What a call says of itself, beside what belongs to its connection: metadata of these names is left out. */
 const OWN: ReadonlySet<string> = new Set(["content-type", "grpc-timeout", "trailer", "expect"]);
+
+const INTERNAL = known("x-envoy-internal");
+const EXPECTED_TIMEOUT = known("x-envoy-expected-rq-timeout-ms");
 
 /** Bytes that a guest names. */
 interface Range {
@@ -76,7 +79,12 @@ export function grpcFunctions(vm: WasmVm): HostFunctions {
     // What cannot be read is no metadata (Envoy).
     const head = headOf(target, path, readPairs(memory, metadata.at, metadata.size) ?? []);
     if (head === null) return InternalFailure;
-    if (timeout > 0) head.fields.add("grpc-timeout", formatGrpcTimeout(timeout));
+    // What Envoy says of calls of its own, whatever the guest has said of them.
+    head.fields.setId(INTERNAL, "true");
+    if (timeout > 0) {
+      head.fields.setId(EXPECTED_TIMEOUT, String(timeout));
+      head.fields.add("grpc-timeout", formatGrpcTimeout(timeout));
+    }
     const bytes = bytesOfHead(head);
     if (bytes > MAX_CALL_HEAD) return InternalFailure;
     const { root } = context;

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { ClusterState } from "../../../core/cluster/cluster.ts";
 import { healthFlags } from "../../../core/cluster/endpoint.ts";
+import { type HealthNote, HeardHealth } from "../../../core/cluster/health-note.ts";
 import type { Cluster, Endpoint } from "../../../core/config/model.ts";
 import { ClusterUpdateStats } from "../../../core/telemetry/server-stats.ts";
 import { StatsStore } from "../../../core/telemetry/stats.ts";
@@ -19,7 +20,17 @@ import { healthCheck, ScriptedProber } from "../../support/health-fixture.ts";
 const FIRST = "10.0.0.1:80";
 const SECOND = "10.0.0.2:80";
 
-function start(differs: Partial<Cluster> = {}, random: () => number = seeded(3)) {
+interface Worker {
+  readonly index: number;
+  readonly heard: HeardHealth;
+}
+
+function start(
+  differs: Partial<Cluster> = {},
+  random: () => number = seeded(3),
+  worker: Worker = { index: 0, heard: new HeardHealth() },
+) {
+  const told: HealthNote[] = [];
   const server = new NameServer();
   const lines: string[] = [];
   const written: string[] = [];
@@ -41,11 +52,14 @@ function start(differs: Partial<Cluster> = {}, random: () => number = seeded(3))
       stats: new StatsStore(),
       updates: new ClusterUpdateStats(),
       workers: 1,
+      sharing: { index: worker.index, tell: null },
     },
     {
       onEndpointRemoved: (gone) => heard.push(`removed ${gone.text}`),
       onEndpointFailed: (_, gone) => heard.push(`failed ${gone.text}`),
       onReady: () => heard.push("ready"),
+      onHealthNote: (note) => told.push(note),
+      heardHealth: () => worker.heard,
       prober: () => {
         const made = new ScriptedProber();
         probers.push(made);
@@ -56,7 +70,7 @@ function start(differs: Partial<Cluster> = {}, random: () => number = seeded(3))
   state.start();
   /** The newest one. */
   const prober = () => probers[probers.length - 1];
-  return { state, server, heard, lines, written, probers, prober };
+  return { state, server, heard, lines, written, probers, prober, told };
 }
 
 const two = { loadAssignment: assignment(group(weighted(1, 1))) };
@@ -395,6 +409,133 @@ describe("the configuration changes", () => {
     expect(flags(state)).toEqual([`${FIRST} /failed_active_hc`, `${SECOND} healthy`]);
     server.pass(100);
     expect(probers[1].of(FIRST).gaveUp).toBe(1);
+  });
+});
+
+describe("several workers", () => {
+  const one = { loadAssignment: assignment(group(weighted(1))) };
+  const second = (heard = new HeardHealth()) => start(one, undefined, { index: 1, heard });
+  const note = (change: Partial<HealthNote> = {}): HealthNote => ({
+    cluster: "shop",
+    endpoint: FIRST,
+    marks: 0,
+    successes: 0,
+    failures: 0,
+    wait: 1000,
+    traffic: false,
+    ...change,
+  });
+
+  test("whoever has asked tells what came of it", () => {
+    const { prober, server, told, state } = start(one);
+    prober().allWell();
+    server.pass(1000);
+    prober().of(FIRST).unwell("NETWORK");
+    state.stats.upstreamCxTotal++;
+    server.pass(1000);
+    prober().of(FIRST).unwell();
+    expect(told).toEqual([
+      note(),
+      note({ failures: 1 }),
+      note({ marks: 1, traffic: true }), // failed
+    ]);
+  });
+
+  test("the second one asks nobody while it hears of the first", () => {
+    const { prober, server, state, heard } = second();
+    expect([prober().asked, heard]).toEqual([[], []]);
+    state.health.learn(note());
+    server.pass(1);
+    expect([heard, flags(state), state.health.healthStats]).toMatchObject([
+      ["ready"],
+      [`${FIRST} healthy`],
+      { attempt: 0, healthy: 1 },
+    ]);
+    for (let i = 0; i < 10; i++) {
+      server.pass(1200);
+      state.health.learn(note());
+    }
+    expect(prober().of(FIRST).times).toBe(0);
+  });
+
+  test("what it hears is what it thinks, thresholds included", () => {
+    const { prober, server, state, heard } = second();
+    state.health.learn(note({ failures: 1 }));
+    server.pass(1000 + 300 + 1000);
+    prober().of(FIRST).unwell("NETWORK");
+    server.pass(0);
+    expect([flags(state), heard]).toEqual([[`${FIRST} /failed_active_hc`], ["ready", `failed ${FIRST}`]]);
+    state.health.learn(note({ marks: 2 }));
+    server.pass(0);
+    expect(flags(state)).toEqual([`${FIRST} /degraded_active_hc`]);
+    state.health.learn(note({ marks: 1 | 32 }));
+    server.pass(0);
+    expect(flags(state)).toEqual([`${FIRST} /failed_active_hc/active_hc_timeout`]);
+    expect(heard).toEqual(["ready", `failed ${FIRST}`, `failed ${FIRST}`]);
+  });
+
+  test("it asks if it has heard nothing for longer than a check takes", () => {
+    const { prober, server, state, heard } = second();
+    server.pass(300 + 1000 - 1);
+    expect(prober().asked).toEqual([]);
+    server.pass(1);
+    expect(prober().asked).toEqual([FIRST]);
+    state.health.learn(note({ marks: 1 })); // too late: its own answer counts
+    prober().allWell();
+    server.pass(1);
+    expect([heard, flags(state)]).toEqual([["ready"], [`${FIRST} healthy`]]);
+    server.pass(1000 + 300 + 1000 - 2);
+    expect(prober().asked).toEqual([]);
+    server.pass(1);
+    expect(prober().asked).toEqual([FIRST]);
+  });
+
+  test("what it heard before it knew the endpoint counts, unless it is old", () => {
+    const heard = new HeardHealth();
+    heard.hear(note({ marks: 1 }), 0);
+    const { state, server, heard: events } = second(heard);
+    server.pass(1);
+    expect([flags(state), events]).toEqual([[`${FIRST} /failed_active_hc`], ["ready"]]);
+    const old = new HeardHealth();
+    old.hear(note(), -(1000 + 300 + 1000) - 1);
+    expect(second(old).state.ready).toBe(false);
+  });
+
+  test("where the cluster is used it is asked more often, and the others hear that it is", () => {
+    const check = healthCheck({ noTrafficInterval: 60_000, noTrafficHealthyInterval: 60_000 });
+    const used = start({ ...one, healthCheck: check }, undefined, { index: 1, heard: new HeardHealth() });
+    used.state.stats.upstreamCxTotal++;
+    used.state.health.learn(note({ wait: 60_000 }));
+    used.server.pass(1000 + 300 + 1000);
+    expect(used.prober().asked).toEqual([FIRST]);
+    used.prober().allWell();
+    expect(used.told).toEqual([note({ traffic: true })]);
+    const first = start({ ...one, healthCheck: check });
+    first.prober().allWell();
+    first.state.health.learn(used.told[0]);
+    first.server.pass(1000);
+    expect(first.prober().asked).toEqual([FIRST]);
+  });
+
+  test("an endpoint that fails at once is told, and asked no later for it", () => {
+    const { state, server, prober, told } = start(one);
+    prober().allWell();
+    server.pass(400);
+    const [endpoint] = state.endpoints.endpoints;
+    state.health.failAtOnce(endpoint);
+    expect(told[1]).toEqual(note({ marks: 1 | 16, wait: 600 }));
+    server.pass(600);
+    expect(prober().asked).toEqual([FIRST]);
+  });
+
+  test("notes of endpoints that nobody knows are bounded", () => {
+    const heard = new HeardHealth();
+    for (let i = 0; i < 5000; i++) {
+      heard.hear(note({ endpoint: `10.0.0.${i}:80` }), 0);
+      heard.trim(2);
+    }
+    expect(heard.of("10.0.0.4999:80", 0, 0)).not.toBeNull();
+    expect(heard.of("10.0.0.3000:80", 0, 0)).toBeNull();
   });
 });
 

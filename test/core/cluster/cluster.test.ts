@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { ClusterState } from "../../../core/cluster/cluster.ts";
 import { type EndpointState, healthFlags } from "../../../core/cluster/endpoint.ts";
+import { UNSHARED } from "../../../core/cluster/health-note.ts";
 import type { Cluster } from "../../../core/config/model.ts";
 import { ClusterUpdateStats } from "../../../core/telemetry/server-stats.ts";
 import { StatsStore } from "../../../core/telemetry/stats.ts";
@@ -30,11 +31,14 @@ function start(differs: Partial<Cluster>, workers = 1) {
       stats: store,
       updates,
       workers,
+      sharing: UNSHARED,
     },
     {
       onEndpointRemoved: (gone) => heard.push(`removed ${gone.text}`),
       onReady: () => heard.push("ready"),
       onEndpointFailed: (_, failed) => heard.push(`failed ${failed.text}`),
+      onHealthNote: () => undefined,
+      heardHealth: () => null,
       prober: () => {
         throw new Error("no checks are configured");
       },

@@ -50,6 +50,7 @@ describe("an attacker is told to be calm, and cut", () => {
     ["SETTINGS (CVE-2019-9515)", 210, "http2.outbound_control_flood", (c) => c.settings(4, 65_535)],
     ["empty SETTINGS", 210, "http2.outbound_control_flood", (c) => c.settings()],
     ["empty DATA (CVE-2019-9518)", 1020, "http2.inbound_empty_frames_flood", (c, i) => (i === 0 ? c.head(1, POST) : c.data(1, ""))],
+    ["DATA that is all padding", 1020, "http2.inbound_empty_frames_flood", (c, i) => (i === 0 ? c.head(1, POST) : c.frame(0, 8, 1, i % 2 === 0 ? zeros(1) : [3, 0, 0, 0]))],
     ["PRIORITY (CVE-2019-9513)", 1010, "http2.inbound_priority_frames_flood", (c) => c.frame(2, 0, 7, zeros(5))],
     ["GOAWAY", 1010, "http2.inbound_priority_frames_flood", (c) => c.goAway(0, 0)],
     ["unknown frames", 1010, "http2.inbound_priority_frames_flood", (c) => c.frame(0x99, 0, 0)],
@@ -157,18 +158,31 @@ describe("an attacker is told to be calm, and cut", () => {
     s.expectNothingLeft();
   });
 
-  test("… and is cut when it never does", async () => {
-    const { s, client } = await clientStory({ network: { buffer: 20_000 }, origins: [answers(LARGE)] });
-    client.peer.pause();
-    for (let i = 0; i < 200; i++) {
-      client.head(2 * i + 1, [[":method", "HEAD"], ...GET.slice(1)], { end: true });
-      s.settle();
-    }
-    s.advance(301_000);
-    expect(s.stat("http.test.downstream_cx_active")).toBe(0);
-    expect(s.stat("http2.outbound_flood")).toBe(1);
-    s.expectNothingLeft();
-  });
+  test.each([
+    [2000, 2000],
+    [0, 300_000],
+  ])(
+    "… and is cut when it never does: stream_idle_timeout %i, after %i ms",
+    async (streamIdleTimeout, patience) => {
+      const setup = {
+        network: { buffer: 20_000 },
+        origins: [answers(LARGE)],
+        manager: { streamIdleTimeout },
+      };
+      const { s, client } = await clientStory(setup);
+      client.peer.pause();
+      for (let i = 0; i < 200; i++) {
+        client.head(2 * i + 1, [[":method", "HEAD"], ...GET.slice(1)], { end: true });
+        s.settle();
+      }
+      s.advance(patience - 200);
+      expect(s.stat("http.test.downstream_cx_active")).toBe(1);
+      s.advance(300);
+      expect(s.stat("http.test.downstream_cx_active")).toBe(0);
+      expect(s.stat("http2.outbound_flood")).toBe(1);
+      s.expectNothingLeft();
+    },
+  );
 
   test("an HPACK bomb (CVE-2026-47774): a field of the table, again and again, is counted before it is made", async () => {
     const { s, client } = await clientStory({ origins: [silent] });
@@ -349,6 +363,23 @@ describe("an upstream", () => {
     expect(s.stat("cluster.app.upstream_cx_tx_bytes_total")).toBeLessThan(320_000);
     expect(first.closed).toBe(false);
     origin.peer.resume();
+    s.expectNothingLeft();
+  });
+
+  test("that is on the way to too much gets no more requests, and finishes what it has", async () => {
+    const { s, origins } = await speaking((line, peer) => {
+      if (line.startsWith("1 head") && origins.peers.length === 1) for (let i = 0; i < 800; i++) peer.ping(1);
+    });
+    const first = s.client(get());
+    s.advance(20);
+    s.client(get());
+    s.advance(20);
+    expect(origins.peers.length).toBe(2);
+    origins.peers[0].head(1, [[":status", "204"]], { end: true });
+    s.advance(20);
+    expect(first.received).toStartWith("HTTP/1.1 204");
+    expect(origins.peers.map(({ peer }) => peer.ended)).toEqual([true, false]);
+    expect(s.stat("cluster.app.upstream_cx_protocol_error")).toBe(0);
     s.expectNothingLeft();
   });
 

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { Slab } from "../../../core/bytes/slab.ts";
 import { idOf } from "../../../core/http/names.ts";
 import { HpackDecoder } from "../../../core/http2/hpack/decoder.ts";
+import { DynamicTable } from "../../../core/http2/hpack/dynamic-table.ts";
 import { HpackEncoder } from "../../../core/http2/hpack/encoder.ts";
 import {
   huffmanLength,
@@ -12,6 +13,8 @@ import {
   readHuffman,
   writeHuffman,
 } from "../../../core/http2/hpack/huffman.ts";
+
+import { PeerSettings } from "../../../core/http2/peer-settings.ts";
 
 prepareHuffman();
 
@@ -223,11 +226,24 @@ describe("the encoder", () => {
     expect(writer.write([[name, value, secret]])).toEqual(first);
   });
 
-  test("does not fill the table with what changes each time, or with one huge field", () => {
+  test("takes a cookie for a secret that can be guessed, until it has 20 bytes", () => {
     const writer = new Writer();
-    for (const name of [":path", "x-request-id", "content-length"]) {
-      expect(writer.write([[name, "12345"]])[0] & 0xf0).toBe(0);
-    }
+    expect(writer.write([["cookie", "c".repeat(19)]])[0] & 0xf0).toBe(0x10);
+    expect(writer.write([["cookie", "c".repeat(20)]])[0] & 0xc0).toBe(0x40);
+  });
+
+  test.each(
+    `:path age content-length content-range etag if-match if-modified-since if-none-match last-modified location range
+     set-cookie traceparent x-b3-spanid x-b3-traceid x-request-id`.split(/\s+/),
+  )("does not fill the table with %s, which changes each time", (name) => {
+    const writer = new Writer();
+    const first = writer.write([[name, "12345"]]);
+    expect(first[0] & 0xf0).toBe(0);
+    expect(writer.write([[name, "12345"]])).toEqual(first);
+  });
+
+  test("does not fill the table with one huge field", () => {
+    const writer = new Writer();
     expect(writer.write([["x-large", "v".repeat(2100)]])[0] & 0xf0).toBe(0);
   });
 
@@ -238,6 +254,16 @@ describe("the encoder", () => {
     writer.encoder.limit(100);
     const block = writer.write([[":method", "GET"]]);
     expect([...block]).toEqual([0x20, 0x3f, 100 - 31, 0x82]);
+    expect([...writer.write([[":method", "GET"]])]).toEqual([0x82]);
+  });
+
+  test("hears the lowest limit of one frame of settings as well as the last", () => {
+    const writer = new Writer();
+    const peer = new PeerSettings(false);
+    for (const size of [4096, 0, 4096]) expect(peer.set(1, size)).toBe(0);
+    peer.limit(writer.encoder);
+    expect([...writer.write([[":method", "GET"]])]).toEqual([0x20, 0x3f, 0xe1, 0x1f, 0x82]);
+    peer.limit(writer.encoder);
     expect([...writer.write([[":method", "GET"]])]).toEqual([0x82]);
   });
 
@@ -260,6 +286,7 @@ describe("a block is refused", () => {
     ["an index that is cut off", "ff"],
     ["an index of more than five bytes", "ff8080808000"],
     ["an index that overflows", "ffffffffff7f"],
+    ["an index that would be 2 if 32 bits were all that counts", "ff83ffffff0f"],
     ["a name that is cut off", "400361"],
     ["a value that is missing", "400161"],
     ["a value that is cut off", "4001610561"],
@@ -326,12 +353,35 @@ test("one byte on the wire is one field: a bomb of indices makes no text", () =>
   expect([fields, values.size]).toEqual([100, 1]);
 });
 
+test("what is evicted is not kept alive", () => {
+  const table = new DynamicTable(4096);
+  for (let i = 0; i < 20; i++) table.add(0, `name-${i}`, `value-${i}`);
+  table.resize(0);
+  const { names, values } = table as unknown as { names: string[]; values: string[] };
+  expect([table.count, table.size, names.join(""), values.join("")]).toEqual([0, 0, "", ""]);
+});
+
+test("room for a long text is let go with its block", () => {
+  const decoder = new HpackDecoder(4096);
+  const length = 16_000; // of "a", five bits each
+  const coded = new Uint8Array((length * 5) / 8);
+  writeHuffman("a".repeat(length), coded, 0);
+  const size = [0xff, ...[((coded.length - 127) & 127) | 128, (coded.length - 127) >> 7]];
+  expect(read(decoder, Uint8Array.from([0, 1, 0x61, ...size, ...coded]))?.[0][1].length).toBe(length);
+  expect((decoder as unknown as { room: Uint8Array }).room.length).toBeLessThanOrEqual(4096);
+});
+
 test("any bytes at all are read or refused, and leave a table within its limit", () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 5 }), (blocks) => {
       const decoder = new HpackDecoder(200);
       for (const block of blocks) {
-        if (!decoder.decode(block, 0, block.length, { onField: () => true })) return;
+        const sound = decoder.decode(block, 0, block.length, { onField: () => true });
+        const { table } = decoder as unknown as { table: { size: number; count: number; limit: number } };
+        expect(table.size).toBeLessThanOrEqual(table.limit);
+        expect(table.limit).toBeLessThanOrEqual(200);
+        expect(table.count * 32).toBeLessThanOrEqual(table.size);
+        if (!sound) return;
       }
     }),
     { numRuns: 2000 },

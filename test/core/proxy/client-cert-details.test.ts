@@ -272,3 +272,23 @@ function ask(
     socket.on("close", () => reject(new Error(`no answer: ${answer}`)));
   });
 }
+
+test("a name that looks like the end of its element stays one name, whatever is in it", () => {
+  const element = (uri: string) =>
+    clientCertElement({ ...NONE, uri: true }, { names: { uri: [uri], dns: [] }, sha256: "ab" } as never, []);
+  for (const [uri, said] of [
+    ["spiffe://a/b", "spiffe://a/b"],
+    ["spiffe://a/b,Hash=00", '"spiffe://a/b,Hash=00"'],
+    ["spiffe://a/b;URI=spiffe://c/d", '"spiffe://a/b;URI=spiffe://c/d"'],
+    ['spiffe://a/b";Hash=00', '"spiffe://a/b\\";Hash=00"'],
+    ["spiffe://a/b\\", '"spiffe://a/b\\\\"'],
+  ]) {
+    expect(element(uri)).toBe(`Hash=ab;URI=${said}`);
+  }
+});
+
+test("what came empty is not an element", () => {
+  expect(forwarded("APPEND_FORWARD", "Hash=ab", "")).toBe("Hash=ab");
+  expect(forwarded("APPEND_FORWARD", "Hash=ab", "By=x", "By=y")).toBe("By=x,By=y,Hash=ab");
+  expect(forwarded("SANITIZE_SET", "Hash=ab", "By=x", "By=y")).toBe("Hash=ab");
+});

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { latin1 } from "../../../core/bytes/ascii.ts";
 import type { Snapshot } from "../../../core/config/model.ts";
 import { clientHello } from "../../../runtime-adapters/memory/fake-hello.ts";
-import { get } from "../../support/engine-story.ts";
+import { get, story } from "../../support/engine-story.ts";
 import { HTTP2 } from "../../support/snapshot-fixture.ts";
 import { changePeer, INSPECTED, matchOf, pair, SSL_IN, snapshots } from "../../support/tls-pair.ts";
 
@@ -207,5 +207,16 @@ test("a cluster that loses its TLS while a connection is made: that one is none 
   s.advance(200);
   expect(user.received).toStartWith("HTTP/1.1 503 ");
   expect(s.stat("cluster.peer.upstream_cx_connect_fail")).toBe(1);
+  s.expectNothingLeft();
+});
+
+test("a client in plain text that ends before it is known what it speaks has ended for who serves it", async () => {
+  const filters = { tlsInspector: false, httpInspector: true, timeout: 15_000, continueOnTimeout: true };
+  const s = await story({ listener: { filters } });
+  const client = s.client("GET / HTT");
+  client.end();
+  s.settle();
+  expect(client.ended || client.closed).toBe(true);
+  expect(s.stat("http.test.downstream_cx_active")).toBe(0);
   s.expectNothingLeft();
 });

@@ -35,6 +35,7 @@ test.each([
   ["GET / HTTP/1.1", HttpUndecided],
   ["GET", HttpUndecided],
   ["GET /\xff HTTP/1.1\r\n", IsHttp11],
+  ["GET /\x7f HTTP/1.1\r\n", NotHttp],
   ["GET  HTTP/1.1\r\n", NotHttp],
   [" GET / HTTP/1.1\r\n", NotHttp],
   ["GET / HTTP/1.2\r\n", NotHttp],

@@ -1,5 +1,6 @@
 /** PINGs that ask whether a peer is still there: `connection_keepalive`, on both sides. */
 import { describe, expect, test } from "bun:test";
+import { KEEPALIVE_MARK } from "../../../core/proxy/http2-keepalive.ts";
 import { get, silent } from "../../support/engine-story.ts";
 import { GET } from "../../support/http2-peer.ts";
 import { answer, clientStory, http2, speaking } from "../../support/http2-story.ts";
@@ -30,6 +31,34 @@ describe("a client", () => {
     expect(s.stat("http2.keepalive_timeout")).toBe(1);
     expect(s.stat("http.test.downstream_cx_destroy_local")).toBe(1);
     expect(s.upstream()[0].ended).toBe(true);
+    s.expectNothingLeft();
+  });
+
+  test("that answers something else is cut", async () => {
+    const manager = http2({ keepalive: EVERY_10_S });
+    const { s, client } = await clientStory({ manager });
+    s.advance(10_100);
+    client.frame(6, 1, 0, new Uint8Array(8));
+    s.advance(1900);
+    expect(client.peer.ended).toBe(false);
+    s.advance(200);
+    expect(client.peer.ended).toBe(true);
+    expect(s.stat("http2.keepalive_timeout")).toBe(1);
+    s.expectNothingLeft();
+  });
+
+  test("whose answer is to that does not hear any sooner that the connection ends", async () => {
+    const manager = http2({ keepalive: { ...EVERY_10_S, timeout: 5000 } });
+    const { s, client } = await clientStory({ manager, origins: [silent] });
+    client.head(1, GET, { end: true });
+    s.advance(10_100);
+    s.proxy.run(() => s.proxy.worker.drain());
+    s.settle();
+    client.frame(6, 1, 0, [0, 0, 0, 0, 0, 0, 0, KEEPALIVE_MARK]);
+    s.advance(900);
+    expect(client.heard()).toEqual(["goaway announced NO_ERROR"]);
+    s.advance(200);
+    expect(client.heard()).toContain("goaway 1 NO_ERROR");
     s.expectNothingLeft();
   });
 

@@ -113,3 +113,43 @@ test("both sides are counted by Envoy's names", async () => {
   expect(origins.peers.length).toBeGreaterThan(0);
   s.expectNothingLeft();
 });
+
+test("frames that wait for a client that does not read are counted while they do", async () => {
+  const { s, client } = await clientStory({ network: { buffer: 2000 } });
+  const waiting = () => ["control_frames", "frames"].map((what) => s.stat(`http2.outbound_${what}_active`));
+  client.ping(0);
+  s.settle();
+  expect(waiting()).toEqual([0, 0]);
+  client.peer.pause();
+  for (let i = 1; i < 500; i++) client.ping(i);
+  s.settle();
+  const [answers, frames] = waiting();
+  expect(answers).toBeGreaterThan(100);
+  expect(frames).toBe(answers);
+  client.head(1, GET, { end: true });
+  s.settle();
+  expect(waiting()).toEqual([answers, answers + 1]);
+  client.peer.resume();
+  s.advance(10);
+  expect(waiting()).toEqual([0, 0]);
+  s.expectNothingLeft();
+});
+
+test("frames that wait for an upstream that does not read are counted at its cluster", async () => {
+  const { s, origins } = await speaking(
+    (line, peer) => {
+      if (!line.startsWith("1 head")) return;
+      peer.peer.pause();
+      for (let i = 1; i < 500; i++) peer.ping(i);
+    },
+    { network: { buffer: 2000 } },
+  );
+  s.client(get());
+  s.advance(10);
+  expect(s.stat("cluster.app.http2.outbound_control_frames_active")).toBeGreaterThan(100);
+  expect(s.stat("http2.outbound_control_frames_active")).toBe(0);
+  origins.peers[0].peer.resume();
+  s.advance(10);
+  expect(s.stat("cluster.app.http2.outbound_control_frames_active")).toBe(0);
+  s.expectNothingLeft();
+});

@@ -4,6 +4,7 @@
  */
 import { beforeAll, describe, expect, test } from "bun:test";
 import type { TlsValidation } from "../../../core/config/tls.ts";
+import { ISSUER_BYTES, KnownIssuers } from "../../../core/tls/known-issuers.ts";
 import { PEER_FAULTS, peerFaultCounter, peerFaultText } from "../../../core/tls/peer-fault.ts";
 import { PeerJudge } from "../../../core/tls/peer-judge.ts";
 import { hostCryptography } from "../../../runtime-adapters/host-cryptography.ts";
@@ -153,6 +154,20 @@ describe("the way to a trusted CA", () => {
     expect(outcome({}, [await workload(mute), mute])).toBe("issuer_may_not_sign");
     const free = await subCa(root, "CN=x", { usage: null });
     expect(outcome({}, [await workload(free), free])).toBe("ok");
+  });
+
+  test("by a CA that has a new key is as near as before, whatever the path may be (RFC 5280 6.1.4 l)", async () => {
+    const near = await rootCa("CN=near", { pathLength: 0 });
+    const renewed = await subCa(near, "CN=near");
+    const low = await workload(renewed);
+    expect(outcome({ trustedCa: near.pem }, [low, renewed])).toBe("ok");
+  });
+
+  test("by a trusted CA that is meant for something else is what the operator wants; by another one it is not", async () => {
+    const servers = await rootCa("CN=servers", { purposes: [SERVER] });
+    expect(outcome({ trustedCa: servers.pem }, [await workload(servers)])).toBe("ok");
+    const below = await subCa(root, "CN=below", { purposes: [SERVER] });
+    expect(outcome({}, [await workload(below), below])).toBe("wrong_purpose");
   });
 
   test("its length is bounded by the CAs and by max_verify_depth", async () => {
@@ -482,15 +497,52 @@ describe("memory", () => {
   });
 });
 
-test("a session that is resumed brings the leaf alone: it is let in if its way was found before, and still holds", async () => {
-  const until = NOW + 10_000;
-  const brief = await subCa(root, "CN=brief", { until });
-  const low = await workload(brief);
-  const judged = new PeerJudge(trusting(root), "client", hostCryptography);
-  expect(judged.judge([low.der], NOW).fault).toBe("unknown_issuer");
-  const { peer } = judged.judge([low.der, brief.der], NOW);
-  expect(judged.judge([low.der], until).peer).toBe(peer);
-  expect(judged.judge([low.der], until + 1000).fault).toBe("unknown_issuer");
+describe("a session that is resumed brings the leaf alone", () => {
+  test("it is let in if its way was found before, and still holds", async () => {
+    const until = NOW + 10_000;
+    const brief = await subCa(root, "CN=brief", { until });
+    const low = await workload(brief);
+    const judged = new PeerJudge(trusting(root), "client", hostCryptography);
+    expect(judged.judge([low.der], NOW, true).fault).toBe("unknown_issuer");
+    const { peer } = judged.judge([low.der, brief.der], NOW);
+    expect(judged.judge([low.der], until, true).peer).toBe(peer);
+    expect(judged.judge([low.der], until + 1000, true).fault).toBe("unknown_issuer");
+    // Who shakes hands has to show the whole of it.
+    expect(judged.judge([low.der], NOW).fault).toBe("unknown_issuer");
+  });
+
+  test("to a worker that has not seen the rest: others know it", async () => {
+    const memory = new SharedArrayBuffer(ISSUER_BYTES);
+    const here = new PeerJudge(trusting(root), "client", hostCryptography, [], new KnownIssuers(memory));
+    const there = new PeerJudge(trusting(root), "client", hostCryptography, [], new KnownIssuers(memory));
+    const upper = await subCa(root, "CN=upper");
+    const lower = await subCa(upper, "CN=lower");
+    const low = await workload(lower);
+    expect(there.judge([low.der], NOW, true).fault).toBe("unknown_issuer");
+    expect(here.judge([low.der, lower.der, upper.der], NOW).fault).toBeNull();
+    const { fault, peer } = there.judge([low.der], NOW, true);
+    expect([fault, peer?.verified, peer?.principal]).toEqual([null, true, "spiffe://mesh.test/ns/a/sa/b"]);
+    // What is told of it is what it showed when the session began.
+    const bare = (text: string) => text.replace(/\s/g, "");
+    expect(bare(peer?.chainPem ?? "")).toBe(bare(low.pem + lower.pem + upper.pem));
+    expect(there.judge([low.der], NOW).fault).toBe("unknown_issuer");
+  });
+
+  test("and is judged all the same: what others know is trusted by nobody", async () => {
+    const memory = new SharedArrayBuffer(ISSUER_BYTES);
+    const elsewhere = new KnownIssuers(memory);
+    const lower = await subCa(other, "CN=lower");
+    const low = await workload(lower);
+    const trusted = new PeerJudge(trusting(other), "client", hostCryptography, [], elsewhere);
+    expect(trusted.judge([low.der, lower.der], NOW).fault).toBeNull();
+    const strict = new PeerJudge(trusting(root), "client", hostCryptography, [], new KnownIssuers(memory));
+    expect(strict.judge([low.der], NOW, true).fault).toBe("unknown_issuer");
+    const crl =
+      (await revocationList(other, [])) + (await revocationList(lower, [low.certificate.serialNumber]));
+    const revoking = { ...trusting(other), crl };
+    const late = new PeerJudge(revoking, "client", hostCryptography, [], new KnownIssuers(memory));
+    expect(late.judge([low.der], NOW, true).fault).toBe("revoked");
+  });
 });
 
 test("the configuration's own faults have a path, and nobody is let in by what is left", () => {

@@ -62,7 +62,7 @@ describe("secrets", () => {
     const first = secrets.resolve("l", TLS, "client");
     expect(first?.certificates[0].chain).toBe(own.pem);
     expect(first?.identities[0].names.uri).toEqual(["spiffe://mesh.test/ns/a/sa/b"]);
-    expect(first?.authorities).toBe(root.pem);
+    expect(first?.validation?.trustedCa).toBe(root.pem);
     expect(first?.judge?.judge([peer.der], NOW).fault).toBeNull();
     expect(secrets.expires).toBe(NOW + 3_600_000);
 
@@ -100,11 +100,34 @@ describe("secrets", () => {
     expect(judged(name(uri), {})).toBe("unknown_issuer");
   });
 
+  test("complete what the context says itself in files, and both have to be there", () => {
+    const names = [
+      { type: "URI", oid: "", match: { kind: "prefix", text: "spiffe://mesh.test/ns/", ignoreCase: false } },
+    ] as const;
+    const tls = { ...TLS, ownValidationSecret: "own" };
+    const itself = (trusted: Issued, more: Partial<TlsValidation> = {}): Secret => ({
+      ...trust("1", { trustedCa: trusted.pem, ...more }),
+      name: "own",
+    });
+    const judged = (...secrets: Secret[]) => {
+      const material = secretsOf(certificate("1", own), ...secrets).resolve("l", tls, "client");
+      return material === null ? "not ready" : material.judge?.judge([peer.der], NOW).fault;
+    };
+    expect(judged(itself(root))).toBe("not ready");
+    expect(judged(trust("1", { trustedCa: root.pem }))).toBe("not ready");
+    expect(judged(itself(root), trust("1", {}))).toBeNull();
+    // What is delivered wins; lists are put together.
+    expect(judged(itself(next), trust("1", { trustedCa: root.pem }))).toBeNull();
+    expect(judged(itself(root), trust("1", { trustedCa: next.pem }))).toBe("unknown_issuer");
+    expect(judged(itself(root, { names }), trust("1", {}))).toBeNull();
+    expect(judged(itself(root, { certificateHashes: ["00"] }), trust("1", { names }))).toBe("hash_mismatch");
+  });
+
   test("in the configuration itself need nobody to deliver them", () => {
     const { certificate: inline } = certificate("1", own);
     const tls = { ...TLS, certificates: [inline as never], certificateSecrets: [], validationSecret: "" };
     const material = secretsOf().resolve("l", tls, "client");
-    expect([material?.certificates.length, material?.judge, material?.authorities]).toEqual([1, null, ""]);
+    expect([material?.certificates.length, material?.judge, material?.validation]).toEqual([1, null, null]);
 
     // A server may ask for a certificate without asking anything of it.
     const asking = { ...tls, requireClientCertificate: true };

@@ -94,6 +94,7 @@ describe("a server's context", () => {
         require_client_certificate: true,
         require_sni: true,
         disable_stateless_session_resumption: true,
+        disable_stateful_session_resumption: true,
         session_timeout: "60s",
       }),
       transport_socket_connect_timeout: "3s",
@@ -129,7 +130,6 @@ describe("a server's context", () => {
       requireClientCertificate: true,
       requireSni: true,
       sessionTickets: false,
-      sessionCache: true,
       sessionTimeout: 60_000,
     });
     expect(listener.wants).toEqual([]);
@@ -144,7 +144,6 @@ describe("a server's context", () => {
       validationSecret: "",
       requireClientCertificate: false,
       sessionTickets: true,
-      sessionCache: true,
     });
   });
 
@@ -241,6 +240,23 @@ describe("what becomes a secret", () => {
       validation: { trustedCa: "", names: [{ type: "URI" }] },
       validationSecret: "ROOTCA@/sds.yaml",
     });
+  });
+
+  test("what files are named by what is completed, so that they are watched", () => {
+    const combined = {
+      default_validation_context: { trusted_ca: { filename: "/ca.pem" } },
+      validation_context_sds_secret_config: sds("ROOTCA"),
+    };
+    const { cluster } = sound("cluster", {
+      transport_socket: client({ combined_validation_context: combined }),
+    });
+    const { tls } = cluster.model;
+    expect(tls).toMatchObject({ validation: null, validationSecret: "ROOTCA@/sds.yaml" });
+    expect(tls?.ownValidationSecret).toMatch(/^validation_context:[0-9a-f]{16}$/);
+    expect(cluster.wants.map(({ kind, name }) => [kind, name])).toEqual([
+      ["SDS", "ROOTCA"],
+      ["SDS", tls?.ownValidationSecret ?? ""],
+    ]);
   });
 
   test("what files are named by a context, so that they are watched; its name depends on which", () => {

@@ -55,8 +55,20 @@ const ACTS: { readonly [name: string]: Acts } = {
         ["x-b-bin", "\x00\x01\xff"],
         ["X-Upper", "3"],
         ["user-agent", "me"],
+        ["x-envoy-internal", "false"],
+        ["x-envoy-expected-rq-timeout-ms", "7"],
       ],
     }),
+  },
+  "metadata of a stream": {
+    act:
+      open({
+        method: "ok",
+        metadata: [
+          ["x-envoy-internal", "false"],
+          ["x-envoy-expected-rq-timeout-ms", "7"],
+        ],
+      }) + sent("ask", true),
   },
   "metadata that is none": { act: call({ method: "ok", metadata: "garbage!" }) },
   "longest time-out": { act: call({ method: "ok", timeout: -1 }) },
@@ -123,7 +135,7 @@ function plain({ said, heard }: Outcome): Outcome {
 
 /** Where all of the request has reached the server when the guest hears the end. */
 const HEARD =
-  /^(call (?!c(ancelled|losed))\w+|stream (?!reset)\w+|service .*|metadata|longest time-out|echo, .*)$/;
+  /^(call (?!c(ancelled|losed))\w+|stream (?!reset)\w+|service .*|metadata|metadata of a stream|longest time-out|echo, .*)$/;
 
 const RECORD = join(import.meta.dir, "grpc-envoy.json");
 

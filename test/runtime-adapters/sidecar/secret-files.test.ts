@@ -6,16 +6,18 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:te
 import { renameSync, writeFileSync } from "node:fs";
 import type { Snapshot } from "../../../core/config/model.ts";
 import { listStats } from "../../../core/telemetry/stat-list.ts";
+import { secretsOf, validationOf } from "../../../core/tls/tls-secrets.ts";
 import type { Bootstrap, Warming } from "../../../core/xds/resource.ts";
 import type { AdminSource } from "../../../runtime-adapters/sidecar/admin/admin-source.ts";
 import { configDump } from "../../../runtime-adapters/sidecar/admin/config-dump.ts";
 import { readBootstrapFile } from "../../../runtime-adapters/sidecar/config-file.ts";
 import { checks } from "../../../runtime-adapters/sidecar/engine.ts";
-import { ProcessStats } from "../../../runtime-adapters/sidecar/process-stats.ts";
+import { type ProcessFacts, ProcessStats } from "../../../runtime-adapters/sidecar/process-stats.ts";
 import { type Outcome, Subscriptions } from "../../../runtime-adapters/sidecar/subscriptions.ts";
 import { validate } from "../../../runtime-adapters/sidecar/validate.ts";
 import { type Issued, rootCa, workload } from "../../support/certificates.ts";
 import { answering, httpListener, Workspace } from "../../support/sidecar-process.ts";
+import { snapshot as snapshotOf } from "../../support/snapshot-fixture.ts";
 
 const TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.";
 
@@ -148,6 +150,34 @@ describe("files that a listener names itself", () => {
   });
 });
 
+test("files that a default_validation_context names are watched, beside what completes it", async () => {
+  const other = await rootCa("CN=other");
+  const secret = { name: "NAMES", validation_context: { max_verify_depth: 3 } };
+  const resources = [{ "@type": `${TLS}Secret`, ...secret }];
+  text("cert.pem", old.pem);
+  text("key.pem", old.keyPem);
+  text("ca.pem", root.pem);
+  text("sds.json", JSON.stringify({ resources }));
+  start({
+    tls_certificates: [files()],
+    combined_validation_context: {
+      default_validation_context: { trusted_ca: source("ca.pem") },
+      validation_context_sds_secret_config: sds("NAMES"),
+    },
+  });
+  const trusted = () => {
+    const { tls } = snapshot.listeners[0].filterChains[0];
+    const used = secretsOf(tls as never, new Map(snapshot.secrets?.map((each) => [each.name, each])));
+    const validation = used === null ? null : validationOf(tls as never, used);
+    return [validation?.trustedCa, validation?.maxDepth];
+  };
+  expect(trusted()).toEqual([root.pem, 3]);
+  const [before] = snapshot.listeners;
+  await replace({ "ca.pem": root.pem + other.pem });
+  expect(trusted()).toEqual([root.pem + other.pem, 3]);
+  expect(snapshot.listeners[0]).toBe(before);
+});
+
 describe("secrets from an SDS file", () => {
   const document = (version: string, ...resources: object[]) =>
     JSON.stringify({
@@ -187,6 +217,36 @@ describe("secrets from an SDS file", () => {
     expect(secretNames()).toEqual(["ROOTCA@sds.json"]);
     await replace({ "sds.json": document("2", certificate(old), trust()) });
     expect(secretNames()).toEqual(["ROOTCA@sds.json", "default@sds.json"]);
+  });
+
+  test("that come and rotate are counted by who uses them, when all are there", async () => {
+    const name = "listener.127.0.0.1_0.server_ssl_socket_factory.ssl_context_update_by_sds";
+    const stats = new ProcessStats();
+    let before = snapshotOf([], []);
+    const counted = () => {
+      stats.countSnapshot(before, snapshot, []);
+      before = snapshot;
+      const facts = {
+        state: "LIVE",
+        snapshot,
+        startedAt: 0,
+        concurrency: 1,
+        workerRestarts: 0,
+        exceptions: 0,
+      };
+      const { numbers } = listStats(stats.export(facts as ProcessFacts, []));
+      return numbers.find((each) => each.name === name)?.value;
+    };
+    text("cert.pem", old.pem);
+    text("key.pem", old.keyPem);
+    text("sds.json", document("1", trust()));
+    start(common());
+    expect(counted()).toBe(0);
+    await replace({ "sds.json": document("2", { name: "default", tls_certificate: files() }, trust()) });
+    expect(counted()).toBe(2);
+    expect(counted()).toBe(2);
+    await replace({ "cert.pem": renewed.pem, "key.pem": renewed.keyPem });
+    expect(counted()).toBe(3);
   });
 
   test("are counted and dumped, without their keys", async () => {
