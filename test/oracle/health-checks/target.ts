@@ -70,8 +70,7 @@ export class Target {
       else if (script.asks === "connect") {
         this.check(socket, name, "", script.steps);
         socket.on("data", (chunk: Buffer) => this.checks.push(`${name} ${chunk.toString("latin1")}`));
-      }
-      else this.serveBytes(socket, name, script);
+      } else this.serveBytes(socket, name, script);
     });
   }
 
