@@ -66,10 +66,6 @@ export const healthBetween: readonly (readonly [title: string, reason: string])[
     "What the peer has begun to answer it may answer still (RFC 9113 6.8): the check ends with the answer or the timeout. Envoy closes at once and counts a failure.",
   ],
   [
-    "Every worker makes health checks of its own",
-    "With `--concurrency` N an endpoint is asked N times as often, and `health_check.attempt` counts all; levels such as `membership_healthy` are the largest that a worker has. `/clusters` says that an endpoint fails as long as a worker thinks so. Envoy's main thread asks for all.",
-  ],
-  [
     "Listeners open when every endpoint was asked once",
     "Envoy counts answers: the second one of a quick endpoint stands for the first one of a mute endpoint.",
   ],
