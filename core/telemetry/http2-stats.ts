@@ -21,8 +21,6 @@ export class Http2Stats {
   outboundFlood = 0;
   /** Connections that ended because a PING was not answered. */
   keepaliveTimeout = 0;
-  /** Of METADATA, which nobody asks for here: always 0. */
-  metadataEmptyFrames = 0;
   /** Messages that broke a rule of their stream. */
   rxMessagingError = 0;
   rxReset = 0;
