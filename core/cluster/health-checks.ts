@@ -183,6 +183,7 @@ class HealthSession implements ProbeSink {
   learn(note: HealthNote): void {
     const { owner, monitor, endpoint } = this;
     if (this.asking) return; // what comes of that is told in turn
+    this.probe.giveUp(); // a connection that nobody needs would break one day, which is no failure
     const { first } = monitor;
     const before = endpoint.marks;
     const passed = !endpoint.has(FailedActive);
@@ -226,10 +227,19 @@ class HealthSession implements ProbeSink {
 
   failAtOnce(): void {
     const { owner } = this;
-    this.endpoint.mark(ExcludedAtOnce);
+    const news = this.exclude();
     this.fail("PASSIVE", false, 0, "it told a request so");
-    if (this.asking) return; // what comes of that is told in turn
+    if (!news || this.asking) return; // what comes of a question is told in turn
     this.tell(Math.max(0, this.interval.due - owner.clock.now - owner.index * this.patience));
+  }
+
+  /** It does not count any more; false if it did not before. */
+  private exclude(): boolean {
+    const { endpoint, owner } = this;
+    if (endpoint.has(ExcludedAtOnce)) return false;
+    endpoint.mark(ExcludedAtOnce);
+    owner.onHealth(endpoint, false);
+    return true;
   }
 
   private ask(): void {
@@ -262,7 +272,7 @@ class HealthSession implements ProbeSink {
   }
 
   onUnwell(failure: HealthFailure, retriable: boolean, atOnce: boolean, status: number, why: string): void {
-    if (atOnce) this.endpoint.mark(ExcludedAtOnce);
+    if (atOnce) this.exclude();
     const transition = this.fail(failure, retriable, status, why);
     this.wait(false, transition);
   }

@@ -270,6 +270,17 @@ describe("who is picked", () => {
     expect([flags(state)[0], state.stats.membershipExcluded]).toEqual([`${FIRST} healthy`, 0]);
   });
 
+  test("… also if it fails already", () => {
+    const { state, server, prober } = start(two);
+    prober().of(FIRST).unwell();
+    prober().of(SECOND).well();
+    server.pass(1000);
+    expect(state.stats.membershipExcluded).toBe(0);
+    prober().of(FIRST).unwell("ACTIVE", false, true);
+    server.pass(0);
+    expect(state.stats.membershipExcluded).toBe(1);
+  });
+
   test("health that EDS says is not made better by checks", () => {
     const sick = endpoint(FIRST, { health: "UNHEALTHY" });
     const { state, server, prober } = start({ type: "EDS" });
@@ -524,8 +535,16 @@ describe("several workers", () => {
     const [endpoint] = state.endpoints.endpoints;
     state.health.failAtOnce(endpoint);
     expect(told[1]).toEqual(note({ marks: 1 | 16, wait: 600 }));
+    for (let i = 0; i < 3; i++) state.health.failAtOnce(endpoint);
+    expect([told.length, state.health.healthStats.passiveFailure]).toEqual([2, 4]);
     server.pass(600);
     expect(prober().asked).toEqual([FIRST]);
+  });
+
+  test("what was kept for the next question is let go when another worker asks", () => {
+    const { state, prober } = second();
+    state.health.learn(note());
+    expect(prober().of(FIRST).gaveUp).toBe(1);
   });
 
   test("notes of endpoints that nobody knows are bounded", () => {
