@@ -73,4 +73,8 @@ export const healthBetween: readonly (readonly [title: string, reason: string])[
     "What a server sends after its answer to a TCP health check means nothing",
     "Envoy counts it as one more success if it holds the expected bytes, and waits for the interval anew.",
   ],
+  [
+    "A process that was busy when a health check's time was up looks once more",
+    "The answer may be there and not be read yet: it gets 20 ms. Envoy counts a timeout.",
+  ],
 ];
