@@ -27,6 +27,11 @@ import type { Probe, Prober, ProbeSink } from "./health-probe.ts";
 /** Beyond the time-out of a check, so long is waited for what another worker has to tell, ms. */
 const SLACK = 1000;
 
+/** A time-out that is noticed later than this, ms, says that we were busy: the answer may be there, and not be read yet. */
+const BUSY = 10;
+/** Then there is so much time to read it, ms. */
+const GRACE = 20;
+
 /** Whose endpoints they are. */
 export interface HealthOwner {
   readonly clock: Clock;
@@ -142,6 +147,8 @@ class HealthSession implements ProbeSink {
   /** What the probe was made for. */
   private target: string;
   private asking = false;
+  /** When the answer has to be there; Infinity once it has got some grace. */
+  private deadline = 0;
   private readonly interval = new Timer(() => this.ask());
   private readonly timeout = new Timer(() => this.onTimeout());
 
@@ -246,11 +253,18 @@ class HealthSession implements ProbeSink {
     const { owner, means } = this;
     this.asking = true;
     owner.healthStats.attempt++;
-    owner.timers.arm(this.timeout, owner.clock.now + means.check.timeout);
+    this.deadline = owner.clock.now + means.check.timeout;
+    owner.timers.arm(this.timeout, this.deadline);
     this.probe.ask();
   }
 
   private onTimeout(): void {
+    const { clock, timers } = this.owner;
+    if (clock.now > this.deadline + BUSY) {
+      this.deadline = Number.POSITIVE_INFINITY;
+      timers.arm(this.timeout, clock.now + GRACE);
+      return;
+    }
     this.probe.giveUp();
     const transition = this.fail("NETWORK_TIMEOUT", false, 0, "no answer in time");
     this.wait(false, transition);

@@ -175,7 +175,7 @@ describe("grpc-go's health service", () => {
       servers[a].program.child.kill("SIGUSR1");
       try {
         expect(await becomes(cluster, a, FAILED)).toBe(FAILED);
-        // Every worker asks for itself. This is the largest number that any of them has.
+        // The largest number that any worker has: one asks, and tells the others.
         const healthy = () => statOf(admin, `cluster.${cluster}.membership_healthy`);
         expect(await eventually(healthy, (count) => count === 1)).toBe(1);
         expect(await answering(cluster)).toEqual([b]);

@@ -65,4 +65,16 @@ export const healthBetween: readonly (readonly [title: string, reason: string])[
     "GOAWAY with an error code does not end a gRPC health check",
     "What the peer has begun to answer it may answer still (RFC 9113 6.8): the check ends with the answer or the timeout. Envoy closes at once and counts a failure.",
   ],
+  [
+    "Listeners open when every endpoint was asked once",
+    "Envoy counts answers: the second one of a quick endpoint stands for the first one of a mute endpoint.",
+  ],
+  [
+    "What a server sends after its answer to a TCP health check means nothing",
+    "Envoy counts it as one more success if it holds the expected bytes, and waits for the interval anew.",
+  ],
+  [
+    "A process that was busy when a health check's time was up looks once more",
+    "The answer may be there and not be read yet: it gets 20 ms. Envoy counts a timeout.",
+  ],
 ];

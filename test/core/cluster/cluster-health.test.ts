@@ -108,6 +108,23 @@ describe("when a cluster may be used", () => {
     expect(flags(state)[0]).toBe(`${FIRST} /failed_active_hc/active_hc_timeout`);
   });
 
+  test("a worker that was busy when the time was up reads what is there before it judges", () => {
+    const { server, state, prober } = start(two);
+    const busy = (ms: number) => {
+      server.clock.now += ms;
+      server.timers.expire(server.clock.now);
+    };
+    busy(900);
+    prober().of(FIRST).well();
+    server.pass(19);
+    expect(flags(state)[0]).toBe(`${FIRST} healthy`);
+    expect(flags(state)[1]).toBe(`${SECOND} /failed_active_hc`);
+    expect(state.health.healthStats.failure).toBe(0);
+    server.pass(2);
+    expect(flags(state)[1]).toBe(`${SECOND} /failed_active_hc/active_hc_timeout`);
+    expect(state.health.healthStats.networkFailure).toBe(1);
+  });
+
   test("at once if there is nobody to ask", () => {
     expect(start({ loadAssignment: assignment() }).heard).toEqual(["ready"]);
     const deaf = endpoint(FIRST, { healthCheck: { address: null, port: 0, hostname: "", disabled: true } });

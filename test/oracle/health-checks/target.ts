@@ -67,8 +67,10 @@ export class Target {
       socket.on("close", () => this.sockets.delete(socket));
       socket.on("end", () => socket.end());
       if (script.asks === "http2") this.serveHttp2(socket, name, script);
-      else if (script.asks === "connect") this.check(socket, name, "", script.steps);
-      else this.serveBytes(socket, name, script);
+      else if (script.asks === "connect") {
+        this.check(socket, name, "", script.steps);
+        socket.on("data", (chunk: Buffer) => this.checks.push(`${name} ${chunk.toString("latin1")}`));
+      } else this.serveBytes(socket, name, script);
     });
   }
 
