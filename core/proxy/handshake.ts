@@ -114,7 +114,10 @@ export class Handshake implements SocketHandler {
   onClose(reason: CloseReason): void {
     if (this.over) return;
     const failure = tlsFailureOf(reason);
-    if (failure !== null) this.stats.connectionError++;
+    if (failure !== null) {
+      this.stats.connectionError++;
+      forgetSessions(this.material); // RFC 5246 7.2.2: what ends with an alert is not resumed
+    }
     this.end();
     this.owner.onRefused(reason, failure ?? "");
   }

@@ -32,7 +32,7 @@ export class MessageCounter {
       const taken = Math.min(PREFIX - this.prefix, body.size - at);
       body.copy(at, taken, this.scratch, 0);
       at += taken;
-      for (let i = 0; i < taken; i++) if (this.take(this.scratch[i])) begun++;
+      for (let i = 0; i < taken && !this.broken; i++) if (this.take(this.scratch[i])) begun++;
     }
     return begun;
   }

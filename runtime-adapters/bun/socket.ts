@@ -65,6 +65,10 @@ const REPORTS = {
 
 /** Bun reads 512 KiB at a time, and as long as there is more. So much means that there is, bytes. */
 const LARGE_READ = 128 * 1024;
+/** So long may the core be busy with one connection before others have their turn, ms; rests cost much less. */
+const MOST_AT_ONCE = 5;
+/** Large reads that follow each other are not further apart, ms. */
+const LULL = 1;
 
 /** Codes of a handshake that failed. Others are OpenSSL's names of what is wrong with a chain. */
 const FAILURES = /^(ERR_(?!TLS_CERT_ALTNAME_INVALID)|E[A-Z]+$|$)/;
@@ -98,6 +102,9 @@ export class BunSocket extends HostSocket<BunDriver> {
   private reading = true;
   /** It is not read from until others had their turn. */
   private resting = false;
+  /** When its last large read had been dealt with, and the time that those took that followed each other, ms. */
+  private heardAt = 0;
+  private spent = 0;
   /** A write failed. What was received before can still be read. */
   private broken = false;
   private encrypted = false;
@@ -281,8 +288,16 @@ export class BunSocket extends HostSocket<BunDriver> {
   }
 
   onData(chunk: Uint8Array): void {
+    if (chunk.length < LARGE_READ) {
+      this.received(chunk);
+      return;
+    }
+    const begun = performance.now();
+    if (begun - this.heardAt > LULL) this.spent = 0;
     this.received(chunk);
-    if (chunk.length >= LARGE_READ && this.reading) this.rest();
+    this.heardAt = performance.now();
+    this.spent += this.heardAt - begun;
+    if (this.spent > MOST_AT_ONCE && this.reading) this.rest();
   }
 
   /** Whoever sends faster than is read would be read on and on, and nobody else: others have their turn first. */
@@ -290,6 +305,7 @@ export class BunSocket extends HostSocket<BunDriver> {
     const { native } = this;
     if (this.resting || native === null) return;
     this.resting = true;
+    this.spent = 0;
     native.pause();
     setImmediate(() => {
       this.resting = false;

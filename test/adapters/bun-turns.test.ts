@@ -37,7 +37,7 @@ test("one that never stops is read a little at a time, and nothing is lost by it
   });
   const pouring = Bun.spawn([process.execPath, "-e", POUR, String(listener.address.port)]);
   while (server.bytes < 40 * MIB) await Bun.sleep(1);
-  expect(most).toBeLessThan(2 * MIB);
+  expect(most).toBeLessThan(4 * MIB);
   // What the core has paused stays so behind that turn.
   driver.run(() => server.socket.pause());
   await Bun.sleep(5);

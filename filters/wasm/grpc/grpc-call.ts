@@ -7,13 +7,18 @@
  */
 import type { Body } from "../../../core/filter/body.ts";
 import type { CallFailure, CallSink, CallStream } from "../../../core/filter/callout.ts";
+import {
+  framedMessage,
+  type MessageOwner,
+  MessageReader,
+  Sound,
+} from "../../../core/filter/grpc-message-reader.ts";
 import type { Fields } from "../../../core/http/fields.ts";
 import { grpcStatusOf } from "../../../core/http/grpc.ts";
 import { ResponseHead } from "../../../core/http/head.ts";
 import { Timer } from "../../../core/time/timers.ts";
 import { BytesBuffer } from "../bytes-buffer.ts";
 import type { GuestBuffer } from "../guest-context.ts";
-import { framedMessage, type MessageOwner, MessageReader, Sound } from "../../../core/filter/grpc-message-reader.ts";
 
 /** Bytes of one message, either way. */
 export const MAX_MESSAGE = 4 * 1024 * 1024;

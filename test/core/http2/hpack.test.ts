@@ -200,7 +200,7 @@ test("what is written is read as it was, whatever the limits of the table do mea
     ),
     { numRuns: 300 },
   );
-});
+}, 30_000);
 
 describe("the encoder", () => {
   test("says again by index what it has said", () => {

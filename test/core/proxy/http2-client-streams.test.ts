@@ -220,3 +220,56 @@ test("acknowledgements of SETTINGS that were never sent are a flood", async () =
   expect(client.heard().at(-1)).toEndWith("ENHANCE_YOUR_CALM");
   s.expectNothingLeft();
 });
+
+test("header blocks that are each complete in time are never too slow, however they overlap", async () => {
+  const manager = { requestHeadersTimeout: 1000 };
+  const { s, client } = await clientStory({ origins: [answers(OK)], manager });
+  const block = [0x82, 0x86, 0x84, 0x01, 1, 0x61];
+  client.frame(1, 1, 1, block.slice(0, 3));
+  for (let id = 3; id < 20; id += 2) {
+    s.advance(700);
+    // The end of one, and the beginning of the next, in one read.
+    client.frame(9, 4, id - 2, block.slice(3)).frame(1, 1, id, block.slice(0, 3));
+  }
+  s.advance(700);
+  expect(client.heard().filter((line) => line.endsWith(" end")).length).toBe(9);
+  s.advance(400);
+  expect(client.heard()).toEqual(["goaway 17 ENHANCE_YOUR_CALM"]);
+  s.expectNothingLeft();
+});
+
+test("while the health check fails a client hears with its next answer that the connection ends", async () => {
+  const { s, client } = await clientStory({ origins: [answers(OK)] });
+  s.proxy.worker.failHealthCheck(true);
+  client.head(1, GET, { end: true });
+  s.settle();
+  expect(client.heard()[0]).toBe("goaway announced NO_ERROR");
+  s.expectNothingLeft();
+});
+
+test("an answer that was complete before its request is followed by a reset when it has been read", async () => {
+  const origin: Script = (peer) => {
+    if (peer.received.endsWith("start")) peer.send(large(20_000)).end();
+  };
+  const { s, client } = await clientStory({ origins: [origin] }, 4, 0);
+  client.head(1, [...POST, ["content-length", "9"]]).data(1, "start");
+  s.advance(10);
+  expect(client.heard().some((line) => line.includes("reset"))).toBe(false);
+  client.windowUpdate(1, 20_000);
+  s.advance(10);
+  expect(client.heard().slice(-2)).toEqual(["1 data (3616) end", "1 reset NO_ERROR"]);
+  s.expectNothingLeft();
+});
+
+test("trailers that are too many are counted as heads are", async () => {
+  const { s, client } = await clientStory({ origins: [silent] });
+  const many = Array.from({ length: 33 }, (_, i): [string, string] => [`x-${i}`, ""]);
+  client.head(1, POST).head(1, many, { end: true });
+  s.settle();
+  expect(client.heard()).toEqual(["1 reset PROTOCOL_ERROR"]);
+  expect([s.stat("http2.header_overflow"), s.stat("http2.trailers")]).toEqual([1, 0]);
+  client.head(3, POST).head(3, many.slice(1), { end: true });
+  s.settle();
+  expect([s.stat("http2.header_overflow"), s.stat("http2.trailers")]).toEqual([1, 1]);
+  s.expectNothingLeft();
+});

@@ -131,6 +131,22 @@ describe("how long", () => {
     s.expectNothingLeft();
   });
 
+  test("max_requests_per_connection: as many connections are made as those who wait for one will need", async () => {
+    const { s, origins, open, finish } = await holding({
+      cluster: { common: { ...COMMON, maxRequestsPerConnection: 2 } },
+    });
+    const clients = Array.from({ length: 5 }, () => s.proxy.dial("127.0.0.1:80").send(get()));
+    s.advance(10);
+    expect(open.map(([id]) => id).sort()).toEqual([1, 1, 1, 3, 3]);
+    expect(origins.peers.length).toBe(3);
+    while (open.length > 0) finish();
+    for (const client of clients) {
+      expect(gist(client.received)).toBe("200 ok");
+      client.close();
+    }
+    s.expectNothingLeft();
+  });
+
   test("max_connection_duration: what it carries is finished, and nothing is added", async () => {
     const { s, origins, open, finish } = await holding({
       cluster: { common: { ...COMMON, maxConnectionDuration: 1000 } },

@@ -1,6 +1,6 @@
 /** When a client stops using the sessions that it has kept: a handshake would show what has become of the peer. */
 import { describe, expect, test } from "bun:test";
-import type { TlsInfo } from "../../../core/io/tls.ts";
+import { type TlsInfo, tlsFailure } from "../../../core/io/tls.ts";
 import { Handshake } from "../../../core/proxy/handshake.ts";
 import type { ReadyTls } from "../../../core/proxy/tls-side.ts";
 import { listenerScope } from "../../../core/telemetry/listener-stats.ts";
@@ -35,8 +35,8 @@ class Client {
     sessionsUntil: Number.POSITIVE_INFINITY,
   };
 
-  /** A handshake at `after` ms; whether the peer was let in. */
-  meets(peer: { readonly der: Uint8Array }, resumed: boolean, after = 0): boolean {
+  /** A handshake at `after` ms, null = the engine gives it up; whether the peer was let in. */
+  meets(peer: { readonly der: Uint8Array } | null, resumed: boolean, after = 0): boolean {
     this.wall = NOW + after;
     let trusted = false;
     const timers = { arm() {}, release() {} };
@@ -45,7 +45,9 @@ class Client {
     const owner = { onTrusted: () => (trusted = true), onRefused() {} };
     const handshake = new Handshake(services as never, socket as never, this.material, counts, owner);
     handshake.start();
-    handshake.onSecured({ version: "TLSv1.3", resumed, peerCertificates: [peer.der] } as never as TlsInfo);
+    if (peer === null) handshake.onClose(tlsFailure("BAD_RECORD_MAC"));
+    else
+      handshake.onSecured({ version: "TLSv1.3", resumed, peerCertificates: [peer.der] } as never as TlsInfo);
     return trusted;
   }
 }
@@ -63,6 +65,12 @@ describe("sessions that a client has kept", () => {
     expect(client.forgotten).toBe(1);
     client.meets(renewed, false, 3 * HOUR);
     expect(client.forgotten).toBe(2);
+  });
+
+  test("are given up with a handshake that ends with an alert", () => {
+    const client = new Client();
+    expect(client.meets(null, false)).toBe(false);
+    expect(client.forgotten).toBe(1);
   });
 
   test("are given up with one that is refused; a handshake that is refused says nothing of them", () => {

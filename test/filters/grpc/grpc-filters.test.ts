@@ -1,8 +1,11 @@
 /** The filters for gRPC that ship without WASM: `grpc_stats`, `grpc_web`, in the proxy, and what they refuse. */
 import { describe, expect, test } from "bun:test";
+import { toBytes } from "../../../core/bytes/ascii.ts";
 import type { Json } from "../../../core/config/model.ts";
+import { Body } from "../../../core/filter/body.ts";
 import { checkGrpcStats, GRPC_STATS } from "../../../filters/grpc/grpc-stats.ts";
 import { checkGrpcWeb, GRPC_WEB } from "../../../filters/grpc/grpc-web.ts";
+import { MessageCounter } from "../../../filters/grpc/message-counter.ts";
 import { NATIVE_FILTERS } from "../../../filters/standard.ts";
 import { gist, type Story, type StorySetup } from "../../support/engine-story.ts";
 import { POST } from "../../support/http2-peer.ts";
@@ -236,11 +239,33 @@ describe("grpc_web", () => {
     s.expectNothingLeft();
   });
 
-  test.each([["AAAA*AAA"], ["AAAAA"], ["=AAA"]])("text that is no Base64 is refused: %s", async (text) => {
-    const { s } = await speaking(serves(), filter(GRPC_WEB));
-    const client = s.client(ask("application/grpc-web-text", text));
-    expect(client.received).toContain("\r\ngrpc-status: 13\r\n");
-    expect(client.received).toContain("\r\ngrpc-message: Bad gRPC-web request, invalid base64 data.\r\n");
+  test.each([["AAAA*AAA"], ["AAAAA"], ["=AAA"], ["AA-_"], ["A==="], ["===="], ["AA==AA=A"]])(
+    "text that is no Base64 is refused: %s",
+    async (text) => {
+      const { s } = await speaking(serves(), filter(GRPC_WEB));
+      const client = s.client(ask("application/grpc-web-text", text));
+      expect(client.received).toContain("\r\ngrpc-status: 13\r\n");
+      expect(client.received).toContain("\r\ngrpc-message: Bad gRPC-web request, invalid base64 data.\r\n");
+      s.expectNothingLeft();
+    },
+  );
+
+  test("an answer's length is no longer that, and its trailers are told once", async () => {
+    const { s } = await speaking((line, peer) => {
+      if (!line.endsWith(" end")) return;
+      const id = streamOf(line);
+      peer.head(id, [...ANSWER, ["content-length", "6"]]).data(id, message("a"));
+      peer.head(id, [["grpc-status", "0"]], { end: true });
+    }, filter(GRPC_WEB));
+    const client = http2Client(s);
+    client.head(1, [...POST, ["content-type", "application/grpc-web"]]).data(1, message("x"), true);
+    s.settle();
+    const [head, ...rest] = client.heard();
+    expect(head).toContain(" content-type=application/grpc-web+proto ");
+    expect(head).not.toContain("content-length");
+    expect(client.bodies.get(1)).toBe(`${message("a")}\x80\0\0\0\x0fgrpc-status:0\r\n`);
+    expect(rest.every((line) => line.startsWith("1 data "))).toBe(true);
+    expect(rest.at(-1)).toEndWith(" end");
     s.expectNothingLeft();
   });
 
@@ -267,5 +292,29 @@ describe("grpc_web", () => {
   test("what is wrong with its configuration", () => {
     expect(checkGrpcWeb({})).toEqual([]);
     expect(checkGrpcWeb({ x: 1 }).length).toBe(1);
+  });
+});
+
+describe("messages are counted as they pass", () => {
+  const count = (...pieces: string[]): number => {
+    const counter = new MessageCounter();
+    return pieces.reduce((sum, piece) => {
+      const body = new Body();
+      body.push(toBytes(piece), 0, piece.length);
+      return sum + counter.count(body);
+    }, 0);
+  };
+  const huge = "\0\x80\0\0\0";
+
+  test.each<[what: string, pieces: readonly string[], messages: number]>([
+    ["none", [""], 0],
+    ["one, and an empty one", [message("a") + message("")], 2],
+    ["byte by byte", [...(message("abc") + message("d"))], 2],
+    ["one that is compressed", ["\x01\0\0\0\x01a"], 1],
+    ["two gigabytes, of which some have come", [huge, message("a"), message("b")], 1],
+    ["one, and then something else", [message("a"), "\x02\0\0\0\0", message("b")], 1],
+    ["no gRPC at all", ["hello, world", message("b")], 0],
+  ])("%s", (_what, pieces, messages) => {
+    expect(count(...pieces)).toBe(messages);
   });
 });
