@@ -49,6 +49,21 @@ export const healthDifferences: readonly Difference[] = [
     asks: ["health-checks/degraded-no-more"],
     fields: ["stats.health_check.degraded"],
   },
+  {
+    kind: "deliberate",
+    title: "What a health check has found holds at once",
+    reason:
+      "Envoy gathers changes for `update_merge_window`, a second by default: an endpoint that is well again waits for its requests.",
+    asks: ["health-checks/level-back"],
+    fields: ["answers.*"],
+  },
+  {
+    kind: "deliberate",
+    title: "`membership_change` counts changes of a cluster's endpoints",
+    reason: "Envoy counts one for each priority that has changed.",
+    asks: ["health-checks/level-*"],
+    fields: ["stats.membership_change", "later.stats.membership_change"],
+  },
 ];
 
 /** What the oracle does not see. */

@@ -15,6 +15,8 @@ export interface HealthCase {
   readonly cluster?: YamlMap;
   /** More fields of the LbEndpoint of each target. */
   readonly endpoint?: YamlMap;
+  /** The targets' priorities, in ascending order; default: all 0. */
+  readonly priorities?: readonly number[];
   /** More fields of `endpoint.health_check_config`; a target's port is put in where it says `PORT`. */
   readonly checkedAt?: YamlMap;
   /** The endpoints are by EDS: which targets (by index), and by which in turn, once the scripts have ended. */

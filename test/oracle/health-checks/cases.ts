@@ -79,6 +79,27 @@ const choices: readonly HealthCase[] = [
     requests: 2,
   },
   {
+    id: "level-failed",
+    check: http(),
+    targets: [served("a", [BAD]), served("b", [OK])],
+    priorities: [0, 1],
+    requests: 4,
+  },
+  {
+    id: "level-degraded",
+    check: http(),
+    targets: [served("a", [say(200, "x-envoy-degraded: x\r\n")]), served("b", [OK])],
+    priorities: [0, 1],
+    requests: 4,
+  },
+  {
+    id: "level-back",
+    check: http(),
+    targets: [served("a", [OK, BAD, OK, OK]), served("b", [OK])],
+    priorities: [0, 1],
+    requests: 4,
+  },
+  {
     id: "excluded-in-passing",
     check: http(),
     targets: [served("a", [OK], "x-envoy-immediate-health-check-fail: true\r\n"), served("b", [OK])],

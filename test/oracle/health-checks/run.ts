@@ -79,7 +79,12 @@ class Running {
         ...more,
       } as YamlMap;
     });
-    return { cluster_name: one.id, endpoints: [{ lb_endpoints }] };
+    const { priorities = [0] } = one;
+    const endpoints = [...new Set(priorities)].map((priority) => ({
+      priority,
+      lb_endpoints: lb_endpoints.filter((_, i) => (priorities[indexes[i]] ?? 0) === priority),
+    }));
+    return { cluster_name: one.id, endpoints };
   }
 
   assign(indexes: readonly number[]): void {
