@@ -12,8 +12,15 @@ import type { Clock } from "../time/clock.ts";
 import { Timer, type Timers } from "../time/timers.ts";
 import type { Random } from "./balancer.ts";
 import type { ClusterEnvironment, ClusterHandler, ClusterState } from "./cluster.ts";
-import { type EndpointState, FailedActive, PendingActive, PendingRemoval, Unhealthy } from "./endpoint.ts";
-import { forgetHealth, HealthChecks, type HealthMeans, type HealthOwner } from "./health-checks.ts";
+import {
+  CHECKED,
+  type EndpointState,
+  FailedActive,
+  PendingActive,
+  PendingRemoval,
+  Unhealthy,
+} from "./endpoint.ts";
+import { HealthChecks, type HealthMeans, type HealthOwner } from "./health-checks.ts";
 import { HealthEventLog } from "./health-event-log.ts";
 import type { HealthNote } from "./health-note.ts";
 
@@ -28,6 +35,8 @@ export class ClusterHealth implements HealthOwner {
   private checks: HealthChecks | null = null;
   private counts: HealthCheckStats | null = null;
   private traffic = false;
+  /** Endpoints may stay that are taken away: those who take them speak of the same ones as before. */
+  private keeping = true;
   /** The cluster waits for the first round. */
   private awaited = false;
   /** What was found out is brought into force when the poll is over: many answers may come in one. */
@@ -51,17 +60,24 @@ export class ClusterHealth implements HealthOwner {
       const means = this.means(healthCheck);
       if (this.checks === null) this.checks = new HealthChecks(this, means);
       else this.checks.configure(means);
-      this.follow();
+      this.checks.follow(this.cluster.endpoints.endpoints);
+      this.timers.arm(this.timer, this.clock.now); // who stays may have changed
     } else if (this.checks !== null) {
       this.checks.close();
       this.checks = null;
-      for (const endpoint of this.cluster.endpoints.endpoints) forgetHealth(endpoint);
+      for (const endpoint of this.cluster.endpoints.endpoints) endpoint.clear(CHECKED);
       this.settle();
     }
   }
 
-  /** Asks the endpoints that there are now. */
+  /** Endpoints come from elsewhere from now on: of those that are here nobody stays but who is named there. */
+  changeSource(): void {
+    this.keeping = false;
+  }
+
+  /** Asks the endpoints that there are now, after a new assignment. */
   follow(): void {
+    this.keeping = true;
     this.checks?.follow(this.cluster.endpoints.endpoints);
   }
 
@@ -85,7 +101,7 @@ export class ClusterHealth implements HealthOwner {
   /** True for an endpoint that stays though it was taken away: it is well, and those who took it may be mistaken. */
   keeps(endpoint: EndpointState): boolean {
     const { type, ignoreHealthOnRemoval } = this.cluster.config;
-    if (this.checks === null || ignoreHealthOnRemoval === true) return false;
+    if (this.checks === null || !this.keeping || ignoreHealthOnRemoval === true) return false;
     if (type !== "EDS" && type !== "STRICT_DNS") return false;
     return endpoint.healthCheck?.disabled !== true && endpoint.health !== Unhealthy;
   }
@@ -108,9 +124,10 @@ export class ClusterHealth implements HealthOwner {
 
   /** The cluster is gone. */
   close(): void {
-    this.timers.release(this.timer);
+    this.awaited = false;
     this.checks?.close();
     this.checks = null;
+    this.timers.release(this.timer);
   }
 
   // ── What the checks need and say ──────────────────────────────────────────────────────────────────────────
@@ -136,6 +153,10 @@ export class ClusterHealth implements HealthOwner {
     return this.handler.heardHealth(this.cluster.name)?.of(text, this.clock.now, patience) ?? null;
   }
 
+  unhear({ text }: EndpointState): void {
+    this.handler.heardHealth(this.cluster.name)?.forget(text);
+  }
+
   get healthStats(): HealthCheckStats {
     this.counts ??= healthCheckStats(this.scope);
     return this.counts;
@@ -149,12 +170,9 @@ export class ClusterHealth implements HealthOwner {
   private settle(): void {
     const { cluster } = this;
     const { endpoints } = cluster;
-    for (const endpoint of [...endpoints.endpoints]) {
-      if (!endpoint.has(PendingRemoval) || this.keeps(endpoint)) continue;
-      endpoints.discard(endpoint);
-      cluster.stats.membershipChange++;
-    }
-    endpoints.rebuild();
+    const gone = [...endpoints.endpoints].filter((each) => each.has(PendingRemoval) && !this.keeps(each));
+    if (gone.length > 0) cluster.stats.membershipChange++;
+    endpoints.discard(gone);
     this.checks?.count();
     cluster.reportMembers();
     if (this.awaited) cluster.onReady();

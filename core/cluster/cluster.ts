@@ -138,6 +138,7 @@ export class ClusterState implements DnsHandler {
     this.config = config;
     this.configureBreakers();
     this.countTls();
+    if (sourceOf(old) !== sourceOf(config)) this.health.changeSource();
     this.health.configure();
     this.endpoints.configure(this.setOptions());
     if (config.type !== "EDS" || old.type !== "EDS") this.resolveEndpoints();
@@ -285,4 +286,12 @@ export class ClusterState implements DnsHandler {
     this.stats.membershipDegraded = this.endpoints.degraded;
     this.stats.membershipExcluded = this.endpoints.excluded;
   }
+}
+
+/** Where the endpoints come from. */
+function sourceOf({ type, edsServiceName, loadAssignment }: Cluster): string {
+  const names = loadAssignment?.localities.flatMap(({ endpoints }) =>
+    endpoints.map(({ address }) => address.ip),
+  );
+  return JSON.stringify([type, edsServiceName, type === "STATIC" ? [] : names]);
 }

@@ -180,16 +180,19 @@ export class EndpointSet {
     return group;
   }
 
-  /** Takes out an endpoint that was kept. */
-  discard(state: EndpointState): void {
-    if (!this.states.delete(state.text)) return;
-    this.groups = this.groups.map((group) => ({
-      ...group,
-      endpoints: group.endpoints.filter((each) => each !== state),
-    }));
+  /** Takes out endpoints that were kept, and brings the rest into force as `rebuild` does. */
+  discard(gone: readonly EndpointState[]): void {
+    for (const state of gone) this.states.delete(state.text);
+    if (gone.length > 0) {
+      const discarded = new Set(gone);
+      this.groups = this.groups.map((group) => ({
+        ...group,
+        endpoints: group.endpoints.filter((each) => !discarded.has(each)),
+      }));
+    }
     this.rebuild();
-    state.live = false;
-    this.options.onRemoved(state);
+    for (const state of gone) state.live = false;
+    for (const state of gone) this.options.onRemoved(state);
   }
 
   /** Call after changing an endpoint's `health` or `weight` from outside (health checks, outlier ejection). */

@@ -48,6 +48,8 @@ export interface HealthOwner {
   tell(endpoint: EndpointState, note: Omit<HealthNote, "cluster" | "endpoint">): void;
   /** What other workers have told, if it is not too old: by so many ms beyond its own time. */
   heard(endpoint: EndpointState, patience: number): HealthNote | null;
+  /** That endpoint is gone. */
+  unhear(endpoint: EndpointState): void;
 }
 
 /** What the checks of a cluster are made with; all of it changes at once. */
@@ -61,18 +63,22 @@ export class HealthChecks {
   private readonly owner: HealthOwner;
   private means: HealthMeans;
   private readonly sessions = new Map<EndpointState, HealthSession>();
+  /** What the gauges have of this cluster; another one of the same `alt_stat_name` may have its share in them. */
+  private healthy = 0;
+  private degraded = 0;
 
   constructor(owner: HealthOwner, means: HealthMeans) {
     this.owner = owner;
     this.means = means;
   }
 
-  /** New means: what is under way is asked again. */
+  /** New means: what is under way is asked again, and if the check is another one, whoever waits is asked soon. */
   configure(means: HealthMeans): void {
-    const before = this.means.prober;
+    const { prober, check } = this.means;
+    const other = JSON.stringify(check) !== JSON.stringify(means.check);
     this.means = means;
-    for (const session of this.sessions.values()) session.configure(means);
-    before.close();
+    for (const session of this.sessions.values()) session.configure(means, other);
+    prober.close();
   }
 
   /** Asks every one of `endpoints` that wants to be asked. Those that are gone were forgotten. */
@@ -81,7 +87,9 @@ export class HealthChecks {
       const session = this.sessions.get(endpoint);
       if (endpoint.healthCheck?.disabled === true) {
         this.forget(endpoint);
+        if (!endpoint.has(CHECKED)) continue;
         endpoint.clear(CHECKED);
+        this.owner.onHealth(endpoint, false);
       } else if (session === undefined) {
         const made = new HealthSession(endpoint, this.owner, this.means);
         this.sessions.set(endpoint, made);
@@ -95,6 +103,7 @@ export class HealthChecks {
   forget(endpoint: EndpointState): void {
     this.sessions.get(endpoint)?.close();
     this.sessions.delete(endpoint);
+    this.owner.unhear(endpoint);
   }
 
   /** True once every endpoint was asked. */
@@ -116,12 +125,16 @@ export class HealthChecks {
   /** Brings the gauges up to date. */
   count(): void {
     const { healthStats } = this.owner;
-    healthStats.healthy = 0;
-    healthStats.degraded = 0;
+    healthStats.healthy -= this.healthy;
+    healthStats.degraded -= this.degraded;
+    this.healthy = 0;
+    this.degraded = 0;
     for (const { endpoint } of this.sessions.values()) {
-      if (!endpoint.has(FailedActive)) healthStats.healthy++;
-      if (endpoint.has(DegradedActive)) healthStats.degraded++;
+      if (!endpoint.has(FailedActive)) this.healthy++;
+      if (endpoint.has(DegradedActive)) this.degraded++;
     }
+    healthStats.healthy += this.healthy;
+    healthStats.degraded += this.degraded;
   }
 
   /** Asks no more. */
@@ -131,11 +144,6 @@ export class HealthChecks {
     this.means.prober.close();
     this.count();
   }
-}
-
-/** Takes back what checks have made of an endpoint that is not checked any more. */
-export function forgetHealth(endpoint: EndpointState): void {
-  endpoint.clear(CHECKED);
 }
 
 class HealthSession implements ProbeSink {
@@ -180,23 +188,24 @@ class HealthSession implements ProbeSink {
     return this.means.check.timeout + SLACK;
   }
 
-  /** Asks after so many ms, and later if other workers come first. */
+  /** Asks after so many ms, and later if other workers come first; for the first time not very much later. */
   private arm(wait: number): void {
     const { timers, clock, index } = this.owner;
-    timers.arm(this.interval, clock.now + wait + index * this.patience);
+    const others = this.first ? Math.min(index, 1) : index;
+    timers.arm(this.interval, clock.now + wait + others * this.patience);
   }
 
   /** Another worker has asked. */
   learn(note: HealthNote): void {
     const { owner, monitor, endpoint } = this;
-    if (this.asking) return; // what comes of that is told in turn
-    this.probe.giveUp(); // a connection that nobody needs would break one day, which is no failure
     const { first } = monitor;
     const before = endpoint.marks;
     const passed = !endpoint.has(FailedActive);
     monitor.learn(note);
     if (note.traffic) owner.hadTraffic = true;
     if (first || endpoint.marks !== before) owner.onHealth(endpoint, passed && endpoint.has(FailedActive));
+    if (this.asking) return; // what comes of that is told in turn
+    this.probe.giveUp(); // a connection that nobody needs would break one day, which is no failure
     this.arm(
       note.traffic === owner.hadTraffic ? note.wait : this.next(!endpoint.has(FailedActive), Unchanged),
     );
@@ -208,9 +217,14 @@ class HealthSession implements ProbeSink {
     return monitor.wait(means.check, healthy, transition, owner.hadTraffic, owner.random);
   }
 
-  configure(means: HealthMeans): void {
+  /** `other`: the check is another one, by which it may be another endpoint. */
+  configure(means: HealthMeans, other: boolean): void {
+    const { owner, endpoint } = this;
     this.means = means;
     this.renew();
+    if (this.asking || !other) return;
+    const soon = endpoint.has(FailedActive) ? 0 : this.next(true, Unchanged);
+    if (owner.clock.now + soon < this.interval.due) this.arm(soon);
   }
 
   /** The endpoint may say something else about its checks. */
@@ -222,7 +236,7 @@ class HealthSession implements ProbeSink {
     this.probe.close();
     this.probe = this.means.prober.probe(this.endpoint, this);
     this.target = targetOf(this.endpoint);
-    if (this.asking) this.ask();
+    if (this.asking) this.probe.ask(); // in the time that is left
   }
 
   close(): void {
@@ -236,8 +250,9 @@ class HealthSession implements ProbeSink {
     const { owner } = this;
     const news = this.exclude();
     this.fail("PASSIVE", false, 0, "it told a request so");
-    if (!news || this.asking) return; // what comes of a question is told in turn
-    this.tell(Math.max(0, this.interval.due - owner.clock.now - owner.index * this.patience));
+    if (!news) return;
+    const { due } = this.asking ? this.timeout : this.interval;
+    this.tell(Math.max(0, due - owner.clock.now - owner.index * this.patience));
   }
 
   /** It does not count any more; false if it did not before. */

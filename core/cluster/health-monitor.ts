@@ -46,7 +46,7 @@ export class HealthMonitor {
     this.failures = 0;
     let transition: Transition = Unchanged;
     if (endpoint.has(FailedActive)) {
-      if (this.first || ++this.successes === check.healthyThreshold) {
+      if (this.first || ++this.successes >= check.healthyThreshold) {
         endpoint.clear(FailedActive | TimedOutActive | ExcludedAtOnce);
         this.successes = 0;
         transition = Changed;
@@ -72,7 +72,7 @@ export class HealthMonitor {
     let transition: Transition = Unchanged;
     if (!endpoint.has(FailedActive)) {
       const atOnce = !isNetwork(failure) && !retriable;
-      if (atOnce || ++this.failures === check.unhealthyThreshold) {
+      if (atOnce || ++this.failures >= check.unhealthyThreshold) {
         endpoint.mark(FailedActive);
         this.failures = 0;
         transition = Changed;

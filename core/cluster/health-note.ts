@@ -33,6 +33,8 @@ export const UNSHARED: HealthSharing = { index: 0, tell: null };
 
 /** Notes of endpoints that are not here are forgotten beyond so many. */
 const MAX_STRAY = 1000;
+/** The same of a cluster that is not known here yet. */
+const MAX_EARLY = 100_000;
 
 /** What was heard of one cluster's endpoints last, whether they are known here yet or not. */
 export class HeardHealth {
@@ -49,10 +51,16 @@ export class HeardHealth {
     return heard === undefined || now - heard.at > heard.note.wait + patience ? null : heard.note;
   }
 
-  /** Forgets the oldest, if there are far more of them than `endpoints`. */
-  trim(endpoints: number): void {
+  /** The endpoint is gone: what comes to its address is another one. */
+  forget(endpoint: string): void {
+    this.notes.delete(endpoint);
+  }
+
+  /** Forgets the oldest, if there are far more of them than `endpoints`; null: it is not known how many there will be. */
+  trim(endpoints: number | null): void {
+    const most = endpoints === null ? MAX_EARLY : 2 * endpoints + MAX_STRAY;
     for (const endpoint of this.notes.keys()) {
-      if (this.notes.size <= 2 * endpoints + MAX_STRAY) return;
+      if (this.notes.size <= most) return;
       this.notes.delete(endpoint);
     }
   }

@@ -69,7 +69,7 @@ export class Clusters implements ClusterHandler {
   /** What other workers have told, by cluster. */
   private readonly heard = new Map<string, HeardHealth>();
   /** What they are to be told when the poll is over. */
-  private notes: HealthNote[] = [];
+  private readonly notes = new Map<string, HealthNote>();
   private readonly notesTimer = new Timer(() => this.sendNotes());
   private readonly environment: ClusterEnvironment;
   private readonly states = new Map<string, ClusterState>();
@@ -228,7 +228,7 @@ export class Clusters implements ClusterHandler {
       }
       heard.hear(note, this.services.clock.now);
       const cluster = this.states.get(note.cluster);
-      heard.trim(cluster?.endpoints.total ?? 0);
+      heard.trim(cluster?.ready === true ? cluster.endpoints.total : null);
       cluster?.health.learn(note);
     }
   }
@@ -240,13 +240,13 @@ export class Clusters implements ClusterHandler {
   onHealthNote(note: HealthNote): void {
     const { timers, clock } = this.services;
     if (this.sharing.tell === null) return;
-    this.notes.push(note);
+    this.notes.set(`${note.cluster}\n${note.endpoint}`, note);
     timers.arm(this.notesTimer, clock.now);
   }
 
   private sendNotes(): void {
-    const { notes } = this;
-    this.notes = [];
+    const notes = [...this.notes.values()];
+    this.notes.clear();
     this.sharing.tell?.(notes);
   }
 

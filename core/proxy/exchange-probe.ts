@@ -76,7 +76,7 @@ export abstract class ExchangeProbe implements Probe, PoolWaiter, AttemptSink {
   }
 
   /** The answer is bad enough: what is to come of it is of no use. */
-  protected refuse(): void {
+  private refuse(): void {
     const { exchange } = this;
     this.exchange = null;
     this.asking = false;

@@ -111,6 +111,7 @@ function servingIn(bytes: Uint8Array): number {
     const wire = tag % 8;
     if (wire === 0) {
       const value = varint();
+      if (Number.isNaN(value)) return Garbled;
       if (tag === 8) status = value;
     } else if (wire === 1) at += 8;
     else if (wire === 2) {
@@ -120,5 +121,5 @@ function servingIn(bytes: Uint8Array): number {
     else return Garbled;
     if (!(at <= bytes.length)) return Garbled;
   }
-  return Number.isNaN(status) ? Garbled : status;
+  return status;
 }

@@ -270,7 +270,8 @@ export class Http2Upstream implements Dialler, SessionOwner, KeepaliveOwner, Poo
   onSettings(): void {
     this.informed = true;
     for (const exchange of this.unsure.splice(0)) exchange.ask();
-    if (this.state === Open) this.pool.onRoom(this);
+    // A peer that takes no request, and carries none, would be kept for nothing, and another dialled beside it.
+    if (this.state === Open) this.settle();
   }
 
   onPong(mark: number): void {

@@ -9,10 +9,13 @@ import { BlockSearch } from "../bytes/block-search.ts";
 import type { EndpointState } from "../cluster/endpoint.ts";
 import type { Probe, ProbeSink } from "../cluster/health-probe.ts";
 import type { TcpQuestion } from "../config/health-check.ts";
-import type { CloseReason, Socket } from "../io/socket.ts";
+import { type CloseReason, formatAddress, type Socket } from "../io/socket.ts";
 import type { SecureConnection } from "../tls/secure-connection.ts";
 import { askedAt, type HealthProber } from "./health-prober.ts";
 import { type Dialler, dial, NO_ALPN } from "./secure-dial.ts";
+
+/** Who says more than that between two questions, bytes, is left alone until the next one. */
+const MOST_UNASKED = 64 * 1024;
 
 export class TcpProbe implements Probe {
   private readonly prober: HealthProber;
@@ -22,7 +25,11 @@ export class TcpProbe implements Probe {
   private readonly payload: Uint8Array;
   private readonly search: BlockSearch;
   private connection: ProbeConnection | null = null;
+  /** Where the connection goes. */
+  private target = "";
   private asking = false;
+  /** Bytes that came since the last answer. */
+  private unasked = 0;
 
   constructor(prober: HealthProber, question: TcpQuestion, endpoint: EndpointState, sink: ProbeSink) {
     this.prober = prober;
@@ -34,16 +41,21 @@ export class TcpProbe implements Probe {
   }
 
   ask(): void {
+    const { prober } = this;
+    const at = askedAt(this.endpoint);
+    const target = formatAddress(at);
+    if (target !== this.target) this.drop();
     this.asking = true;
+    this.unasked = 0;
     this.search.clear();
     if (this.connection !== null) {
       this.send();
       return;
     }
-    const { prober } = this;
     const connection = new ProbeConnection(this);
     this.connection = connection;
-    connection.socket = dial(prober.services, askedAt(this.endpoint), connection, prober);
+    this.target = target;
+    connection.socket = dial(prober.services, at, connection, prober);
   }
 
   giveUp(): void {
@@ -79,7 +91,11 @@ export class TcpProbe implements Probe {
   }
 
   onData(chunk: Uint8Array): void {
-    if (!this.asking) return;
+    if (!this.asking) {
+      this.unasked += chunk.length;
+      if (this.unasked > MOST_UNASKED) this.drop();
+      return;
+    }
     this.search.read(chunk, 0, chunk.length);
     if (this.search.done) this.pass();
   }

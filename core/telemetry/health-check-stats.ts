@@ -2,7 +2,7 @@
 import { layoutOf } from "./stat-layout.ts";
 import type { Scope } from "./stats.ts";
 
-/** Field names are Envoy's in camel case. Every worker asks for itself, and counts what it asked. */
+/** Field names are Envoy's in camel case. A worker counts what it has asked itself. */
 export class HealthCheckStats {
   attempt = 0;
   success = 0;

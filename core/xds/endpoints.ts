@@ -44,7 +44,7 @@ function readEndpoint(reader: Reader<LbEndpoint>, hostnames: boolean): Endpoint 
   const address = endpoint?.child("address") ?? null;
   if (endpoint !== null && address === null) endpoint.fault("address", "must be set");
   const read = readAddress(address, hostnames);
-  const healthCheck = readEndpointHealthCheck(endpoint?.child("healthCheckConfig") ?? null, hostnames);
+  const healthCheck = readEndpointHealthCheck(endpoint?.child("healthCheckConfig") ?? null);
   if (hostnames && read.path !== "")
     address?.faultHere("must be a host name or an IP address in a DNS cluster");
   return {

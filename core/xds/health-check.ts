@@ -222,13 +222,12 @@ function readEvents(reader: Reader<HealthCheckMessage>): HealthEvents {
 /** Reads what an endpoint says about its checks. */
 export function readEndpointHealthCheck(
   reader: Reader<Endpoint_HealthCheckConfig> | null,
-  hostnames: boolean,
 ): EndpointHealthCheck | null {
   if (reader === null) return null;
   const address = reader.child("address");
   const port = reader.take("portValue");
   return {
-    address: address === null ? null : readAddress(address, hostnames),
+    address: address === null ? null : readAddress(address, false),
     port,
     hostname: headerValue(reader.context, reader.take("hostname"), reader.at("hostname")),
     disabled: reader.take("disableActiveHealthCheck"),

@@ -39,6 +39,8 @@ const LOOK_LIMIT = 500;
 /** How long the first listeners wait for clusters, and how often is looked, ms. */
 const WARM_UP_LIMIT = 5000;
 const WARM_UP_LOOK = 5;
+/** How much longer while endpoints are asked for their health, at most, ms. */
+const MOST_CHECKING = 30_000;
 
 export class LocalWorker implements WorkerControl {
   private readonly driver: Driver;
@@ -171,7 +173,7 @@ export class LocalWorker implements WorkerControl {
     const checks = clusters.map(({ healthCheck: check }) =>
       check ? check.initialJitter + check.timeout : 0,
     );
-    const limit = WARM_UP_LIMIT + Math.max(0, ...checks);
+    const limit = WARM_UP_LIMIT + Math.min(MOST_CHECKING, Math.max(0, ...checks));
     for (let waited = 0; !this.warmedUp && waited < limit; waited += WARM_UP_LOOK) {
       if (this.engine.warmingClusters.length === 0) break;
       await new Promise((resolve) => setTimeout(resolve, WARM_UP_LOOK));

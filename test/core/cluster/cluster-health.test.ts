@@ -29,6 +29,7 @@ function start(
   differs: Partial<Cluster> = {},
   random: () => number = seeded(3),
   worker: Worker = { index: 0, heard: new HeardHealth() },
+  stats = new StatsStore(),
 ) {
   const told: HealthNote[] = [];
   const server = new NameServer();
@@ -49,7 +50,7 @@ function start(
       clock: server.clock,
       timers: server.timers,
       random,
-      stats: new StatsStore(),
+      stats,
       updates: new ClusterUpdateStats(),
       workers: 1,
       sharing: { index: worker.index, tell: null },
@@ -387,6 +388,17 @@ describe("endpoints come and go", () => {
     expect(other.prober().probes[1].closed).toBe(true);
   });
 
+  test("one that fails and says then that it is not to be asked is picked again", () => {
+    const { say, state, server, prober, first, second } = eds({ healthyPanicThreshold: 0 });
+    server.pass(1000);
+    prober().of(FIRST).unwell();
+    server.pass(0);
+    expect(picks(state)).toEqual([SECOND]);
+    say({ ...first, healthCheck: { address: null, port: 0, hostname: "", disabled: true } }, second);
+    server.pass(0);
+    expect([picks(state), state.stats.membershipHealthy]).toEqual([[FIRST, SECOND], 2]);
+  });
+
   test("one that says that it is not to be asked, and one that is asked elsewhere", () => {
     const { say, state, server, prober, first, second } = eds();
     const elsewhere = { address: null, port: 8081, hostname: "", disabled: false };
@@ -396,6 +408,20 @@ describe("endpoints come and go", () => {
     expect(prober().asked).toEqual([SECOND]);
     expect(flags(state)).toEqual([`${FIRST} healthy`, `${SECOND} healthy`]);
   });
+});
+
+test("two clusters of one name in statistics: each has its share of the gauges", () => {
+  const store = new StatsStore();
+  const [blue, green] = ["blue", "green"].map((name) =>
+    start({ ...two, name, altStatName: "both" }, undefined, undefined, store),
+  );
+  for (const { prober, server } of [blue, green]) {
+    prober().allWell();
+    server.pass(0);
+  }
+  expect(blue.state.health.healthStats.healthy).toBe(4);
+  blue.state.close();
+  expect(green.state.health.healthStats.healthy).toBe(2);
 });
 
 describe("the configuration changes", () => {
@@ -426,7 +452,7 @@ describe("the configuration changes", () => {
     expect(prober().asked).toEqual([]);
   });
 
-  test("another check keeps what is known; what was under way is asked anew", () => {
+  test("another check keeps what is known; what was under way is asked anew, in the time that is left", () => {
     const { state, server, probers } = start(two);
     probers[0].of(FIRST).unwell();
     probers[0].of(SECOND).well();
@@ -435,8 +461,99 @@ describe("the configuration changes", () => {
     state.applyConfig({ ...state.config, version: "2", healthCheck: healthCheck({ timeout: 100 }) });
     expect([probers[0].closed, probers[1].asked]).toEqual([true, [FIRST]]);
     expect(flags(state)).toEqual([`${FIRST} /failed_active_hc`, `${SECOND} healthy`]);
-    server.pass(100);
+    server.pass(299);
+    expect(probers[1].of(FIRST).gaveUp).toBe(0);
+    server.pass(1);
     expect(probers[1].of(FIRST).gaveUp).toBe(1);
+  });
+
+  test("a cluster that changes faster than its endpoints answer gets its verdicts all the same", () => {
+    const { state, server } = start(two);
+    for (let version = 2; version < 20; version++) {
+      state.applyConfig({ ...state.config, version: `${version}` });
+      server.pass(100);
+    }
+    expect([state.ready, state.health.healthStats.networkFailure]).toEqual([true, 4]);
+  });
+
+  test("by another check those that fail are asked at once, and the others soon", () => {
+    const slow = healthCheck({
+      interval: 3_600_000,
+      noTrafficInterval: 3_600_000,
+      noTrafficHealthyInterval: 3_600_000,
+    });
+    const { state, server, prober } = start({
+      ...two,
+      healthCheck: { ...slow, unhealthyInterval: 3_600_000 },
+    });
+    prober().of(FIRST).well();
+    prober().of(SECOND).unwell();
+    server.pass(10_000);
+    state.applyConfig({ ...state.config, version: "2" }); // nothing of interest
+    server.pass(10_000);
+    expect(prober().asked).toEqual([]);
+    state.applyConfig({ ...state.config, version: "3", healthCheck: healthCheck() });
+    server.pass(1);
+    expect(prober().asked).toEqual([SECOND]);
+    server.pass(1000);
+    expect(prober().asked).toContain(FIRST);
+  });
+
+  test("a threshold that is lowered holds for what was counted before", () => {
+    const { state, server, prober } = start({ ...two, healthCheck: healthCheck({ unhealthyThreshold: 5 }) });
+    prober().allWell();
+    for (let i = 0; i < 3; i++) {
+      server.pass(1000);
+      for (const each of prober().probes) if (each.waiting) each.unwell("NETWORK");
+    }
+    state.applyConfig({ ...state.config, version: "2", healthCheck: healthCheck({ unhealthyThreshold: 2 }) });
+    server.pass(1000);
+    for (const each of prober().probes) if (each.waiting) each.unwell("NETWORK");
+    expect(flags(state)).toEqual([`${FIRST} /failed_active_hc`, `${SECOND} /failed_active_hc`]);
+  });
+
+  test("… and so does the other threshold", () => {
+    const { state, server, prober } = start({ ...two, healthCheck: healthCheck({ healthyThreshold: 5 }) });
+    for (const each of prober().probes) each.unwell();
+    for (let i = 0; i < 3; i++) {
+      server.pass(1000);
+      prober().allWell();
+    }
+    state.applyConfig({ ...state.config, version: "2", healthCheck: healthCheck({ healthyThreshold: 2 }) });
+    server.pass(1); // those that fail are asked at once
+    prober().allWell();
+    expect(flags(state)).toEqual([`${FIRST} healthy`, `${SECOND} healthy`]);
+  });
+
+  test.each([
+    ["another name of EDS", { edsServiceName: "green" }],
+    [
+      "another sort of cluster",
+      { type: "STRICT_DNS", loadAssignment: assignment(group([endpoint("a.example:80")])) },
+    ],
+  ] as const)("%s: nobody stays who is not named there", (_, change) => {
+    const { state, server, prober } = start({ type: "EDS", edsServiceName: "blue" });
+    state.applyEndpoints(assignment(group(weighted(1, 1))));
+    prober().allWell();
+    server.pass(0);
+    state.applyEndpoints(assignment(group(weighted(1)))); // the second one stays
+    state.applyConfig({ ...state.config, version: "2", ...change });
+    expect(picks(state)).toEqual([FIRST, SECOND]); // until others are known
+    if ("type" in change) server.answer("a.example", ["10.0.0.3"]);
+    else state.applyEndpoints(assignment(group([endpoint("10.0.0.3:80")])));
+    expect(flags(state)).toEqual(["10.0.0.3:80 /failed_active_hc"]);
+  });
+
+  test("ignore_health_on_host_removal lets those go who have stayed", () => {
+    const { state, server, prober, heard } = start({ type: "EDS" });
+    state.applyEndpoints(assignment(group(weighted(1, 1, 1))));
+    prober().allWell();
+    server.pass(0);
+    state.applyEndpoints(assignment(group(weighted(1))));
+    state.applyConfig({ ...state.config, version: "2", ignoreHealthOnRemoval: true });
+    server.pass(0);
+    expect(flags(state)).toEqual([`${FIRST} healthy`]);
+    expect(heard.slice(-2)).toEqual([`removed ${SECOND}`, "removed 10.0.0.3:80"]);
   });
 });
 
@@ -508,7 +625,6 @@ describe("several workers", () => {
     expect(prober().asked).toEqual([]);
     server.pass(1);
     expect(prober().asked).toEqual([FIRST]);
-    state.health.learn(note({ marks: 1 })); // too late: its own answer counts
     prober().allWell();
     server.pass(1);
     expect([heard, flags(state)]).toEqual([["ready"], [`${FIRST} healthy`]]);
@@ -516,6 +632,40 @@ describe("several workers", () => {
     expect(prober().asked).toEqual([]);
     server.pass(1);
     expect(prober().asked).toEqual([FIRST]);
+  });
+
+  test("the last of many waits no longer for its first question than the second", () => {
+    const { prober, server } = start(one, undefined, { index: 7, heard: new HeardHealth() });
+    server.pass(300 + 1000);
+    expect(prober().asked).toEqual([FIRST]);
+  });
+
+  test("what another worker tells while it asks counts, and so does the answer", () => {
+    const { prober, server, state, told } = start(one);
+    prober().allWell();
+    server.pass(1000);
+    state.health.learn(note({ marks: 1 | 16 }));
+    expect(flags(state)).toEqual([`${FIRST} /failed_active_hc/excluded_via_immediate_hc_fail`]);
+    prober().allWell(); // once, of the two times that it takes
+    expect(told[1]).toEqual(note({ marks: 1 | 16, successes: 1 }));
+    server.pass(1000);
+    prober().allWell();
+    expect(flags(state)).toEqual([`${FIRST} healthy`]);
+  });
+
+  test("what was heard of an endpoint goes with it", () => {
+    const heard = new HeardHealth();
+    heard.hear(note(), 0);
+    const { state, server } = start({ type: "EDS", ignoreHealthOnRemoval: true }, undefined, {
+      index: 1,
+      heard,
+    });
+    const [first] = weighted(1);
+    state.applyEndpoints(assignment(group([first])));
+    state.applyEndpoints(assignment());
+    state.applyEndpoints(assignment(group([first])));
+    server.pass(1);
+    expect(flags(state)).toEqual([`${FIRST} /failed_active_hc`]);
   });
 
   test("what it heard before it knew the endpoint counts, unless it is old", () => {
@@ -568,7 +718,8 @@ describe("several workers", () => {
     const heard = new HeardHealth();
     for (let i = 0; i < 5000; i++) {
       heard.hear(note({ endpoint: `10.0.0.${i}:80` }), 0);
-      heard.trim(2);
+      heard.trim(i < 4000 ? null : 2); // it was not known how many there would be
+      if (i === 3999) expect(heard.of("10.0.0.0:80", 0, 0)).not.toBeNull();
     }
     expect(heard.of("10.0.0.4999:80", 0, 0)).not.toBeNull();
     expect(heard.of("10.0.0.3000:80", 0, 0)).toBeNull();

@@ -405,6 +405,25 @@ describe("HTTP/2 and gRPC", () => {
     await end(s);
   });
 
+  test("an endpoint that takes no request any more costs one connection at a time", async () => {
+    const origins = speaks(ok);
+    const s = await asking(http({ http2: HTTP2 }), origins.script);
+    for (let i = 0; i < 5; i++) {
+      origins.peers[i].settings(3, 0); // MAX_CONCURRENT_STREAMS
+      s.settle();
+      s.advance(1000);
+    }
+    expect(origins.peers.map(({ peer }) => peer.ended || peer.closed)).toEqual([
+      true,
+      true,
+      true,
+      true,
+      true,
+      false,
+    ]);
+    await end(s);
+  });
+
   const message = (...bytes: number[]) => latin1(framedMessage(new Uint8Array(bytes)), 0, bytes.length + 5);
   const SERVING = message(8, 1);
   const HEAD = [
@@ -460,6 +479,7 @@ describe("HTTP/2 and gRPC", () => {
     ["a message without end", says(SERVING.slice(0, -1)), "failed"],
     ["a number without end", says(message(8, 0x81)), "failed"],
     ["a length beyond the message", says(message(8, 1, 18, 5)), "failed"],
+    ["a field without end behind it", says(message(8, 1, 24, 0x81)), "failed"],
     ["a group, which nobody uses", says(message(8, 1, 11)), "failed"],
     ["a compressed message", says(`\x01${SERVING.slice(1)}`), "failed"],
     ["a message beyond the limit", says("\x00\x00\x10\x00\x01"), "failed"],
@@ -639,6 +659,38 @@ describe("where names lead", () => {
     expect(s.upstream(0)[0].ended || s.upstream(0)[0].closed).toBe(true);
     await end(s);
   });
+});
+
+test("LOGICAL_DNS: a kept connection of TCP questions does not outlive the address", async () => {
+  const pong: Script = (peer) => {
+    if (peer.take() !== "") peer.send("PONG");
+  };
+  const s = await story({ origins: [pong, silent] });
+  await s.apply(snapshot([], []));
+  s.proxy.network.name("a.example", ["10.0.0.1"]);
+  const ping = check({ ...TCP_QUESTION, send: "PING", receive: ["PONG"] });
+  const named = { type: "LOGICAL_DNS", healthCheck: ping } as const;
+  await s.apply(snapshot([], [cluster("app", [ip("a.example", 8080)], named)]));
+  s.advance(1);
+  expect(flags(s)).toEqual(["healthy"]);
+  s.proxy.network.name("a.example", ["10.0.0.2"]);
+  s.advance(7000);
+  expect([flags(s), s.upstream(0)[0].ended, s.upstream(1).length > 0]).toEqual([
+    ["failed,timeout"],
+    true,
+    true,
+  ]);
+  await end(s);
+});
+
+test("who talks between two questions of TCP is left alone after a while", async () => {
+  const s = await asking(check({ ...TCP_QUESTION, send: "PING", receive: ["PONG"] }), (peer) => {
+    if (peer.take() !== "") peer.send("PONG");
+  });
+  const [peer] = s.upstream();
+  for (let i = 0; i < 20 && !peer.ended; i++) s.send(peer, "x".repeat(8192));
+  expect([peer.ended, flags(s), s.stat("cluster.app.health_check.failure")]).toEqual([true, ["healthy"], 0]);
+  await end(s);
 });
 
 describe("what follows for requests", () => {
