@@ -92,4 +92,9 @@ export const healthBetween: readonly (readonly [title: string, reason: string])[
     "A process that was busy when a health check's time was up looks once more",
     "The answer may be there and not be read yet: it gets 20 ms. Envoy counts a timeout.",
   ],
+  [
+    "A changed cluster keeps what its health checks have found out",
+    "Endpoints that are there before and after keep their health, and if the check is another one they are asked soon. Envoy makes a new cluster, and uses the old one until the new one has asked everybody.",
+  ],
+  ["A threshold of health checks of 0 counts as 1", "In Envoy it is never reached."],
 ];
