@@ -64,6 +64,13 @@ export const healthDifferences: readonly Difference[] = [
     asks: ["health-checks/level-*"],
     fields: ["stats.membership_change", "later.stats.membership_change"],
   },
+  {
+    kind: "deliberate",
+    title: "A threshold of health checks of 0 counts as 1",
+    reason: "In Envoy it is never reached.",
+    asks: ["health-checks/thresholds-zero"],
+    fields: ["flags.*", "status.*", "stats.*", "events.*"],
+  },
 ];
 
 /** What the oracle does not see. */
