@@ -92,4 +92,8 @@ export const healthBetween: readonly (readonly [title: string, reason: string])[
     "A process that was busy when a health check's time was up looks once more",
     "The answer may be there and not be read yet: it gets 20 ms. Envoy counts a timeout.",
   ],
+  [
+    "Health check events of endpoints that DNS has found are like those of others",
+    "Envoy gives those of STRICT_DNS an empty `metadata`, and writes none for LOGICAL_DNS.",
+  ],
 ];
