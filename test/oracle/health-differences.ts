@@ -103,7 +103,7 @@ export const healthBetween: readonly (readonly [title: string, reason: string])[
     "A changed cluster keeps what its health checks have found out",
     "Endpoints that are there before and after keep their health, and if the check is another one they are asked soon. Envoy makes a new cluster, and uses the old one until the new one has asked everybody.",
   ],
-  ["A threshold of health checks of 0 counts as 1", "In Envoy it is never reached."],
+  [
     "Health check events of endpoints that DNS has found are like those of others",
     "Envoy gives those of STRICT_DNS an empty `metadata`, and writes none for LOGICAL_DNS.",
   ],
