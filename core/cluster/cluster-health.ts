@@ -24,6 +24,10 @@ import { HealthChecks, type HealthMeans, type HealthOwner } from "./health-check
 import { HealthEventLog } from "./health-event-log.ts";
 import type { HealthNote } from "./health-note.ts";
 
+/** Verdicts wait a ms for each so many endpoints, and no longer than that, ms. */
+const PER_MS = 100;
+const MOST_WAITING = 50;
+
 export class ClusterHealth implements HealthOwner {
   readonly clock: Clock;
   readonly timers: Timers;
@@ -163,7 +167,9 @@ export class ClusterHealth implements HealthOwner {
   }
 
   onHealth(endpoint: EndpointState, failed: boolean): void {
-    this.timers.arm(this.timer, this.clock.now);
+    // To sort many endpoints takes its time: it is done once for what is found out in a few ms.
+    const wait = Math.min(MOST_WAITING, Math.floor(this.cluster.endpoints.total / PER_MS));
+    if (!this.timer.armed) this.timers.arm(this.timer, this.clock.now + wait);
     if (failed) this.handler.onEndpointFailed(this.cluster, endpoint);
   }
 

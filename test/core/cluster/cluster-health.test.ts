@@ -126,6 +126,16 @@ describe("when a cluster may be used", () => {
     expect(state.health.healthStats.networkFailure).toBe(1);
   });
 
+  test("of many endpoints it is found out together", () => {
+    const many = Array.from({ length: 500 }, (_, i) => endpoint(`10.0.${i >> 8}.${i & 255}:80`));
+    const { state, server, prober, heard } = start({ loadAssignment: assignment(group(many)) });
+    prober().allWell();
+    server.pass(4);
+    expect([heard, state.stats.membershipHealthy]).toEqual([[], 0]);
+    server.pass(1);
+    expect([heard, state.stats.membershipHealthy]).toEqual([["ready"], 500]);
+  });
+
   test("at once if there is nobody to ask", () => {
     expect(start({ loadAssignment: assignment() }).heard).toEqual(["ready"]);
     const deaf = endpoint(FIRST, { healthCheck: { address: null, port: 0, hostname: "", disabled: true } });
