@@ -63,9 +63,11 @@ export class ClusterHealth implements HealthOwner {
     if (healthCheck != null) {
       const means = this.means(healthCheck);
       if (this.checks === null) this.checks = new HealthChecks(this, means);
-      else this.checks.configure(means);
+      else {
+        this.checks.configure(means);
+        this.timers.arm(this.timer, this.clock.now); // who stays may have changed
+      }
       this.checks.follow(this.cluster.endpoints.endpoints);
-      this.timers.arm(this.timer, this.clock.now); // who stays may have changed
     } else if (this.checks !== null) {
       this.checks.close();
       this.checks = null;
