@@ -68,7 +68,7 @@ export interface TlsInfo {
   readonly cipher: string;
   /** What was agreed upon, or "". */
   readonly alpn: string;
-  /** The name that the client asked for, or "". */
+  /** The name that the client asked for, or "". Of a session that is resumed a server's engine may not know it. */
   readonly serverName: string;
   /** No certificate was shown or proved; `peerCertificates` is what the session remembers: the leaf, or nothing. */
   readonly resumed: boolean;
