@@ -73,7 +73,8 @@ export class Handshake implements SocketHandler {
     socket.handler = this;
     this.hello = hello;
     // Who shakes hands shows what he has now; a session only what he had.
-    if (material.sessionsUntil <= services.clock.wall) forgetSessions(material);
+    const { sessions } = material.context;
+    if (sessions != null && sessions.until <= services.clock.wall) sessions.forget();
     if (timeout > 0) services.timers.arm(this.timer, services.clock.now + timeout);
     socket.secure(material.context, unread, material.serverName);
   }
@@ -87,6 +88,7 @@ export class Handshake implements SocketHandler {
     }
     const { material, stats, services } = this;
     const { judge, mustName, mustShow } = material;
+    const { sessions } = material.context;
     const shown = info.peerCertificates.length > 0;
     let peer: Peer | null = null;
     if (mustName && info.serverName === "") {
@@ -97,13 +99,13 @@ export class Handshake implements SocketHandler {
       const verdict = judge.judge(info.peerCertificates, services.clock.wall, info.resumed);
       if (verdict.fault !== null) {
         countPeerFault(stats, verdict.fault);
-        if (info.resumed) forgetSessions(material);
+        if (info.resumed) sessions?.forget();
         this.fail(peerFaultText(verdict.fault, verdict.detail));
         return;
       }
       peer = verdict.peer;
-      for (const { notAfter } of peer?.path ?? [])
-        if (notAfter < material.sessionsUntil) material.sessionsUntil = notAfter;
+      if (sessions != null && peer !== null)
+        for (const { notAfter } of peer.path) sessions.until = Math.min(sessions.until, notAfter);
     } else if (!shown && mustShow) {
       stats.failVerifyNoCert++;
       this.fail("the peer showed no certificate");
@@ -142,7 +144,7 @@ export class Handshake implements SocketHandler {
     const failure = tlsFailureOf(reason);
     if (failure !== null) {
       this.stats.connectionError++;
-      forgetSessions(this.material); // RFC 5246 7.2.2: what ends with an alert is not resumed
+      this.material.context.sessions?.forget(); // RFC 5246 7.2.2: what ends with an alert is not resumed
     }
     this.end();
     this.owner.onRefused(reason, failure ?? "");
@@ -166,10 +168,4 @@ export class Handshake implements SocketHandler {
     this.over = true;
     this.services.timers.release(this.timer);
   }
-}
-
-/** A client begins anew with whomever it dials. */
-function forgetSessions(material: ReadyTls): void {
-  material.context.forgetSessions?.();
-  material.sessionsUntil = Number.POSITIVE_INFINITY;
 }
