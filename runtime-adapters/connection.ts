@@ -306,11 +306,11 @@ export abstract class Connection extends NativeCalls implements PlainSocket, Dir
     this.turn.finish();
   }
 
-  /** The handshake is done. Of the peer's bytes nothing may be reported before. */
-  protected secured(info: TlsInfo): void {
-    if (this.state !== Open || this.tls !== Shaking) return;
+  /** The handshake is done; false: the core will not have it. Of the peer's bytes nothing may be reported before. */
+  protected secured(info: TlsInfo): boolean {
+    if (this.state !== Open || this.tls !== Shaking) return false;
     this.tls = Secured;
-    if ((this.wants & Leaving) !== 0) return;
+    if ((this.wants & Leaving) !== 0) return false;
     this.turn.begin();
     if ((this.wants & WantPause) !== 0) this.setReading(false);
     try {
@@ -321,6 +321,7 @@ export abstract class Connection extends NativeCalls implements PlainSocket, Dir
     // Bytes written meanwhile have waited for this.
     if (!this.dirty) this.mark();
     this.turn.finish();
+    return (this.wants & Leaving) === 0;
   }
 
   /** There is nothing to begin with. */

@@ -84,10 +84,6 @@ export class HostTlsContext implements TlsContext {
       this.fault = (error as Error).message || "unusable";
     }
   }
-
-  forgetSessions(): void {
-    this.sessions?.forget();
-  }
 }
 
 /** Whether tickets are given out, or taken. */

@@ -5,6 +5,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
+import { GainedSessions } from "./gained-sessions.ts";
 import type { HostTlsContext } from "./host-tls-context.ts";
 import type { KeptSession, SessionStore } from "./session-store.ts";
 
@@ -30,11 +31,16 @@ export interface SecureNative extends TLSSocket {
   _releaseControl(): boolean;
   /** Ours: the session that a client came with. */
   brought?: KeptSession | null;
+  /** Ours: those that it gets. */
+  gained?: GainedSessions;
   /** Ours: see `peerChain`. */
   shown?: readonly Uint8Array[];
 }
 
-/** Makes `below` TLS. "secure" follows, or "error" and "close". `sessions`: from where and to where a client has them. */
+/**
+ * Makes `below` TLS. "secure" follows, or "error" and "close". `sessions`: from where and to where a client has them; those
+ * that it gets wait in `gained` for the verdict on the peer.
+ */
 export function makeSecure(
   below: Duplex,
   context: HostTlsContext,
@@ -67,10 +73,12 @@ function resumeAndKeep(secure: SecureNative, sessions: SessionStore): void {
   if (handle === null) return;
   secure.brought = sessions.take();
   if (secure.brought !== null) secure.setSession(secure.brought.session);
+  const gained = new GainedSessions(sessions);
+  secure.gained = gained;
   // Node has the event "session" for those alone whom `tls.connect` has verified.
   handle.enableSessionCallbacks?.();
   handle.onnewsession = (_id, session) =>
-    sessions.keep({ session, once: secure.getProtocol() === "TLSv1.3", shown: peerChain(secure) });
+    gained.gain({ session, once: secure.getProtocol() === "TLSv1.3", shown: peerChain(secure) });
 }
 
 /** What the peer has shown, DER, leaf first; in this session, or when it began. */

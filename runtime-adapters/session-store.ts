@@ -3,6 +3,7 @@
  * another certificate. As in Envoy the newest is used first, whichever endpoint gave it, and one of TLS 1.3 once only
  * (RFC 8446 C.4). In memory alone; when one ends, the engine knows.
  */
+import type { KeptSessions } from "../core/io/tls.ts";
 
 export interface KeptSession {
   readonly session: Buffer;
@@ -12,7 +13,8 @@ export interface KeptSession {
   readonly shown: readonly Uint8Array[];
 }
 
-export class SessionStore {
+export class SessionStore implements KeptSessions {
+  until = Number.POSITIVE_INFINITY;
   private readonly limit: number;
   /** The oldest first. */
   private kept: KeptSession[] = [];
@@ -35,8 +37,8 @@ export class SessionStore {
     return newest;
   }
 
-  /** None of them is used any more. */
   forget(): void {
     this.kept = [];
+    this.until = Number.POSITIVE_INFINITY;
   }
 }

@@ -57,8 +57,16 @@ export interface TlsContextOptions {
 export interface TlsContext {
   /** Why it cannot be used (in the engine's words, without secrets), or "". `secure` with it closes. */
   readonly fault: string;
-  /** The sessions that a client has kept are not used any more. */
-  forgetSessions?(): void;
+  /** Of a client that keeps any. */
+  readonly sessions?: KeptSessions | null;
+}
+
+/** What a client may resume. Of a peer that the core has closed in `onSecured`, or before, nothing is kept. */
+export interface KeptSessions {
+  /** The core's: when the first of those expires who began them, Unix time in ms; +Infinity until it says so. */
+  until: number;
+  /** Those that there are are not used any more; `until` begins anew. */
+  forget(): void;
 }
 
 /** What a handshake came to. */
@@ -68,7 +76,7 @@ export interface TlsInfo {
   readonly cipher: string;
   /** What was agreed upon, or "". */
   readonly alpn: string;
-  /** The name that the client asked for, or "". */
+  /** The name that the client asked for, or "". Of a session that is resumed a server's engine may not know it. */
   readonly serverName: string;
   /** No certificate was shown or proved; `peerCertificates` is what the session remembers: the leaf, or nothing. */
   readonly resumed: boolean;

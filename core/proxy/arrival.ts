@@ -69,12 +69,15 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
   private stage: FirstLook | Handshake | null = null;
   /** Once it is chosen. */
   private chain: FilterChain | null = null;
+  /** When the time of its handshake began, ms. */
+  private since: number;
 
   constructor(services: Services, socket: PlainSocket, owner: ArrivalOwner) {
     this.services = services;
     this.socket = socket;
     this.owner = owner;
     this.accepted = services.clock.now;
+    this.since = this.accepted;
   }
 
   /** Who hears of the socket first: its first bytes are looked at, to choose a chain. */
@@ -88,13 +91,17 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
     return stage;
   }
 
-  /** Its chain is known, and speaks TLS: what the client asks for is looked at as part of the handshake. */
+  /**
+   * Its chain is known, and speaks TLS: what the client asks for is looked at as part of the handshake, for an engine
+   * does not always tell.
+   */
   beginSecure(chain: FilterChain, side: TlsSide): SocketHandler | null {
     if (side.ready(this.owner.alpnOf(chain)) === null) {
       this.unready(side);
       return null;
     }
     this.chain = chain;
+    this.since = this.services.clock.now;
     const filters = { ...HELLO, timeout: chain.handshakeTimeout || HANDSHAKE_TIMEOUT };
     const stage = new FirstLook(this.services, this.socket, filters, this, ForHandshake);
     this.stage = stage;
@@ -107,6 +114,7 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
     this.stage = null;
     if (unread.length > 0) serverFirst?.onClient(socket);
     else if (this.silent && !ended) serverFirst?.onSilence();
+    const looked = this.chain !== null || seen.transportProtocol === "tls";
     const chain = this.chain ?? owner.chooseChain(socket, seen);
     if (chain === null) {
       socket.close();
@@ -115,8 +123,9 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
     }
     const side = owner.tlsOf(chain);
     if (side !== null) {
-      const handshake = this.shake(chain, side, unread, seen);
-      if (ended) handshake?.onEnd();
+      if (looked) this.shake(chain, side, unread, seen);
+      else this.look(chain, side, unread);
+      if (ended) this.onEnd();
       return;
     }
     const handler = owner.arrived(chain, socket, null);
@@ -140,22 +149,33 @@ export class Arrival implements DrainableConnection, FirstLookOwner, HandshakeOw
     this.owner.departed(this, timedOut && !shaking);
   }
 
-  /** Null if it cannot begin. */
-  private shake(chain: FilterChain, side: TlsSide, unread: Uint8Array, seen: Inspection): Handshake | null {
+  /** What no tls_inspector has looked at, or what came too late for it. */
+  private look(chain: FilterChain, side: TlsSide, unread: Uint8Array): void {
+    const stage = this.beginSecure(chain, side);
+    if (stage === null) return;
+    this.socket.handler = stage;
+    if (unread.length > 0) stage.onData(unread);
+  }
+
+  private shake(chain: FilterChain, side: TlsSide, unread: Uint8Array, seen: Inspection): void {
     const { services, socket, owner } = this;
     const asked = seen.transportProtocol === "tls" ? seen.applicationProtocols : undefined;
     const ready = side.ready(owner.alpnOf(chain), asked);
     if (ready === null) {
       this.unready(side);
-      return null;
+      return;
     }
     const handshake = new Handshake(services, socket, ready, owner.ssl, this);
     this.stage = handshake;
     const timeout = chain.handshakeTimeout || HANDSHAKE_TIMEOUT;
-    const spent = this.chain === null ? 0 : services.clock.now - this.accepted;
+    const spent = this.chain === null ? 0 : services.clock.now - this.since;
     this.chain = chain;
-    handshake.start(unread, Math.max(1, timeout - spent));
-    return handshake;
+    handshake.start(unread, Math.max(1, timeout - spent), seen);
+  }
+
+  /** The client has sent FIN behind what it has sent. */
+  private onEnd(): void {
+    this.stage?.onEnd();
   }
 
   private unready(side: TlsSide): void {

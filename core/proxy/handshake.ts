@@ -5,8 +5,10 @@
  * Laws: whoever is let in was judged; nothing of a peer is handled before. It ends in exactly one word to its owner:
  * `onTrusted`, or `onRefused`, after which the socket is closed or about to be.
  */
+import { lowerCase } from "../bytes/ascii.ts";
 import type { CloseReason, PlainSocket, SocketHandler } from "../io/socket.ts";
 import { type TlsInfo, tlsFailureOf } from "../io/tls.ts";
+import type { Inspection } from "../route/filter-chain-match.ts";
 import type { Scope } from "../telemetry/stats.ts";
 import { countHandshake, type TlsCounts, type TlsStats } from "../telemetry/tls-stats.ts";
 import { Timer } from "../time/timers.ts";
@@ -39,6 +41,8 @@ export class Handshake implements SocketHandler {
   private readonly scope: Scope;
   private readonly owner: HandshakeOwner;
   private readonly timer: Timer;
+  /** What the client asks for. Null: that is us. */
+  private hello: Inspection | null = null;
   private over = false;
 
   constructor(
@@ -60,20 +64,31 @@ export class Handshake implements SocketHandler {
     });
   }
 
-  /** Begins; `unread` is what was read before, `timeout` in ms, 0 = none. The socket's handler is this from here on. */
-  start(unread: Uint8Array = NOTHING, timeout = 0): void {
+  /**
+   * Begins; `unread` is what was read before, `timeout` in ms, 0 = none, `hello` what was found in it, null for a client.
+   * The socket's handler is this from here on.
+   */
+  start(unread: Uint8Array = NOTHING, timeout = 0, hello: Inspection | null = null): void {
     const { services, socket, material } = this;
     socket.handler = this;
+    this.hello = hello;
     // Who shakes hands shows what he has now; a session only what he had.
-    if (material.sessionsUntil <= services.clock.wall) forgetSessions(material);
+    const { sessions } = material.context;
+    if (sessions != null && sessions.until <= services.clock.wall) sessions.forget();
     if (timeout > 0) services.timers.arm(this.timer, services.clock.now + timeout);
     socket.secure(material.context, unread, material.serverName);
   }
 
-  onSecured(info: TlsInfo): void {
+  onSecured(told: TlsInfo): void {
     if (this.over) return;
+    const info = this.named(told);
+    if (info === null) {
+      this.fail("a session is resumed by a ClientHello that cannot be read");
+      return;
+    }
     const { material, stats, services } = this;
     const { judge, mustName, mustShow } = material;
+    const { sessions } = material.context;
     const shown = info.peerCertificates.length > 0;
     let peer: Peer | null = null;
     if (mustName && info.serverName === "") {
@@ -84,13 +99,13 @@ export class Handshake implements SocketHandler {
       const verdict = judge.judge(info.peerCertificates, services.clock.wall, info.resumed);
       if (verdict.fault !== null) {
         countPeerFault(stats, verdict.fault);
-        if (info.resumed) forgetSessions(material);
+        if (info.resumed) sessions?.forget();
         this.fail(peerFaultText(verdict.fault, verdict.detail));
         return;
       }
       peer = verdict.peer;
-      for (const { notAfter } of peer?.path ?? [])
-        if (notAfter < material.sessionsUntil) material.sessionsUntil = notAfter;
+      if (sessions != null && peer !== null)
+        for (const { notAfter } of peer.path) sessions.until = Math.min(sessions.until, notAfter);
     } else if (!shown && mustShow) {
       stats.failVerifyNoCert++;
       this.fail("the peer showed no certificate");
@@ -100,6 +115,19 @@ export class Handshake implements SocketHandler {
     countHandshake(this.scope, stats, secure.version, secure.cipher, info.resumed);
     this.end();
     this.owner.onTrusted(secure);
+  }
+
+  /**
+   * A client's name for us is that of its hello, by which the chain was chosen, in lower case. An engine may have none of
+   * a session that is resumed: if the hello could not be read either, nobody knows, and null is returned.
+   */
+  private named(info: TlsInfo): TlsInfo | null {
+    const { hello } = this;
+    if (hello === null) return info;
+    const read = hello.transportProtocol === "tls";
+    if (!read && info.resumed && info.serverName === "") return null;
+    const serverName = read ? hello.serverName : lowerCase(info.serverName);
+    return info.serverName === serverName ? info : { ...info, serverName };
   }
 
   onConnect(): void {}
@@ -116,7 +144,7 @@ export class Handshake implements SocketHandler {
     const failure = tlsFailureOf(reason);
     if (failure !== null) {
       this.stats.connectionError++;
-      forgetSessions(this.material); // RFC 5246 7.2.2: what ends with an alert is not resumed
+      this.material.context.sessions?.forget(); // RFC 5246 7.2.2: what ends with an alert is not resumed
     }
     this.end();
     this.owner.onRefused(reason, failure ?? "");
@@ -140,10 +168,4 @@ export class Handshake implements SocketHandler {
     this.over = true;
     this.services.timers.release(this.timer);
   }
-}
-
-/** A client begins anew with whomever it dials. */
-function forgetSessions(material: ReadyTls): void {
-  material.context.forgetSessions?.();
-  material.sessionsUntil = Number.POSITIVE_INFINITY;
 }

@@ -24,8 +24,6 @@ export interface ReadyTls {
   readonly mustName: boolean;
   /** The certificate that is shown, null if there is none. */
   readonly local: Certificate | null;
-  /** When the first of those expires who began the sessions that a client has kept, Unix time in ms. */
-  sessionsUntil: number;
 }
 
 const NONE: readonly string[] = [];
@@ -135,7 +133,6 @@ export class TlsSide {
       serverName: up?.sni ?? "",
       mustName,
       local: identities[0] ?? null,
-      sessionsUntil: Number.POSITIVE_INFINITY,
     };
   }
 

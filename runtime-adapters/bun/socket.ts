@@ -14,6 +14,7 @@ import type { Address, Keepalive } from "../../core/io/socket.ts";
 import { type TlsContext, tlsFailure } from "../../core/io/tls.ts";
 import { ipAddress, nativePath } from "../address.ts";
 import { SILENT } from "../connection-states.ts";
+import { GainedSessions } from "../gained-sessions.ts";
 import { HostSocket } from "../host-socket.ts";
 import { failureName, type HostTlsContext, tlsInfo } from "../host-tls-context.ts";
 import { completeKeepalive } from "../keepalive.ts";
@@ -110,8 +111,9 @@ export class BunSocket extends HostSocket<BunDriver> {
   private encrypted = false;
   /** As a TLS client: the name that it asks for. Null for a server. */
   private serverName: string | null = null;
-  /** From where and to where it has sessions, as a TLS client. */
+  /** From where it has sessions, as a TLS client, and those that it gets. */
   private sessions: SessionStore | null = null;
+  private gained: GainedSessions | null = null;
 
   /** Takes over a connection that Bun accepted. */
   static accept(driver: BunDriver, native: NativeSocket, listener: Address, accept: Accept): void {
@@ -190,6 +192,7 @@ export class BunSocket extends HostSocket<BunDriver> {
     this.encrypted = true;
     if (!options.server) this.serverName = serverName;
     this.sessions = sessions;
+    if (sessions !== null) this.gained = new GainedSessions(sessions);
     plain.data = null;
     const [, native] = plain.upgradeTLS({
       data: this,
@@ -269,7 +272,7 @@ export class BunSocket extends HostSocket<BunDriver> {
   }
 
   onSession(native: SecureNative, session: Buffer): void {
-    this.sessions?.keep({ session, once: native.getTLSVersion?.() === "TLSv1.3", shown: [] });
+    this.gained?.gain({ session, once: native.getTLSVersion?.() === "TLSv1.3", shown: [] });
   }
 
   onHandshake(native: SecureNative, ok: boolean, code: string, message: string): void {
@@ -280,7 +283,8 @@ export class BunSocket extends HostSocket<BunDriver> {
     if (ok || !FAILURES.test(code)) {
       // Of a client Bun would also tell the address that it dialled.
       const serverName = this.serverName ?? native.getServername() ?? "";
-      this.secured(tlsInfo(native, serverName, peerChain(native), error));
+      const letIn = this.secured(tlsInfo(native, serverName, peerChain(native), error));
+      this.gained?.judged(letIn);
       return;
     }
     this.closed(tlsFailure(failureName(code, message)));

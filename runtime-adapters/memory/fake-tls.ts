@@ -181,12 +181,14 @@ export class FakeTls implements TlsEngine {
 
   private done(chain: readonly string[]): void {
     const { resumed, verifyError } = this.script;
+    const { server, maxVersion } = this.context.options;
+    const nameless = server && resumed && maxVersion === "TLSv1.2"; // as Node
     this.secured = true;
     const info: TlsInfo = {
-      version: this.context.options.maxVersion,
+      version: maxVersion,
       cipher: "TLS_AES_128_GCM_SHA256",
       alpn: this.alpn,
-      serverName: this.serverName,
+      serverName: nameless ? "" : this.serverName,
       resumed,
       peerCertificates: chain.map((text) => toBytes(atob(text))),
       verifyError,

@@ -268,7 +268,8 @@ export class NodeSocket extends HostSocket<NodeDriver> implements Reader {
   onSecure(): void {
     const native = this.native as unknown as SecureNative;
     const serverName = serverNameOf(native, this.serverName);
-    this.secured(tlsInfo(native, serverName, peerChain(native), verifyError(native)));
+    const letIn = this.secured(tlsInfo(native, serverName, peerChain(native), verifyError(native)));
+    native.gained?.judged(letIn);
   }
 
   onData(chunk: Uint8Array): void {

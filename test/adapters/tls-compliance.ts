@@ -334,6 +334,41 @@ export const tlsCases: readonly Case[] = [
     },
   },
   {
+    name: "a client comes back with a session of a server that it has let in, and of no other",
+    except: { memory: "resumes what the script says", deno: "keeps none" },
+    async run(lab) {
+      for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+        const near = lab.driver();
+        const far = lab.driver();
+        const serving = far.platform.tlsContext({ ...SERVER_OPTIONS, maxVersion });
+        const calling = near.platform.tlsContext({ ...CLIENT_OPTIONS, maxVersion, maxSessions: 2 });
+        const { address } = await far.listen(at("127.0.0.1:0"), NO_OPTIONS, (socket) => {
+          const server = new TlsProbe();
+          server.socket = socket;
+          server.whenData = (chunk) => {
+            server.whenData = null;
+            server.plain.secure(serving, chunk, "");
+          };
+          server.whenSecured = () => server.write("welcome");
+          return server;
+        });
+        const story: string[] = [];
+        for (const verdict of ["refused", "refused", "let in", "let in"]) {
+          const client = new TlsProbe();
+          client.whenSecured = () => verdict === "refused" && client.socket.reset();
+          near.run(() => {
+            client.socket = near.platform.connect(address, client);
+            client.plain.secure(calling, NOTHING, "");
+          });
+          await lab.until(() => client.closed || client.text === "welcome", verdict);
+          near.run(() => client.socket.close());
+          story.push(`${client.info?.resumed ? "resumed" : "new"}, ${verdict}`);
+        }
+        equal(story, ["new, refused", "new, refused", "new, let in", "resumed, let in"], maxVersion);
+      }
+    },
+  },
+  {
     name: "close and reset during a handshake close it",
     async run(lab) {
       for (const how of ["close", "reset"] as const) {

@@ -61,14 +61,21 @@ afterAll(() => workspace.remove());
 type Who = "nobody" | "client" | "impostor";
 type Outcome = "new" | "resumed" | "refused";
 
-/** One request over a connection of its own; `from` is the session that it brings, `to` where its new one is kept. */
+/** The last name by which a listener was asked, as it has answered. */
+let asked = "";
+
+/**
+ * One request over a connection of its own; `from` is the session that it brings, `to` where its new one is kept, `name`
+ * the server that it asks for.
+ */
 async function visit(
   port: number,
   version: string,
   who: Who,
-  { from = "", to = "" }: { readonly from?: string; readonly to?: string } = {},
+  { from = "", to = "", name = "server.test" }: { readonly [what in "from" | "to" | "name"]?: string } = {},
 ): Promise<Outcome> {
-  const options = ["-connect", `127.0.0.1:${port}`, version, "-servername", "server.test", "-ign_eof"];
+  const options = ["-connect", `127.0.0.1:${port}`, version, "-ign_eof"];
+  options.push(...(name === "" ? ["-noservername"] : ["-servername", name]));
   if (who !== "nobody") options.push("-cert", at(`${who}.pem`), "-key", at(`${who}.key`));
   if (who === "client") options.push("-cert_chain", at("client.chain"));
   if (from !== "") options.push("-sess_in", at(from));
@@ -83,6 +90,7 @@ async function visit(
   const said = await new Response(child.stdout).text();
   // Of TLS 1.3 a session comes with the first bytes; who is refused may have got one before.
   if (to !== "" && existsSync(at(`${to}.next`))) renameSync(at(`${to}.next`), at(to));
+  asked = /^x-asked: (\S*)\r?$/m.exec(said)?.[1] ?? "";
   if (!said.includes("200 OK")) return "refused";
   return /^Reused, /m.test(said) ? "resumed" : "new";
 }
@@ -110,6 +118,8 @@ interface Ports {
   readonly asking: number;
   /** Lets in whom the mesh has vouched for. */
   readonly mutual: number;
+  /** Lets in who names a server. */
+  readonly named: number;
   /** Whoever takes a connection to it ends (crashing-entry.ts). */
   readonly crash: number;
 }
@@ -117,9 +127,9 @@ interface Ports {
 /** The listeners, in a file; `text` is what they answer, `names` more that the last one asks for. */
 function publish(file: string, ports: Ports, text: string, names: readonly object[] = []): void {
   const listener = (name: keyof Ports, socket: object) => {
-    const plain = httpListener(name, ports[name], { route_config: answering(text) }) as {
-      filter_chains: object[];
-    };
+    const response_headers_to_add = [{ header: { key: "x-asked", value: "%REQUESTED_SERVER_NAME%" } }];
+    const route_config = { ...answering(text), response_headers_to_add };
+    const plain = httpListener(name, ports[name], { route_config }) as { filter_chains: object[] };
     return { "@type": LISTENER, ...plain, filter_chains: [{ ...plain.filter_chains[0], ...socket }] };
   };
   const trusted_ca = { inline_string: mesh.pem };
@@ -131,6 +141,7 @@ function publish(file: string, ports: Ports, text: string, names: readonly objec
       "mutual",
       tls({ require_client_certificate: true }, { trusted_ca, match_typed_subject_alt_names: names }),
     ),
+    listener("named", tls({ require_sni: true }, null)),
   ];
   workspace.write(`${file}.next`, { resources });
   renameSync(at(`${file}.next`), at(file));
@@ -143,8 +154,8 @@ describe.skipIf(openssl === "").each(installedRuntimes.map((runtime) => [runtime
     let sidecar: SidecarProcess;
 
     async function start(concurrency: number): Promise<void> {
-      const [open, asking, mutual, crash] = await freePorts(4);
-      ports = { open, asking, mutual, crash };
+      const [open, asking, mutual, named, crash] = await freePorts(5);
+      ports = { open, asking, mutual, named, crash };
       const file = `${name}-${concurrency}.json`;
       publish(file, ports, "hello");
       const lds_config = { path_config_source: { path: at(file) } };
@@ -241,6 +252,20 @@ describe.skipIf(openssl === "").each(installedRuntimes.map((runtime) => [runtime
           expect(await visit(ports.mutual, version, "impostor", { from: kept })).toBe("refused");
           expect(await visit(ports.mutual, version, "impostor", { from: kept })).toBe("refused");
           expect(await stat("mutual", "fail_verify_error")).toBe(wrong + 2);
+        }, 30_000);
+
+        test(`a session of ${version} is asked for by name`, async () => {
+          rmSync(at(kept), { force: true });
+          expect(await visit(ports.named, version, "nobody", { to: kept })).toBe("new");
+          expect(asked).toBe("server.test");
+          // What is asked for now counts; without a name, nobody is let in who has had one.
+          for (const [name, outcome] of [
+            ["server.test", "resumed"],
+            ["", "refused"],
+          ] as const) {
+            expect(await visit(ports.named, version, "nobody", { from: kept, name })).toBe(outcome);
+            expect(asked).toBe(outcome === "refused" ? "" : name);
+          }
         }, 30_000);
 
         test(`who was refused does not come in by the session of ${version} that it got`, async () => {

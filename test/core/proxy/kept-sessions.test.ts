@@ -1,15 +1,18 @@
 /** When a client stops using the sessions that it has kept: a handshake would show what has become of the peer. */
 import { describe, expect, test } from "bun:test";
-import { type TlsInfo, tlsFailure } from "../../../core/io/tls.ts";
+import type { UpstreamTls } from "../../../core/config/tls.ts";
+import { type KeptSessions, type TlsContext, type TlsInfo, tlsFailure } from "../../../core/io/tls.ts";
 import { Handshake } from "../../../core/proxy/handshake.ts";
-import type { ReadyTls } from "../../../core/proxy/tls-side.ts";
+import type { Services } from "../../../core/proxy/services.ts";
+import { TlsContexts } from "../../../core/proxy/tls-contexts.ts";
+import { type ReadyTls, TlsSide } from "../../../core/proxy/tls-side.ts";
 import { listenerScope } from "../../../core/telemetry/listener-stats.ts";
 import { StatsStore } from "../../../core/telemetry/stats.ts";
 import { tlsStats } from "../../../core/telemetry/tls-stats.ts";
-import { PeerJudge } from "../../../core/tls/peer-judge.ts";
+import { TlsSecrets } from "../../../core/tls/tls-secrets.ts";
 import { hostCryptography } from "../../../runtime-adapters/host-cryptography.ts";
 import { NOW, rootCa, workload } from "../../support/certificates.ts";
-import { trusting } from "../../support/tls-config.ts";
+import { PARAMETERS, trusting } from "../../support/tls-config.ts";
 
 const HOUR = 3_600_000;
 const root = await rootCa();
@@ -21,29 +24,64 @@ const stranger = await workload(other);
 const scope = listenerScope(new StatsStore(), "x");
 const counts = { scope, stats: tlsStats(scope) };
 
+const config: UpstreamTls = {
+  parameters: PARAMETERS,
+  certificates: [],
+  certificateSecrets: [],
+  alpn: [],
+  validation: trusting(root),
+  validationSecret: "",
+  sni: "",
+  maxSessionKeys: 1,
+};
+const ALPN: readonly string[] = [];
+
 /** A cluster's side, and what becomes of its sessions. */
 class Client {
   forgotten = 0;
-  private wall = NOW;
-  private readonly material: ReadyTls = {
-    context: { fault: "", forgetSessions: () => void this.forgotten++ },
-    judge: new PeerJudge(trusting(root), "server", hostCryptography),
-    mustShow: true,
-    serverName: "",
-    mustName: false,
-    local: null,
-    sessionsUntil: Number.POSITIVE_INFINITY,
-  };
+  private readonly clock = { now: 0, wall: NOW };
+  private readonly services: Services;
+  private side: TlsSide;
+
+  constructor() {
+    const forget = (sessions: KeptSessions) => {
+      this.forgotten++;
+      sessions.until = Number.POSITIVE_INFINITY;
+    };
+    const platform = {
+      cryptography: hostCryptography,
+      log() {},
+      tlsContext(): TlsContext {
+        const sessions: KeptSessions = { until: Number.POSITIVE_INFINITY, forget: () => forget(sessions) };
+        return { fault: "", sessions };
+      },
+    };
+    this.services = {
+      platform,
+      contexts: new TlsContexts(platform as never),
+      secrets: new TlsSecrets(hostCryptography),
+      clock: this.clock,
+      timers: { arm() {}, release() {} },
+      logConnection() {},
+    } as never;
+    this.side = new TlsSide(this.services, "cluster x", "1", config, false);
+  }
+
+  /** It gets another version, of which the TLS is the same. */
+  change(version: string): void {
+    const old = this.side;
+    this.side = new TlsSide(this.services, "cluster x", version, config, false);
+    old.release();
+  }
 
   /** A handshake at `after` ms, null = the engine gives it up; whether the peer was let in. */
   meets(peer: { readonly der: Uint8Array } | null, resumed: boolean, after = 0): boolean {
-    this.wall = NOW + after;
+    this.clock.wall = NOW + after;
     let trusted = false;
-    const timers = { arm() {}, release() {} };
-    const services = { timers, clock: { now: 0, wall: this.wall }, logConnection() {} };
+    const ready = this.side.ready(ALPN) as ReadyTls;
     const socket = { handler: null, secure() {}, reset() {} };
     const owner = { onTrusted: () => (trusted = true), onRefused() {} };
-    const handshake = new Handshake(services as never, socket as never, this.material, counts, owner);
+    const handshake = new Handshake(this.services, socket as never, ready, counts, owner);
     handshake.start();
     if (peer === null) handshake.onClose(tlsFailure("BAD_RECORD_MAC"));
     else
@@ -65,6 +103,17 @@ describe("sessions that a client has kept", () => {
     expect(client.forgotten).toBe(1);
     client.meets(renewed, false, 3 * HOUR);
     expect(client.forgotten).toBe(2);
+  });
+
+  test("are used no longer if the cluster changes meanwhile", () => {
+    const client = new Client();
+    expect(client.meets(server, false)).toBe(true);
+    client.change("2");
+    expect(client.meets(server, true, HOUR - 1000)).toBe(true);
+    expect(client.forgotten).toBe(0);
+    client.change("3");
+    expect(client.meets(renewed, false, HOUR)).toBe(true);
+    expect(client.forgotten).toBe(1);
   });
 
   test("are given up with a handshake that ends with an alert", () => {
