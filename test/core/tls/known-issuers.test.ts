@@ -114,6 +114,14 @@ describe("intermediate CAs", () => {
     for (const each of [issuers, new KnownIssuers(memory)])
       expect(names(each, way[0])).toEqual(["CN=lower", "CN=upper"]);
     expect(words[state]).toBe(1);
+    // What has been written there already is read when it is finished.
+    const [whole, unfinished] = [new SharedArrayBuffer(ISSUER_BYTES), new KnownIssuers(memory)];
+    new KnownIssuers(whole).learn([way[1], way[2], way[3]], ELSEWHERE, NOW);
+    new Uint8Array(memory).set(new Uint8Array(whole, HEAD_BYTES, SLOT_BYTES), HEAD_BYTES);
+    words[state] = 1;
+    expect(names(unfinished, way[1], NOW, ELSEWHERE)).toEqual([]);
+    words[state] = 2;
+    expect(names(unfinished, way[1], NOW, ELSEWHERE)).toEqual(["CN=upper"]);
   });
 
   test("that are too large for a slot are not remembered", async () => {
