@@ -113,6 +113,7 @@ for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
   };
   const first = await tell("first", one);
   const second = await tell("another one for it", one, first);
+  story.push(second.equals(first) ? "the same ticket" : "another ticket");
   await tell("another worker", other, first);
   await tell("another scope", stranger, first);
   const { name } = new TicketKeys(secrets, "a").current();

@@ -17,6 +17,7 @@ test("node: a session is resumed by contexts of its scope, in whichever worker, 
   const story = [
     "first: new client",
     "another one for it: resumed client",
+    "another ticket",
     "another worker: resumed client",
     "another scope: new client",
     "a ticket that nobody has sealed: new client",
