@@ -41,6 +41,7 @@ export abstract class HostDriver implements Driver {
       services,
       (to, handler) => this.dial(to, handler),
       (options) => this.unheeded(options),
+      this.forgetful,
     );
   }
 
@@ -50,6 +51,11 @@ export abstract class HostDriver implements Driver {
   /** Why this runtime's TLS cannot be as it is asked for, "" if it can: what it would not heed is never half obeyed. */
   protected unheeded(_options: TlsContextOptions): string {
     return "";
+  }
+
+  /** Whether sessions of this runtime's TLS remember the leaf of a client alone. */
+  protected get forgetful(): boolean {
+    return false;
   }
 
   get clock(): Clock {

@@ -19,15 +19,16 @@ export class HostPlatform implements Platform {
   private readonly resolver: Resolver;
   private readonly entropy = new Entropy();
 
-  /** `unheeded`: see `HostTlsContext`. */
+  /** `unheeded`: see `HostTlsContext`. `forgetful`: sessions remember the leaf of a client alone. */
   constructor(
     turn: Turn,
     services: Services,
     dial: Platform["connect"],
     unheeded: (options: TlsContextOptions) => string,
+    forgetful: boolean,
   ) {
     this.services = services;
-    this.issuerMemory = services.issuerMemory;
+    this.issuerMemory = forgetful ? services.issuerMemory : undefined;
     this.dial = dial;
     this.unheeded = unheeded;
     this.resolver = new Resolver(turn);

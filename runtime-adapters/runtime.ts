@@ -59,7 +59,7 @@ export interface Services {
   openLog(path: string): LogSink;
   /** What session tickets are sealed with; absent = each context has keys of its own. */
   readonly tickets?: TicketSecrets;
-  /** `Platform.issuerMemory`. */
+  /** `Platform.issuerMemory`, for the runtime that needs it. */
   readonly issuerMemory?: SharedArrayBuffer;
 }
 

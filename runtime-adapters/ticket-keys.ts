@@ -5,6 +5,10 @@
  * Node alone lets itself be told: its contexts ask for keys ticket by ticket, by members that are not documented. (With
  * the documented `ticketKeys` there is one key, and none is left to open what the one before has sealed; and clients of
  * TLS 1.3 that come back get no new ticket, though each should be shown once only: RFC 8446 C.4.)
+ *
+ * Law: no session goes on for ever. A ticket is replaced by a new one as long as the secret holds that it was sealed with;
+ * what is sealed with the one before opens, and nothing follows on it. So whoever comes again and again has to shake hands
+ * in full when the second secret after that of his handshake holds.
  */
 import { hkdfSync, randomBytes } from "node:crypto";
 import type { SecureContext } from "node:tls";
@@ -23,10 +27,11 @@ const AES_BYTES = 16;
 const IV_BYTES = 16;
 const PURPOSE = "tulle session ticket";
 
-/** What OpenSSL is told: to seal, or that a ticket says nothing, or that it is to be opened and replaced by a new one. */
+/** What OpenSSL is told: to seal; or of a ticket, that it is to be opened, and replaced by a new one or not. */
 const SEAL = 1;
+const OPEN = 1;
 const RENEW = 2;
-/** Node ends the whole process if there are no keys in an answer, though nothing is done with them. */
+/** That a ticket says nothing. Node ends the whole process if there are no keys in an answer, though nothing is done with them. */
 const UNKNOWN: readonly unknown[] = [0, Buffer.alloc(HMAC_BYTES), Buffer.alloc(AES_BYTES)];
 
 /** Node's own, undocumented. */
@@ -46,13 +51,13 @@ export function shareTickets(native: SecureContext, secrets: TicketSecrets, scop
       return [SEAL, hmac, aes, name, randomBytes(IV_BYTES)];
     }
     const key = keys.named(name);
-    return key === null ? UNKNOWN : [RENEW, key.hmac, key.aes];
+    return key === null ? UNKNOWN : [key === keys.current() ? RENEW : OPEN, key.hmac, key.aes];
   };
   context.enableTicketKeyCallback();
   return true;
 }
 
-/** The keys of one scope, as the secrets of the moment have them. */
+/** The keys of one scope, as the secrets have them whenever it is asked; in between, as they had them the last time. */
 export class TicketKeys {
   private readonly secrets: TicketSecrets;
   private readonly scope: string;

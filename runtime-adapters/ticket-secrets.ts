@@ -3,8 +3,8 @@
  * is theirs alone, and that is replaced from time to time. Knows no TLS.
  *
  * Laws: nothing of it is ever logged, shown, or derived from anything else; one thread, the supervising one, makes and
- * replaces; what is older than the one before the last is gone, so that who steals the memory reads no older ticket
- * (RFC 9325 4.4, RFC 5077 5.5).
+ * replaces; what is older than the one before the last is gone from here (RFC 9325 4.4, RFC 5077 5.5). The keys that a
+ * context has derived from it are not: these stay until the context has to do with a ticket again, or is gone itself.
  */
 import { randomFillSync } from "node:crypto";
 
@@ -45,7 +45,8 @@ export class TicketSecrets {
   secret(turn: number): Uint8Array | null {
     if (turn < 1 || turn > this.turn || turn < this.turn - 1) return null;
     const at = placeOf(turn);
-    return this.bytes.slice(at, at + BYTES);
+    const secret = this.bytes.slice(at, at + BYTES);
+    return turn < this.turn - 1 ? null : secret; // it may have been replaced meanwhile
   }
 
   /** A new secret holds from now on. For one thread alone. */

@@ -29,7 +29,10 @@ export interface LogSink {
 export interface Platform {
   /** Digests and signatures. */
   readonly cryptography: Cryptography;
-  /** Memory that the workers of a process share, for `KnownIssuers`; absent = there is nobody to share it with. */
+  /**
+   * Where a resumed session brings the leaf of a client alone: memory that the workers of a process share, for
+   * `KnownIssuers`. Absent = it brings all that the client has shown.
+   */
   readonly issuerMemory?: SharedArrayBuffer | undefined;
   /** Starts connecting; `handler.onConnect` or `handler.onClose` follows, never before `connect` returned. */
   connect(to: Address, handler: SocketHandler): PlainSocket;

@@ -64,7 +64,9 @@ export class Services {
     this.date = new HttpDate(clock);
     this.copied = tulleStats(stats);
     this.http1 = http1Stats(stats);
-    this.secrets = new TlsSecrets(platform.cryptography, new KnownIssuers(platform.issuerMemory));
+    const { issuerMemory } = platform;
+    const issuers = issuerMemory === undefined ? null : new KnownIssuers(issuerMemory);
+    this.secrets = new TlsSecrets(platform.cryptography, issuers);
     this.contexts = new TlsContexts(platform);
     platform.fillRandom(new Uint8Array(this.seed.buffer));
     this.seed[0] |= 1;

@@ -9,8 +9,9 @@
  * - With the SPIFFE validator the bundle of the peer's own trust domain decides, and no other.
  * - Who was let in is remembered for as long as nothing that it rests on expires.
  * - A session that is resumed is judged like a handshake: who must not come any more does not come back by a ticket. What
- *   it may lack is the CAs between the leaf and the trusted one, for some engines remember the leaf alone; so these are
- *   remembered here, and for it alone.
+ *   it may lack is the CAs between the leaf and the trusted one, where the engine remembers the leaf alone; so these are
+ *   remembered there, and for it alone. Not where whoever is not trusted is let in as well: whether they were shown when
+ *   the session began is not known, and nobody is to be believed more than then.
  */
 import { toBase64 } from "../bytes/base64.ts";
 import type { ConfigFault } from "../config/config-fault.ts";
@@ -77,11 +78,14 @@ export class PeerJudge {
   private readonly lists: readonly RevocationList[];
   private readonly names: readonly NameMatcher[];
   private readonly issuers: KnownIssuers | null;
+  /** See `KnownIssuers`. */
+  private readonly realm: Uint8Array;
   private readonly remembered = new Map<string, Remembered>();
 
   /**
    * `peerIs`: the other side. What is wrong with the configuration, which was checked before, goes to `faults`, and
-   * the judge then lets nobody in who would have needed it. `issuers`: what others know of them, null = nothing.
+   * the judge then lets nobody in who would have needed it. `issuers`: where sessions remember the leaf alone, what
+   * others know of those above; null = they remember the whole.
    */
   constructor(
     config: TlsValidation,
@@ -92,7 +96,7 @@ export class PeerJudge {
   ) {
     this.config = config;
     this.cryptography = cryptography;
-    this.issuers = issuers;
+    this.issuers = config.acceptUntrusted ? null : issuers;
     this.purpose = peerIs === "client" ? CLIENT_AUTH : SERVER_AUTH;
     this.anchors = config.trustedCa === "" ? [] : readAnchors(config.trustedCa, "trusted_ca", faults);
     this.bundles =
@@ -108,6 +112,8 @@ export class PeerJudge {
               ),
             ]),
           );
+    const trusted = [this.anchors, ...(this.bundles?.values() ?? [])].flat();
+    this.realm = cryptography.sha256(joined(trusted.map(({ der }) => der)));
     this.lists =
       config.crl === "" ? [] : readAll(config.crl, "X509 CRL", "list", readRevocationList, "crl", faults);
     this.names = config.names.map(
@@ -142,8 +148,8 @@ export class PeerJudge {
     if (chain.length === 0) return { fault: "no_certificate", detail: "", peer: null };
     if (chain.length > MAX_SHOWN) return { fault: "too_many_certificates", detail: "", peer: null };
     const digest = hex(this.cryptography.sha256(joined(chain)));
-    const known =
-      this.remembered.get(digest) ?? (resumed ? this.remembered.get(RESUMED + digest) : undefined);
+    const alone = resumed && chain.length === 1 && this.issuers !== null;
+    const known = this.remembered.get(digest) ?? (alone ? this.remembered.get(RESUMED + digest) : undefined);
     if (known !== undefined && known.from <= now && now <= known.until) return known.verdict;
 
     const certificates: Certificate[] = [];
@@ -152,7 +158,6 @@ export class PeerJudge {
       if (typeof certificate === "string") return { fault: "unreadable", detail: certificate, peer: null };
       certificates.push(certificate);
     }
-    const alone = resumed && chain.length === 1;
     const verdict = this.judgeCertificates(certificates, now, alone);
     if (verdict.fault === null) {
       const ofLeaf = RESUMED + (verdict.peer?.sha256 ?? "");
@@ -165,13 +170,20 @@ export class PeerJudge {
   private judgeCertificates(chain: readonly Certificate[], now: number, alone: boolean): PeerVerdict {
     const [leaf] = chain;
     const sha256 = hex(this.cryptography.sha256(leaf.der));
-    const others = alone ? (this.issuers?.above(leaf) ?? []) : chain.slice(1);
+    const others = alone ? this.above(leaf, now) : chain.slice(1);
     const { fault, detail, path, workload } = this.examine(leaf, others, sha256, now);
     const verified = fault === null && this.demands;
     const shown = alone && path.length > 1 ? path.slice(0, -1) : chain;
     const peer = new Peer(shown, sha256, verified, verified ? workload : null, path);
     if (fault !== null && this.config.acceptUntrusted) return { fault: null, detail: "", peer };
     return { fault, detail, peer };
+  }
+
+  /** The CAs that `leaf` may have been shown with. */
+  private above(leaf: Certificate, now: number): readonly Certificate[] {
+    const { config, issuers, realm, cryptography } = this;
+    const at = config.allowExpired ? Number.NEGATIVE_INFINITY : now;
+    return issuers === null ? [] : issuers.above(leaf, realm, at, cryptography);
   }
 
   private examine(leaf: Certificate, shown: readonly Certificate[], sha256: string, now: number): Examined {
@@ -228,7 +240,7 @@ export class PeerJudge {
     const { peer } = verdict;
     // Others cost nothing to look at again, and anybody could fill the memory with them.
     if (peer === null || !peer.verified) return;
-    this.issuers?.learn(peer.path);
+    this.issuers?.learn(peer.path, this.realm, now);
     let from = Number.NEGATIVE_INFINITY;
     let until = Number.POSITIVE_INFINITY;
     if (!this.config.allowExpired)

@@ -34,7 +34,7 @@ export class TlsSecrets {
   private secrets = new Map<string, Secret>();
   private readonly made = new Map<string, TlsMaterial>();
 
-  /** `issuers`: see `PeerJudge`. */
+  /** `issuers`: see `PeerJudge`; for clients, whose sessions are ours. */
   constructor(cryptography: Cryptography, issuers: KnownIssuers | null = null) {
     this.cryptography = cryptography;
     this.issuers = issuers;
@@ -86,8 +86,9 @@ export class TlsSecrets {
     const asked = "requireClientCertificate" in tls && tls.requireClientCertificate === true;
     const validation = validationOf(tls, used) ?? (asked ? ANY_CERTIFICATE : null);
     const faults: ConfigFault[] = []; // there is none: each part was checked when it was read
+    const issuers = peerIs === "client" ? this.issuers : null;
     const judge =
-      validation === null ? null : new PeerJudge(validation, peerIs, this.cryptography, faults, this.issuers);
+      validation === null ? null : new PeerJudge(validation, peerIs, this.cryptography, faults, issuers);
     const identities = certificates.flatMap(({ chain }) => readAnchors(chain, "", faults).slice(0, 1));
     return {
       version,

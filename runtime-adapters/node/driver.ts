@@ -8,6 +8,11 @@ import { clearUnixPath, setUnixMode } from "../unix-path.ts";
 import { descriptor, NodeSocket } from "./socket.ts";
 
 export class NodeDriver extends HostDriver {
+  /** OpenSSL keeps no more in a ticket. */
+  protected override get forgetful(): boolean {
+    return true;
+  }
+
   listen(address: Address, options: ListenOptions, accept: Accept): Promise<ListenSocket> {
     const { ip, port, path } = address;
     return new Promise((resolve, reject) => {

@@ -58,7 +58,8 @@ beforeAll(async () => {
 });
 afterAll(() => workspace.remove());
 
-type Who = "nobody" | "client" | "impostor";
+/** `bare`: the client without the CAs between it and the mesh. */
+type Who = "nobody" | "client" | "bare" | "impostor";
 type Outcome = "new" | "resumed" | "refused";
 
 /** The last name by which a listener was asked, as it has answered. */
@@ -76,7 +77,8 @@ async function visit(
 ): Promise<Outcome> {
   const options = ["-connect", `127.0.0.1:${port}`, version, "-ign_eof"];
   options.push(...(name === "" ? ["-noservername"] : ["-servername", name]));
-  if (who !== "nobody") options.push("-cert", at(`${who}.pem`), "-key", at(`${who}.key`));
+  const whose = who === "bare" ? "client" : who;
+  if (who !== "nobody") options.push("-cert", at(`${whose}.pem`), "-key", at(`${whose}.key`));
   if (who === "client") options.push("-cert_chain", at("client.chain"));
   if (from !== "") options.push("-sess_in", at(from));
   if (to !== "") options.push("-sess_out", at(`${to}.next`));
@@ -266,6 +268,14 @@ describe.skipIf(openssl === "").each(installedRuntimes.map((runtime) => [runtime
             expect(await visit(ports.named, version, "nobody", { from: kept, name })).toBe(outcome);
             expect(asked).toBe(outcome === "refused" ? "" : name);
           }
+        }, 30_000);
+
+        test(`who did not show the whole way does not come in by a session of ${version} either`, async () => {
+          expect(await visit(ports.asking, version, "bare", { to: kept })).toBe("new");
+          expect(await visit(ports.mutual, version, "bare")).toBe("refused");
+          expect(await visit(ports.mutual, version, "client")).toBe("new"); // from here on it is known
+          expect(await visit(ports.mutual, version, "bare")).toBe("refused");
+          expect(await visit(ports.mutual, version, "bare", { from: kept })).toBe("refused");
         }, 30_000);
 
         test(`who was refused does not come in by the session of ${version} that it got`, async () => {

@@ -58,4 +58,21 @@ describe("secrets", () => {
       expect([secrets.secret(turn + 1), secrets.secret(turn - 2)]).toEqual([null, null]);
     }
   });
+
+  test("that are replaced while they are being read are not there", () => {
+    const secrets = TicketSecrets.create();
+    secrets.rotate();
+    const read = new TicketSecrets(secrets.memory);
+    const { bytes } = read as unknown as { bytes: Uint8Array };
+    const slice = bytes.slice.bind(bytes);
+    let during = () => secrets.rotate();
+    bytes.slice = (...range) => {
+      during();
+      return slice(...range);
+    };
+    expect(read.secret(1)).toBeNull();
+    during = () => {};
+    expect(read.secret(2)).toEqual(secrets.secret(2));
+    expect(read.secret(2)?.some((byte) => byte !== 0)).toBe(true);
+  });
 });

@@ -502,7 +502,7 @@ describe("a session that is resumed brings the leaf alone", () => {
     const until = NOW + 10_000;
     const brief = await subCa(root, "CN=brief", { until });
     const low = await workload(brief);
-    const judged = new PeerJudge(trusting(root), "client", hostCryptography);
+    const judged = new PeerJudge(trusting(root), "client", hostCryptography, [], new KnownIssuers());
     expect(judged.judge([low.der], NOW, true).fault).toBe("unknown_issuer");
     const { peer } = judged.judge([low.der, brief.der], NOW);
     expect(judged.judge([low.der], until, true).peer).toBe(peer);
@@ -542,6 +542,54 @@ describe("a session that is resumed brings the leaf alone", () => {
     const revoking = { ...trusting(other), crl };
     const late = new PeerJudge(revoking, "client", hostCryptography, [], new KnownIssuers(memory));
     expect(late.judge([low.der], NOW, true).fault).toBe("revoked");
+  });
+});
+
+describe("what others know of a leaf that comes alone is of no use", () => {
+  const memory = new SharedArrayBuffer(ISSUER_BYTES);
+  const shown = async (name: string) => {
+    const lower = await subCa(root, name);
+    const low = await workload(lower);
+    const taught = new PeerJudge(trusting(root), "client", hostCryptography, [], new KnownIssuers(memory));
+    expect(taught.judge([low.der, lower.der], NOW).fault).toBeNull();
+    expect(taught.judge([low.der], NOW, true).fault).toBeNull();
+    return { low, lower };
+  };
+
+  test("where sessions remember the whole: it was all that was shown", async () => {
+    const { low, lower } = await shown("CN=whole");
+    const judged = new PeerJudge(trusting(root), "client", hostCryptography);
+    expect(judged.judge([low.der], NOW, true).fault).toBe("unknown_issuer");
+    expect(judged.judge([low.der, lower.der], NOW).fault).toBeNull();
+    expect(judged.judge([low.der], NOW, true).fault).toBe("unknown_issuer");
+    expect(judged.judge([low.der, lower.der], NOW, true).fault).toBeNull();
+  });
+
+  test("where whoever is not trusted is let in, too: nobody is believed more than in his handshake", async () => {
+    const { low, lower } = await shown("CN=lax");
+    const lax = { ...trusting(root), acceptUntrusted: true };
+    const judged = new PeerJudge(lax, "client", hostCryptography, [], new KnownIssuers(memory));
+    const believed = (chain: readonly Uint8Array[], resumed: boolean) =>
+      judged.judge(chain, NOW, resumed).peer?.verified;
+    expect([believed([low.der], false), believed([low.der], true)]).toEqual([false, false]);
+    expect(believed([low.der, lower.der], false)).toBe(true);
+    expect(believed([low.der], true)).toBe(false);
+  });
+
+  test("to who trusts somebody else, or once it has expired", async () => {
+    const issuers = new KnownIssuers(memory);
+    const { low } = await shown("CN=other realm");
+    const both = { ...trusting(root), trustedCa: root.pem + other.pem };
+    const judged = new PeerJudge(both, "client", hostCryptography, [], issuers);
+    expect(judged.judge([low.der], NOW, true).fault).toBe("unknown_issuer");
+    const brief = await subCa(root, "CN=brief", { until: NOW + 1000 });
+    const under = await workload(brief);
+    const strict = new PeerJudge(trusting(root), "client", hostCryptography, [], issuers);
+    const lenient = { ...trusting(root), allowExpired: true };
+    const patient = new PeerJudge(lenient, "client", hostCryptography, [], issuers);
+    expect(patient.judge([under.der, brief.der], NOW).fault).toBeNull();
+    expect(strict.judge([under.der], NOW + 2000, true).fault).toBe("unknown_issuer");
+    expect(patient.judge([under.der], NOW + 2000, true).fault).toBeNull();
   });
 });
 

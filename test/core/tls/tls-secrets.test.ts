@@ -1,9 +1,10 @@
 /** Secrets that come, rotate and go: what a listener shows and whom it trusts at each moment. */
 import { beforeAll, describe, expect, test } from "bun:test";
 import type { CommonTls, Secret, TlsValidation } from "../../../core/config/tls.ts";
+import { ISSUER_BYTES, KnownIssuers } from "../../../core/tls/known-issuers.ts";
 import { TlsSecrets } from "../../../core/tls/tls-secrets.ts";
 import { hostCryptography } from "../../../runtime-adapters/host-cryptography.ts";
-import { type Issued, NOW, rootCa, workload } from "../../support/certificates.ts";
+import { type Issued, NOW, rootCa, subCa, workload } from "../../support/certificates.ts";
 import { PARAMETERS, shown, VALIDATION } from "../../support/tls-config.ts";
 
 const TLS: CommonTls = {
@@ -134,4 +135,21 @@ describe("secrets", () => {
     const verdict = secretsOf().resolve("l", asking, "client")?.judge?.judge([peer.der], NOW);
     expect([verdict?.fault, verdict?.peer?.verified, verdict?.peer?.principal]).toEqual([null, false, ""]);
   });
+});
+
+test("what stood above a client is known to others afterwards, what stood above a server is nobody's business", async () => {
+  const lower = await subCa(root, "CN=lower");
+  const low = await workload(lower);
+  const memory = new ArrayBuffer(ISSUER_BYTES);
+  const secrets = new TlsSecrets(hostCryptography, new KnownIssuers(memory));
+  secrets.update([certificate("1", own), trust("1", { trustedCa: root.pem })]);
+  for (const [peerIs, learned] of [
+    ["server", 0],
+    ["client", 1],
+  ] as const) {
+    const judge = secrets.resolve(peerIs, TLS, peerIs)?.judge;
+    expect(judge?.judge([low.der, lower.der], NOW).fault).toBeNull();
+    expect(new Int32Array(memory)[0]).toBe(learned);
+    expect(judge?.judge([low.der], NOW, true).fault ?? "").toBe(peerIs === "client" ? "" : "unknown_issuer");
+  }
 });
