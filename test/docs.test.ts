@@ -192,6 +192,7 @@ test("limits of HTTP/2 are those of the code", () => {
   );
   expect(rows.get("streams that a peer makes us reset")).toBe(per(BOUNDS.madeResets));
   expect(rows.get("streams above `max_concurrent_streams`")).toBe(per(BOUNDS.refused));
+  expect(rows.get("requests whose heads are larger than they may be")).toBe(per(BOUNDS.tooLarge));
   expect(rows.get("PINGs")).toStartWith(per(BOUNDS.asks));
   expect(rows.get("SETTINGS")).toBe(per(BOUNDS.settings));
   expect(rows.get("window updates")).toStartWith(per(BOUNDS.updates));

@@ -23,6 +23,8 @@ export const BOUNDS = {
   madeResets: { most: 100, within: 30_000, free: false },
   /** Streams refused for there being too many. */
   refused: { most: 200, within: 1000, free: false },
+  /** Requests whose heads are larger than they may be: each is decoded to its end, and answered. */
+  tooLarge: { most: 400, within: 10_000, free: false },
   /** PINGs, each of which wants an answer. */
   asks: { most: 1000, within: 10_000, free: true },
   /** SETTINGS, which want one, too, and may move the windows of all streams. */

@@ -139,6 +139,7 @@ export class ServerSession extends Session {
     if (section.tooMuch) {
       this.owner.counts.headerOverflow++;
       stream.onTooMuch(fault, endStream);
+      if (!this.stopped) this.glitch("tooLarge");
     } else if (fault !== "" || (endStream && section.contentLength > 0)) {
       this.breakStream(stream, ProtocolError, fault || "content_length");
     } else {

@@ -45,6 +45,7 @@ export const FLOODS: {
 } = {
   madeResets: null,
   refused: null,
+  tooLarge: null,
   asks: "outboundControlFlood",
   settings: "outboundControlFlood",
   empty: "inboundEmptyFramesFlood",

@@ -204,6 +204,23 @@ describe("an attacker is told to be calm, and cut", () => {
     s.expectNothingLeft();
   });
 
+  test("one after the other: a client that asks for nothing but 431 is warned, and then cut", async () => {
+    const { s, client } = await clientStory({ origins: [silent] });
+    const large = [...GET, ...Array.from({ length: 120 }, () => ["cookie", "a=b"] as const)];
+    const heard: string[] = [];
+    let sent = 0;
+    for (; sent < 1000 && !client.peer.ended && !client.peer.closed; sent++) {
+      client.head(2 * sent + 1, large, { end: true });
+      s.settle();
+      heard.push(...client.heard());
+    }
+    const goodbyes = heard.filter((line) => line.includes("goaway"));
+    expect(sent).toBeLessThanOrEqual(401);
+    expect(heard.filter((line) => line.includes(":status=431")).length).toBeGreaterThanOrEqual(300);
+    expect(goodbyes[0]).toContain("NO_ERROR");
+    s.expectNothingLeft();
+  });
+
   test("crumbs of a cookie, and a host that is dropped, are counted (CVE-2026-73550)", async () => {
     const { s, client } = await clientStory({ origins: [silent] });
     client.head(1, [...GET, ...Array.from({ length: 120 }, () => ["cookie", "a=b"] as const)], { end: true });

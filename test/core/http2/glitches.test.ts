@@ -21,6 +21,7 @@ function verdicts(sort: GlitchSort, count: number, now: (i: number) => number, g
 const TABLE: readonly (readonly [sort: GlitchSort, most: number, within: number, free: boolean])[] = [
   ["madeResets", 100, 30_000, false],
   ["refused", 200, 1000, false],
+  ["tooLarge", 400, 10_000, false],
   ["asks", 1000, 10_000, true],
   ["settings", 200, 10_000, false],
   ["empty", 1000, 1000, false],
